@@ -1,0 +1,1 @@
+"""The application of a buoy: the same files on MicroPython and CPython."""

@@ -1,0 +1,1 @@
+"""The Board protocol, its kinds, and packs of virtual boards."""

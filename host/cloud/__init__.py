@@ -1,0 +1,1 @@
+"""Where buoys publish and where their data ends."""

@@ -1,0 +1,1 @@
+"""Target `local`: the twin of the AWS pipeline on this machine."""

@@ -1,0 +1,1 @@
+"""Runs of a fleet: pacing, engine, progress."""

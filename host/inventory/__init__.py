@@ -1,0 +1,1 @@
+"""boards.yaml: loading, errors with line numbers, JSON schema."""

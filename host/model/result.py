@@ -1,0 +1,205 @@
+"""The result of a run: `result.json`, the only source of every report.
+
+Versioned: readers refuse a `schema_version` they do not know. Times are UTC nanoseconds since 1970 unless the
+name says otherwise.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA_VERSION = 1
+FILE_NAME = "result.json"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class RunInfo(_Part):
+    """What was run, where and when."""
+
+    run_id: str
+    fleet: str
+    fleet_file: str
+    target: str
+    payload: Literal["stamped", "original"]
+    qos: int
+    seed: int
+    paced: bool
+    started_ns: int
+    ended_ns: int
+    interrupted: bool = False
+    tool_version: str
+    python_version: str
+    machine: str
+    command: str = ""
+
+
+class Outcome(_Part):
+    """How the run ended, in one code and one sentence."""
+
+    exit_code: int
+    name: str
+    sentence: str
+
+
+class BoardResult(_Part):
+    """One board. `unproven` (its ledger is incomplete) is not success."""
+
+    buoy_id: int
+    kind: str
+    state: Literal["passed", "failed", "unproven"]
+    planned: int
+    sent: int
+    """Messages that left at least once."""
+    acknowledged: int
+    dropped: int
+    late_sends: int
+    redelivered: int
+    """Messages that needed more than one attempt."""
+    reconnects: int = 0
+    errors: list[str] = Field(default_factory=list)
+    measures: dict[str, dict[str, int]] = Field(default_factory=dict)
+    """Measures found: store → key → count."""
+    measures_expected: dict[str, int] = Field(default_factory=dict)
+    """Measures sent: key → count."""
+    ack_p99_ms: float | None = None
+    clock_offset_ms: float = 0.0
+    clock_uncertainty_ms: float = 0.0
+    clock_drift_ppm: float = 0.0
+
+
+class StoreResult(_Part):
+    """One store against the ledger, in measures."""
+
+    name: str
+    expected: int
+    found: int
+    """Expected measures that are there, whatever their value."""
+    missing: int
+    duplicated: int
+    """Copies that nothing explains."""
+    redelivered: int
+    """Copies whose ledger shows more than one attempt: QoS 1 is at least once."""
+    altered: int
+    late: int
+    unexpected: int
+    """Measures in the run's window that no ledger row explains."""
+    late_after_s: float
+    decidable: str = ""
+    """What identity could decide, where it is less than everything (`original` payloads)."""
+
+
+class StageResult(_Part):
+    """One stage of the way, as `host.model.evidence.StageCount`."""
+
+    name: str
+    unit: str
+    entered: int
+    left: int
+    rejected: dict[str, int] = Field(default_factory=dict)
+    waiting: int = 0
+    metrics: dict[str, float] = Field(default_factory=dict)
+    simulated_s: float = 0.0
+    wall_s: float = 0.0
+    notes: list[str] = Field(default_factory=list)
+
+
+class Loss(_Part):
+    """One message with something wrong in one store; its measures together."""
+
+    store: str
+    kind: Literal["missing", "duplicated", "altered", "late", "unexpected"]
+    buoy_id: int
+    seq: int | None
+    """Number of the message on its board; None where identity cannot tell."""
+    timestamp_ms: int | None
+    measures: list[str]
+    expected: list[str] = Field(default_factory=list)
+    """Per measure, for `altered`."""
+    found: list[str] = Field(default_factory=list)
+    copies: int = 0
+    """For `duplicated`: copies beyond the first."""
+    delay_s: float | None = None
+    stage: str = ""
+    """First stage at which it is absent, or that changed it."""
+    cause: str = ""
+
+
+class Diagnosis(_Part):
+    """Losses of one cause, in one sentence with figures and what to change."""
+
+    store: str
+    kind: str
+    stage: str
+    cause: str
+    measures: int
+    messages: int
+    sentence: str
+    change: str
+
+
+class ThresholdResult(_Part):
+    """One threshold with the value that was measured."""
+
+    text: str
+    value: float | None
+    """None: nothing to measure, which is not a pass."""
+    unit: str
+    passed: bool
+
+
+class Latency(_Part):
+    """Acknowledgement latency from the planned time (unpaced: from sending)."""
+
+    count: int
+    mean_ms: float
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+    p999_ms: float
+    max_ms: float
+
+
+class RatePoint(_Part):
+    """Messages in one interval of the run."""
+
+    t_s: float
+    planned: int
+    sent: int
+    acknowledged: int
+
+
+class WitnessResult(_Part):
+    """An independent subscriber's count. Its shortfall is evidence, never loss by itself."""
+
+    expected: int
+    seen: int
+    copies: int
+    connections: int
+    shortfall: int
+    note: str = ""
+
+
+class Result(_Part):
+    """Everything a report can say about a run."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    run: RunInfo
+    outcome: Outcome
+    boards: list[BoardResult]
+    stores: list[StoreResult]
+    stages: list[StageResult]
+    losses: list[Loss]
+    """At most `host.verify` lists; `losses_total` counts all, `losses.parquet` holds all."""
+    losses_total: int
+    diagnoses: list[Diagnosis]
+    thresholds: list[ThresholdResult]
+    ack_latency: Latency | None
+    rate: list[RatePoint]
+    rate_interval_s: float
+    witness: WitnessResult | None
+    phases_s: dict[str, float]
+    """Wall time of the run's phases."""
+    warnings: list[str] = Field(default_factory=list)

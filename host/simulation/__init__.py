@@ -1,0 +1,1 @@
+"""Water, parts, buses and whole boards in software."""

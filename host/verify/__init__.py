@@ -1,0 +1,1 @@
+"""Ledger against stores, explained by evidence."""

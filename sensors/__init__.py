@@ -1,0 +1,1 @@
+"""Nine sensors: drivers, calibration, on-board fakes; MicroPython and CPython."""
