@@ -72,7 +72,7 @@ class Target(Protocol):
     async def drain(
         self, expected_messages: int, timeout_s: float, progress: Callable[[LiveCounts], None]
     ) -> None:
-        """Wait until all that was received is in its store or known to be stuck; hurry buffers if possible."""
+        """Wait until all received is in its store or known to be stuck; hurry buffers if possible."""
         ...
 
     async def collect(
