@@ -1,0 +1,164 @@
+"""The application of a buoy, driven in steps: no I/O of its own, no sleep, no clock of its own.
+
+It is wired from parts it is given; whoever drives it calls `step(now_ms)` when the returned time has come and
+soon after every event of the transport.
+"""
+
+from buoy import config
+from buoy.message import Message
+from buoy.payload import error_payload
+
+SENSOR_ERROR = "sensor-error"
+CONNECTIVITY_ERROR = "connectivity-error"
+FATAL_ERROR = "fatal-error"
+
+# Codes of error messages, in one place for everyone who reads the error topic.
+CODE_CONNECTION_LOST = 1
+CODE_BAD_CONFIG = 2
+CODE_OUTBOX_DROPPED = 3
+
+ERROR_SEQ = -1  # messages that are not data carry no number
+
+
+class Topics:
+    """The topics of one buoy, as bytes: `<prefix>/<buoy_id>/data/` and its siblings."""
+
+    __slots__ = ("config_global", "config_sensor", "data", "error")
+
+    def __init__(self, prefix, buoy_id):
+        base = "%s/%d/" % (prefix, buoy_id)
+        self.data = (base + "data/").encode()
+        self.error = (base + "error/").encode()
+        self.config_global = (base + "config/global/").encode()
+        self.config_sensor = (base + "config/sensor/").encode()
+
+
+class App:
+    """One buoy.
+
+    Args:
+        topics: `Topics`.
+        payload: `buoy.payload.Payload`.
+        sampler: `buoy.sampler.Sampler`.
+        storage: `get(key) -> text or None` and `set(key, text)`, which lasts over a reset.
+        utc_ms: function from the application's clock to integer ms since 1970.
+        on_command: called with `config.RESET` or `config.SHUTDOWN`, once per distinct message.
+        log: called with a line of text.
+    """
+
+    __slots__ = (
+        "_last_timestamp_ms",
+        "_log",
+        "_now_ms",
+        "_on_command",
+        "_payload",
+        "_sampler",
+        "_storage",
+        "_topics",
+        "_utc_ms",
+        "link",
+        "low_power",
+        "schedule",
+    )
+
+    def __init__(self, topics, payload, sampler, storage, utc_ms, on_command, log):
+        self._topics = topics
+        self._payload = payload
+        self._sampler = sampler
+        self._storage = storage
+        self._utc_ms = utc_ms
+        self._on_command = on_command
+        self._log = log
+        self._now_ms = 0
+        self._last_timestamp_ms = 0
+        self.link = None  # set by whoever wires the parts: the link needs the application's callbacks
+        self.schedule = None
+        self.low_power = False
+
+    def step(self, now_ms):
+        """Do what is due. Returns the time of the next call at the latest."""
+        self._now_ms = now_ms
+        link = self.link
+        schedule = self.schedule
+        if schedule is None:
+            return link.step(now_ms)
+        if schedule.interval_ms is None:
+            wake_ms = link.step(now_ms)
+            while link.room() and not schedule.finished(now_ms):
+                self._produce(schedule, now_ms, now_ms)
+            return wake_ms
+        while schedule.due_ms <= now_ms and not schedule.finished(now_ms):
+            self._produce(schedule, schedule.due_ms, now_ms)
+        wake_ms = link.step(now_ms)
+        if schedule.finished(now_ms):
+            return wake_ms
+        due_ms = schedule.due_ms
+        if self._sampler.averaging:
+            due_ms = self._sampler.step(schedule.seq, now_ms, due_ms)
+        return due_ms if due_ms < wake_ms else wake_ms
+
+    def done(self, now_ms):
+        """Whether every message of the schedule was made and has arrived."""
+        schedule = self.schedule
+        return (schedule is None or schedule.finished(now_ms)) and self.link.idle()
+
+    def next_timestamp_ms(self, now_ms):
+        """Integer ms since 1970, strictly increasing per buoy: it is the identity of a message."""
+        timestamp_ms = self._utc_ms(now_ms)
+        if timestamp_ms <= self._last_timestamp_ms:
+            timestamp_ms = self._last_timestamp_ms + 1
+        self._last_timestamp_ms = timestamp_ms
+        return timestamp_ms
+
+    def report_error(self, kind, code, text, now_ms):
+        """Tell the cloud on the error topic, as soon as the link allows."""
+        body = error_payload(self._utc_ms(now_ms), kind, code, text)
+        self.link.send(Message(ERROR_SEQ, self._topics.error, body, now_ms), now_ms)
+
+    # Callbacks of the link
+
+    def on_trouble(self, reason):
+        """The connection ended, could not be made, or lacks something."""
+        self._log(reason)
+        self.report_error(CONNECTIVITY_ERROR, CODE_CONNECTION_LOST, reason, self._now_ms)
+
+    def on_config(self, topic, payload):
+        """A message on one of the two configuration topics."""
+        try:
+            if topic == self._topics.config_global:
+                self._follow_global(payload)
+            elif topic == self._topics.config_sensor:
+                for change in config.parse_sensors(payload, self._sampler.every_key()):
+                    self._sampler.configure(*change)
+                self._log("sensor configuration followed")
+        except config.ConfigError as error:
+            text = "configuration refused: %s" % error
+            self._log(text)
+            self.report_error(FATAL_ERROR, CODE_BAD_CONFIG, text, self._now_ms)
+
+    # Inside
+
+    def _produce(self, schedule, planned_ms, now_ms):
+        seq = schedule.seq
+        keys, values = self._sampler.take(seq, now_ms)
+        payload = self._payload.render(keys, values, self.next_timestamp_ms(now_ms))
+        self.link.send(Message(seq, self._topics.data, payload, planned_ms), now_ms)
+        schedule.advance()
+
+    def _follow_global(self, payload):
+        wanted = config.parse_global(payload)
+        interval_s = wanted.get("publish-time-interval")
+        if interval_s is not None and self.schedule is not None and self.schedule.interval_ms is not None:
+            self.schedule.change_interval(int(interval_s * 1000), self._now_ms)
+            self._log("publish interval %s s" % interval_s)
+        if "use-low-power-mode" in wanted:
+            self.low_power = wanted["use-low-power-mode"]
+        for command in (config.SHUTDOWN, config.RESET):
+            if wanted.get(command):
+                # Remembered before acting: the same retained message must not act again after the reboot.
+                mark = config.digest(payload)
+                if self._storage.get(command) != mark:
+                    self._storage.set(command, mark)
+                    self._log("%s by configuration" % command)
+                    self._on_command(command)
+                return

@@ -1,0 +1,93 @@
+"""The two configuration topics: validated, applied to a running buoy, commands done once.
+
+    config/global/  {"publish-time-interval": 900, "use-low-power-mode": true,
+                     "reset": false, "shutdown": false}
+    config/sensor/  {"ph": {"time-interval": 6000, "unit": null, "average-value": true,
+                            "average-time-interval": 60, "disable": false}, ...}
+
+All times are in seconds.
+
+Both are retained, so a buoy gets the same text at every connection: `reset` and `shutdown` act once per
+distinct message, which is remembered in the storage before acting.
+"""
+
+import json
+
+MAX_SECONDS = 31 * 24 * 3600
+
+RESET = "reset"
+SHUTDOWN = "shutdown"
+
+_SENSOR_FIELDS = ("time-interval", "unit", "average-value", "average-time-interval", "disable")
+_GLOBAL_FIELDS = ("publish-time-interval", "use-low-power-mode", "reset", "shutdown")
+
+
+class ConfigError(ValueError):
+    """A configuration message that cannot be followed; nothing of it was applied."""
+
+
+def digest(payload):
+    """A short text that tells two messages apart."""
+    import hashlib
+    from binascii import hexlify
+
+    return hexlify(hashlib.sha256(payload).digest()[:8]).decode()
+
+
+def parse_global(payload):
+    """Checked content of a `config/global/` message: a dictionary of known fields."""
+    body = _object(payload)
+    _known(body, _GLOBAL_FIELDS, "config/global/")
+    for name in ("use-low-power-mode", "reset", "shutdown"):
+        if name in body and not isinstance(body[name], bool):
+            raise ConfigError("%s is %r; true or false" % (name, body[name]))
+    if "publish-time-interval" in body:
+        _seconds(body["publish-time-interval"], "publish-time-interval", False)
+    return body
+
+
+def parse_sensors(payload, keys):
+    """Checked content of a `config/sensor/` message: list of (key, interval_ms, average_ms, disabled)."""
+    body = _object(payload)
+    _known(body, keys, "config/sensor/")
+    changes = []
+    for key in body:
+        fields = body[key]
+        if not isinstance(fields, dict):
+            raise ConfigError("%s is %r; an object" % (key, fields))
+        _known(fields, _SENSOR_FIELDS, key)
+        for name in ("average-value", "disable"):
+            if not isinstance(fields.get(name, False), bool):
+                raise ConfigError("%s of %s is %r; true or false" % (name, key, fields[name]))
+        interval_s = _seconds(fields.get("time-interval", 0) or 0, "time-interval of " + key, True)
+        average_s = _seconds(
+            fields.get("average-time-interval", 0) or 0, "average-time-interval of " + key, True
+        )
+        if not fields.get("average-value", False):
+            average_s = 0
+        changes.append((key, int(interval_s * 1000), int(average_s * 1000), fields.get("disable", False)))
+    return changes
+
+
+def _object(payload):
+    try:
+        body = json.loads(payload)
+    except (ValueError, UnicodeError):
+        raise ConfigError("no JSON") from None
+    if not isinstance(body, dict):
+        raise ConfigError("no JSON object")
+    return body
+
+
+def _known(body, names, where):
+    for name in body:
+        if name not in names:
+            raise ConfigError("unknown key %r in %s" % (name, where))
+
+
+def _seconds(value, name, zero):
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ConfigError("%s is %r; seconds" % (name, value))
+    if value < 0 or value > MAX_SECONDS or (value == 0 and not zero):
+        raise ConfigError("%s is %r; above 0 and at most %d seconds" % (name, value, MAX_SECONDS))
+    return value

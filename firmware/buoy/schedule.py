@@ -1,0 +1,41 @@
+"""When messages are due: open loop, planned ahead, whatever the link does."""
+
+
+class Schedule:
+    """Message n is due at start + n * interval; without an interval, as soon as the link has room.
+
+    Times are milliseconds of the application's clock; on a host they may be fractions.
+    """
+
+    __slots__ = ("_count", "_end_ms", "due_ms", "interval_ms", "seq")
+
+    def __init__(self, start_ms, interval_ms, count=None, end_ms=None, seq=0):
+        self.seq = seq  # number of the next message
+        self.due_ms = start_ms
+        self.interval_ms = interval_ms
+        self._count = count
+        self._end_ms = end_ms
+
+    def finished(self, now_ms):
+        """Whether no message is left; an unpaced schedule also ends when its time is over."""
+        if self._count is not None and self.seq >= self._count:
+            return True
+        if self._end_ms is None:
+            return False
+        return (now_ms if self.interval_ms is None else self.due_ms) >= self._end_ms
+
+    def advance(self):
+        """The message that was due has been made."""
+        self.seq += 1
+        if self.interval_ms is not None:
+            self.due_ms += self.interval_ms
+
+    def change_interval(self, interval_ms, now_ms):
+        """Follow a configuration message: the next message comes one new interval from now at the latest."""
+        self.interval_ms = interval_ms
+        if self.due_ms > now_ms + interval_ms:
+            self.due_ms = now_ms + interval_ms
+
+    def left(self):
+        """Messages of a counted schedule that were not made yet; None without a count."""
+        return None if self._count is None else max(0, self._count - self.seq)

@@ -1,0 +1,20 @@
+"""The one place that knows which interpreter runs the application."""
+
+import sys
+
+MICROPYTHON = sys.implementation.name == "micropython"
+
+
+def new_random(seed):
+    """A function that returns the next number in [0, 1): small, seeded, equal on both interpreters.
+
+    Numerical Recipes' 32-bit linear congruential generator; only its upper 16 bits are used, so that a
+    single-precision float holds the result exactly.
+    """
+    state = [(seed ^ 0x5DEECE66) & 0xFFFFFFFF]
+
+    def draw():
+        state[0] = (state[0] * 1664525 + 1013904223) & 0xFFFFFFFF
+        return (state[0] >> 16) / 65536
+
+    return draw
