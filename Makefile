@@ -1,0 +1,43 @@
+# Everything sets itself up: a .venv with pinned dependencies, and the programs the tests drive (in .tools/).
+# `make run ARGS="--count 20"` passes options on; `make test TESTS=tests/mqtt` runs a part.
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format soak bench setup setup-test clean
+SHELL := /bin/sh
+BIN := .venv/bin
+FLEET ?=
+ARGS ?=
+TESTS ?= tests
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## /  make \1 | /p' Makefile | awk -F'|' '{ printf "%-18s%s\n", $$1, $$2 }'
+
+run: setup ## the fleet of boards.yaml against the local twin, to the verdict
+	@$(BIN)/buoy run $(FLEET) $(ARGS)
+
+test: lint ## every check and every test
+	$(BIN)/pytest -n 2 --dist loadfile $(TESTS)
+
+lint: setup-test ## format, lint and types only
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: setup-test ## let ruff rewrite what it can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+soak: setup-test ## the long tests that `make test` leaves out
+	$(BIN)/pytest -m soak --timeout 3600 $(TESTS)
+
+bench: setup-test ## every benchmark, one after another
+	@set -e; for file in benchmarks/[!_]*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
+
+setup: ## only the set-up of `make run`
+	@tools/setup.sh run
+
+setup-test: ## only the set-up of `make test`
+	@tools/setup.sh test
+
+clean: ## remove the set-up and all caches; runs/ stays
+	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .cache dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,142 @@
+"""Programs that the tests and the simulated boards start: what is present is used, else it is fetched."""
+
+import os
+import re
+import shlex
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import apt
+from console import SetupError, run, say
+
+PROBE_TIMEOUT_S = 20.0
+# Debian puts daemons where the PATH of a plain user does not look.
+DAEMON_FOLDERS = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin")
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program, how to see that it works, and the packages that hold it."""
+
+    name: str
+    commands: tuple[str, ...]
+    probe: tuple[str, ...]
+    """Arguments that make each command print `version_pattern`."""
+    version_pattern: str
+    packages: tuple[str, ...]
+    minimum: tuple[int, int] = (0, 0)
+    newer_suites: dict[str, apt.Suite] = field(default_factory=dict)
+    """Where an older distribution gets it, run with that suite's own libc."""
+
+
+MOSQUITTO = Program(
+    name="mosquitto",
+    commands=("mosquitto", "mosquitto_pub", "mosquitto_sub"),
+    probe=("--help",),
+    version_pattern=r"version (\d+)\.(\d+)",
+    packages=("mosquitto", "mosquitto-clients"),
+    minimum=(2, 0),
+)
+# The firmware supports MicroPython 1.24 and later. Debian 12 has none and Ubuntu 24.04 has 1.22.
+MICROPYTHON = Program(
+    name="micropython",
+    commands=("micropython",),
+    probe=("-c", "import sys; print('version', '.'.join(str(n) for n in sys.implementation.version[:2]))"),
+    version_pattern=r"version (\d+)\.(\d+)",
+    packages=("micropython",),
+    minimum=(1, 24),
+    newer_suites={"debian": apt.Suite("trixie", "main"), "ubuntu": apt.Suite("resolute", "universe main")},
+)
+
+
+def ensure(program: Program, tools: Path) -> None:
+    """Make every command of the program work, from PATH or from `tools/bin`.
+
+    Raises:
+        SetupError: it is neither present nor to be had; says what to install.
+    """
+    if all(works(program, which(command, tools)) for command in program.commands):
+        return
+    say(f"fetching {program.name} from the system's packages into {tools} (no root needed)")
+    target, work = tools / program.name, tools / f".fetching-{program.name}"
+    reasons = []
+    for way in (_own_suite, _newer_suite):
+        try:
+            way(program, target, work)
+            _write_wrappers(program, target, tools / "bin")
+            _check(program, tools)
+            say(f"{program.name} is in place")
+            return
+        except SetupError as error:
+            reasons.append(str(error))
+    for command in program.commands:
+        (tools / "bin" / command).unlink(missing_ok=True)
+    minimum = ".".join(str(number) for number in program.minimum)
+    raise SetupError(
+        f"no working {program.name} ({minimum} or later), and none could be fetched:\n  "
+        + "\n  ".join(reasons)
+        + f"\n  next: sudo apt-get update && sudo apt-get install {' '.join(program.packages)}"
+        + f"   (macOS: brew install {program.name})"
+    )
+
+
+def which(command: str, tools: Path) -> Path | None:
+    """The command as fetched, else as found in PATH and where daemons are kept."""
+    fetched = tools / "bin" / command
+    if fetched.exists():
+        return fetched
+    found = shutil.which(command, path=os.pathsep.join([os.environ.get("PATH", ""), *DAEMON_FOLDERS]))
+    return Path(found) if found else None
+
+
+def works(program: Program, path: Path | None) -> bool:
+    """Whether the command starts and is new enough."""
+    if path is None:
+        return False
+    try:
+        done = run([path, *program.probe], timeout_s=PROBE_TIMEOUT_S)
+    except SetupError:
+        return False
+    match = re.search(program.version_pattern, done.output)
+    return match is not None and (int(match[1]), int(match[2])) >= program.minimum
+
+
+def _own_suite(program: Program, target: Path, work: Path) -> None:
+    apt.fetch(list(program.packages), target, work)
+
+
+def _newer_suite(program: Program, target: Path, work: Path) -> None:
+    apt.fetch_with_libc(list(program.packages), program.newer_suites, target, work)
+
+
+def _check(program: Program, tools: Path) -> None:
+    for command in program.commands:
+        if not works(program, tools / "bin" / command):
+            raise SetupError(f"{command} of this system's packages does not start or is too old")
+
+
+def _write_wrappers(program: Program, target: Path, folder: Path) -> None:
+    """Scripts that start the unpacked programs with their libraries, by `exec`: the pid is the program's."""
+    libraries = sorted({file.parent.relative_to(target) for file in target.rglob("*.so*")})
+    search = ":".join(f"$base/{library}" for library in libraries)
+    loader = next((f for f in sorted(target.rglob("ld-linux*.so*")) if not f.is_symlink()), None)
+    folder.mkdir(parents=True, exist_ok=True)
+    for command in program.commands:
+        binary = next((f for f in target.rglob(command) if f.is_file() and os.access(f, os.X_OK)), None)
+        if binary is None:
+            raise SetupError(f"the package has no program {command}")
+        start = f'"$base/{binary.relative_to(target)}" "$@"'
+        if loader is None:
+            line = f'LD_LIBRARY_PATH="{search}${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}}" exec {start}'
+        else:
+            line = f'exec "$base/{loader.relative_to(target)}" --library-path "{search}" {start}'
+        script = folder / f".{command}.new"
+        script.write_text(
+            "#!/bin/sh\n"
+            f"# Starts {command} as unpacked beside this folder; made by tools/programs.py.\n"
+            f'base=$(cd "$(dirname "$0")/../{shlex.quote(target.name)}" && pwd) || exit 1\n'
+            f"{line}\n"
+        )
+        script.chmod(0o755)
+        script.replace(folder / command)
