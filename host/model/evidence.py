@@ -14,6 +14,7 @@ TRACE = "trace.parquet"
 OUTCOMES = "outcomes.parquet"
 STAGES = "stages.json"
 WITNESS = "witness.parquet"
+REFUSED = "refused.parquet"
 
 # Every message a target accepted from a board, numbered in order of arrival.
 RECEIVED_SCHEMA = pa.schema(
@@ -44,6 +45,19 @@ OUTCOMES_SCHEMA = pa.schema(
         pa.field("measure", pa.string()),  # null: the whole message
         pa.field("outcome", pa.string(), nullable=False),  # rejected, failed, waiting
         pa.field("reason", pa.string(), nullable=False),  # a short name, e.g. `type-conflict`
+        pa.field("detail", pa.string(), nullable=False),  # a sentence with figures
+        pa.field("at_ns", pa.int64(), nullable=False),
+    ]
+)
+
+# Messages a target did not accept, so that they have no number.
+REFUSED_SCHEMA = pa.schema(
+    [
+        pa.field("buoy", pa.int32()),  # from the topic; null: topic of no buoy
+        pa.field("client", pa.string(), nullable=False),  # MQTT client id
+        pa.field("topic", pa.string(), nullable=False),
+        pa.field("payload", pa.binary(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),  # a short name, e.g. `payload-too-large`
         pa.field("detail", pa.string(), nullable=False),  # a sentence with figures
         pa.field("at_ns", pa.int64(), nullable=False),
     ]
