@@ -1,15 +1,34 @@
-"""Fixtures shared by all tests: free ports, found tools, project paths."""
+"""Fixtures shared by all tests: free ports, project paths, brokers and the MicroPython interpreter."""
 
+import os
+import re
+import shutil
 import socket
+import subprocess
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+START_TIMEOUT_S = 10.0
+# Debian keeps daemons where the PATH of a plain user does not look.
+DAEMON_FOLDERS = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin")
 
 
-@pytest.fixture
-def free_port() -> int:
+def find_program(name: str) -> Path:
+    """A program as `make test` fetched it, else as found in PATH; a missing one fails the test."""
+    fetched = ROOT / ".tools" / "bin" / name
+    if fetched.exists():
+        return fetched
+    found = shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), *DAEMON_FOLDERS]))
+    if found is None:
+        pytest.fail(f"{name} is missing; `make setup-test` fetches it or says what to install", pytrace=False)
+    return Path(found)
+
+
+def unused_port() -> int:
     """A TCP port on loopback that nobody uses just now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -17,6 +36,144 @@ def free_port() -> int:
 
 
 @pytest.fixture
+def free_port() -> int:
+    """A TCP port on loopback that nobody uses just now."""
+    return unused_port()
+
+
+@pytest.fixture(scope="session")
 def project_root() -> Path:
     """The folder that holds boards.yaml."""
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def micropython() -> Path:
+    """A MicroPython interpreter (Unix port, 1.24 or later)."""
+    return find_program("micropython")
+
+
+class Mosquitto:
+    """A mosquitto of our own on loopback. `stop` and `start` keep the port, for tests of broker restarts."""
+
+    def __init__(self, folder: Path, lines: Iterable[str]) -> None:
+        self.binary = find_program("mosquitto")
+        self.pub = find_program("mosquitto_pub")
+        self.sub = find_program("mosquitto_sub")
+        self.folder = folder
+        self.lines = tuple(lines)
+        self.port = 0
+        self.log: list[str] = []
+        """What the broker printed, a line each."""
+        self._process: subprocess.Popen[str] | None = None
+        self._reader: threading.Thread | None = None
+
+    @property
+    def pid(self) -> int:
+        """Process id of the running broker."""
+        if self._process is None:
+            raise RuntimeError("mosquitto is not running")
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start and wait until it listens. The first start picks the port; a taken one is tried again."""
+        ports = [self.port] if self.port else [unused_port() for _ in range(5)]
+        for port in ports:
+            if self._started(port):
+                self.port = port
+                return
+        pytest.fail("mosquitto did not start:\n" + "\n".join(self.log[-20:]), pytrace=False)
+
+    def stop(self) -> None:
+        """End it politely, by force after five seconds. Safe to call twice."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if self._reader is not None:
+            self._reader.join(5)
+        if process.stdout is not None:
+            process.stdout.close()
+
+    def _started(self, port: int) -> bool:
+        config = self.folder / "mosquitto.conf"
+        config.write_text("\n".join([*self._global_lines(), f"listener {port} 127.0.0.1", *self.lines, ""]))
+        process = subprocess.Popen(
+            [self.binary, "-c", config],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+        running = threading.Event()
+        ended = threading.Event()
+        self._process = process
+        self._reader = threading.Thread(target=self._read, args=(process, running, ended), daemon=True)
+        self._reader.start()
+        if running.wait(START_TIMEOUT_S) and not ended.is_set():
+            return True
+        self.stop()
+        return False
+
+    def _read(
+        self, process: "subprocess.Popen[str]", running: threading.Event, ended: threading.Event
+    ) -> None:
+        if process.stdout is None:
+            return
+        for line in process.stdout:
+            self.log.append(line.rstrip("\n"))
+            if re.search(r"mosquitto version \S+ running", line):
+                running.set()
+        ended.set()
+        running.set()
+
+    @staticmethod
+    def _global_lines() -> list[str]:
+        lines = [
+            "log_dest stderr",  # unbuffered
+            "log_type error",
+            "log_type warning",
+            "log_type notice",
+            "log_type information",
+            "allow_anonymous true",
+            "set_tcp_nodelay true",
+            "max_inflight_messages 0",
+            "max_queued_messages 0",
+            "persistence false",
+        ]
+        if os.geteuid() == 0:
+            lines.append("user root")  # else it drops to a user who may not read a test's keys
+        return lines
+
+
+@pytest.fixture(scope="module")
+def start_mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Mosquitto]]:
+    """Start brokers with further configuration lines, e.g. `cafile …`, `certfile …` for TLS on its listener.
+
+    The lines follow the broker's `listener`, so those of listeners apply to it. All end with the test module.
+    """
+    started: list[Mosquitto] = []
+
+    def start(config_lines: Iterable[str] = ()) -> Mosquitto:
+        broker = Mosquitto(tmp_path_factory.mktemp("mosquitto"), config_lines)
+        started.append(broker)
+        broker.start()
+        return broker
+
+    try:
+        yield start
+    finally:
+        for broker in started:
+            broker.stop()
+
+
+@pytest.fixture(scope="module")
+def mosquitto(start_mosquitto: Callable[..., Mosquitto]) -> Mosquitto:
+    """A broker: anonymous, TCP_NODELAY, no limits. `.port`, `.pub` and `.sub` say how to use it."""
+    return start_mosquitto()
