@@ -47,9 +47,9 @@ class App:
     """
 
     __slots__ = (
+        "_events",
         "_last_timestamp_ms",
         "_log",
-        "_now_ms",
         "_on_command",
         "_payload",
         "_sampler",
@@ -69,7 +69,7 @@ class App:
         self._utc_ms = utc_ms
         self._on_command = on_command
         self._log = log
-        self._now_ms = 0
+        self._events = []  # (topic, payload), or (None, reason) of trouble, until the next step
         self._last_timestamp_ms = 0
         self.link = None  # set by whoever wires the parts: the link needs the application's callbacks
         self.schedule = None
@@ -77,7 +77,8 @@ class App:
 
     def step(self, now_ms):
         """Do what is due. Returns the time of the next call at the latest."""
-        self._now_ms = now_ms
+        if self._events:
+            self._handle_events(now_ms)
         link = self.link
         schedule = self.schedule
         if schedule is None:
@@ -115,28 +116,40 @@ class App:
         body = error_payload(self._utc_ms(now_ms), kind, code, text)
         self.link.send(Message(ERROR_SEQ, self._topics.error, body, now_ms), now_ms)
 
-    # Callbacks of the link
+    # Callbacks of the link. They come without a time, so what they bring waits for the next step.
 
     def on_trouble(self, reason):
         """The connection ended, could not be made, or lacks something."""
-        self._log(reason)
-        self.report_error(CONNECTIVITY_ERROR, CODE_CONNECTION_LOST, reason, self._now_ms)
+        self._events.append((None, reason))
 
     def on_config(self, topic, payload):
         """A message on one of the two configuration topics."""
-        try:
-            if topic == self._topics.config_global:
-                self._follow_global(payload)
-            elif topic == self._topics.config_sensor:
-                for change in config.parse_sensors(payload, self._sampler.every_key()):
-                    self._sampler.configure(*change)
-                self._log("sensor configuration followed")
-        except config.ConfigError as error:
-            text = "configuration refused: %s" % error
-            self._log(text)
-            self.report_error(FATAL_ERROR, CODE_BAD_CONFIG, text, self._now_ms)
+        self._events.append((topic, payload))
 
     # Inside
+
+    def _handle_events(self, now_ms):
+        events = self._events
+        self._events = []
+        for topic, content in events:
+            if topic is None:
+                self._log(content)
+                self.report_error(CONNECTIVITY_ERROR, CODE_CONNECTION_LOST, content, now_ms)
+                continue
+            try:
+                self._follow(topic, content, now_ms)
+            except config.ConfigError as error:
+                text = "configuration refused: %s" % error
+                self._log(text)
+                self.report_error(FATAL_ERROR, CODE_BAD_CONFIG, text, now_ms)
+
+    def _follow(self, topic, payload, now_ms):
+        if topic == self._topics.config_global:
+            self._follow_global(payload, now_ms)
+        elif topic == self._topics.config_sensor:
+            for change in config.parse_sensors(payload, self._sampler.every_key()):
+                self._sampler.configure(*change)
+            self._log("sensor configuration followed")
 
     def _produce(self, schedule, planned_ms, now_ms):
         seq = schedule.seq
@@ -145,11 +158,11 @@ class App:
         self.link.send(Message(seq, self._topics.data, payload, planned_ms), now_ms)
         schedule.advance()
 
-    def _follow_global(self, payload):
+    def _follow_global(self, payload, now_ms):
         wanted = config.parse_global(payload)
         interval_s = wanted.get("publish-time-interval")
         if interval_s is not None and self.schedule is not None and self.schedule.interval_ms is not None:
-            self.schedule.change_interval(int(interval_s * 1000), self._now_ms)
+            self.schedule.change_interval(int(interval_s * 1000), now_ms)
             self._log("publish interval %s s" % interval_s)
         if "use-low-power-mode" in wanted:
             self.low_power = wanted["use-low-power-mode"]

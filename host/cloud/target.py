@@ -5,19 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from host.model.endpoint import Endpoint
 from host.model.evidence import StageCount
-from host.model.fleet import TlsSpec
 
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where boards and the witness connect."""
-
-    host: str
-    port: int
-    tls: TlsSpec | None = None
-    username: str = ""
-    password: str = field(default="", repr=False)
+__all__ = ["Check", "Collected", "Endpoint", "LiveCounts", "Target"]
 
 
 @dataclass(frozen=True, slots=True)

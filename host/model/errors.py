@@ -57,7 +57,9 @@ class Problem:
     hint: str = ""
     """"did you mean …", or the corrected text."""
     source_line: str = ""
-    """The text of the offending line."""
+    """The text of the offending line, secrets hidden."""
+    column: int = 0
+    """From 1; 0 where only the line matters."""
 
 
 class ConfigurationError(UsageError):

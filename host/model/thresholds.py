@@ -3,11 +3,16 @@
     threshold = metric operator number [unit]
     metric    = subject "." name          operator = "==" | "!=" | "<" | "<=" | ">" | ">="
 
-Subjects and names are listed in `METRICS`; values are compared in the metric's own unit.
+Subjects and names are listed in `METRICS` and `STORE_METRICS`; values are compared in the metric's own unit.
+Nothing measured is negative, so a condition that always or never holds is refused as a mistake.
 """
 
+import difflib
+import operator
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 
 _STORE_NAMES = ("expected", "found", "missing", "duplicated", "redelivered", "altered", "late", "unexpected")
 
@@ -26,23 +31,59 @@ METRICS: dict[str, str] = {
 STORES: tuple[str, ...] = ("timestream", "s3")
 STORE_METRICS: dict[str, str] = {f"{store}.{name}": "measures" for store in STORES for name in _STORE_NAMES}
 
-OPERATORS: tuple[str, ...] = ("==", "!=", "<=", ">=", "<", ">")
+_COMPARISONS: dict[str, Callable[[float, float], bool]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<=": operator.le,
+    ">=": operator.ge,
+    "<": operator.lt,
+    ">": operator.gt,
+}
+OPERATORS: tuple[str, ...] = tuple(_COMPARISONS)
 
 # unit → (base unit, factor)
-UNITS: dict[str, tuple[str, float]] = {
-    "us": ("ms", 1e-3),
-    "µs": ("ms", 1e-3),
-    "ms": ("ms", 1.0),
-    "s": ("ms", 1e3),
-    "min": ("ms", 6e4),
-    "/s": ("messages/s", 1.0),
-    "messages/s": ("messages/s", 1.0),
+UNITS: dict[str, tuple[str, Fraction]] = {
+    "us": ("ms", Fraction(1, 1000)),
+    "µs": ("ms", Fraction(1, 1000)),
+    "ms": ("ms", Fraction(1)),
+    "s": ("ms", Fraction(1000)),
+    "min": ("ms", Fraction(60_000)),
+    "/s": ("messages/s", Fraction(1)),
+    "/min": ("messages/s", Fraction(1, 60)),
+    "messages/s": ("messages/s", Fraction(1)),
 }
 
+# What people write for an operator → the operator.
+_NEAR_OPERATORS = {
+    "=": "==",
+    "=<": "<=",
+    "=>": ">=",
+    "≤": "<=",
+    "≥": ">=",
+    "≠": "!=",
+    "<>": "!=",
+    "===": "==",
+}
+
+_METRIC = r"[A-Za-z0-9_]+\.[A-Za-z0-9_]+"
 _PATTERN = re.compile(
-    r"^\s*(?P<metric>[a-z0-9_]+\.[a-z0-9_]+)\s*(?P<operator>==|!=|<=|>=|<|>)\s*"
-    r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>\S.*?)?\s*$"
+    rf"\s*(?P<metric>{_METRIC})\s*(?P<operator>==|!=|<=|>=|<|>)\s*"
+    r"(?P<number>[0-9]{1,15}(?:\.[0-9]{1,9})?)\s*(?P<unit>[^\s0-9.].*?)?\s*"
 )
+_NEARLY = re.compile(
+    rf"\s*(?P<metric>{_METRIC})\s*(?P<operator>[=<>!≤≥≠]+)\s*(?P<number>[+-]?[0-9][0-9_.,]*)(?P<rest>.*)",
+    re.DOTALL,
+)
+_EXAMPLES = "write e.g. `timestream.missing == 0` or `ack.p99 < 500 ms`"
+
+
+class ThresholdError(ValueError):
+    """A text that is no threshold; `hint` is the corrected text where there is one."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(f"{message}; did you mean `{hint}`?" if hint else message)
+        self.message = message
+        self.hint = hint
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,39 +98,65 @@ class Threshold:
     unit: str
     """The metric's base unit."""
 
+    @property
+    def store(self) -> str:
+        """The store that must exist for this to be measured; empty for other subjects."""
+        return self.metric.split(".")[0] if self.metric in STORE_METRICS else ""
+
     def holds(self, measured: float) -> bool:
-        """Whether the measured value (in the base unit) meets the condition."""
-        return {
-            "==": measured == self.value,
-            "!=": measured != self.value,
-            "<": measured < self.value,
-            "<=": measured <= self.value,
-            ">": measured > self.value,
-            ">=": measured >= self.value,
-        }[self.operator]
+        """Whether the measured value (in the base unit) meets the condition; not a number never does."""
+        if measured != measured:
+            return False
+        return _COMPARISONS[self.operator](measured, self.value)
 
 
 def parse_threshold(text: str) -> Threshold:
     """Parse one threshold.
 
     Raises:
-        ValueError: with one sentence that says what is wrong and what is allowed.
+        ThresholdError: with one sentence that says what is wrong and what is allowed.
     """
-    match = _PATTERN.match(text)
+    match = _PATTERN.fullmatch(text)
     if match is None:
-        raise ValueError(
-            f"{text!r} is no threshold; write e.g. 'timestream.missing == 0' or 'ack.p99 < 500 ms'"
-        )
+        raise _not_a_threshold(text)
     metric, unit = match["metric"], match["unit"] or ""
-    known = {**METRICS, **STORE_METRICS}
-    if metric not in known:
-        raise ValueError(f"unknown metric {metric!r}; one of {', '.join(known)}")
-    base, factor = known[metric], 1.0
+    base = METRICS.get(metric) or STORE_METRICS.get(metric)
+    if base is None:
+        raise _unknown_metric(metric)
+    factor = Fraction(1)
     if unit and unit != base:
         if unit not in UNITS or UNITS[unit][0] != base:
             allowed = [name for name, (family, _) in UNITS.items() if family == base] or [base]
-            raise ValueError(f"{metric} is in {base}, not {unit!r}; allowed: {', '.join(allowed)}")
+            raise ThresholdError(f"{metric} is in {base}, not in {unit!r}; allowed: {', '.join(allowed)}")
         factor = UNITS[unit][1]
     elif not unit and base == "ms":
-        raise ValueError(f"{text!r} has no unit; did you mean '{text.strip()} ms'?")
-    return Threshold(text.strip(), metric, match["operator"], float(match["number"]) * factor, base)
+        raise ThresholdError(f"{text.strip()!r} has no unit", f"{text.strip()} ms")
+    value = float(Fraction(match["number"]) * factor)
+    if value == 0 and match["operator"] in (">=", "<"):
+        verb = "always holds" if match["operator"] == ">=" else "can never hold"
+        raise ThresholdError(f"{text.strip()!r} {verb}: nothing measured is negative")
+    return Threshold(text.strip(), metric, match["operator"], value, base)
+
+
+def _not_a_threshold(text: str) -> ThresholdError:
+    near = _NEARLY.fullmatch(text)
+    if near is None:
+        return ThresholdError(f"{text!r} is no threshold; {_EXAMPLES}")
+    comparison, number = near["operator"], near["number"]
+    if number.startswith("-"):
+        return ThresholdError(f"{text.strip()!r} asks for a negative value; nothing measured is negative")
+    if comparison not in OPERATORS and comparison not in _NEAR_OPERATORS:
+        return ThresholdError(f"{comparison!r} is no operator; one of {' '.join(OPERATORS)}")
+    cleaned = re.sub(r"[_,+]", "", number).rstrip(".")
+    corrected = (
+        f"{near['metric']} {_NEAR_OPERATORS.get(comparison, comparison)} {cleaned}{near['rest']}".rstrip()
+    )
+    if _PATTERN.fullmatch(corrected) is None:
+        return ThresholdError(f"{text!r} is no threshold; {_EXAMPLES}")
+    return ThresholdError(f"{text.strip()!r} is no threshold", corrected)
+
+
+def _unknown_metric(metric: str) -> ThresholdError:
+    known = [*METRICS, *STORE_METRICS]
+    close = difflib.get_close_matches(metric.lower(), known, n=1)
+    return ThresholdError(f"unknown metric {metric!r}; one of {', '.join(known)}", close[0] if close else "")

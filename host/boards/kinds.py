@@ -1,0 +1,69 @@
+"""Which kinds of boards exist and how their units are made: the only place that looks at a board's kind."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from host.boards.job import PackJob
+from host.boards.unit import PackUnit, Unit
+from host.model.fleet import BoardSpec, Fleet
+from host.model.plan import BoardPlan, Plan
+
+# One core can drive far more boards than this; the figure keeps a pack's start-up and reports short.
+_BOARDS_PER_PACK = 5000
+
+# IoT Core: publishes per second of one connection; what is above is discarded.
+_BROKER_RATE_LIMIT = 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class UnitOptions:
+    """What units need to know beyond the fleet."""
+
+    run_folder: Path
+    connect_rate: float | None
+    """Connections per second of the whole fleet; None: no limit."""
+    lift_rate: bool
+    """Boards may publish faster than a broker with IoT Core's limits would take."""
+
+
+def make_units(fleet: Fleet, plan: Plan, options: UnitOptions) -> list[Unit]:
+    """One list of units for all boards of the fleet."""
+    by_kind: dict[str, list[tuple[BoardSpec, BoardPlan]]] = {}
+    for board, board_plan in zip(fleet.boards, plan.boards, strict=True):
+        by_kind.setdefault(board.kind, []).append((board, board_plan))
+    units: list[Unit] = []
+    for kind, members in by_kind.items():
+        units += _MAKERS[kind](fleet, plan, members, options)
+    return units
+
+
+def _packs(
+    fleet: Fleet, plan: Plan, members: list[tuple[BoardSpec, BoardPlan]], options: UnitOptions
+) -> list[Unit]:
+    # A core stays free for target and verification; more packs than cores only compete.
+    cores = max(1, (os.cpu_count() or 1) - 1)
+    count = max(1, min(cores, -(-len(members) // _BOARDS_PER_PACK)))
+    return [
+        PackUnit(
+            PackJob(
+                name=f"pack-{index}",
+                run_folder=options.run_folder,
+                boards=tuple(board for board, _ in members[index::count]),
+                plans=tuple(board_plan for _, board_plan in members[index::count]),
+                topic_prefix=fleet.topic_prefix,
+                payload=fleet.run.payload,
+                qos=fleet.run.qos,
+                seed=plan.seed,
+                drain_timeout_s=fleet.run.drain_timeout_s,
+                connect_rate=None if options.connect_rate is None else options.connect_rate / count,
+                max_rate=None if options.lift_rate else _BROKER_RATE_LIMIT,
+            )
+        )
+        for index in range(count)
+    ]
+
+
+_Maker = Callable[[Fleet, Plan, list[tuple[BoardSpec, BoardPlan]], UnitOptions], list[Unit]]
+_MAKERS: dict[str, _Maker] = {"virtual": _packs}

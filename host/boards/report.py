@@ -1,0 +1,18 @@
+"""What a board says of itself at the end of a run."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class BoardReport:
+    """Counts of messages; the ledger has the details."""
+
+    buoy_id: int
+    sent: int
+    """Messages that left at least once."""
+    acknowledged: int
+    dropped: int
+    reconnects: int = 0
+    reboots: int = 0
+    crashed: bool = False
+    errors: list[str] = field(default_factory=list)

@@ -1,0 +1,252 @@
+"""Units: what fleet code runs. A unit is a pack of virtual boards, or one board on a cable.
+
+Fleet code treats all units alike and never asks which kind of board is behind one.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from host.boards.job import PackJob, write_job
+from host.boards.report import BoardReport
+from host.model.endpoint import Endpoint
+from host.model.errors import BoardError
+
+_PACK_START_TIMEOUT_S = 30.0
+_PACK_END_TIMEOUT_S = 5.0
+
+
+@dataclass(slots=True)
+class UnitProgress:
+    """Counts of a unit so far, in messages; `connected` and `trouble` in boards."""
+
+    sent: int = 0
+    acknowledged: int = 0
+    dropped: int = 0
+    connected: int = 0
+    trouble: int = 0
+
+
+@dataclass(slots=True)
+class UnitUsage:
+    """What a unit cost the machine that ran it."""
+
+    cpu_s: float = 0.0
+    max_rss_kb: int = 0
+
+
+class Unit(Protocol):
+    """Boards that are driven together."""
+
+    name: str
+    buoys: tuple[int, ...]
+    progress: UnitProgress
+    usage: UnitUsage
+
+    async def begin(self) -> None:
+        """Start whatever drives the boards."""
+        ...
+
+    async def connect(self, endpoint: Endpoint) -> dict[int, str]:
+        """Connect all boards; returns those in trouble with the reason."""
+        ...
+
+    async def start(self, at_ns: int) -> None:
+        """Carry out the plan from that UTC time on."""
+        ...
+
+    async def stop(self, reason: str) -> None:
+        """Make no more messages; what is out may still be acknowledged."""
+        ...
+
+    async def wait(self) -> list[BoardReport]:
+        """Wait until the plan is done or has failed; one report for every board, whatever happened."""
+        ...
+
+    async def close(self) -> None:
+        """End at once and leave nothing running. Safe to call twice."""
+        ...
+
+    def kill(self) -> None:
+        """End without waiting for anything."""
+        ...
+
+
+@dataclass(slots=True)
+class _Running:
+    """The process of a pack and what is awaited from it."""
+
+    process: asyncio.subprocess.Process
+    stdin: asyncio.StreamWriter
+    stdout: asyncio.StreamReader
+    ready: "asyncio.Future[dict[int, str]]"
+    done: "asyncio.Future[list[BoardReport]]"
+
+
+@dataclass(slots=True)
+class PackUnit:
+    """A pack as its parent sees it: a subprocess that speaks JSON lines."""
+
+    job: PackJob
+    name: str = field(init=False)
+    buoys: tuple[int, ...] = field(init=False)
+    progress: UnitProgress = field(default_factory=UnitProgress)
+    usage: UnitUsage = field(default_factory=UnitUsage)
+    _running: _Running | None = None
+    _reading: "asyncio.Task[None] | None" = None
+
+    def __post_init__(self) -> None:
+        self.name = self.job.name
+        self.buoys = tuple(board.buoy_id for board in self.job.boards)
+
+    @property
+    def pid(self) -> int | None:
+        """Of the pack's process."""
+        return self._running.process.pid if self._running else None
+
+    async def begin(self) -> None:
+        """Write PACK.json and start the process."""
+        path = self.job.run_folder / "packs" / f"{self.name}.json"
+        write_job(self.job, path)
+        loop = asyncio.get_running_loop()
+        with (self.job.run_folder / "packs" / f"{self.name}.stderr").open("wb") as errors:
+            # A session of its own: Ctrl-C reaches only the parent, which tells its packs what to do.
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "host.boards.pack",
+                str(path),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=errors,
+                start_new_session=True,
+                limit=1 << 26,  # the last line lists every board
+            )
+        if process.stdin is None or process.stdout is None:
+            raise RuntimeError("a pack was started without pipes")
+        self._running = _Running(
+            process, process.stdin, process.stdout, loop.create_future(), loop.create_future()
+        )
+        self._reading = asyncio.create_task(self._read(self._running))
+
+    async def connect(self, endpoint: Endpoint) -> dict[int, str]:
+        """Connect all boards.
+
+        Raises:
+            BoardError: the pack itself failed.
+        """
+        self._tell(
+            {
+                "host": endpoint.host,
+                "port": endpoint.port,
+                "username": endpoint.username,
+                "password": endpoint.password,
+                "tls": endpoint.tls_document(),
+            }
+        )
+        longest_s = max((board.link.connect_timeout_s for board in self.job.boards), default=0.0)
+        if self.job.connect_rate:
+            longest_s += len(self.job.boards) / self.job.connect_rate
+        try:
+            return await asyncio.wait_for(
+                asyncio.shield(self._begun().ready), _PACK_START_TIMEOUT_S + longest_s
+            )
+        except TimeoutError:
+            raise BoardError(
+                f"pack {self.name} did not get ready",
+                where=str(self._stderr_path()),
+                next_step="read that file",
+            ) from None
+
+    async def start(self, at_ns: int) -> None:
+        """Give the start time."""
+        self._tell({"command": "start", "at_ns": at_ns})
+
+    async def stop(self, reason: str) -> None:
+        """Make no more messages."""
+        if self._running is not None:
+            self._tell({"command": "stop", "reason": reason})
+
+    async def wait(self) -> list[BoardReport]:
+        """Wait for the reports; a pack that died reports every board as failed."""
+        return await self._begun().done
+
+    async def close(self) -> None:
+        """End the process: its input ends, then it is killed if it stays."""
+        if self._running is None:
+            return
+        process = self._running.process
+        self._running.stdin.close()
+        try:
+            await asyncio.wait_for(process.wait(), _PACK_END_TIMEOUT_S)
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+        if self._reading is not None:
+            await self._reading
+
+    def kill(self) -> None:
+        """End the process without waiting: for a second Ctrl-C."""
+        if self._running is not None and self._running.process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._running.process.pid, signal.SIGKILL)
+
+    def _begun(self) -> _Running:
+        if self._running is None:
+            raise RuntimeError(f"pack {self.name} was not begun")
+        return self._running
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        # A pack that is gone cannot be told anything; its end is noticed by the reader.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self._begun().stdin.write(json.dumps(message).encode() + b"\n")
+
+    async def _read(self, running: _Running) -> None:
+        ready, done = running.ready, running.done
+        failure = ""
+        while line := await running.stdout.readline():
+            event = json.loads(line)
+            match event["event"]:
+                case "progress":
+                    self.progress = UnitProgress(**{name: event[name] for name in _PROGRESS_FIELDS})
+                case "ready":
+                    if not ready.done():
+                        ready.set_result({int(buoy): why for buoy, why in event["trouble"].items()})
+                case "done":
+                    self.usage = UnitUsage(event["cpu_s"], event["max_rss_kb"])
+                    done.set_result([BoardReport(**report) for report in event["boards"]])
+                case "failed":
+                    failure = event["what"]
+        code = await running.process.wait()
+        if not done.done():
+            why = failure or _death(code)
+            done.set_result([BoardReport(buoy, 0, 0, 0, crashed=True, errors=[why]) for buoy in self.buoys])
+        if not ready.done():
+            ready.set_exception(
+                BoardError(
+                    f"pack {self.name} ended before it was ready: {failure or _death(code)}",
+                    where=str(self._stderr_path()),
+                    next_step=f"cat {self._stderr_path()}",
+                )
+            )
+            # Nobody may be waiting any more; an exception that is never fetched is only noise then.
+            ready.exception()
+
+    def _stderr_path(self) -> Path:
+        return self.job.run_folder / "packs" / f"{self.name}.stderr"
+
+
+_PROGRESS_FIELDS = ("sent", "acknowledged", "dropped", "connected", "trouble")
+
+
+def _death(code: int) -> str:
+    if code < 0:
+        return f"the process of its pack was killed by {signal.Signals(-code).name}"
+    return f"the process of its pack ended with code {code}"

@@ -1,0 +1,294 @@
+"""One virtual board: the firmware's own application on CPython, with a journal into the pack's ledger."""
+
+import traceback
+from collections.abc import Callable
+from typing import Protocol
+
+from buoy import config
+from buoy.app import App, Topics
+from buoy.link import Link, LinkPolicy
+from buoy.message import Message
+from buoy.outbox import MemoryOutbox
+from buoy.payload import Payload
+from buoy.sampler import Sampler
+from buoy.schedule import Schedule
+from buoy.shims import new_random
+
+from host.boards.ledger import Row
+from host.model.fleet import BoardSpec
+from host.model.ledger import Event
+from host.model.plan import BoardPlan
+from host.mqtt.transport import Transport
+from sensors.fakes import make_fake
+
+_SENT = int(Event.SENT)
+_ACKNOWLEDGED = int(Event.ACKNOWLEDGED)
+_DROPPED = int(Event.DROPPED)
+
+# Kept per board for the result; more of the same tells nobody anything.
+_MAX_ERRORS = 20
+
+
+class PackClock(Protocol):
+    """What a board needs of the driver that steps it."""
+
+    batch_ns: int
+    """UTC of the batch that is being made."""
+    base_ns: int
+    """UTC at 0 ms of the applications' clock."""
+
+    def wake(self, board: "VirtualBoard") -> None:
+        """Step the board soon."""
+        ...
+
+
+class Storage(dict[str, str]):
+    """What NVS is on a board: lasts over a reset."""
+
+    def set(self, key: str, value: str) -> None:
+        """Keep a text."""
+        self[key] = value
+
+
+class VirtualBoard:
+    """A board of a pack. It stands between transport and link as listener, and is the link's journal."""
+
+    __slots__ = (
+        "_append",
+        "_command",
+        "_driver",
+        "_log",
+        "_outbox",
+        "_plan",
+        "_prefix",
+        "_storage",
+        "acknowledged_count",
+        "app",
+        "buoy_id",
+        "connected",
+        "crashed",
+        "dropped_count",
+        "errors",
+        "finished",
+        "queued",
+        "reboots",
+        "sent_count",
+        "shut_down",
+        "spec",
+        "transport",
+        "wake_ms",
+    )
+
+    def __init__(
+        self,
+        spec: BoardSpec,
+        plan: BoardPlan,
+        *,
+        prefix: str,
+        payload: Payload,
+        policy: LinkPolicy,
+        transport: Transport,
+        seed: int,
+        append: Callable[[Row], None],
+        driver: PackClock,
+        log: Callable[[str], None],
+    ) -> None:
+        self.spec = spec
+        self.buoy_id = spec.buoy_id
+        self.transport = transport
+        self.errors: list[str] = []
+        self.sent_count = 0
+        self.acknowledged_count = 0
+        self.dropped_count = 0
+        self.reboots = 0
+        self.connected = False
+        self.crashed = False
+        self.finished = False
+        self.shut_down = False
+        self.queued = False
+        self.wake_ms = float("inf")
+        self._append = append
+        self._driver = driver
+        self._log = log
+        self._plan = plan
+        self._prefix = prefix
+        self._command = ""
+        self._storage = Storage()
+        self._outbox = MemoryOutbox(spec.link.outbox, self._dropped)
+        self._boot(payload, policy, seed)
+
+    def _boot(self, payload: Payload, policy: LinkPolicy, seed: int) -> None:
+        topics = Topics(self._prefix, self.buoy_id)
+        sources = [
+            (sensor.key, make_fake(sensor.key, sensor.mode, sensor.base, sensor.value, seed).sample)
+            for sensor in self.spec.sensors
+            if sensor.mode != "off"
+        ]
+        self.app = App(
+            topics, payload, Sampler(sources), self._storage, self._utc_ms, self._commanded, self._say
+        )
+        self.app.link = Link(
+            self.transport,
+            self._outbox,
+            policy,
+            (topics.config_global, topics.config_sensor),
+            new_random(seed),
+            self,
+            self.app.on_config,
+            self._trouble,
+        )
+        # The board listens first, so that the driver learns of every event.
+        self.transport.listener = self
+
+    # What the driver calls
+
+    def start(self, start_ms: float) -> None:
+        """Begin the plan; `start_ms` is the run's start by the applications' clock."""
+        plan = self._plan
+        end_ms = None if plan.end_ms is None else start_ms + plan.end_ms
+        self.app.schedule = Schedule(start_ms + plan.start_ms, plan.interval_ms, plan.messages, end_ms)
+
+    def step(self, now_ms: float) -> float:
+        """Step the application; returns the time of the next call at the latest."""
+        if self._command:
+            self._obey(now_ms)
+        wake_ms: float = self.app.step(now_ms)
+        return wake_ms
+
+    def fail(self, error: Exception) -> None:
+        """The application itself failed: the board does nothing any more and cannot pass."""
+        self.errors.insert(0, f"application failed: {type(error).__name__}: {error}")
+        self._log(f"{self.buoy_id}: " + "".join(traceback.format_exception(error)))
+        self.crashed = True
+        self.transport.close()
+        self.stop_sending("application failed")
+
+    def stop_sending(self, reason: str) -> None:
+        """Make no more messages; those of the plan that were not made are dropped with the reason."""
+        schedule = self.app.schedule
+        if schedule is None:
+            return
+        left = self._plan.planned()
+        for seq in range(schedule.seq, left or 0):
+            self._drop_row(seq, 0, reason)
+        self.app.schedule = None
+        self.finished = True
+
+    def end(self, reason: str) -> None:
+        """Say goodbye; what never left is dropped with the reason."""
+        self.stop_sending(reason)
+        self.app.link.stop()
+        self._outbox.clear(reason)
+
+    # The link's journal
+
+    def sent(self, message: Message) -> None:
+        """An attempt; the row is in the ledger's file before the driver flushes the transport."""
+        if message.seq < 0:
+            return
+        driver = self._driver
+        attempt = message.attempts
+        self._append(
+            (
+                _SENT,
+                self.buoy_id,
+                message.seq,
+                attempt,
+                driver.base_ns + int(message.planned_ms * 1e6),
+                driver.batch_ns,
+                message.payload if attempt == 1 else None,
+                None,
+            )
+        )
+        if attempt == 1:
+            self.sent_count += 1
+
+    def acknowledged(self, message: Message) -> None:
+        """PUBACK, or the bytes of a QoS 0 message were handed over."""
+        if message.seq < 0:
+            return
+        driver = self._driver
+        planned_ns = driver.base_ns + int(message.planned_ms * 1e6)
+        self._append((_ACKNOWLEDGED, self.buoy_id, message.seq, 0, planned_ns, driver.batch_ns, None, None))
+        self.acknowledged_count += 1
+
+    def _dropped(self, message: Message, reason: str) -> None:
+        # A message that left before is not dropped: it may have arrived.
+        if message.seq >= 0 and message.attempts == 0:
+            self._drop_row(message.seq, message.planned_ms, reason)
+
+    def _drop_row(self, seq: int, planned_ms: float, reason: str) -> None:
+        driver = self._driver
+        planned_ns = driver.base_ns + int(planned_ms * 1e6) if planned_ms else driver.batch_ns
+        self._append((_DROPPED, self.buoy_id, seq, 0, planned_ns, driver.batch_ns, None, reason))
+        self.dropped_count += 1
+
+    # The transport's listener
+
+    def on_open(self, session_present: bool) -> None:
+        """The broker accepted the connection."""
+        self.connected = True
+        self.app.link.on_open(session_present)
+        self._driver.wake(self)
+
+    def on_pubacks(self, packet_ids: list[int]) -> None:
+        """A run of PUBACKs."""
+        self.app.link.on_pubacks(packet_ids)
+        self._driver.wake(self)
+
+    def on_suback(self, packet_id: int, codes: bytes) -> None:
+        """The answer to our subscriptions."""
+        self.app.link.on_suback(packet_id, codes)
+        self._driver.wake(self)
+
+    def on_message(self, topic: bytes, payload: bytes, retain: bool) -> None:
+        """A configuration message."""
+        self.app.link.on_message(topic, payload, retain)
+        self._driver.wake(self)
+
+    def on_writable(self) -> None:
+        """The socket takes bytes again."""
+        self._driver.wake(self)
+
+    def on_pong(self) -> None:
+        """PINGRESP."""
+        self.app.link.on_pong()
+
+    def on_closed(self, reason: str) -> None:
+        """The connection is gone."""
+        self.connected = False
+        self.app.link.on_closed(reason)
+        self._driver.wake(self)
+
+    # Inside
+
+    def _utc_ms(self, now_ms: float) -> int:
+        return (self._driver.base_ns + int(now_ms * 1e6)) // 1_000_000
+
+    def _say(self, text: str) -> None:
+        self._log(f"{self.buoy_id}: {text}")
+
+    def _trouble(self, reason: str) -> None:
+        self.connected = False
+        if len(self.errors) < _MAX_ERRORS:
+            self.errors.append(reason)
+        self.app.on_trouble(reason)
+
+    def _commanded(self, command: str) -> None:
+        # Obeyed in a step of its own: the application is in the middle of one.
+        self._command = command
+        self._driver.wake(self)
+
+    def _obey(self, now_ms: float) -> None:
+        command, self._command = self._command, ""
+        link = self.app.link
+        link.stop()
+        if command == config.SHUTDOWN:
+            self.shut_down = True
+            self.stop_sending("shut down by configuration")
+            self._outbox.clear("shut down by configuration")
+            return
+        # A reset keeps what a real board keeps in flash: outbox, storage and the plan under way.
+        self.reboots += 1
+        self._say(f"reset {self.reboots}")
+        link.connect(now_ms)

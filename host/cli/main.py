@@ -1,0 +1,74 @@
+"""`buoy`: the commands, and the one place where exceptions become messages and exit codes."""
+
+import sys
+
+import typer
+
+from host.cli.run import run
+from host.model.errors import BuoyError
+from host.model.exit_codes import ExitCode
+
+app = typer.Typer(
+    name="buoy",
+    help="Flash, load-test, verify and calibrate ESP32 water-quality buoys.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(run)
+
+
+@app.callback()
+def _root() -> None:
+    """Flash, load-test, verify and calibrate ESP32 water-quality buoys.
+
+    Every command takes --debug: a traceback where there would be a message.
+    """
+
+
+def main() -> None:
+    """Entry point of the `buoy` script."""
+    arguments = sys.argv[1:]
+    debug = "--debug" in arguments
+    sys.exit(invoke([argument for argument in arguments if argument != "--debug"], debug=debug))
+
+
+def invoke(arguments: list[str], *, debug: bool = False) -> int:
+    """Run one command; returns its exit code."""
+    try:
+        code = app(args=arguments, prog_name="buoy", standalone_mode=False)
+    except BuoyError as error:
+        if debug:
+            raise
+        _complain(error)
+        return int(error.exit_code)
+    except typer.Exit as leave:
+        return int(leave.exit_code)
+    except (typer.Abort, KeyboardInterrupt):
+        print("interrupted", file=sys.stderr)  # noqa: T201
+        return int(ExitCode.INTERRUPTED)
+    except Exception as error:
+        if debug:
+            raise
+        show = getattr(error, "show", None)
+        if show is not None:  # click's own complaints about the command line
+            show()
+            return int(ExitCode.USAGE)
+        print(  # noqa: T201
+            f"internal error: {type(error).__name__}: {error}\n"
+            "  this is a defect in buoyfleet\n"
+            "  next: run the same command with --debug and report what it prints",
+            file=sys.stderr,
+        )
+        return int(ExitCode.INTERNAL_ERROR)
+    return int(code or ExitCode.OK)
+
+
+def _complain(error: BuoyError) -> None:
+    print(f"error: {error}", file=sys.stderr)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

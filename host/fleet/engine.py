@@ -1,0 +1,263 @@
+"""Carries out a run: target and units up, connect, send, drain, collect; always down again."""
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from host.boards.report import BoardReport
+from host.boards.unit import Unit
+from host.cloud.target import Collected, LiveCounts, Target
+from host.model.clock import HostClock
+from host.model.endpoint import Endpoint
+from host.model.errors import BuoyError, TargetError
+from host.model.fleet import Fleet
+from host.model.plan import Plan
+
+_Value = TypeVar("_Value")
+
+_TICK_S = 0.1
+_START_AHEAD_NS = 10_000_000
+# Messages of a run are stamped before they arrive, and a store may see them a little later.
+_WINDOW_SLACK_NS = 1_000_000_000
+
+
+class Observer(Protocol):
+    """Watches messages go by, independently of boards and target."""
+
+    async def open(self, endpoint: Endpoint) -> None:
+        """Be subscribed when this returns."""
+        ...
+
+    async def close(self, run_folder: Path) -> list[str]:
+        """Stop watching and leave what was seen in the run's folder; returns what is worth knowing."""
+        ...
+
+
+@dataclass(slots=True)
+class Snapshot:
+    """A moment of a run, for live progress. Messages unless the name says otherwise."""
+
+    phase: str
+    elapsed_s: float
+    planned: int | None
+    boards: int
+    sent: int = 0
+    acknowledged: int = 0
+    dropped: int = 0
+    connected: int = 0
+    """Boards."""
+    trouble: int = 0
+    """Boards that lost their connection."""
+    stored: dict[str, int] = field(default_factory=dict)
+    """Store → measures."""
+
+
+@dataclass(slots=True)
+class RunRecord:
+    """What a run left behind, for verification."""
+
+    run_folder: Path
+    started_ns: int = 0
+    ended_ns: int = 0
+    interrupted: bool = False
+    reports: dict[int, BoardReport] = field(default_factory=dict)
+    collected: Collected = field(default_factory=lambda: Collected((), []))
+    phases_s: dict[str, float] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    target_failure: str = ""
+    usage: dict[str, tuple[float, int]] = field(default_factory=dict)
+    """Unit → CPU seconds, peak memory in kB."""
+
+
+class StopNow(BaseException):
+    """The second Ctrl-C: not an error, nobody may catch it on the way."""
+
+
+class Engine:
+    """One run on this machine."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        plan: Plan,
+        units: list[Unit],
+        target: Target,
+        observer: Observer | None,
+        run_folder: Path,
+        show: Callable[[Snapshot], None],
+    ) -> None:
+        self._fleet = fleet
+        self._plan = plan
+        self._units = units
+        self._target = target
+        self._observer = observer
+        self._show = show
+        self._clock = HostClock()
+        self._record = RunRecord(run_folder)
+        self._phase = ""
+        self._phase_began = 0.0
+        self._began = time.monotonic()
+        self._counts = LiveCounts()
+        self._stop_reason = ""
+
+    async def run(self) -> RunRecord:
+        """Carry out the run.
+
+        Raises:
+            BuoyError: the run could not start; nothing is left running.
+            StopNow: the second Ctrl-C; nothing is left running.
+        """
+        record = self._record
+        with self._signals():
+            try:
+                await self._run()
+            finally:
+                self._enter("")
+                await asyncio.gather(*(unit.close() for unit in self._units), return_exceptions=True)
+                await self._target.stop()
+        for unit in self._units:
+            record.usage[unit.name] = (unit.usage.cpu_s, unit.usage.max_rss_kb)
+        return record
+
+    async def _run(self) -> None:
+        record = self._record
+        self._enter("start")
+        # Units load while the target starts: both take a good part of a second.
+        starting = asyncio.gather(*(unit.begin() for unit in self._units))
+        try:
+            endpoint = await self._target.start()
+        finally:
+            # Whatever the target does: what was begun must be known, so that it can be ended.
+            await starting
+        if self._observer is not None:
+            try:
+                await self._observer.open(endpoint)
+            except BuoyError as error:
+                record.warnings.append(f"no witness: {error.what}")
+                self._observer = None
+        self._enter("connect")
+        trouble = await self._watched(asyncio.gather(*(unit.connect(endpoint) for unit in self._units)))
+        for buoys in trouble:
+            record.warnings += [
+                f"buoy {buoy} did not connect before the start: {why}" for buoy, why in buoys.items()
+            ]
+        self._enter("send")
+        record.started_ns = self._clock.utc_ns() + _START_AHEAD_NS
+        for unit in self._units:
+            await unit.start(record.started_ns)
+        if self._stop_reason:
+            await self._stop_units()
+        reports = await self._watched(asyncio.gather(*(unit.wait() for unit in self._units)))
+        record.ended_ns = self._clock.utc_ns()
+        record.reports = {report.buoy_id: report for unit in reports for report in unit}
+        await self._gather_evidence()
+
+    async def _gather_evidence(self) -> None:
+        record = self._record
+        self._enter("drain")
+        if not record.target_failure:
+            sent = sum(report.sent for report in record.reports.values())
+            try:
+                await self._target.drain(sent, self._fleet.run.drain_timeout_s, self._note)
+            except TargetError as error:
+                self._target_failed(error)
+        if self._observer is not None:
+            record.warnings += await self._observer.close(record.run_folder)
+        self._enter("collect")
+        buoys = frozenset(board.buoy_id for board in self._fleet.boards)
+        try:
+            record.collected = await self._target.collect(
+                record.run_folder,
+                record.started_ns - _WINDOW_SLACK_NS,
+                self._clock.utc_ns() + _WINDOW_SLACK_NS,
+                buoys,
+            )
+        except TargetError as error:
+            self._target_failed(error)
+        record.warnings += record.collected.problems
+
+    async def _watched(self, work: "asyncio.Future[_Value]") -> _Value:
+        """Wait for something while showing progress and watching the target."""
+        while True:
+            await asyncio.wait({work}, timeout=_TICK_S)
+            if not self._record.target_failure:
+                try:
+                    self._counts = await self._target.counts()
+                except TargetError as error:
+                    self._target_failed(error)
+                    await self._stop_units()
+            self._draw()
+            if work.done():
+                return work.result()
+
+    def _note(self, counts: LiveCounts) -> None:
+        self._counts = counts
+        self._draw()
+
+    def _target_failed(self, error: TargetError) -> None:
+        self._record.target_failure = str(error)
+        self._stop_reason = self._stop_reason or f"target failed: {error.what}"
+
+    async def _stop_units(self) -> None:
+        for unit in self._units:
+            await unit.stop(self._stop_reason)
+
+    def _draw(self) -> None:
+        units = self._units
+        self._show(
+            Snapshot(
+                phase=self._phase,
+                elapsed_s=time.monotonic() - self._began,
+                planned=self._plan.planned(),
+                boards=len(self._fleet.boards),
+                sent=sum(unit.progress.sent for unit in units),
+                acknowledged=sum(unit.progress.acknowledged for unit in units),
+                dropped=sum(unit.progress.dropped for unit in units),
+                connected=sum(unit.progress.connected for unit in units),
+                trouble=sum(unit.progress.trouble for unit in units),
+                stored=self._counts.stored,
+            )
+        )
+
+    def _enter(self, phase: str) -> None:
+        now = time.monotonic()
+        if self._phase:
+            self._record.phases_s[self._phase] = now - self._phase_began
+        self._phase, self._phase_began = phase, now
+        if phase:
+            self._draw()
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        """First Ctrl-C (or SIGTERM): stop sending. Second: stop now."""
+        loop = asyncio.get_running_loop()
+        main = asyncio.current_task()
+        tasks: set[asyncio.Task[None]] = set()
+
+        def interrupt() -> None:
+            if self._record.interrupted:
+                for unit in self._units:
+                    unit.kill()
+                if main is not None:
+                    main.cancel()
+                return
+            self._record.interrupted = True
+            self._stop_reason = self._stop_reason or "interrupted"
+            task = asyncio.ensure_future(self._stop_units())
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, interrupt)
+        try:
+            yield
+        except asyncio.CancelledError:
+            raise StopNow from None
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)

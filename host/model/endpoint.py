@@ -1,0 +1,21 @@
+"""Where boards and the witness connect."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from host.model.fleet import TlsSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Address and credentials of a broker."""
+
+    host: str
+    port: int
+    tls: TlsSpec | None = None
+    username: str = ""
+    password: str = field(default="", repr=False)
+
+    def tls_document(self) -> dict[str, Any] | None:
+        """The TLS settings (file names, no secrets) for a subprocess."""
+        return None if self.tls is None else asdict(self.tls)
