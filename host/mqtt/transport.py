@@ -1,0 +1,112 @@
+"""The contract between a buoy's link policy and the MQTT client that moves its packets.
+
+The link owns packet ids, window, deadlines, back-off, resend and keep-alive; a transport only moves packets.
+It never blocks, and calls its listener from the event loop only, never from inside one of its own methods.
+"""
+
+import errno
+import os
+import socket
+import ssl
+from typing import Protocol
+
+from host.mqtt.packets import CONNACK_MEANINGS
+
+
+class Listener(Protocol):
+    """Who hears of a connection's events.
+
+    A listener may also have `on_writable()`: an open connection takes more again after it did not.
+    """
+
+    def on_open(self, session_present: bool) -> None:
+        """CONNACK 0 arrived."""
+        ...
+
+    def on_pubacks(self, packet_ids: list[int]) -> None:
+        """A run of PUBACKs, in order of arrival, at least one."""
+        ...
+
+    def on_suback(self, packet_id: int, codes: bytes) -> None:
+        """The answer to SUBSCRIBE: one code per topic filter."""
+        ...
+
+    def on_message(self, topic: bytes, payload: bytes, retain: bool) -> None:
+        """A message; the transport answers QoS 1 itself, after this returns."""
+        ...
+
+    def on_pong(self) -> None:
+        """PINGRESP arrived."""
+        ...
+
+    def on_closed(self, reason: str) -> None:
+        """The connection is lost, or could not be made; once per `open()`, never after `close()`."""
+        ...
+
+
+class Transport(Protocol):
+    """What the firmware's link calls."""
+
+    listener: Listener
+    writable: bool
+    """Whether more can be queued now: open, and less than about 64 KiB waiting to leave."""
+
+    def open(self) -> None:
+        """Start to connect; ends in `on_open` or `on_closed`, unless the owner's deadline calls `close`."""
+        ...
+
+    def publish(self, topic: bytes, payload: bytes, qos: int, packet_id: int, dup: bool) -> None:
+        """Queue a PUBLISH."""
+        ...
+
+    def subscribe(self, topics: tuple[bytes, ...], qos: int, packet_id: int) -> None:
+        """Queue a SUBSCRIBE."""
+        ...
+
+    def ping(self) -> None:
+        """Queue a PINGREQ."""
+        ...
+
+    def flush(self) -> None:
+        """Write everything queued, in one write."""
+        ...
+
+    def disconnect(self) -> None:
+        """Write everything queued and a DISCONNECT, then close; no event follows."""
+        ...
+
+    def close(self) -> None:
+        """Drop the connection at once, and what is queued with it; no event follows."""
+        ...
+
+
+def refusal(code: int) -> str:
+    """What a CONNACK other than 0 means, for people."""
+    return f"refused: {CONNACK_MEANINGS.get(code, 'unknown reason')} (CONNACK {code})"
+
+
+def loss(error: BaseException | None, peer: str, *, opened: bool) -> str:
+    """Why a connection ended, for people.
+
+    Args:
+        error: what the system said; None where the peer closed in good order.
+        peer: HOST:PORT.
+        opened: whether CONNACK had arrived.
+    """
+    if error is None:
+        return f"closed by {peer}" if opened else f"closed by {peer} before CONNACK"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"TLS with {peer}: certificate not trusted: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS with {peer}: {(error.reason or str(error)).replace('_', ' ').lower()}"
+    if isinstance(error, ConnectionResetError):
+        return f"connection reset by {peer}"
+    if isinstance(error, socket.gaierror):
+        return f"cannot resolve {peer}: {error.strerror}"
+    if isinstance(error, OSError):
+        # uvloop words its errors itself; the system's words are the same for every loop.
+        text = os.strerror(error.errno) if error.errno else str(error) or type(error).__name__
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            text += " (raise `ulimit -n`)"
+        return f"connection to {peer} lost: {text}" if opened else f"cannot connect to {peer}: {text}"
+    return f"connection to {peer}: {error}"
