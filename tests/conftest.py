@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import socket
 import subprocess
 import threading
@@ -10,22 +9,10 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
+from found_programs import find_program
 
 ROOT = Path(__file__).resolve().parent.parent
 START_TIMEOUT_S = 10.0
-# Debian keeps daemons where the PATH of a plain user does not look.
-DAEMON_FOLDERS = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin")
-
-
-def find_program(name: str) -> Path:
-    """A program as `make test` fetched it, else as found in PATH; a missing one fails the test."""
-    fetched = ROOT / ".tools" / "bin" / name
-    if fetched.exists():
-        return fetched
-    found = shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), *DAEMON_FOLDERS]))
-    if found is None:
-        pytest.fail(f"{name} is missing; `make setup-test` fetches it or says what to install", pytrace=False)
-    return Path(found)
 
 
 def unused_port() -> int:
