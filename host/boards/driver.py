@@ -26,6 +26,8 @@ class Driver:
         self._origin_ns = time.monotonic_ns()
         self.base_ns = clock.at(self._origin_ns)
         self.batch_ns = self.base_ns
+        self.sending = False
+        """A message was made in this turn: its row must be written before its bytes leave."""
         self._ready: list[VirtualBoard] = []
         self._scheduled = False
         self._heap: list[tuple[float, int, VirtualBoard]] = []
@@ -79,7 +81,9 @@ class Driver:
                 if wake_ms < board.wake_ms:
                     board.wake_ms = wake_ms
                     heapq.heappush(heap, (wake_ms, next(self._tiebreak), board))
-            if self.commit():
+            # Acknowledgements alone can wait for the next send, or for whoever drives the pack.
+            if not self.sending or self.commit():
+                self.sending = False
                 for board in ready:
                     board.transport.flush()
         if heap and heap[0][0] < self._timer_ms:

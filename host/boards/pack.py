@@ -40,6 +40,8 @@ from host.model.ledger import STREAM_FOLDER, STREAM_SUFFIX
 
 _PROGRESS_S = 0.2
 _POLL_S = 0.02
+# Rows of acknowledgements reach the file at least this often; rows of sends always before their bytes.
+_FLUSH_S = 0.5
 _CONNECT_CHUNK_S = 0.01
 # Connections under way at once: more only fills the broker's accept queue (128 on Linux by default for many).
 _CONNECTING_AT_ONCE = 64
@@ -111,7 +113,10 @@ class Pack:
     async def run(self, at_ns: int) -> None:
         """Carry out the plan, then wait for what is out; returns when nothing more will happen."""
         start_ms = self.driver.ms_of(at_ns)
-        self.ledger.plan(list(self._job.plans), at_ns)
+        try:
+            self.ledger.plan(list(self._job.plans), at_ns)
+        except OSError as error:
+            self.driver.failure = error
         # What lives by now lives to the end: the collector need not look at it again and again.
         gc.collect()
         gc.freeze()
@@ -129,9 +134,13 @@ class Pack:
         making = list(self.boards)
         drain: Deadline | None = None
         acknowledged, quiet = -1, Deadline(drain_s)
+        flush = Deadline(_FLUSH_S)
         while self.driver.failure is None:
             await asyncio.sleep(_POLL_S)
             now_ms = self.driver.now_ms()
+            if flush.expired:
+                self.driver.commit()
+                flush = Deadline(_FLUSH_S)
             # Looking at the last board of a list until it is through costs next to nothing per turn.
             while unsettled and _settled(unsettled[-1], now_ms):
                 unsettled.pop()
@@ -161,6 +170,8 @@ class Pack:
         reason = self.stop_reason or "not sent before the run ended"
         if self.driver.failure is not None:
             reason = f"the ledger could not be written: {self.driver.failure}"
+            for board in self.boards:
+                board.errors.insert(0, reason)
         for board in self.boards:
             if board.app.link.in_flight():
                 board.errors.append(f"{board.app.link.in_flight()} messages sent and never acknowledged")

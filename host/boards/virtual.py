@@ -34,6 +34,8 @@ class PackClock(Protocol):
 
     batch_ns: int
     """UTC of the batch that is being made."""
+    sending: bool
+    """Set when a message was made in this turn."""
     base_ns: int
     """UTC at 0 ms of the applications' clock."""
 
@@ -187,6 +189,7 @@ class VirtualBoard:
         if message.seq < 0:
             return
         driver = self._driver
+        driver.sending = True
         attempt = message.attempts
         self._append(
             (
