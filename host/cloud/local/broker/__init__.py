@@ -1,0 +1,20 @@
+"""The twin's MQTT broker: MQTT 3.1.1 as AWS IoT Core has it, each limit a setting."""
+
+from host.cloud.local.broker.authority import Authorise, Principal
+from host.cloud.local.broker.broker import Broker
+from host.cloud.local.broker.context import Sink
+from host.cloud.local.broker.limits import Limits
+from host.cloud.local.broker.records import ConnectionInfo, DisconnectReason, Metric, OnRefused, Reason
+
+__all__ = [
+    "Authorise",
+    "Broker",
+    "ConnectionInfo",
+    "DisconnectReason",
+    "Limits",
+    "Metric",
+    "OnRefused",
+    "Principal",
+    "Reason",
+    "Sink",
+]

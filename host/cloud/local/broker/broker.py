@@ -1,0 +1,374 @@
+"""The broker: listens, keeps clients and sessions, and lets time pass for all of them with one timer."""
+
+import asyncio
+import ssl
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+
+from host.cloud.local.broker.admission import Admission
+from host.cloud.local.broker.authority import Authorise
+from host.cloud.local.broker.connection import Connection
+from host.cloud.local.broker.context import Context, Sink
+from host.cloud.local.broker.limits import Limits
+from host.cloud.local.broker.publishing import Publishing
+from host.cloud.local.broker.records import (
+    ConnectionInfo,
+    DisconnectReason,
+    Metric,
+    OnRefused,
+    Reason,
+    Records,
+)
+from host.cloud.local.broker.retained import RetainedMessages
+from host.cloud.local.broker.routing import Router
+from host.cloud.local.broker.session import Session
+from host.cloud.local.broker.subscribing import Subscribing
+from host.cloud.local.broker.tls import Handshake
+from host.cloud.local.broker.wheel import DeadlineWheel
+from host.mqtt.codec import Connect, Publish, Subscribe, Unsubscribe, encode_connack
+
+TICK_S = 0.1
+"""How often throttled and timed things are looked at: a tenth of the second that rates are about."""
+_BACKLOG = 4096
+"""Connections waiting to be accepted: a fleet connects all at once."""
+_STOP_S = 2.0
+"""For clients to take their last bytes when the broker stops."""
+
+
+class Broker:
+    """An MQTT 3.1.1 broker (QoS 0 and 1) with IoT Core's rules. It lives on the loop that called `start`."""
+
+    def __init__(
+        self,
+        sink: Sink,
+        *,
+        limits: Limits | None = None,
+        on_refused: OnRefused | None = None,
+        authorise: Authorise | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Make a broker that is not listening yet.
+
+        Args:
+            sink: called once per accepted PUBLISH, before its PUBACK is sent; wills too. If it raises, the
+                message stays unacknowledged and counts as `PublishIn.ServerError`.
+            limits: IoT Core's by default (`Limits.aws()`).
+            on_refused: told of all that is refused, discarded, delayed or dropped, and why. Must not raise.
+            authorise: asked per action and resource; None lets everybody do everything.
+            clock: seconds, monotonic; every rate and expiry goes by it.
+        """
+        self.limits = limits if limits is not None else Limits.aws()
+        self.clock = clock
+        self.records = Records(on_refused)
+        router = Router(self.limits)
+        context = Context(
+            self.limits,
+            self.records,
+            clock,
+            sink,
+            authorise,
+            router,
+            RetainedMessages(self.limits.hash_matches_parent),
+        )
+        self._router = router
+        self._retained = context.retained
+        self._admission = Admission(context)
+        self._publishing = Publishing(context)
+        self._subscribing = Subscribing(context)
+        self.publish = self._publishing.receive
+        self._clients: dict[str, Connection] = {}
+        self._sessions: dict[str, Session] = {}
+        self._connections: set[Connection] = set()
+        self._ended: dict[str, ConnectionInfo] = {}
+        """The last disconnection of each client, oldest first."""
+        self._wheel: DeadlineWheel[Connection | Session] = DeadlineWheel()
+        self._dirty: list[Connection] = []
+        self._waiting: set[Connection] = set()
+        self._servers: list[asyncio.AbstractServer] = []
+        self._handshakes: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._all_lost: asyncio.Event | None = None
+        self._stopping = False
+        self.alpn_port: int | None = None
+        """Where clients connect with ALPN, if `start` was asked for it."""
+
+    # Life
+
+    async def start(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        tls: ssl.SSLContext | None = None,
+        alpn_port: int | None = None,
+    ) -> int:
+        """Listen; return the port.
+
+        Args:
+            host: address to listen on.
+            port: 0 takes a free one.
+            tls: mutual TLS with this context (`tls.server_context`); None: plain MQTT.
+            alpn_port: also listen here for clients that name MQTT by ALPN, as IoT Core does on 443; 0 takes
+                a free one. Which one it was is in `alpn_port`.
+
+        Raises:
+            OSError: the address is taken or not ours.
+            ValueError: `alpn_port` without `tls`.
+        """
+        if alpn_port is not None and tls is None:
+            raise ValueError("a port with ALPN needs TLS")
+        self._stopping = False
+        self._all_lost = asyncio.Event()
+        try:
+            listening = await self._listen(host, port, tls, needs_alpn=False)
+            if alpn_port is not None:
+                self.alpn_port = await self._listen(host, alpn_port, tls, needs_alpn=True)
+        except OSError:
+            await self._close_servers()
+            raise
+        self._on_timer()
+        return listening
+
+    async def stop(self) -> None:
+        """Stop listening, close every connection, forget all sessions. Safe to call twice.
+
+        Wills are not published: nobody is left to read them.
+        """
+        self._stopping = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for task in list(self._handshakes):
+            task.cancel()
+        for connection in list(self._connections):
+            connection.end(DisconnectReason.SERVER_INITIATED_DISCONNECT)
+        if self._connections and self._all_lost is not None:
+            self._all_lost.clear()
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._all_lost.wait(), _STOP_S)
+            for connection in list(self._connections):
+                connection.abort()
+        await self._close_servers()
+        for session in list(self._sessions.values()):
+            self._router.forget(session)
+        self._sessions.clear()
+        self._wheel = DeadlineWheel()
+
+    def tick(self) -> None:
+        """Let time pass: release what was throttled, drop who was silent. A timer calls it every `TICK_S`."""
+        now_s = self.clock()
+        if self._waiting:
+            waiting, self._waiting = self._waiting, set()
+            for connection in waiting:
+                connection.on_tick(now_s)
+        for item in self._wheel.expired(now_s):
+            if isinstance(item, Connection):
+                due_s = item.on_deadline(now_s)
+                if due_s is not None:
+                    self._wheel.set(item, due_s)
+            else:
+                self._expire_session(item)
+        self._admission.forget(now_s)
+        self._forget_ended(now_s)
+        self.flush()
+
+    # What can be asked
+
+    @property
+    def connections(self) -> int:
+        """Clients that are connected (CONNECT accepted)."""
+        return len(self._clients)
+
+    @property
+    def sessions(self) -> int:
+        """Sessions, those of absent clients included."""
+        return len(self._sessions)
+
+    @property
+    def retained(self) -> int:
+        """Topics with a retained message."""
+        return len(self._retained)
+
+    @property
+    def waiting(self) -> int:
+        """Messages in sessions that wait to be sent or acknowledged."""
+        return sum(session.waiting + session.in_flight for session in self._sessions.values())
+
+    def metrics(self) -> dict[str, float]:
+        """Counters under their CloudWatch names, e.g. `AWS/IoT PublishIn.Success`."""
+        return self.records.metrics()
+
+    def refusals(self) -> dict[str, int]:
+        """How often each reason of `on_refused` was given."""
+        return self.records.refusals()
+
+    def connection_info(self, client_id: str) -> ConnectionInfo | None:
+        """What `iot-data get_connection` would say: connected since, or why not any more for half an hour."""
+        connection = self._clients.get(client_id)
+        if connection is not None:
+            return ConnectionInfo(client_id, True, connection.connected_s)
+        self._forget_ended(self.clock())
+        return self._ended.get(client_id)
+
+    def charge_rule_matches(self, matches: int) -> bool:
+        """Count rule matches as outbound publishes of the account, as AWS does; False: rate used up."""
+        return self._publishing.charge_rule_match(matches, self.clock())
+
+    # What a connection asks (`connection.Service`)
+
+    def opened(self, connection: Connection) -> None:
+        """A connection was accepted: its CONNECT is due."""
+        if self._stopping:
+            connection.abort()
+            return
+        self._connections.add(connection)
+        self._wheel.set(connection, self.clock() + self.limits.connect_timeout_s)
+
+    def connect(self, connection: Connection, packet: Connect, now_s: float) -> None:
+        """Admit a client: the one that holds its id loses it, a stored session is resumed."""
+        client_id = self._admission.admit(connection, packet, now_s)
+        if client_id is None:
+            return
+        other = self._clients.get(client_id)
+        if other is not None:
+            other.refuse(
+                Reason.DUPLICATE_CLIENT_ID,
+                None,
+                "another connection took this client id",
+                DisconnectReason.DUPLICATE_CLIENTID,
+            )
+        session, present = self._session_for(client_id, packet.clean_session)
+        session.gate = connection.gate
+        connection.session = session
+        connection.will = packet.will
+        connection.connected_s = now_s
+        limits = self.limits
+        asked_s = packet.keep_alive_s or limits.keep_alive_max_s
+        connection.keep_alive_s = min(max(asked_s, limits.keep_alive_min_s), limits.keep_alive_max_s)
+        self._wheel.set(connection, now_s + connection.keep_alive_s * limits.keep_alive_factor)
+        self._clients[client_id] = connection
+        self._ended.pop(client_id, None)
+        self.records.count(Metric.CONNECT_SUCCESS)
+        connection.send(encode_connack(present, 0))
+        session.resume(connection, now_s)
+
+    publish: Callable[[Connection, Publish, float], bool]
+    """Bound to `Publishing.receive` once, as it is the hot path."""
+
+    def subscribe(self, connection: Connection, packet: Subscribe, now_s: float) -> None:
+        """SUBSCRIBE."""
+        self._subscribing.subscribe(connection, packet, now_s)
+
+    def unsubscribe(self, connection: Connection, packet: Unsubscribe, now_s: float) -> None:  # noqa: ARG002
+        """UNSUBSCRIBE."""
+        self._subscribing.unsubscribe(connection, packet)
+
+    def ended(self, connection: Connection, reason: DisconnectReason, now_s: float) -> None:
+        """A connection is over: keep or drop its session, publish its will."""
+        self._wheel.remove(connection)
+        self._waiting.discard(connection)
+        session = connection.session
+        if session is None:
+            return
+        client_id = connection.client_id
+        if self._clients.get(client_id) is connection:
+            del self._clients[client_id]
+        self._ended.pop(client_id, None)
+        self._ended[client_id] = ConnectionInfo(client_id, False, now_s, reason)
+        if session.clean:
+            self._router.forget(session)
+            self._sessions.pop(client_id, None)
+            session.outlet = None
+        else:
+            session.suspend()
+            self._wheel.set(session, now_s + self.limits.session_s)
+        will, connection.will = connection.will, None
+        if will is not None and not self._stopping:
+            self._publishing.publish_will(connection, will, now_s)
+
+    def lost(self, connection: Connection) -> None:
+        """A transport is gone."""
+        self._wheel.remove(connection)
+        self._connections.discard(connection)
+        if not self._connections and self._all_lost is not None:
+            self._all_lost.set()
+
+    def unflushed(self, connection: Connection) -> None:
+        """A connection has something to write at the next `flush`."""
+        self._dirty.append(connection)
+
+    def flush(self) -> None:
+        """Write what the connections have queued."""
+        while self._dirty:
+            dirty, self._dirty = self._dirty, []
+            for connection in dirty:
+                connection.write()
+
+    def waits(self, connection: Connection) -> None:
+        """A connection wants the next tick."""
+        self._waiting.add(connection)
+
+    def linger(self, connection: Connection, until_s: float) -> None:
+        """A closing connection has unread bytes: abort it if they are still there by then."""
+        self._wheel.set(connection, until_s)
+
+    # Inside
+
+    async def _listen(self, host: str, port: int, tls: ssl.SSLContext | None, *, needs_alpn: bool) -> int:
+        def plain() -> asyncio.Protocol:
+            return Connection(self)
+
+        def secured(context: ssl.SSLContext) -> asyncio.Protocol:
+            timeout_s = self.limits.connect_timeout_s
+            return Handshake(
+                context, needs_alpn, timeout_s, self.records, partial(Connection, self), self._handshakes
+            )
+
+        factory = plain if tls is None else partial(secured, tls)
+        server = await asyncio.get_running_loop().create_server(factory, host, port, backlog=_BACKLOG)
+        self._servers.append(server)
+        return int(server.sockets[0].getsockname()[1])
+
+    async def _close_servers(self) -> None:
+        servers, self._servers = self._servers, []
+        for server in servers:
+            server.close()
+        for server in servers:
+            await server.wait_closed()
+
+    def _on_timer(self) -> None:
+        self.tick()
+        self._timer = asyncio.get_running_loop().call_later(TICK_S, self._on_timer)
+
+    def _session_for(self, client_id: str, clean: bool) -> tuple[Session, bool]:
+        """The session to use and whether it was there already."""
+        known = self._sessions.get(client_id)
+        if known is not None:
+            self._wheel.remove(known)
+            if not clean:
+                return known, True
+            self._router.forget(known)
+        session = Session(client_id, clean, self.limits, self.records)
+        self._sessions[client_id] = session
+        return session, False
+
+    def _expire_session(self, session: Session) -> None:
+        for message in session.unacknowledged():
+            self.records.refuse(
+                Reason.DELIVERY_SESSION_EXPIRED,
+                Metric.PUBLISH_OUT_CLIENT_ERROR,
+                f"stored for a client that stayed away for {self.limits.session_s:.0f} s",
+                session.client_id,
+                message.topic.decode(),
+            )
+        self._router.forget(session)
+        self._sessions.pop(session.client_id, None)
+
+    def _forget_ended(self, now_s: float) -> None:
+        while self._ended:
+            client_id, info = next(iter(self._ended.items()))
+            if now_s - info.since_s <= self.limits.disconnect_reason_s:
+                return
+            del self._ended[client_id]

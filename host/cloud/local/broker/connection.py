@@ -1,0 +1,395 @@
+"""One client's connection: bytes in, packets to the broker, answers out in one write a read."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Protocol, cast
+
+from host.cloud.local.broker.authority import Gate
+from host.cloud.local.broker.limits import Limits
+from host.cloud.local.broker.rates import ByteBucket, SecondWindow
+from host.cloud.local.broker.records import DisconnectReason, Metric, Reason, Records
+from host.cloud.local.broker.session import Session
+from host.mqtt.codec import (
+    PINGRESP,
+    Connect,
+    Decoder,
+    Disconnect,
+    Packet,
+    Pingreq,
+    ProtocolError,
+    Puback,
+    Publish,
+    Subscribe,
+    Unsubscribe,
+    UnsupportedVersion,
+    Will,
+    encode_connack,
+    encode_puback,
+)
+
+_PARSED_EXCESS_BYTES = 128 * 1024
+"""Packets this much above the largest allowed are still parsed, so that the refusal can name their topic."""
+_UNREAD_BYTES = 256 * 1024
+"""Written but unread by the peer: above this nothing more is sent to it, or read from it."""
+_LINGER_S = 5.0
+"""For a peer to take the last bytes of a connection that the broker closes."""
+_CLIENT_ERROR = DisconnectReason.CLIENT_ERROR
+
+
+class Service(Protocol):
+    """What a connection asks of the broker. Times are broker seconds."""
+
+    limits: Limits
+    records: Records
+    clock: Callable[[], float]
+
+    def opened(self, connection: "Connection") -> None: ...
+    def connect(self, connection: "Connection", packet: Connect, now_s: float) -> None: ...
+    def publish(self, connection: "Connection", packet: Publish, now_s: float) -> bool: ...
+    def subscribe(self, connection: "Connection", packet: Subscribe, now_s: float) -> None: ...
+    def unsubscribe(self, connection: "Connection", packet: Unsubscribe, now_s: float) -> None: ...
+    def ended(self, connection: "Connection", reason: DisconnectReason, now_s: float) -> None: ...
+    def lost(self, connection: "Connection") -> None: ...
+    def unflushed(self, connection: "Connection") -> None: ...
+    def flush(self) -> None: ...
+    def waits(self, connection: "Connection") -> None: ...
+    def linger(self, connection: "Connection", until_s: float) -> None: ...
+
+
+class Connection(asyncio.Protocol):
+    """A client, from accept to close.
+
+    It has no task and no timer of its own: the broker's tick calls `on_tick` and `on_deadline`.
+    """
+
+    __slots__ = (
+        "_bucket_in",
+        "_bucket_out",
+        "_congested",
+        "_decoder",
+        "_delayed",
+        "_held",
+        "_held_qos1",
+        "_out",
+        "_service",
+        "_transport",
+        "certificate_id",
+        "client_id",
+        "connected_s",
+        "ending",
+        "gate",
+        "keep_alive_s",
+        "last_packet_s",
+        "rate_in",
+        "rate_out",
+        "session",
+        "will",
+    )
+
+    def __init__(self, service: Service, certificate_id: str = "") -> None:
+        limits, now_s = service.limits, service.clock()
+        self._service = service
+        self._transport: asyncio.Transport | None = None
+        self._decoder = Decoder(limits.payload_bytes + limits.topic_bytes + _PARSED_EXCESS_BYTES)
+        self._out: list[bytes] = []
+        self._held: deque[Packet] = deque()
+        self._held_qos1 = 0
+        self._delayed = False
+        """Whether this spell of too much throughput has been recorded."""
+        self._congested = False
+        bytes_in, bytes_out = limits.bytes_in_per_s, limits.bytes_out_per_s
+        self._bucket_in = None if bytes_in is None else ByteBucket(bytes_in, now_s)
+        self._bucket_out = None if bytes_out is None else ByteBucket(bytes_out, now_s)
+        rate_in, rate_out = limits.publishes_in_per_s, limits.publishes_out_per_s
+        self.rate_in = None if rate_in is None else SecondWindow(rate_in)
+        self.rate_out = None if rate_out is None else SecondWindow(rate_out)
+        self.certificate_id = certificate_id
+        self.client_id = ""
+        self.session: Session | None = None
+        """None until CONNECT is accepted."""
+        self.gate: Gate | None = None
+        self.will: Will | None = None
+        self.keep_alive_s = 0.0
+        self.connected_s = now_s
+        self.last_packet_s = now_s
+        self.ending = False
+
+    # What asyncio calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take over a connected transport."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=_UNREAD_BYTES)
+        self._service.opened(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Decode a whole read, handle its packets, answer in one write."""
+        if self.ending:
+            return
+        now_s = self._service.clock()
+        fault: ProtocolError | None = None
+        try:
+            packets = self._decoder.feed(data)
+        except ProtocolError as error:
+            packets, fault = error.packets, error
+        if packets:
+            self.last_packet_s = now_s
+            if self._held:
+                self._hold(packets)
+            else:
+                self._handle(packets, now_s)
+        if fault is not None and not self.ending:
+            self._refuse_bytes(fault)
+        self._service.flush()
+
+    def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        """The transport is gone. What throughput held back had arrived: it is handled, only late."""
+        if self._held and not self.ending:
+            self._bucket_in = None
+            self._release(self._service.clock())
+        self.end(DisconnectReason.CONNECTION_LOST)
+        self._service.lost(self)
+        self._service.flush()
+
+    def pause_writing(self) -> None:
+        """The peer does not read: neither send to it nor read from it until it does."""
+        self._congested = True
+        self._read(False)
+
+    def resume_writing(self) -> None:
+        """The peer has read."""
+        self._congested = False
+        if self.ending:
+            return
+        if not self._held:
+            self._read(True)
+        if self.session is not None:
+            self.session.advance(self._service.clock())
+        self._service.flush()
+
+    # What the broker and the session call
+
+    def send(self, data: bytes) -> None:
+        """Queue a packet for the next write."""
+        if not self._out:
+            self._service.unflushed(self)
+        self._out.append(data)
+
+    def may_send(self, size: int, now_s: float) -> bool:
+        """Whether a PUBLISH of `size` bytes may leave now; pays for it if so."""
+        if self._congested:
+            return False
+        bucket = self._bucket_out
+        return bucket is None or bucket.take(now_s, size)
+
+    def wait(self) -> None:
+        """Have `on_tick` called at the next tick."""
+        self._service.waits(self)
+
+    def write(self) -> None:
+        """Write everything queued in one go."""
+        out, self._out = self._out, []
+        if out and self._transport is not None and not self._transport.is_closing():
+            self._transport.write(out[0] if len(out) == 1 else b"".join(out))
+
+    def on_tick(self, now_s: float) -> None:
+        """Time has passed for something that waits for it."""
+        if self.ending:
+            return
+        if self._held:
+            self._release(now_s)
+        if self.session is not None and not self._congested:
+            self.session.advance(now_s)
+
+    def on_deadline(self, now_s: float) -> float | None:
+        """The connection's deadline has passed; returns the next one, or None."""
+        if self.ending:
+            self.abort()
+            return None
+        if self.session is None:
+            self.refuse(
+                Reason.CONNECT_TIMEOUT,
+                None,
+                f"no CONNECT within {self._service.limits.connect_timeout_s:.0f} s",
+                _CLIENT_ERROR,
+            )
+            return None
+        if self._held:  # the broker keeps it waiting, not the client
+            self.last_packet_s = now_s
+        limit_s = self.keep_alive_s * self._service.limits.keep_alive_factor
+        silent_s = now_s - self.last_packet_s
+        if silent_s >= limit_s:
+            self.refuse(
+                Reason.KEEP_ALIVE,
+                None,
+                f"silent for {silent_s:.0f} s; keep-alive is {self.keep_alive_s:.0f} s, "
+                f"dropped after {limit_s:.0f} s",
+                DisconnectReason.MQTT_KEEP_ALIVE_TIMEOUT,
+            )
+            return None
+        self.session.expire(now_s)
+        return self.last_packet_s + limit_s
+
+    def refuse(
+        self,
+        reason: Reason,
+        metric: Metric | None,
+        detail: str,
+        ending: DisconnectReason,
+        topic: str = "",
+        payload: bytes | None = None,
+        answer: bytes = b"",
+    ) -> None:
+        """Record a refusal that costs the client its connection, answer if MQTT has an answer, and close."""
+        self._service.records.refuse(reason, metric, detail, self.client_id, topic, payload)
+        if answer:
+            self.send(answer)
+        self.end(ending)
+
+    def end(self, reason: DisconnectReason) -> None:
+        """Close from this side: the session is let go at once, the transport once its bytes are out."""
+        if self.ending:
+            return
+        self.ending = True
+        self._discard_held()
+        now_s = self._service.clock()
+        self._service.ended(self, reason, now_s)
+        self.write()
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        transport.close()
+        if transport.get_write_buffer_size():
+            self._service.linger(self, now_s + _LINGER_S)
+
+    def abort(self) -> None:
+        """Drop the transport with whatever it still holds."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    # Packets
+
+    def _handle(self, packets: Sequence[Packet], now_s: float) -> None:
+        """Handle packets in order, until one has to wait for throughput."""
+        service, bucket = self._service, self._bucket_in
+        for index, packet in enumerate(packets):
+            if type(packet) is Publish and self.session is not None:
+                if bucket is not None and not bucket.take(now_s, len(packet.topic) + len(packet.payload) + 7):
+                    self._delay(packets[index:], bucket)
+                    return
+                if service.publish(self, packet, now_s):
+                    self.send(encode_puback(packet.packet_id))
+            else:
+                self._handle_rare(packet, now_s)
+            if self.ending:
+                return
+
+    def _handle_rare(self, packet: Packet, now_s: float) -> None:
+        service, session = self._service, self.session
+        if session is None:
+            if isinstance(packet, Connect):
+                service.connect(self, packet, now_s)
+            else:
+                self._protocol_error(f"{type(packet).__name__.upper()} before CONNECT")
+        elif isinstance(packet, Puback):
+            session.acknowledge(packet.packet_id, now_s)
+        elif isinstance(packet, Pingreq):
+            service.records.count(Metric.PING_SUCCESS)
+            self.send(PINGRESP)
+        elif isinstance(packet, Subscribe):
+            service.subscribe(self, packet, now_s)
+        elif isinstance(packet, Unsubscribe):
+            service.unsubscribe(self, packet, now_s)
+        elif isinstance(packet, Disconnect):
+            self.will = None
+            self.end(DisconnectReason.CLIENT_INITIATED_DISCONNECT)
+        elif isinstance(packet, Connect):
+            self._protocol_error("a second CONNECT on one connection")
+        else:
+            self._protocol_error(f"{type(packet).__name__.upper()} is not for a client to send here")
+
+    def _delay(self, packets: Sequence[Packet], bucket: ByteBucket) -> None:
+        """Hold packets back until throughput allows, and stop reading."""
+        if not self._delayed:
+            self._delayed = True
+            self._service.records.refuse(
+                Reason.THROUGHPUT_DELAY,
+                None,
+                f"more than {bucket.bytes_per_s} bytes/s on one connection: the next message waits "
+                f"{bucket.wait_s():.2f} s",
+                self.client_id,
+            )
+        self._hold(packets)
+        self._read(False)
+        self._service.waits(self)
+
+    def _hold(self, packets: Sequence[Packet]) -> None:
+        limit = self._service.limits.in_flight_in
+        for packet in packets:
+            if isinstance(packet, Publish) and packet.qos == 1:
+                if self._held_qos1 >= limit:
+                    self._service.records.refuse(
+                        Reason.IN_FLIGHT,
+                        Metric.PUBLISH_IN_THROTTLE,
+                        f"{limit} QoS 1 messages of this client are not acknowledged yet: no more are taken",
+                        self.client_id,
+                        packet.topic.decode(),
+                        packet.payload,
+                    )
+                    continue
+                self._held_qos1 += 1
+            self._held.append(packet)
+
+    def _release(self, now_s: float) -> None:
+        """Handle what was held back, as far as throughput allows now."""
+        packets = list(self._held)
+        self._held.clear()
+        self._held_qos1 = 0
+        self._handle(packets, now_s)
+        if not self._held:
+            self._delayed = False
+            if not self._congested:
+                self._read(True)
+
+    def _discard_held(self) -> None:
+        """The connection ends before throughput allowed these messages."""
+        for packet in self._held:
+            if isinstance(packet, Publish):
+                self._service.records.refuse(
+                    Reason.THROUGHPUT_DELAY,
+                    Metric.PUBLISH_IN_THROTTLE,
+                    "still held back by the throughput limit when the connection ended",
+                    self.client_id,
+                    packet.topic.decode(),
+                    packet.payload,
+                )
+        self._held.clear()
+
+    def _read(self, on: bool) -> None:
+        """Read from the peer, or leave its bytes to TCP."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        if on:
+            transport.resume_reading()
+        else:
+            transport.pause_reading()
+
+    # Refusals of bytes and packets
+
+    def _refuse_bytes(self, fault: ProtocolError) -> None:
+        if self.session is None and isinstance(fault, UnsupportedVersion):
+            self.refuse(
+                Reason.PROTOCOL_VERSION,
+                Metric.CONNECT_CLIENT_ERROR,
+                fault.reason,
+                _CLIENT_ERROR,
+                answer=encode_connack(False, 1),
+            )
+        else:
+            self._protocol_error(fault.reason)
+
+    def _protocol_error(self, detail: str) -> None:
+        metric = Metric.CONNECT_CLIENT_ERROR if self.session is None else None
+        self.refuse(Reason.PROTOCOL_ERROR, metric, detail, _CLIENT_ERROR)

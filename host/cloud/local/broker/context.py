@@ -1,0 +1,31 @@
+"""What the parts of one broker share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from host.cloud.local.broker.authority import Authorise, Gate, Principal
+from host.cloud.local.broker.limits import Limits
+from host.cloud.local.broker.records import Records
+from host.cloud.local.broker.retained import RetainedMessages
+from host.cloud.local.broker.routing import Router
+
+Sink = Callable[[str, bytes, int, bool, bool, str], None]
+"""`(topic, payload, qos, retain, dup, client_id)`, once per accepted PUBLISH, before its PUBACK is sent."""
+
+
+@dataclass(slots=True)
+class Context:
+    """One broker's settings and state."""
+
+    limits: Limits
+    records: Records
+    clock: Callable[[], float]
+    """Seconds, monotonic."""
+    sink: Sink
+    authorise: Authorise | None
+    router: Router
+    retained: RetainedMessages
+
+    def gate(self, principal: Principal) -> Gate | None:
+        """The decisions for a new connection; None: everybody may everything."""
+        return None if self.authorise is None else Gate(self.authorise, principal)

@@ -1,0 +1,161 @@
+"""IoT Core's rules for MQTT as settings, with AWS's values as defaults.
+
+Where not said otherwise a value is from the AWS General Reference, "AWS IoT Core endpoints and quotas", table
+"AWS IoT Core message broker and protocol limits and quotas", and behaviour from the AWS IoT Core developer
+guide, "MQTT", section "AWS IoT differences from MQTT specifications".
+"""
+
+from dataclasses import dataclass, fields
+from typing import Final
+
+CONNECTS_PER_S: Final = 500
+"""CONNECT requests per second and account; adjustable, and 100 in some regions."""
+CONNECTS_PER_CLIENT_ID_PER_S: Final = 1
+"""CONNECT requests per second from one client id."""
+ACCOUNT_PUBLISHES_IN_PER_S: Final = 20_000
+"""Inbound publish requests per second and account; 2 000 in some regions."""
+ACCOUNT_PUBLISHES_OUT_PER_S: Final = 20_000
+"""Outbound publish requests per second and account; each subscriber and each matching rule counts one."""
+PUBLISHES_PER_S: Final = 100
+"""Publish requests per second and connection, inbound and outbound each; the excess is discarded."""
+BYTES_PER_S: Final = 512 * 1024
+"""Throughput per connection, each way; the excess is delayed."""
+IN_FLIGHT: Final = 100
+"""Unacknowledged QoS 1 publish requests per client, inbound and outbound each."""
+DELIVERY_RETRY_S: Final = 3600.0
+"""How long an unacknowledged QoS 1 message is tried before it is dropped."""
+PAYLOAD_BYTES: Final = 128 * 1024
+"""Largest payload of a publish request."""
+TOPIC_BYTES: Final = 256
+"""Longest topic or filter, in UTF-8 bytes."""
+TOPIC_SLASHES: Final = 7
+"""Most forward slashes in a topic or filter."""
+CLIENT_ID_BYTES: Final = 128
+"""Longest client id, in UTF-8 bytes."""
+SUBSCRIPTIONS: Final = 50
+"""Subscriptions per connection. AWS: the excess may be rejected and the connection closed."""
+FILTERS_PER_SUBSCRIBE: Final = 8
+"""Topic filters in one SUBSCRIBE."""
+KEEP_ALIVE_MIN_S: Final = 30
+"""Shorter keep-alives count as this."""
+KEEP_ALIVE_MAX_S: Final = 1200
+"""Longer keep-alives, and 0, count as this."""
+KEEP_ALIVE_FACTOR: Final = 1.5
+"""A client silent for this many keep-alives is dropped (MQTT 3.1.1, section 3.1.2.10)."""
+SESSION_S: Final = 3600.0
+"""Life of a persistent session after its client has gone; adjustable."""
+REPLAY_PER_S: Final = 10
+"""Stored messages sent per second to a client that is back (developer guide, "MQTT persistent sessions")."""
+
+# The twin's own bounds: IoT Core publishes none; without them a hostile or dead peer holds memory for good.
+CONNECT_TIMEOUT_S: Final = 10.0
+"""From an accepted TCP connection to a whole CONNECT, the TLS handshake included."""
+QUEUE_BYTES: Final = 16 * 1024 * 1024
+"""Messages waiting in one session."""
+DISCONNECT_REASON_S: Final = 1800.0
+"""How long the reason of a disconnection can be asked for (`iot-data get_connection`: 30 minutes)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the broker allows. A rate of None is lifted. Defaults are IoT Core's."""
+
+    connects_per_s: int | None = CONNECTS_PER_S
+    connects_per_client_id_per_s: int | None = CONNECTS_PER_CLIENT_ID_PER_S
+    account_publishes_in_per_s: int | None = ACCOUNT_PUBLISHES_IN_PER_S
+    account_publishes_out_per_s: int | None = ACCOUNT_PUBLISHES_OUT_PER_S
+    publishes_in_per_s: int | None = PUBLISHES_PER_S
+    publishes_out_per_s: int | None = PUBLISHES_PER_S
+    bytes_in_per_s: int | None = BYTES_PER_S
+    bytes_out_per_s: int | None = BYTES_PER_S
+    replay_per_s: int | None = REPLAY_PER_S
+    in_flight_in: int = IN_FLIGHT
+    """QoS 1 messages received and not yet answered: those that the throughput limit holds back."""
+    in_flight_out: int = IN_FLIGHT
+    delivery_retry_s: float = DELIVERY_RETRY_S
+    payload_bytes: int = PAYLOAD_BYTES
+    topic_bytes: int = TOPIC_BYTES
+    topic_slashes: int = TOPIC_SLASHES
+    client_id_bytes: int = CLIENT_ID_BYTES
+    subscriptions: int = SUBSCRIPTIONS
+    filters_per_subscribe: int = FILTERS_PER_SUBSCRIBE
+    keep_alive_min_s: int = KEEP_ALIVE_MIN_S
+    keep_alive_max_s: int = KEEP_ALIVE_MAX_S
+    keep_alive_factor: float = KEEP_ALIVE_FACTOR
+    session_s: float = SESSION_S
+    qos2_silent: bool = True
+    """QoS 2 is neither taken nor answered; False: it drops the connection, so that the mistake shows."""
+    reserved_topics: bool = True
+    """Topics and client ids that begin with `$` are AWS's own: using them drops the connection."""
+    retained_to_wildcards: bool = False
+    """Whether a subscription with a wildcard gets retained messages."""
+    hash_matches_parent: bool = False
+    """Whether `a/#` matches `a`, as MQTT says (section 4.7.1.2)."""
+    connect_timeout_s: float = CONNECT_TIMEOUT_S
+    queue_bytes: int = QUEUE_BYTES
+    disconnect_reason_s: float = DISCONNECT_REASON_S
+
+    def __post_init__(self) -> None:
+        """Refuse what would stop every message.
+
+        Raises:
+            ValueError: a limit below 1, or keep-alive bounds the wrong way round.
+        """
+        for name in _NUMBERS:
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"limit {name} is {value}; at least 1 (rates: None lifts them)")
+        if self.keep_alive_min_s > self.keep_alive_max_s:
+            raise ValueError(f"keep-alive from {self.keep_alive_min_s} to {self.keep_alive_max_s} s")
+
+    @classmethod
+    def aws(cls) -> "Limits":
+        """IoT Core's limits, all of them."""
+        return cls()
+
+    @classmethod
+    def lifted(cls) -> "Limits":
+        """IoT Core's limits without the rates: for unpaced runs, whose subject is not the account's quota."""
+        return cls(
+            connects_per_s=None,
+            connects_per_client_id_per_s=None,
+            account_publishes_in_per_s=None,
+            account_publishes_out_per_s=None,
+            publishes_in_per_s=None,
+            publishes_out_per_s=None,
+            bytes_in_per_s=None,
+            bytes_out_per_s=None,
+            replay_per_s=None,
+        )
+
+    def changes_in_words(self) -> list[str]:
+        """What differs from IoT Core, a phrase a limit: "bytes in per second …: lifted (IoT Core: …)"."""
+        phrases = []
+        for field in fields(self):
+            value, aws_value = getattr(self, field.name), field.default
+            if value != aws_value:
+                words = _WORDS.get(field.name, field.name.replace("_", " "))
+                phrases.append(f"{words}: {'lifted' if value is None else value} (IoT Core: {aws_value})")
+        return phrases
+
+    def lifted_in_words(self) -> list[str]:
+        """The rates that are lifted, one phrase each."""
+        return [phrase for phrase in self.changes_in_words() if ": lifted (" in phrase]
+
+
+_WORDS: Final = {
+    "connects_per_s": "connects per second and account",
+    "connects_per_client_id_per_s": "connects per second and client id",
+    "account_publishes_in_per_s": "publishes in per second and account",
+    "account_publishes_out_per_s": "publishes out per second and account",
+    "publishes_in_per_s": "publishes in per second and connection",
+    "publishes_out_per_s": "publishes out per second and connection",
+    "bytes_in_per_s": "bytes in per second and connection",
+    "bytes_out_per_s": "bytes out per second and connection",
+    "replay_per_s": "stored messages replayed per second",
+}
+_NUMBERS: Final = tuple(
+    field.name
+    for field in fields(Limits)
+    if not isinstance(field.default, bool) and field.name != "topic_slashes"
+)

@@ -1,0 +1,194 @@
+"""The way of a message: from a client's PUBLISH to the sink, the retained store and the subscribers."""
+
+from host.cloud.local.broker.authority import PUBLISH, RECEIVE, RETAIN_PUBLISH, Gate
+from host.cloud.local.broker.connection import Connection
+from host.cloud.local.broker.context import Context
+from host.cloud.local.broker.rates import SecondWindow
+from host.cloud.local.broker.records import DisconnectReason, Metric, Reason
+from host.cloud.local.broker.routing import Route
+from host.cloud.local.broker.session import Message
+from host.mqtt.codec import Publish, Will, encode_publish
+
+
+class Publishing:
+    """Takes messages in and hands them out, within the limits."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._records = context.records
+        self._routes = context.router.routes
+        self._sink = context.sink
+        limits = context.limits
+        self._payload_bytes = limits.payload_bytes
+        rate_in, rate_out = limits.account_publishes_in_per_s, limits.account_publishes_out_per_s
+        self._account_in = None if rate_in is None else SecondWindow(rate_in)
+        self._account_out = None if rate_out is None else SecondWindow(rate_out)
+
+    def receive(self, connection: Connection, packet: Publish, now_s: float) -> bool:
+        """One PUBLISH of a connected client; whether a PUBACK is due.
+
+        The order of the checks is that of their price for the client: what costs the connection comes first.
+        """
+        topic, payload, qos = packet.topic, packet.payload, packet.qos
+        route = self._routes.get(topic)
+        if route is None:
+            route = self._context.router.route(topic)
+        gate = connection.gate
+        if (
+            route.reason is not None or qos == 2 or len(payload) > self._payload_bytes or gate is not None
+        ) and not self._allowed(connection, gate, packet, route):
+            return False
+        rate = connection.rate_in
+        if rate is not None and not rate.take(now_s):
+            self._discard(
+                connection.client_id,
+                Reason.PUBLISH_RATE,
+                f"message {rate.count} of this second on one connection: {rate.limit} are taken",
+                route,
+                payload,
+            )
+            return False
+        return self._accept(connection.client_id, packet, route, now_s) and qos == 1
+
+    def publish_will(self, connection: Connection, will: Will, now_s: float) -> None:
+        """Publish the will of a client that vanished, if its policy lets it."""
+        route = self._routes.get(will.topic) or self._context.router.route(will.topic)
+        gate = connection.gate
+        resource = f"topic/{route.text}"
+        if gate is not None and not gate.allows(PUBLISH, resource):
+            self._records.refuse(
+                Reason.NOT_AUTHORISED,
+                Metric.PUBLISH_IN_AUTH_ERROR,
+                f"will: {gate.denial(PUBLISH, resource)}",
+                connection.client_id,
+                route.text,
+                will.payload,
+            )
+            return
+        packet = Publish(will.topic, will.payload, min(will.qos, 1), will.retain)
+        self._accept(connection.client_id, packet, route, now_s)
+
+    def charge_rule_match(self, matches: int, now_s: float) -> bool:
+        """Count rule matches as outbound publishes of the account; False if the account's rate is used up."""
+        account = self._account_out
+        return account is None or all([account.take(now_s) for _ in range(matches)])
+
+    def _accept(self, client_id: str, packet: Publish, route: Route, now_s: float) -> bool:
+        """Take a message that its client may send: the account's rate, the sink, then everybody else."""
+        account = self._account_in
+        if account is not None and not account.take(now_s):
+            self._discard(
+                client_id,
+                Reason.ACCOUNT_PUBLISH_RATE,
+                f"message {account.count} of this second in the account: {account.limit} are taken",
+                route,
+                packet.payload,
+            )
+            return False
+        try:
+            self._sink(route.text, packet.payload, packet.qos, packet.retain, packet.dup, client_id)
+        except Exception as error:
+            # Whatever failed behind the broker: others must get through, and this one stay unacknowledged.
+            self._records.refuse(
+                Reason.SINK_FAILED,
+                Metric.PUBLISH_IN_SERVER_ERROR,
+                f"the pipeline behind the broker failed: {type(error).__name__}: {error}",
+                client_id,
+                route.text,
+                packet.payload,
+            )
+            return False
+        self._records.count(Metric.PUBLISH_IN_SUCCESS)
+        if packet.retain:
+            self._records.count(Metric.PUBLISH_RETAINED_SUCCESS)
+            self._context.retained.keep(packet.topic, packet.payload, packet.qos)
+        if route.targets:
+            self._fan_out(packet, route, now_s)
+        return True
+
+    def _fan_out(self, packet: Publish, route: Route, now_s: float) -> None:
+        """Offer the message to its subscribers, RETAIN not set (MQTT 3.1.1, section 3.3.1.3)."""
+        encoded: bytes | None = None
+        account = self._account_out
+        for session, granted in route.targets:
+            gate = session.gate
+            if gate is not None and not gate.allows(RECEIVE, f"topic/{route.text}"):
+                self._records.refuse(
+                    Reason.DELIVERY_NOT_AUTHORISED,
+                    Metric.PUBLISH_OUT_AUTH_ERROR,
+                    gate.denial(RECEIVE, f"topic/{route.text}"),
+                    session.client_id,
+                    route.text,
+                )
+                continue
+            if account is not None and not account.take(now_s):
+                self._records.refuse(
+                    Reason.DELIVERY_ACCOUNT_RATE,
+                    Metric.PUBLISH_OUT_THROTTLE,
+                    f"message {account.count} of this second out of the account: {account.limit} are sent",
+                    session.client_id,
+                    route.text,
+                )
+                continue
+            if packet.qos and granted:
+                session.offer(Message(packet.topic, packet.payload, 1, False, now_s), None, now_s)
+            else:
+                if encoded is None:
+                    encoded = encode_publish(packet.topic, packet.payload)
+                session.offer(Message(packet.topic, packet.payload, 0, False, now_s), encoded, now_s)
+
+    def _allowed(self, connection: Connection, gate: Gate | None, packet: Publish, route: Route) -> bool:
+        """The rare checks: topic, size, QoS, policy. What fails costs the connection, QoS 2 may not."""
+        if route.reason is not None:
+            self._drop(connection, route.reason, route.detail, route, packet)
+            return False
+        if len(packet.payload) > self._payload_bytes:
+            detail = f"a payload of {len(packet.payload)} bytes; {self._payload_bytes} are allowed"
+            self._drop(connection, Reason.PAYLOAD_TOO_LARGE, detail, route, packet)
+            return False
+        if packet.qos == 2:
+            if not self._context.limits.qos2_silent:
+                self._drop(connection, Reason.QOS_2, "QoS 2 is not supported", route, packet)
+                return False
+            self._records.refuse(
+                Reason.QOS_2,
+                Metric.PUBLISH_IN_CLIENT_ERROR,
+                "QoS 2 is not supported: the message is neither taken nor answered",
+                connection.client_id,
+                route.text,
+                packet.payload,
+            )
+            return False
+        return gate is None or self._may_publish(connection, gate, packet, route)
+
+    def _may_publish(self, connection: Connection, gate: Gate, packet: Publish, route: Route) -> bool:
+        resource = f"topic/{route.text}"
+        for action, needed in ((PUBLISH, True), (RETAIN_PUBLISH, packet.retain)):
+            if needed and not gate.allows(action, resource):
+                if packet.retain:
+                    self._records.count(Metric.PUBLISH_RETAINED_AUTH_ERROR)
+                connection.refuse(
+                    Reason.NOT_AUTHORISED,
+                    Metric.PUBLISH_IN_AUTH_ERROR,
+                    gate.denial(action, resource),
+                    DisconnectReason.AUTH_ERROR,
+                    route.text,
+                    packet.payload,
+                )
+                return False
+        return True
+
+    def _drop(
+        self, connection: Connection, reason: Reason, detail: str, route: Route, packet: Publish
+    ) -> None:
+        connection.refuse(
+            reason,
+            Metric.PUBLISH_IN_CLIENT_ERROR,
+            detail,
+            DisconnectReason.CLIENT_ERROR,
+            route.text,
+            packet.payload,
+        )
+
+    def _discard(self, client_id: str, reason: Reason, detail: str, route: Route, payload: bytes) -> None:
+        self._records.refuse(reason, Metric.PUBLISH_IN_THROTTLE, detail, client_id, route.text, payload)

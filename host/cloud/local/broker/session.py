@@ -1,0 +1,292 @@
+"""A session: a client's subscriptions and the messages on their way to it, whether it is connected or not."""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from host.cloud.local.broker.authority import Gate
+from host.cloud.local.broker.limits import Limits
+from host.cloud.local.broker.rates import SecondWindow
+from host.cloud.local.broker.records import Metric, Reason, Records
+from host.mqtt.codec import encode_publish
+
+_OVERHEAD_BYTES = 150
+"""What a queued message costs beside topic and payload (CPython 3.11, rounded)."""
+
+_HEADER_BYTES = 7
+"""Fixed header, topic length and packet id of a PUBLISH of usual size."""
+
+
+@dataclass(slots=True, eq=False)
+class Message:
+    """A message for one subscriber."""
+
+    topic: bytes
+    payload: bytes
+    qos: int
+    retain: bool
+    at_s: float
+    """Broker time at which it was published."""
+    packet_id: int = 0
+    """Its id once it has been sent with QoS 1: a resend carries the same one, and DUP (MQTT 3.1.1, 4.4)."""
+
+    @property
+    def cost_bytes(self) -> int:
+        """What it holds of a queue's bound."""
+        return len(self.topic) + len(self.payload) + _OVERHEAD_BYTES
+
+
+class Outlet(Protocol):
+    """The connected end of a session."""
+
+    rate_out: SecondWindow | None
+    """Publishes per second towards the client; None: no limit."""
+
+    def send(self, data: bytes) -> None:
+        """Queue a packet for the next write."""
+        ...
+
+    def may_send(self, size: int, now_s: float) -> bool:
+        """Whether a PUBLISH of that size may leave now (throughput, unread bytes); pays for it if so."""
+        ...
+
+    def wait(self) -> None:
+        """Ask for `advance` at the next tick: something waits that no acknowledgement will release."""
+        ...
+
+
+class Session:
+    """Messages to one client: in flight, waiting (`pending`), and kept while it was away (`stored`).
+
+    Each queue keeps its order. Live messages overtake stored ones, which IoT Core sends at a rate of their
+    own beside the current traffic; where that rate is lifted, stored ones go first.
+    """
+
+    __slots__ = (
+        "_bytes",
+        "_in_flight",
+        "_last_id",
+        "_limits",
+        "_pending",
+        "_records",
+        "_replay",
+        "_reserved",
+        "_stored",
+        "clean",
+        "client_id",
+        "gate",
+        "outlet",
+        "subscriptions",
+    )
+
+    def __init__(self, client_id: str, clean: bool, limits: Limits, records: Records) -> None:
+        self.client_id = client_id
+        self.clean = clean
+        self.subscriptions: dict[bytes, int] = {}
+        """Filter → QoS granted."""
+        self.outlet: Outlet | None = None
+        self.gate: Gate | None = None
+        """What the client may receive; None: everything."""
+        self._limits = limits
+        self._records = records
+        self._in_flight: dict[int, Message] = {}
+        self._pending: deque[Message] = deque()
+        self._stored: deque[Message] = deque()
+        self._reserved: set[int] = set()
+        """Packet ids of stored messages that have been sent once."""
+        self._last_id = 0
+        self._bytes = 0
+        """Held by `_in_flight`, `_pending` and `_stored` together."""
+        replay = limits.replay_per_s
+        self._replay = None if replay is None else SecondWindow(replay)
+
+    @property
+    def in_flight(self) -> int:
+        """QoS 1 messages sent and not acknowledged."""
+        return len(self._in_flight)
+
+    @property
+    def waiting(self) -> int:
+        """Messages not yet sent on this connection."""
+        return len(self._pending) + len(self._stored)
+
+    def offer(self, message: Message, encoded: bytes | None, now_s: float) -> bool:
+        """Send, queue or store a message; False if it was discarded.
+
+        `encoded` is the PUBLISH ready to leave, which only QoS 0 can have: many subscribers share it.
+        """
+        outlet = self.outlet
+        if outlet is None:
+            # QoS 0 is at most once: nobody is there, and nothing was promised.
+            return message.qos == 1 and self._keep(self._stored, message)
+        rate = outlet.rate_out
+        if rate is not None and not rate.take(now_s):
+            self._refuse(
+                Reason.DELIVERY_RATE,
+                Metric.PUBLISH_OUT_THROTTLE,
+                f"message {rate.count} of this second to one connection: {rate.limit} are sent",
+                message,
+            )
+            return False
+        if not self._pending and (not self._stored or self._replay is not None):
+            if encoded is None:
+                if self._may_fly(outlet, message, now_s):
+                    self._bytes += message.cost_bytes
+                    self._fly(outlet, message)
+                    return True
+            elif outlet.may_send(len(encoded), now_s):
+                outlet.send(encoded)
+                self._records.count(Metric.PUBLISH_OUT_SUCCESS)
+                return True
+            else:
+                outlet.wait()
+        return self._keep(self._pending, message)
+
+    def acknowledge(self, packet_id: int, now_s: float) -> None:
+        """The client has it; an unknown id is ignored, as a resend may cross its acknowledgement."""
+        message = self._in_flight.pop(packet_id, None)
+        if message is None:
+            return
+        self._bytes -= message.cost_bytes
+        if self._pending or self._stored:
+            self.advance(now_s)
+
+    def advance(self, now_s: float) -> None:
+        """Send what may be sent now; asks for a tick if something is left that only time releases."""
+        outlet = self.outlet
+        if outlet is None:
+            return
+        if self._stored:
+            self._send_stored(outlet, now_s)
+        if self._pending and (not self._stored or self._replay is not None):
+            self._send_pending(outlet, now_s)
+
+    def resume(self, outlet: Outlet, now_s: float) -> None:
+        """The client is back."""
+        self.outlet = outlet
+        self.advance(now_s)
+
+    def suspend(self) -> None:
+        """The client has gone: what was promised becomes stored, oldest first; QoS 0 goes."""
+        self.outlet = None
+        promised = [*self._in_flight.values(), *self._stored, *self._pending]
+        self._in_flight.clear()
+        self._pending.clear()
+        self._stored = deque(message for message in promised if message.qos)
+        self._reserved = {message.packet_id for message in self._stored if message.packet_id}
+        self._bytes = sum(message.cost_bytes for message in self._stored)
+
+    def expire(self, now_s: float) -> None:
+        """Give up messages in flight that the client has not acknowledged for `delivery_retry_s`."""
+        late = [key for key, message in self._in_flight.items() if self._too_old(message, now_s)]
+        for packet_id in late:
+            self._give_up(self._in_flight.pop(packet_id))
+        if late:
+            self.advance(now_s)
+
+    def unacknowledged(self) -> Iterator[Message]:
+        """QoS 1 messages that the client has not acknowledged, oldest first."""
+        for messages in (self._in_flight.values(), self._stored, self._pending):
+            yield from (message for message in messages if message.qos)
+
+    def _send_pending(self, outlet: Outlet, now_s: float) -> None:
+        pending = self._pending
+        while pending:
+            message = pending[0]
+            if message.qos:
+                if self._too_old(message, now_s):
+                    self._give_up(pending.popleft())
+                    continue
+                if not self._may_fly(outlet, message, now_s):
+                    return
+                self._fly(outlet, pending.popleft())
+            else:
+                data = encode_publish(message.topic, message.payload, 0, message.retain)
+                if not outlet.may_send(len(data), now_s):
+                    outlet.wait()
+                    return
+                self._bytes -= pending.popleft().cost_bytes
+                outlet.send(data)
+                self._records.count(Metric.PUBLISH_OUT_SUCCESS)
+
+    def _send_stored(self, outlet: Outlet, now_s: float) -> None:
+        stored, replay, rate = self._stored, self._replay, outlet.rate_out
+        while stored:
+            message = stored[0]
+            if self._too_old(message, now_s):
+                self._give_up(stored.popleft())
+                continue
+            if replay is not None and not replay.room(now_s):
+                break
+            if rate is not None and not rate.room(now_s):
+                break
+            if not self._may_fly(outlet, message, now_s):
+                break
+            if replay is not None:
+                replay.take(now_s)
+            if rate is not None:
+                rate.take(now_s)
+            self._fly(outlet, stored.popleft())
+        if stored:
+            outlet.wait()
+
+    def _may_fly(self, outlet: Outlet, message: Message, now_s: float) -> bool:
+        """Whether a QoS 1 message may be sent now; asks for a tick if only throughput is in the way."""
+        if len(self._in_flight) >= self._limits.in_flight_out:
+            return False
+        if outlet.may_send(len(message.topic) + len(message.payload) + _HEADER_BYTES, now_s):
+            return True
+        outlet.wait()
+        return False
+
+    def _fly(self, outlet: Outlet, message: Message) -> None:
+        """Send a QoS 1 message whose cost is already counted."""
+        packet_id = message.packet_id
+        dup = packet_id != 0
+        if dup:
+            self._reserved.discard(packet_id)
+        else:
+            packet_id = message.packet_id = self._next_id()
+        self._in_flight[packet_id] = message
+        outlet.send(encode_publish(message.topic, message.payload, 1, message.retain, dup, packet_id))
+        self._records.count(Metric.PUBLISH_OUT_SUCCESS)
+
+    def _next_id(self) -> int:
+        packet_id = self._last_id
+        while True:  # ends: few ids are taken, `in_flight_out` on this connection and on the one before
+            packet_id = packet_id % 65_535 + 1
+            if packet_id not in self._in_flight and packet_id not in self._reserved:
+                self._last_id = packet_id
+                return packet_id
+
+    def _keep(self, queue: deque[Message], message: Message) -> bool:
+        cost = message.cost_bytes
+        if self._bytes + cost > self._limits.queue_bytes:
+            self._refuse(
+                Reason.DELIVERY_QUEUE_FULL,
+                Metric.PUBLISH_OUT_THROTTLE,
+                f"{self.waiting + self.in_flight} messages ({self._bytes} bytes) already wait for it; "
+                f"the twin keeps {self._limits.queue_bytes} bytes a client",
+                message,
+            )
+            return False
+        self._bytes += cost
+        queue.append(message)
+        return True
+
+    def _too_old(self, message: Message, now_s: float) -> bool:
+        return now_s - message.at_s > self._limits.delivery_retry_s
+
+    def _give_up(self, message: Message) -> None:
+        self._bytes -= message.cost_bytes
+        self._reserved.discard(message.packet_id)
+        self._refuse(
+            Reason.DELIVERY_EXPIRED,
+            Metric.PUBLISH_OUT_CLIENT_ERROR,
+            f"the client did not acknowledge it within {self._limits.delivery_retry_s:.0f} s",
+            message,
+        )
+
+    def _refuse(self, reason: Reason, metric: Metric, detail: str, message: Message) -> None:
+        self._records.refuse(reason, metric, detail, self.client_id, message.topic.decode())
