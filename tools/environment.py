@@ -10,7 +10,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-import apt
+import system_packages
 from console import SetupError, run, say
 
 BUILD_REQUIREMENTS = ("hatchling", "editables")  # editables: what hatchling needs for an editable install
@@ -111,7 +111,7 @@ def _pip_from_system_packages(venv: Path, tools: Path) -> None:
     folder = tools / "pip"
     try:
         if not list(folder.rglob("pip-*.whl")):
-            apt.fetch(["python3-pip-whl"], folder, tools / ".fetching-pip")
+            system_packages.fetch(["python3-pip-whl"], folder, tools / ".fetching-pip")
         wheel = max(folder.rglob("pip-*.whl"))
     except (SetupError, ValueError) as error:
         raise SetupError(

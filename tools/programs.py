@@ -7,7 +7,7 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import apt
+import system_packages
 from console import SetupError, run, say
 
 PROBE_TIMEOUT_S = 20.0
@@ -26,7 +26,7 @@ class Program:
     version_pattern: str
     packages: tuple[str, ...]
     minimum: tuple[int, int] = (0, 0)
-    newer_suites: dict[str, apt.Suite] = field(default_factory=dict)
+    newer_suites: dict[str, system_packages.Suite] = field(default_factory=dict)
     """Where an older distribution gets it, run with that suite's own libc."""
 
 
@@ -46,7 +46,10 @@ MICROPYTHON = Program(
     version_pattern=r"version (\d+)\.(\d+)",
     packages=("micropython",),
     minimum=(1, 24),
-    newer_suites={"debian": apt.Suite("trixie", "main"), "ubuntu": apt.Suite("resolute", "universe main")},
+    newer_suites={
+        "debian": system_packages.Suite("trixie", "main"),
+        "ubuntu": system_packages.Suite("resolute", "universe main"),
+    },
 )
 
 
@@ -103,11 +106,11 @@ def works(program: Program, path: Path | None) -> bool:
 
 
 def _own_suite(program: Program, target: Path, work: Path) -> None:
-    apt.fetch(list(program.packages), target, work)
+    system_packages.fetch(list(program.packages), target, work)
 
 
 def _newer_suite(program: Program, target: Path, work: Path) -> None:
-    apt.fetch_with_libc(list(program.packages), program.newer_suites, target, work)
+    system_packages.fetch_with_libc(list(program.packages), program.newer_suites, target, work)
 
 
 def _check(program: Program, tools: Path) -> None:
