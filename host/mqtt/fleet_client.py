@@ -28,7 +28,7 @@ from host.mqtt.codec import (
     puback_ids,
 )
 from host.mqtt.dialler import Dialler, Wire
-from host.mqtt.transport import Listener, loss, refusal
+from host.mqtt.transport import NOBODY, Listener, loss, refusal
 
 HIGH_WATER_BYTES = 65_536
 """More than this waiting to leave makes a client not writable; asyncio's own mark is the same."""
@@ -66,7 +66,7 @@ class FleetClient:
         Raises:
             ValueError: CONNECT cannot be encoded.
         """
-        self.listener: Listener = _NOBODY
+        self.listener: Listener = NOBODY
         self.writable = False
         self._dialler = dialler
         self._connect = encode_connect(connect)
@@ -303,30 +303,3 @@ class _Wire(Wire):
             client._detach(self)
             self.abort()
             client.listener.on_closed(reason)
-
-
-class _Nobody:
-    """The listener of a client that has none yet."""
-
-    __slots__ = ()
-
-    def on_open(self, session_present: bool) -> None:
-        """Nothing."""
-
-    def on_pubacks(self, packet_ids: list[int]) -> None:
-        """Nothing."""
-
-    def on_suback(self, packet_id: int, codes: bytes) -> None:
-        """Nothing."""
-
-    def on_message(self, topic: bytes, payload: bytes, retain: bool) -> None:
-        """Nothing."""
-
-    def on_pong(self) -> None:
-        """Nothing."""
-
-    def on_closed(self, reason: str) -> None:
-        """Nothing."""
-
-
-_NOBODY = _Nobody()

@@ -110,3 +110,30 @@ def loss(error: BaseException | None, peer: str, *, opened: bool) -> str:
             text += " (raise `ulimit -n`)"
         return f"connection to {peer} lost: {text}" if opened else f"cannot connect to {peer}: {text}"
     return f"connection to {peer}: {error}"
+
+
+class _Nobody:
+    """The listener of a client that has none yet."""
+
+    __slots__ = ()
+
+    def on_open(self, session_present: bool) -> None:
+        """Nothing."""
+
+    def on_pubacks(self, packet_ids: list[int]) -> None:
+        """Nothing."""
+
+    def on_suback(self, packet_id: int, codes: bytes) -> None:
+        """Nothing."""
+
+    def on_message(self, topic: bytes, payload: bytes, retain: bool) -> None:
+        """Nothing."""
+
+    def on_pong(self) -> None:
+        """Nothing."""
+
+    def on_closed(self, reason: str) -> None:
+        """Nothing."""
+
+
+NOBODY: Listener = _Nobody()
