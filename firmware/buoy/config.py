@@ -74,6 +74,9 @@ def _object(payload):
         body = json.loads(payload)
     except (ValueError, UnicodeError):
         raise ConfigError("no JSON") from None
+    # MicroPython's parser takes a text that breaks off in the middle for a whole one.
+    if payload.strip()[-1:] != b"}":
+        raise ConfigError("no whole JSON object")
     if not isinstance(body, dict):
         raise ConfigError("no JSON object")
     return body

@@ -8,6 +8,8 @@ The link never sleeps and never reads a clock: `step(now_ms)` does what is due a
 called again; whoever drives it calls `step` soon after an event as well.
 """
 
+from buoy.shims import new_ordered_dict
+
 IDLE = 0
 CONNECTING = 1
 UP = 2
@@ -98,7 +100,7 @@ class Link:
         self.on_trouble = on_trouble
         self.state = IDLE
         self.reconnects = 0
-        self._flying = {}  # packet id → message, in order of sending
+        self._flying = new_ordered_dict()  # packet id → message, in order of sending
         self._packet_id = 0
         self._failures = 0
         self._deadline_ms = 0  # of CONNACK, or the end of the back-off
@@ -253,7 +255,7 @@ class Link:
     def _recall(self):
         if self._flying:
             self._outbox.requeue(list(self._flying.values()))
-            self._flying = {}
+            self._flying = new_ordered_dict()
 
     def _next_packet_id(self):
         packet_id = self._packet_id

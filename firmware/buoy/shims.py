@@ -5,6 +5,12 @@ import sys
 MICROPYTHON = sys.implementation.name == "micropython"
 
 
+if MICROPYTHON:
+    from collections import OrderedDict as new_ordered_dict  # its plain dict keeps no order
+else:
+    new_ordered_dict = dict
+
+
 def new_random(seed):
     """A function that returns the next number in [0, 1): small, seeded, equal on both interpreters.
 
