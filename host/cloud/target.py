@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from host.model.endpoint import Endpoint
-from host.model.evidence import StageCount
+from host.model.stage_count import StageCount
 
 __all__ = ["Check", "Collected", "Endpoint", "LiveCounts", "Target"]
 

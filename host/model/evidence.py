@@ -4,15 +4,30 @@ Two grains. `StageCount` exists for every target (counters, metrics, log lines).
 seen where) exists where the target can give it, as the twin can: Parquet files in the run's `evidence/`.
 """
 
-from dataclasses import dataclass, field
-
 import pyarrow as pa
+
+from host.model.stage_count import STAGES, StageCount
+
+__all__ = [
+    "EVIDENCE_FOLDER",
+    "OUTCOMES",
+    "OUTCOMES_SCHEMA",
+    "RECEIVED",
+    "RECEIVED_SCHEMA",
+    "REFUSED",
+    "REFUSED_SCHEMA",
+    "STAGES",
+    "TRACE",
+    "TRACE_SCHEMA",
+    "WITNESS",
+    "WITNESS_SCHEMA",
+    "StageCount",
+]
 
 EVIDENCE_FOLDER = "evidence"
 RECEIVED = "received.parquet"
 TRACE = "trace.parquet"
 OUTCOMES = "outcomes.parquet"
-STAGES = "stages.json"
 WITNESS = "witness.parquet"
 REFUSED = "refused.parquet"
 
@@ -71,26 +86,3 @@ WITNESS_SCHEMA = pa.schema(
         pa.field("at_ns", pa.int64(), nullable=False),
     ]
 )
-
-
-@dataclass(slots=True)
-class StageCount:
-    """What went in and out of one stage during a run."""
-
-    name: str
-    """broker, rules, timestream, kinesis, firehose, lambda, s3."""
-    unit: str
-    """What is counted: messages, records, measures or batches."""
-    entered: int = 0
-    left: int = 0
-    rejected: dict[str, int] = field(default_factory=dict)
-    """By reason."""
-    waiting: int = 0
-    """Still in a buffer of the stage."""
-    metrics: dict[str, float] = field(default_factory=dict)
-    """Under the CloudWatch names, e.g. `AWS/IoT PublishIn.Success`."""
-    simulated_s: float = 0.0
-    """Time by the stage's own clock, where the run hurried it."""
-    wall_s: float = 0.0
-    notes: list[str] = field(default_factory=list)
-    """Log lines worth quoting."""
