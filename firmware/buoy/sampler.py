@@ -73,20 +73,16 @@ class Sampler:
     off are not in it.
     """
 
-    __slots__ = ("_channels", "_keys", "_plain", "_samples", "averaging")
+    __slots__ = ("_channels", "_keys", "_plain", "_samples", "_sources", "averaging")
 
     def __init__(self, sources):
-        order = {key: sample for key, sample in sources}
-        self._channels = [Channel(key, order[key]) for key in KEYS if key in order]
-        self._prepare()
-
-    def _prepare(self):
-        self._keys = tuple(channel.key for channel in self._channels)
-        self._plain = all(channel.plain() for channel in self._channels)
-        self._samples = [
-            _texted(channel.sample) if channel.boolean else channel.sample for channel in self._channels
-        ]
-        self.averaging = any(channel.average_ms and not channel.disabled for channel in self._channels)
+        order = dict(sources)
+        self._keys = tuple(key for key in KEYS if key in order)
+        self._samples = [_texted(order[key]) if key in BOOLEAN_KEYS else order[key] for key in self._keys]
+        self._sources = order
+        self._channels = []  # made by the first configuration: most buoys never get one
+        self._plain = True
+        self.averaging = False
 
     def every_key(self):
         """Keys of the sensors the buoy carries, disabled ones included."""
@@ -94,14 +90,17 @@ class Sampler:
 
     def configure(self, key, interval_ms, average_ms, disabled):
         """Apply a configuration; False if the buoy has no such sensor."""
-        for channel in self._channels:
-            if channel.key == key:
-                channel.interval_ms = interval_ms
-                channel.average_ms = average_ms
-                channel.disabled = disabled
-                self._prepare()
-                return True
-        return False
+        if key not in self._keys:
+            return False
+        if not self._channels:
+            self._channels = [Channel(own, self._sources[own]) for own in self._keys]
+        channel = self._channels[self._keys.index(key)]
+        channel.interval_ms = interval_ms
+        channel.average_ms = average_ms
+        channel.disabled = disabled
+        self._plain = all(channel.plain() for channel in self._channels)
+        self.averaging = any(channel.average_ms and not channel.disabled for channel in self._channels)
+        return True
 
     def step(self, n, now_ms, message_due_ms):
         """Gather readings while `averaging`; returns the time of the next reading."""

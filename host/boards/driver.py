@@ -16,6 +16,9 @@ from host.model.clock import HostClock
 # Boards due within this time of each other share a turn, and so a write of the ledger.
 _COALESCE_MS = 0.5
 
+# More than this per turn saves nothing and makes a turn's rows and packets pile up in memory.
+_BOARDS_PER_TURN = 64
+
 
 class Driver:
     """The heart of a pack. Times given to applications are milliseconds since the driver was made."""
@@ -69,6 +72,11 @@ class Driver:
             if not board.queued:
                 board.queued = True
                 ready.append(board)
+        if len(ready) > _BOARDS_PER_TURN:
+            self._ready = ready[_BOARDS_PER_TURN:]
+            del ready[_BOARDS_PER_TURN:]
+            self._scheduled = True
+            self._loop.call_soon(self._turn)
         if self.failure is None:
             for board in ready:
                 board.queued = False

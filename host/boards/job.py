@@ -25,6 +25,8 @@ class PackJob:
     qos: int
     seed: int
     drain_timeout_s: float
+    first_number: int
+    """Number in the run of the first board: it spreads boards over local addresses."""
     connect_rate: float | None
     """Connections per second; None: as fast as the machine can."""
     max_rate: float | None

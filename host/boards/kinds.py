@@ -45,23 +45,26 @@ def _packs(
     # A core stays free for target and verification; more packs than cores only compete.
     cores = max(1, (os.cpu_count() or 1) - 1)
     count = max(1, min(cores, -(-len(members) // _BOARDS_PER_PACK)))
+    size = -(-len(members) // count)
+    starts = range(0, len(members), size)
     return [
         PackUnit(
             PackJob(
-                name=f"pack-{index}",
+                name=f"pack-{start // size}",
                 run_folder=options.run_folder,
-                boards=tuple(board for board, _ in members[index::count]),
-                plans=tuple(board_plan for _, board_plan in members[index::count]),
+                boards=tuple(board for board, _ in members[start : start + size]),
+                plans=tuple(board_plan for _, board_plan in members[start : start + size]),
                 topic_prefix=fleet.topic_prefix,
                 payload=fleet.run.payload,
                 qos=fleet.run.qos,
                 seed=plan.seed,
                 drain_timeout_s=fleet.run.drain_timeout_s,
-                connect_rate=None if options.connect_rate is None else options.connect_rate / count,
+                first_number=start,
+                connect_rate=None if options.connect_rate is None else options.connect_rate / len(starts),
                 max_rate=None if options.lift_rate else _BROKER_RATE_LIMIT,
             )
         )
-        for index in range(count)
+        for start in starts
     ]
 
 

@@ -62,7 +62,7 @@ class Pack:
         self.stop_reason = ""
         payload = Payload(job.payload)
         policies: dict[LinkSpec, LinkPolicy] = {}
-        self.transports = TransportFactory(endpoint)
+        self.transports = TransportFactory(endpoint, job.first_number)
         self.boards: list[VirtualBoard] = []
         for spec, plan in zip(job.boards, job.plans, strict=True):
             if spec.link not in policies:

@@ -1,6 +1,7 @@
 """The MQTT clients a virtual board can be linked with; all speak the firmware's transport contract."""
 
 import ssl
+from typing import TYPE_CHECKING
 
 from host.model.endpoint import Endpoint
 from host.model.fleet import BoardSpec, TlsSpec
@@ -8,6 +9,9 @@ from host.mqtt.codec import Connect
 from host.mqtt.dialler import Dialler
 from host.mqtt.fleet_client import FleetClient
 from host.mqtt.transport import Transport
+
+if TYPE_CHECKING:
+    from host.mqtt.paho_hub import PahoHub
 
 
 def tls_context(tls: TlsSpec, thing_name: str) -> ssl.SSLContext:
@@ -36,13 +40,11 @@ class TransportFactory:
         tls = endpoint.tls
         if tls is not None and "{thing}" not in tls.certificate + tls.key:
             self._shared_tls = tls_context(tls, "")
-        self._dialler = Dialler(
-            endpoint.host,
-            endpoint.port,
-            tls=self._shared_tls,
-            server_name=tls.server_name if tls else "",
-            first_number=first_number,
-        )
+        self._first_number = first_number
+        # Made when the first board asks for it: paho is imported only where a board uses it.
+        self._dialler: Dialler | None = None
+        self._hub: PahoHub | None = None
+        self._makers = {"fleet": self._fleet_client, "paho": self._paho_client}
 
     def make(self, spec: BoardSpec) -> Transport:
         """The transport of one board, not opened yet.
@@ -62,8 +64,38 @@ class TransportFactory:
         tls = self._shared_tls
         if endpoint.tls is not None and tls is None:
             tls = tls_context(endpoint.tls, spec.thing_name)
-        return FleetClient(self._dialler, connect, tls)
+        return self._makers[spec.link.client](connect, tls)
 
     async def close(self) -> None:
         """Wait, within bounds, until all connections are closed."""
-        await self._dialler.close()
+        if self._dialler is not None:
+            await self._dialler.close()
+        if self._hub is not None:
+            await self._hub.close()
+
+    def _server_name(self) -> str:
+        return self._endpoint.tls.server_name if self._endpoint.tls else ""
+
+    def _fleet_client(self, connect: Connect, tls: ssl.SSLContext | None) -> Transport:
+        if self._dialler is None:
+            self._dialler = Dialler(
+                self._endpoint.host,
+                self._endpoint.port,
+                tls=self._shared_tls,
+                server_name=self._server_name(),
+                first_number=self._first_number,
+            )
+        return FleetClient(self._dialler, connect, tls)
+
+    def _paho_client(self, connect: Connect, tls: ssl.SSLContext | None) -> Transport:
+        from host.mqtt.paho_client import PahoClient
+        from host.mqtt.paho_hub import PahoHub
+
+        if self._hub is None:
+            self._hub = PahoHub(
+                self._endpoint.host,
+                self._endpoint.port,
+                tls=self._shared_tls,
+                server_name=self._server_name(),
+            )
+        return PahoClient(self._hub, connect, tls)

@@ -48,8 +48,11 @@ class Transport(Protocol):
     """What the firmware's link calls."""
 
     listener: Listener
-    writable: bool
-    """Whether more can be queued now: open, and less than about 64 KiB waiting to leave."""
+
+    @property
+    def writable(self) -> bool:
+        """Whether more can be queued now: open, and less than about 64 KiB waiting to leave."""
+        ...
 
     def open(self) -> None:
         """Start to connect; ends in `on_open` or `on_closed`, unless the owner's deadline calls `close`."""

@@ -31,6 +31,7 @@ def job(folder: Path, boards: int = 3, messages: int | None = 10, **options: Any
         "seed": 1,
         "drain_timeout_s": 10.0,
         "connect_rate": None,
+        "first_number": 0,
         "max_rate": None,
     }
     fields.update(options)

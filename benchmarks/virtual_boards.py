@@ -1,0 +1,183 @@
+"""CPU per QoS 1 message of virtual boards, beside 30 paho processes that send the same; memory; connects.
+
+    python benchmarks/virtual_boards.py [--messages N] [--rounds N]
+
+Both sides send a fresh JSON payload of nine measures and a timestamp to the same mosquitto, unpaced, with 20
+messages in flight. The virtual boards write their ledger as well. CPU is that of the senders between
+connect and the last acknowledgement. The two sides take turns; ratios are made within a turn.
+"""
+
+import argparse
+import asyncio
+import json
+import multiprocessing
+import multiprocessing.connection
+import statistics
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from _bench import mosquitto
+
+from host.boards.job import PackJob
+from host.boards.unit import PackUnit
+from host.model.endpoint import Endpoint
+from host.model.fleet import BoardSpec, LinkSpec, SensorSpec
+from host.model.plan import BoardPlan
+from sensors.catalog import KEYS
+
+CLIENTS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Of one side in one turn."""
+
+    cpu_s: float
+    messages: int
+    wall_s: float
+    max_rss_mb: float = 0.0
+    connect_s: float = 0.0
+
+    @property
+    def cpu_us(self) -> float:
+        """CPU µs per message."""
+        return self.cpu_s / self.messages * 1e6
+
+
+def boards(port: int, count: int, messages: int, client: str = "fleet") -> Cost:
+    """One pack of virtual boards with counter sensors."""
+    sensors = tuple(SensorSpec(key, "counter") for key in KEYS)
+    link = LinkSpec(client="paho" if client == "paho" else "fleet")
+    ids = range(100, 100 + count)
+    with tempfile.TemporaryDirectory() as folder:
+        job = PackJob(
+            name="pack-0",
+            run_folder=Path(folder),
+            boards=tuple(BoardSpec(i, "virtual", f"buoy-{i}", sensors, link, messages, None) for i in ids),
+            plans=tuple(BoardPlan(i, 0.0, None, messages, None) for i in ids),
+            topic_prefix="aws/0",
+            payload="stamped",
+            qos=1,
+            seed=1,
+            drain_timeout_s=30.0,
+            first_number=0,
+            connect_rate=None,
+            max_rate=None,
+        )
+        return asyncio.run(_run_pack(job, port))
+
+
+async def _run_pack(job: PackJob, port: int) -> Cost:
+    unit = PackUnit(job)
+    await unit.begin()
+    try:
+        began = time.monotonic()
+        trouble = await unit.connect(Endpoint("127.0.0.1", port))
+        if trouble:
+            raise SystemExit(f"boards did not connect: {trouble}")
+        connected = time.monotonic()
+        before_s = _cpu_s(unit.pid)
+        await unit.start(time.time_ns())
+        reports = await unit.wait()
+        wall_s = time.monotonic() - connected
+        acknowledged = sum(report.acknowledged for report in reports)
+        if acknowledged != sum(board.messages or 0 for board in job.boards):
+            raise SystemExit(f"only {acknowledged} messages were acknowledged")
+        cpu_s = unit.usage.cpu_s - before_s
+        return Cost(cpu_s, acknowledged, wall_s, unit.usage.max_rss_kb / 1024, connected - began)
+    finally:
+        await unit.close()
+
+
+def _cpu_s(pid: int | None) -> float:
+    """User and system time of a process so far (Linux: /proc)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / 100
+
+
+def paho_processes(port: int, messages: int) -> Cost:
+    """The original's shape: one process and one paho client per buoy."""
+    context = multiprocessing.get_context("spawn")
+    pipes: list[multiprocessing.connection.Connection] = []
+    processes = []
+    for buoy in range(100, 100 + CLIENTS):
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_paho_buoy, args=(theirs, port, buoy, messages))
+        process.start()
+        pipes.append(ours)
+        processes.append(process)
+    for pipe in pipes:
+        pipe.recv()
+    began = time.monotonic()
+    for pipe in pipes:
+        pipe.send("go")
+    cpu_s = sum(pipe.recv() for pipe in pipes)
+    wall_s = time.monotonic() - began
+    for process in processes:
+        process.join(30)
+    return Cost(cpu_s, CLIENTS * messages, wall_s)
+
+
+def _paho_buoy(pipe: multiprocessing.connection.Connection, port: int, buoy: int, messages: int) -> None:
+    import paho.mqtt.client as paho
+
+    client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id=f"buoy-{buoy}")
+    connected = threading.Event()
+    client.on_connect = lambda *_arguments: connected.set()
+    client.connect("127.0.0.1", port)
+    client.loop_start()
+    connected.wait(30)
+    pipe.send("ready")
+    pipe.recv()
+    before_s = time.process_time()
+    topic = f"aws/0/{buoy}/data/"
+    base = 0.0
+    last = None
+    for n in range(messages):
+        body: dict[str, float | bool | int] = {
+            key: n % 2 == 1 if key == "liqlev" else round(base + base + n, 2) for key in KEYS
+        }
+        body["timestamp"] = time.time_ns() // 1_000_000
+        last = client.publish(topic, json.dumps(body), 1)
+    if last is not None:
+        last.wait_for_publish(60)
+    pipe.send(time.process_time() - before_s)
+    client.loop_stop()
+    client.disconnect()
+
+
+def main() -> None:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--messages", type=int, default=1000, help="per buoy (default 1000)")
+    parser.add_argument("--rounds", type=int, default=3, help="turns of both sides (default 3)")
+    options = parser.parse_args()
+    ratios = []
+    with mosquitto() as port:
+        for turn in range(1, options.rounds + 1):
+            ours = boards(port, CLIENTS, options.messages)
+            same = boards(port, CLIENTS, options.messages, "paho")
+            peers = paho_processes(port, options.messages)
+            ratios.append(peers.cpu_us / ours.cpu_us)
+            print(
+                f"turn {turn}: virtual boards {ours.cpu_us:5.1f} µs/message"
+                f" ({ours.messages / ours.wall_s:,.0f}/s),"
+                f" with link paho {same.cpu_us:5.1f}, 30 paho processes {peers.cpu_us:5.1f}"
+                f" ({peers.messages / peers.wall_s:,.0f}/s), ratio {ratios[-1]:.1f}"
+            )
+        print(
+            f"30 paho processes take {statistics.median(ratios):.1f} times the CPU of virtual boards (median)"
+        )
+        small = boards(port, 1000, 20)
+        large = boards(port, 3000, 20)
+        print(f"memory: {(large.max_rss_mb - small.max_rss_mb) / 2:.1f} MB per 1000 more virtual boards")
+        print(f"connects: {3000 / large.connect_s:,.0f}/s (with the start of the pack's process)")
+
+
+if __name__ == "__main__":
+    main()
