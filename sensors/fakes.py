@@ -30,6 +30,7 @@ class Fake:
 
     __slots__ = ("_next", "key", "value")
 
+    needs_temperature = offers_temperature = False
     flags = 0
     note = ""
     due_ms = 0

@@ -1,0 +1,127 @@
+"""What the four analog drivers share: power, oversampling, the ESP32 converter's usable range.
+
+Sources: MicroPython's ESP32 reference and ESP-IDF for the ranges; the ADC of the classic ESP32 reads nothing
+under about 100 mV and answers there with a constant above zero.
+"""
+
+from sensors import flags as quality
+from sensors.driver import Driver
+from sensors.settings import SettingsError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from sensors.driver import Modules, Steps
+    from sensors.power import Rail
+
+# Attenuation in dB → (name in machine.ADC, lowest and highest usable mV at the pin), classic ESP32.
+RANGES = {
+    "0": ("ATTN_0DB", 100, 950),
+    "2.5": ("ATTN_2_5DB", 100, 1250),
+    "6": ("ATTN_6DB", 150, 1750),
+    "11": ("ATTN_11DB", 150, 2450),
+}
+
+# The middle half of the samples of a driven input lies within some 20 mV; that of an open pin anywhere.
+FLOATING_SPREAD_MV = 200
+
+
+class AnalogDriver(Driver):
+    """A voltage on an ADC1 pin; subclasses write `_evaluate`.
+
+    A reading takes `samples` samples, `spacing_ms` apart. A sample is the median of `burst` conversions (one
+    disturbed conversion is dropped), the result the mean of the middle half of the samples (bubbles and
+    daylight are dropped).
+    """
+
+    raw_unit = "mV"
+    analog_defaults = {
+        "pin": 36,
+        "attenuation": "11",
+        "ratio": 1.0,  # volts of the part per volt at the pin: 2.0 for 10k:10k
+        "samples": 16,
+        "burst": 5,
+        "spacing_ms": 10,
+    }
+
+    def __init__(self, settings: "dict[str, Any]", modules: "Modules", rail: "Rail") -> None:
+        super().__init__(settings, modules, rail)
+        attenuation = self.settings["attenuation"]
+        if attenuation not in RANGES:
+            raise SettingsError(
+                "attenuation of %s is %r; one of %s" % (self.key, attenuation, ", ".join(sorted(RANGES)))
+            )
+        self._check("ratio", 1.0, 10.0)
+        self._check("samples", 1, 100)
+        self._check("burst", 1, 64)
+        machine = modules("machine")
+        self._converter = machine.ADC
+        self._adc = machine.ADC(
+            machine.Pin(self.settings["pin"]), atten=getattr(machine.ADC, RANGES[attenuation][0])
+        )
+        self._attenuation = attenuation
+        self._samples: "list[int]" = []
+        self._burst: "list[int]" = [0] * self.settings["burst"]
+        self._spread_mv = 0.0
+
+    def _attenuate(self, attenuation: str) -> None:
+        if attenuation != self._attenuation:
+            self._adc.atten(getattr(self._converter, RANGES[attenuation][0]))
+            self._attenuation = attenuation
+
+    def _sample(self) -> int:
+        """One sample in µV at the pin."""
+        burst = self._burst
+        for index in range(len(burst)):
+            burst[index] = self._adc.read_uv()
+        burst.sort()
+        return burst[len(burst) // 2]
+
+    def _read(self) -> "Steps":
+        yield from self._warm()
+        self._begin()
+        samples = self._samples
+        samples.clear()
+        wanted = self.settings["samples"]
+        while len(samples) < wanted:
+            if samples:
+                yield self._now_ms + self.settings["spacing_ms"]
+            samples.append(self._sample())
+            if len(samples) == 1 and self._again():
+                samples.clear()
+        yield from self._wait()
+        pin_mv = self._middle() / 1000
+        _, low_mv, high_mv = RANGES[self._attenuation]
+        if self._spread_mv > FLOATING_SPREAD_MV:
+            self._end(None, pin_mv, quality.MISSING, "input floats: %.0f mV of spread" % self._spread_mv)
+        else:
+            self._evaluate(pin_mv, pin_mv < low_mv, pin_mv > high_mv)
+
+    def _middle(self) -> float:
+        """Mean of the middle half of the samples in µV; leaves their spread in `_spread_mv`."""
+        samples = self._samples
+        samples.sort()
+        quarter = len(samples) // 4
+        total = 0
+        for index in range(quarter, len(samples) - quarter):
+            total += samples[index]
+        self._spread_mv = (samples[len(samples) - quarter - 1] - samples[quarter]) / 1000
+        return total / (len(samples) - 2 * quarter)
+
+    def _begin(self) -> None:
+        """Before the first sample."""
+
+    def _again(self) -> bool:
+        """After the first sample: whether the attenuation was changed and it must be taken again."""
+        return False
+
+    def _evaluate(self, pin_mv: float, too_low: bool, too_high: bool) -> None:
+        """Conclude the reading.
+
+        Args:
+            pin_mv: at the pin.
+            too_low: under what the converter can see.
+            too_high: over it.
+        """
+        raise NotImplementedError

@@ -1,0 +1,151 @@
+"""Makes the sensors of a board from its settings; a driver's module is imported only when its sensor is real.
+
+{"pins": {"do": 36, ...},                      overlays sensors.pins.DEFAULT; null: not fitted
+ "power": {"turbidity": {"switched": true}},   overlays RAILS below
+ "sensors": {"ph": {"mode": "hardware", "limits": [5, 10]},    driver settings beside the mode
+             "ec": {"mode": "counter", "base": 125.0}, ...}}   fakes: base, value
+"""
+
+from sensors import pins as pin_map
+from sensors.catalog import KEYS
+from sensors.power import Rail
+from sensors.settings import SettingsError, merged
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from sensors.driver import Driver, Modules
+    from sensors.fakes import Fake
+
+# Rail → (pin name, switched off between readings). pH needs minutes to recover, so its circuit stays on.
+RAILS = {
+    "ezo": ("power_ezo", False),
+    "turbidity": ("power_tbd", True),
+    "pressure": ("power_wp", True),
+    "flow": ("power_wf", False),
+}
+RAIL_OF = {"ph": "ezo", "ec": "ezo", "tbd": "turbidity", "wp": "pressure", "wf": "flow"}
+
+
+def make_sensors(
+    settings: "dict[str, Any]", modules: "Modules" = __import__, seed: int = 1
+) -> "list[Driver | Fake]":
+    """Every sensor that is not off, in the order of publication.
+
+    Args:
+        settings: as above; a missing part means the defaults, a missing sensor is off.
+        modules: gives a module by name; a simulation gives its own.
+        seed: of walks.
+
+    Raises:
+        SettingsError: anything wrong in the settings, with what is allowed.
+    """
+    for name in settings:
+        if name not in ("pins", "power", "sensors"):
+            raise SettingsError("unknown setting %r; pins, power or sensors" % (name,))
+    wanted = settings.get("sensors", {})
+    for key in wanted:
+        if key not in KEYS:
+            raise SettingsError("unknown sensor %r; one of %s" % (key, ", ".join(KEYS)))
+    pins = make_pins(settings.get("pins", {}))
+    rails: "dict[str, Rail]" = {}
+    made: "list[Driver | Fake]" = []
+    for key in KEYS:
+        given = dict(wanted.get(key, {}))
+        mode = given.pop("mode", "off")
+        if mode == "off":
+            continue
+        if mode == "hardware":
+            rail = _rail(RAIL_OF.get(key), rails, settings.get("power", {}), pins, modules)
+            made.append(make_driver(key, given, modules, rail, pins))
+        else:
+            made.append(_fake(key, mode, given, seed))
+    return made
+
+
+def make_pins(given: "dict[str, int | None]") -> "dict[str, int]":
+    """The default pin map overlaid with `given`, checked.
+
+    Raises:
+        SettingsError: with every problem of the map.
+    """
+    pins = dict(pin_map.DEFAULT)
+    for name in given:
+        gpio = given[name]
+        if gpio is None:
+            pins.pop(name, None)
+        else:
+            pins[name] = gpio
+    problems = pin_map.problems(pins)
+    if problems:
+        raise SettingsError("; ".join(problems))
+    return pins
+
+
+def make_driver(
+    key: str,
+    settings: "dict[str, Any]",
+    modules: "Modules" = __import__,
+    rail: "Rail | None" = None,
+    pins: "dict[str, int] | None" = None,
+) -> "Driver":
+    """One driver.
+
+    Args:
+        key: one of `sensors.catalog.KEYS`.
+        settings: of that driver; its module's `defaults` lists them.
+        modules: gives a module by name.
+        rail: supply of the part; None: always powered.
+        pins: pin map, checked; None: the default.
+
+    Raises:
+        SettingsError: unknown or impossible setting.
+    """
+    if pins is None:
+        pins = pin_map.DEFAULT
+    every: "dict[str, Any]" = {}
+    names = {"tx": key + "_tx", "rx": key + "_rx"} if key in ("ph", "ec") else {"pin": key}
+    for setting in names:
+        if names[setting] not in pins:
+            raise SettingsError("%s has no pin %s" % (key, names[setting]))
+        every[setting] = pins[names[setting]]
+    every.update(settings)
+    # By name, so that a board loads the code of the parts it has and no more.
+    module = __import__("sensors." + key, None, None, ("sensors",))
+    driver: "Driver" = getattr(module, key[0].upper() + key[1:])(every, modules, rail or Rail())
+    return driver
+
+
+def _rail(
+    name: "str | None",
+    rails: "dict[str, Rail]",
+    power: "dict[str, Any]",
+    pins: "dict[str, int]",
+    modules: "Modules",
+) -> "Rail | None":
+    for given in power:
+        if given not in RAILS:
+            raise SettingsError("unknown rail %r; one of %s" % (given, ", ".join(sorted(RAILS))))
+    if name is None:
+        return None
+    if name not in rails:
+        pin_name, switched = RAILS[name]
+        options = merged(name, {"switched": switched, "active_high": True}, power.get(name, {}))
+        pin = None
+        if pin_name in pins:
+            machine = modules("machine")
+            pin = machine.Pin(pins[pin_name], machine.Pin.OUT)
+        rails[name] = Rail(pin, bool(options["active_high"]), bool(options["switched"]))
+    return rails[name]
+
+
+def _fake(key: str, mode: str, given: "dict[str, Any]", seed: int) -> "Fake":
+    from sensors.fakes import make_fake
+
+    options: "dict[str, Any]" = merged(key, {"base": 0.0, "value": None}, given)
+    value = options["value"]
+    try:
+        return make_fake(key, mode, options["base"], 0.0 if value is None else value, seed)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None

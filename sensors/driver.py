@@ -1,0 +1,181 @@
+"""What every sensor is to the application, and what the nine drivers share.
+
+    sensor.start(now_ms)         begin a reading
+    sensor.poll(now_ms) -> bool  True when the reading is complete; False: call again at `sensor.due_ms`
+    sensor.value                 to publish, in `sensor.unit`: float or bool; None if there is nothing
+    sensor.flags                 bits of sensors.flags; 0 is ok
+    sensor.note                  what the driver knows more exactly, for people; "" if nothing
+    sensor.raw                   the signal itself, in `sensor.raw_unit`
+    sensor.measured              the value even where flags withhold it; None if there is none
+    sensor.read()                (value, unit, raw, flags) of the last complete reading
+    sensor.temperature_c         set by the caller: water temperature, or None where none is known
+    sensor.hold                  set by the caller: prepare, but go no further before it is False again
+
+Times are milliseconds of one growing clock that never wraps; the caller gives them, a driver has none. All
+results stay those of the last complete reading until the next one is complete. `poll` takes well under 100 ms
+and never sleeps. A driver reads as its part's procedure does: `_read` is a generator that yields the time at
+which it wants to go on.
+"""
+
+from sensors import flags as quality
+from sensors.catalog import UNITS
+from sensors.settings import SettingsError, merged
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+    from sensors.power import Rail
+
+    Steps = Iterator[float]
+    # Name → module: `machine`, `onewire`, `ds18x20`, `time`. A board gives `__import__`.
+    Modules = Callable[[str], Any]
+
+HOLD_STEP_MS = 50
+
+# Settings of every driver.
+COMMON: "dict[str, Any]" = {
+    "warmup_ms": 0,  # a reading waits this long after its part got power
+    "correction": None,  # coefficients, highest power first, of a polynomial applied to the value
+    "limits": None,  # (low, high) in the published unit; outside is `range`
+}
+
+
+class Driver:
+    """Base of the nine drivers; subclasses set the class attributes and write `_read`."""
+
+    key = ""
+    raw_unit = ""
+    defaults: "dict[str, Any]" = {}
+    needs_temperature = False
+    offers_temperature = False
+
+    def __init__(self, settings: "dict[str, Any]", modules: "Modules", rail: "Rail") -> None:
+        every = dict(COMMON)
+        every.update(self.defaults)
+        self.settings: "dict[str, Any]" = merged(self.key, every, settings)
+        self._modules = modules
+        self._rail = rail
+        self._correction = _coefficients(self.key, self.settings["correction"])
+        self._limits = _limits(self.key, self.settings["limits"])
+        self._steps: "Steps | None" = None
+        self._now_ms: float = 0
+        self.temperature_c: "float | None" = None
+        self.hold = False
+        self.value: "float | bool | None" = None
+        self.measured: "float | bool | None" = None
+        self.raw: "float | bool | None" = None
+        self.flags = quality.OK
+        self.note = ""
+        self.due_ms: float = 0
+        self.read_ms: "float | None" = None  # when the last complete reading was concluded
+
+    @property
+    def unit(self) -> str:
+        """Unit of the published value."""
+        return UNITS[self.key]
+
+    def start(self, now_ms: float) -> None:
+        """Begin a reading, or begin anew."""
+        self._now_ms = now_ms
+        self.due_ms = now_ms
+        self._steps = self._read()
+
+    def poll(self, now_ms: float) -> bool:
+        """Go on with the reading."""
+        steps = self._steps
+        if steps is None:
+            return True
+        if now_ms < self.due_ms:
+            return False
+        self._now_ms = now_ms
+        try:
+            self.due_ms = next(steps)
+            return False
+        except StopIteration:
+            pass
+        except OSError as error:  # what MicroPython raises where a bus or a converter fails
+            self._end(None, None, quality.MISSING, str(error))
+        self._steps = None
+        self._rail.release(self.key)
+        return True
+
+    def read(self) -> "tuple[float | bool | None, str, float | bool | None, int]":
+        """(value, unit, raw signal, flags) of the last complete reading."""
+        return self.value, self.unit, self.raw, self.flags
+
+    def mark(self, flag: int, note: str) -> None:
+        """Add a flag to the complete reading: what only the other sensors can tell (sensors.crosscheck)."""
+        if not self.flags & flag:
+            self.flags |= flag
+            self.note = self.note + "; " + note if self.note else note
+        if not quality.publishable(self.flags):
+            self.value = None
+
+    def _check(self, name: str, low: float, high: float) -> None:
+        """Refuse a number in the settings that no working part has; None (not set) passes."""
+        number = self.settings[name]
+        if number is None:
+            return
+        if isinstance(number, bool) or not isinstance(number, (int, float)) or not low <= number <= high:
+            raise SettingsError("%s of %s is %r; from %g to %g" % (name, self.key, number, low, high))
+
+    def _read(self) -> "Steps":
+        """One reading: yields times, calls `_end` once, last."""
+        raise NotImplementedError
+
+    def _warm(self) -> "Steps":
+        """Switch the part on and wait until it has warmed up."""
+        ready_ms = self._rail.require(self.key, self._now_ms) + self.settings["warmup_ms"]
+        if self._rail.on_ms is not None and ready_ms > self._now_ms:
+            yield ready_ms
+
+    def _wait(self) -> "Steps":
+        """Wait while the caller holds the reading (for the temperature, or for quiet water)."""
+        while self.hold:
+            yield self._now_ms + HOLD_STEP_MS
+
+    def _end(
+        self,
+        measured: "float | bool | None",
+        raw: "float | bool | None",
+        flags: int = quality.OK,
+        note: str = "",
+    ) -> None:
+        """Conclude the reading."""
+        if measured is not None and not isinstance(measured, bool):
+            correction = self._correction
+            if correction is not None:
+                corrected = 0.0
+                for coefficient in correction:
+                    corrected = corrected * measured + coefficient
+                measured = corrected
+                flags &= ~quality.UNCAL
+            limits = self._limits
+            if limits is not None and not limits[0] <= measured <= limits[1]:
+                flags |= quality.RANGE
+                if not note:
+                    note = "%.2f is not within %g and %g" % (measured, limits[0], limits[1])
+        self.read_ms = self._now_ms
+        self.measured = measured
+        self.raw = raw
+        self.flags = flags
+        self.note = note
+        self.value = measured if quality.publishable(flags) else None
+
+
+def _coefficients(key: str, given: "Any") -> "tuple[float, ...] | None":
+    if given is None:
+        return None
+    if not isinstance(given, (tuple, list)) or not given:
+        raise SettingsError("correction of %s is %r; a list of coefficients" % (key, given))
+    return tuple([float(coefficient) for coefficient in given])
+
+
+def _limits(key: str, given: "Any") -> "tuple[float, float] | None":
+    if given is None:
+        return None
+    if not isinstance(given, (tuple, list)) or len(given) != 2 or not given[0] < given[1]:
+        raise SettingsError("limits of %s are %r; (low, high)" % (key, given))
+    return float(given[0]), float(given[1])

@@ -1,0 +1,68 @@
+"""Quality flags of a reading, and what each does to the published value: the one table that says so.
+
+Flags are bits of a small integer; 0 is `ok`. A flag never changes a number: the value is published as it was
+measured or not at all, and whoever reads the error topic is told why.
+"""
+
+OK = 0
+MISSING = 1
+RANGE = 2
+SATURATED = 4
+SATURATED_LOW = 8
+CRC = 16
+STALE = 32
+UNCAL = 64
+UNCOMP = 128
+WARMING = 256
+PARSE = 512
+CONTRADICTORY = 1024
+
+# What becomes of the value in the data message.
+PUBLISHED = "published"
+REPORTED = "published with error message"
+WITHHELD = "withheld with error message"
+
+# (flag, name, effect, code on the error topic, text on the error topic)
+TABLE = (
+    (OK, "ok", PUBLISHED, 0, ""),
+    (MISSING, "missing", WITHHELD, 101, "no answer: part not fitted, unpowered, or a wire open or shorted"),
+    (RANGE, "range", WITHHELD, 102, "reading outside what this part and this water can be"),
+    (SATURATED, "saturated", WITHHELD, 103, "signal at the upper end of the part, the ADC or the formula"),
+    (SATURATED_LOW, "saturated-low", WITHHELD, 104, "signal under what the part or the ADC can see"),
+    (CRC, "crc", WITHHELD, 105, "checksum wrong in every try"),
+    (STALE, "stale", REPORTED, 106, "signal has not moved for longer than water stands still"),
+    (UNCAL, "uncal", REPORTED, 107, "not calibrated: default constants in use"),
+    (UNCOMP, "uncomp", REPORTED, 108, "no water temperature: 25 °C assumed"),
+    (WARMING, "warming", WITHHELD, 109, "part powered or restarted too short a time ago"),
+    (PARSE, "parse", WITHHELD, 110, "answer not understood"),
+    (CONTRADICTORY, "contradictory", REPORTED, 111, "contradicted by the other sensors of the buoy"),
+)
+
+# Flags whose reading is not published.
+WITHHOLDING = MISSING | RANGE | SATURATED | SATURATED_LOW | CRC | WARMING | PARSE
+
+
+def names(flags: int) -> "tuple[str, ...]":
+    """Names of the flags that are set; ("ok",) if none is."""
+    if not flags:
+        return ("ok",)
+    return tuple([row[1] for row in TABLE if flags & row[0]])
+
+
+def publishable(flags: int) -> bool:
+    """Whether a reading with these flags belongs in a data message."""
+    return not flags & WITHHOLDING
+
+
+def errors(key: str, flags: int, note: str) -> "list[tuple[int, int, str]]":
+    """What the error topic has to say: (flag, code, text) for each flag set.
+
+    Args:
+        key: the measure, which begins the text.
+        flags: of the reading.
+        note: what the driver knows more exactly, or "".
+    """
+    detail = "; " + note if note else ""
+    return [
+        (row[0], row[3], "%s %s: %s%s" % (key, row[1], row[4], detail)) for row in TABLE if flags & row[0]
+    ]

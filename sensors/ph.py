@@ -1,0 +1,107 @@
+"""pH: Atlas EZO-pH. Source: the maker's data sheet."""
+
+from sensors import flags as quality
+from sensors.ezo import DONE, REFUSED, Ezo
+from sensors.ezo_line import ANSWER, parse_number
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from sensors.driver import Modules
+    from sensors.ezo import Exchange
+    from sensors.power import Rail
+
+RAILS = (0.0, 14.0)  # what a floating or shorted input reads, exactly
+WANDER_PH = 0.1  # standard deviation of a floating input within ten seconds
+WANDER_MS = 10000
+WANDER_READINGS = 5
+STANDSTILL_PH = 0.01  # less movement than this
+STANDSTILL_MS = 24 * 3600 * 1000  # in this time no river shows
+SLOPE_LIMITS_PERCENT = (90.0, 110.0)
+ZERO_LIMIT_MV = 30.0
+
+
+class Ph(Ezo):
+    """pH; raw is the circuit's reading. `slope` is (acid %, base %, zero mV or None) or None."""
+
+    key = "ph"
+    raw_unit = "pH"
+    circuit_type = "ph"
+    reading_ms = 900
+    defaults = dict(Ezo.uart_defaults)
+    defaults.update(
+        {
+            # The probe needs 1 to 5 minutes after power was cut.
+            "settle_ms": 60000,
+            "limits": (5.0, 10.0),  # what this river can be; the bench widens it for buffers
+        }
+    )
+
+    def __init__(self, settings: "dict[str, Any]", modules: "Modules", rail: "Rail") -> None:
+        super().__init__(settings, modules, rail)
+        self.slope: "tuple[float, float, float | None] | None" = None
+        self._recent: "list[tuple[float, float]]" = []
+        self._still_since_ms: "float | None" = None
+        self._lowest = 0.0
+        self._highest = 0.0
+
+    def _configure(self) -> "Exchange":
+        status = yield from self._exchange("Slope,?", ANSWER, "slope,")
+        self.slope = None
+        if status == DONE:
+            numbers = [parse_number(field) for field in self._open().fields()]
+            if len(numbers) >= 2 and numbers[0] is not None and numbers[1] is not None:
+                self.slope = (numbers[0], numbers[1], numbers[2] if len(numbers) > 2 else None)
+                self._judge_slope(self.slope)
+        return DONE if status == REFUSED else status
+
+    def _judge_slope(self, slope: "tuple[float, float, float | None]") -> None:
+        low, high = SLOPE_LIMITS_PERCENT
+        acid, base, zero_mv = slope
+        worn = not (low <= acid <= high and low <= base <= high)
+        if worn or (zero_mv is not None and abs(zero_mv) > ZERO_LIMIT_MV):
+            self._circuit_flags |= quality.UNCAL
+            self._circuit_note = "slope %.1f/%.1f %%, zero %s mV: probe worn or badly calibrated" % (
+                acid,
+                base,
+                "?" if zero_mv is None else "%.1f" % zero_mv,
+            )
+
+    def _judge(self, reading: float, flags: int, note: str) -> None:
+        if reading in RAILS:
+            self._end(reading, reading, flags | quality.RANGE, "exactly %.3f: probe unplugged" % reading)
+            return
+        deviation = self._deviation(reading)
+        if deviation > WANDER_PH:
+            flags |= quality.RANGE
+            note = "wanders by %.2f in ten seconds: probe unplugged" % deviation
+        if self._stands_still(reading):
+            flags |= quality.STALE
+            note = "less than 0.01 in 24 hours: glass cracked, or connector wet"
+        self._end(reading, reading, flags, note)
+
+    def _deviation(self, reading: float) -> float:
+        """Standard deviation of the readings of the last ten seconds; 0 while there are too few."""
+        recent = self._recent
+        recent.append((self._now_ms, reading))
+        while recent[0][0] < self._now_ms - WANDER_MS:
+            recent.pop(0)
+        count = len(recent)
+        if count < WANDER_READINGS:
+            return 0.0
+        mean = sum([value for _, value in recent]) / count
+        return float((sum([(value - mean) ** 2 for _, value in recent]) / (count - 1)) ** 0.5)
+
+    def _stands_still(self, reading: float) -> bool:
+        since_ms = self._still_since_ms
+        if since_ms is not None:
+            lowest = min(self._lowest, reading)
+            highest = max(self._highest, reading)
+            if highest - lowest < STANDSTILL_PH:
+                self._lowest = lowest
+                self._highest = highest
+                return self._now_ms - since_ms >= STANDSTILL_MS
+        self._still_since_ms = self._now_ms
+        self._lowest = self._highest = reading
+        return False

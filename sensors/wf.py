@@ -1,0 +1,81 @@
+"""Water flow: DFRobot SEN0217, Hall pulses. Source: the maker's wiki.
+
+Zero means less than 1 L/min, where the rotor stalls. The count is of a window, not a total: nothing counts in
+deep sleep.
+"""
+
+from sensors import flags as quality
+from sensors.driver import Driver
+from sensors.transfer import FLOW_PULSES_PER_L, flow_l_s
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from sensors.driver import Modules, Steps
+    from sensors.power import Rail
+
+NOISE_HZ = 300  # the meter ends at 30 L/min, 225 Hz
+FILTER_NS = 12800  # the longest of the ESP32's PCNT
+MIN_WINDOW_US = 100000  # shorter: the clock was stopped or set, not a window
+
+
+class Wf(Driver):
+    """L/s; raw is pulses per second."""
+
+    key = "wf"
+    raw_unit = "Hz"
+    defaults = {
+        "pin": 27,
+        "counter": 0,  # PCNT unit
+        "window_ms": 5000,
+        "warmup_ms": 100,
+        "pulses_per_l": None,  # bucket test; accepted 405 to 495
+        "expect_flow": False,  # the buoy is known to be in a current (sensors.crosscheck)
+        "limits": (0.0, 0.55),
+    }
+
+    def __init__(self, settings: "dict[str, Any]", modules: "Modules", rail: "Rail") -> None:
+        super().__init__(settings, modules, rail)
+        self._check("pulses_per_l", 405.0, 495.0)
+        self._check("window_ms", 200, 60000)
+        machine = modules("machine")
+        self._time = modules("time")
+        pin = machine.Pin(self.settings["pin"], machine.Pin.IN)
+        self._irq_pulses = 0
+        # PCNT came to MicroPython with 1.26; before it, an interrupt that only counts.
+        counter = getattr(machine, "Counter", None)
+        self._counter = None
+        if counter is not None:
+            self._counter = counter(self.settings["counter"], pin, filter_ns=FILTER_NS)
+        else:
+            pin.irq(self._pulse, machine.Pin.IRQ_RISING)
+        self._pin = pin
+
+    def _pulse(self, _pin: "Any") -> None:
+        self._irq_pulses += 1
+
+    def _pulses(self) -> int:
+        return self._irq_pulses if self._counter is None else self._counter.value()
+
+    def _read(self) -> "Steps":
+        yield from self._warm()
+        begin = self._pulses()
+        begin_us = self._time.ticks_us()
+        yield self._now_ms + self.settings["window_ms"]
+        pulses = self._pulses() - begin
+        window_us = self._time.ticks_diff(self._time.ticks_us(), begin_us)
+        if window_us < MIN_WINDOW_US:
+            self._end(None, None, quality.PARSE, "window of %d µs" % window_us)
+            return
+        hertz = pulses * (1000000 / window_us)
+        if hertz > NOISE_HZ:
+            note = "%.0f Hz: electrical noise, the meter ends at 225 Hz" % hertz
+            self._end(None, hertz, quality.RANGE, note)
+            return
+        pulses_per_l = self.settings["pulses_per_l"]
+        flags = quality.OK
+        if pulses_per_l is None:
+            pulses_per_l = FLOW_PULSES_PER_L
+            flags = quality.UNCAL
+        self._end(flow_l_s(pulses, window_us, pulses_per_l), hertz, flags)
