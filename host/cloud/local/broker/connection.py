@@ -1,11 +1,11 @@
 """One client's connection: bytes in, packets to the broker, answers out in one write a read."""
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol, cast
 
 from host.cloud.local.broker.authority import Gate
+from host.cloud.local.broker.backlog import Backlog
 from host.cloud.local.broker.limits import Limits
 from host.cloud.local.broker.rates import ByteBucket, SecondWindow
 from host.cloud.local.broker.records import DisconnectReason, Metric, Reason, Records
@@ -70,8 +70,8 @@ class Connection(asyncio.Protocol):
         "_decoder",
         "_delayed",
         "_held",
-        "_held_qos1",
         "_out",
+        "_reading",
         "_service",
         "_transport",
         "certificate_id",
@@ -93,8 +93,8 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._decoder = Decoder(limits.payload_bytes + limits.topic_bytes + _PARSED_EXCESS_BYTES)
         self._out: list[bytes] = []
-        self._held: deque[Packet] = deque()
-        self._held_qos1 = 0
+        self._held = Backlog()
+        self._reading = True
         self._delayed = False
         """Whether this spell of too much throughput has been recorded."""
         self._congested = False
@@ -155,15 +155,14 @@ class Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """The peer does not read: neither send to it nor read from it until it does."""
         self._congested = True
-        self._read(False)
+        self._choose_reading()
 
     def resume_writing(self) -> None:
         """The peer has read."""
         self._congested = False
         if self.ending:
             return
-        if not self._held:
-            self._read(True)
+        self._choose_reading()
         if self.session is not None:
             self.session.advance(self._service.clock())
         self._service.flush()
@@ -310,7 +309,7 @@ class Connection(asyncio.Protocol):
             self._protocol_error(f"{type(packet).__name__.upper()} is not for a client to send here")
 
     def _delay(self, packets: Sequence[Packet], bucket: ByteBucket) -> None:
-        """Hold packets back until throughput allows, and stop reading."""
+        """Hold packets back until throughput allows."""
         if not self._delayed:
             self._delayed = True
             self._service.records.refuse(
@@ -321,57 +320,50 @@ class Connection(asyncio.Protocol):
                 self.client_id,
             )
         self._hold(packets)
-        self._read(False)
         self._service.waits(self)
 
     def _hold(self, packets: Sequence[Packet]) -> None:
+        """Reading goes on, as what comes now counts against the messages in flight; but not without end."""
         limit = self._service.limits.in_flight_in
         for packet in packets:
-            if isinstance(packet, Publish) and packet.qos == 1:
-                if self._held_qos1 >= limit:
-                    self._service.records.refuse(
-                        Reason.IN_FLIGHT,
-                        Metric.PUBLISH_IN_THROTTLE,
-                        f"{limit} QoS 1 messages of this client are not acknowledged yet: no more are taken",
-                        self.client_id,
-                        packet.topic.decode(),
-                        packet.payload,
-                    )
-                    continue
-                self._held_qos1 += 1
-            self._held.append(packet)
+            if isinstance(packet, Publish) and packet.qos == 1 and self._held.qos1 >= limit:
+                self._discard(
+                    packet,
+                    Reason.IN_FLIGHT,
+                    f"{limit} QoS 1 messages of this client are not acknowledged yet: no more are taken",
+                )
+            else:
+                self._held.add(packet)
+        self._choose_reading()
 
     def _release(self, now_s: float) -> None:
         """Handle what was held back, as far as throughput allows now."""
-        packets = list(self._held)
-        self._held.clear()
-        self._held_qos1 = 0
-        self._handle(packets, now_s)
+        self._handle(self._held.take(), now_s)
         if not self._held:
             self._delayed = False
-            if not self._congested:
-                self._read(True)
+        self._choose_reading()
 
     def _discard_held(self) -> None:
         """The connection ends before throughput allowed these messages."""
-        for packet in self._held:
+        for packet in self._held.take():
             if isinstance(packet, Publish):
-                self._service.records.refuse(
-                    Reason.THROUGHPUT_DELAY,
-                    Metric.PUBLISH_IN_THROTTLE,
-                    "still held back by the throughput limit when the connection ended",
-                    self.client_id,
-                    packet.topic.decode(),
-                    packet.payload,
-                )
-        self._held.clear()
+                detail = "still held back by the throughput limit when the connection ended"
+                self._discard(packet, Reason.THROUGHPUT_DELAY, detail)
 
-    def _read(self, on: bool) -> None:
-        """Read from the peer, or leave its bytes to TCP."""
+    def _discard(self, packet: Publish, reason: Reason, detail: str) -> None:
+        topic, payload = packet.topic.decode(), packet.payload
+        self._service.records.refuse(
+            reason, Metric.PUBLISH_IN_THROTTLE, detail, self.client_id, topic, payload
+        )
+
+    def _choose_reading(self) -> None:
+        """Read from the peer, or leave its bytes to TCP while too much waits here."""
+        reading = not self._congested and self._held.size_bytes <= self._service.limits.queue_bytes
         transport = self._transport
-        if transport is None or transport.is_closing():
+        if reading == self._reading or transport is None or transport.is_closing():
             return
-        if on:
+        self._reading = reading
+        if reading:
             transport.resume_reading()
         else:
             transport.pause_reading()

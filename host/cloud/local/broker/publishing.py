@@ -131,11 +131,11 @@ class Publishing:
                 )
                 continue
             if packet.qos and granted:
-                session.offer(Message(packet.topic, packet.payload, 1, False, now_s), None, now_s)
+                session.offer(Message(packet.topic, packet.payload, 1, False), None, now_s)
             else:
                 if encoded is None:
                     encoded = encode_publish(packet.topic, packet.payload)
-                session.offer(Message(packet.topic, packet.payload, 0, False, now_s), encoded, now_s)
+                session.offer(Message(packet.topic, packet.payload, 0, False), encoded, now_s)
 
     def _allowed(self, connection: Connection, gate: Gate | None, packet: Publish, route: Route) -> bool:
         """The rare checks: topic, size, QoS, policy. What fails costs the connection, QoS 2 may not."""

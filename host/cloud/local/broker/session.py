@@ -26,10 +26,10 @@ class Message:
     payload: bytes
     qos: int
     retain: bool
-    at_s: float
-    """Broker time at which it was published."""
     packet_id: int = 0
     """Its id once it has been sent with QoS 1: a resend carries the same one, and DUP (MQTT 3.1.1, 4.4)."""
+    first_sent_s: float = 0.0
+    """Broker time of that first sending: the hour of retries counts from here."""
 
     @property
     def cost_bytes(self) -> int:
@@ -133,7 +133,7 @@ class Session:
             if encoded is None:
                 if self._may_fly(outlet, message, now_s):
                     self._bytes += message.cost_bytes
-                    self._fly(outlet, message)
+                    self._fly(outlet, message, now_s)
                     return True
             elif outlet.may_send(len(encoded), now_s):
                 outlet.send(encoded)
@@ -195,12 +195,9 @@ class Session:
         while pending:
             message = pending[0]
             if message.qos:
-                if self._too_old(message, now_s):
-                    self._give_up(pending.popleft())
-                    continue
                 if not self._may_fly(outlet, message, now_s):
                     return
-                self._fly(outlet, pending.popleft())
+                self._fly(outlet, pending.popleft(), now_s)
             else:
                 data = encode_publish(message.topic, message.payload, 0, message.retain)
                 if not outlet.may_send(len(data), now_s):
@@ -227,7 +224,7 @@ class Session:
                 replay.take(now_s)
             if rate is not None:
                 rate.take(now_s)
-            self._fly(outlet, stored.popleft())
+            self._fly(outlet, stored.popleft(), now_s)
         if stored:
             outlet.wait()
 
@@ -240,7 +237,7 @@ class Session:
         outlet.wait()
         return False
 
-    def _fly(self, outlet: Outlet, message: Message) -> None:
+    def _fly(self, outlet: Outlet, message: Message, now_s: float) -> None:
         """Send a QoS 1 message whose cost is already counted."""
         packet_id = message.packet_id
         dup = packet_id != 0
@@ -248,6 +245,7 @@ class Session:
             self._reserved.discard(packet_id)
         else:
             packet_id = message.packet_id = self._next_id()
+            message.first_sent_s = now_s
         self._in_flight[packet_id] = message
         outlet.send(encode_publish(message.topic, message.payload, 1, message.retain, dup, packet_id))
         self._records.count(Metric.PUBLISH_OUT_SUCCESS)
@@ -276,7 +274,7 @@ class Session:
         return True
 
     def _too_old(self, message: Message, now_s: float) -> bool:
-        return now_s - message.at_s > self._limits.delivery_retry_s
+        return bool(message.packet_id) and now_s - message.first_sent_s > self._limits.delivery_retry_s
 
     def _give_up(self, message: Message) -> None:
         self._bytes -= message.cost_bytes

@@ -122,7 +122,7 @@ class Subscribing:
                 continue
             qos = min(kept.qos, granted)
             encoded = None if qos else encode_publish(kept.topic, kept.payload, 0, True)
-            session.offer(Message(kept.topic, kept.payload, qos, True, now_s), encoded, now_s)
+            session.offer(Message(kept.topic, kept.payload, qos, True), encoded, now_s)
 
     def _drop(self, connection: Connection, reason: Reason, detail: str, topic_filter: bytes) -> None:
         connection.refuse(
