@@ -19,6 +19,8 @@ from host.mqtt.transport import Listener, loss, refusal
 
 _Event = tuple[Callable[..., None], tuple[Any, ...]]
 
+_RECEIVE_BYTES = 65_536
+
 
 class Owner(Protocol):
     """The client a session belongs to."""
@@ -36,12 +38,46 @@ class Owner(Protocol):
 
 
 class _Paho(paho.Client):
-    """paho hides PINGREQ and PINGRESP, which the link times itself: this opens just those two."""
+    """Opens what paho hides and the link needs: PINGREQ and PINGRESP; and reads in large pieces.
+
+    paho asks the socket for one byte, one byte and the rest of each packet; served from a buffer, a message
+    costs a third less (15 → 10 µs for 130 bytes).
+    """
 
     on_pong: Callable[[], None] | None = None
+    fault: OSError | None = None
+    """Why the socket ended; paho itself does not keep it."""
+    _got = b""
+    _at = 0
+    _ended = False
 
     def ping(self) -> None:
+        """Queue a PINGREQ."""
         self._send_pingreq()
+
+    def receive(self) -> None:
+        """Read once from the socket and handle all that came."""
+        sock = self.socket()
+        try:
+            self._got = sock.recv(_RECEIVE_BYTES) if sock is not None else b""
+            self._at = 0
+            self._ended = not self._got
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return
+        except OSError as error:
+            self.fault = error
+        while self.socket() is not None and (self._at < len(self._got) or self.fault or self._ended):
+            self.loop_read()
+
+    def _sock_recv(self, bufsize: int) -> bytes:
+        data = self._got[self._at : self._at + bufsize]
+        if data:
+            self._at += len(data)
+        elif self.fault is not None:
+            raise self.fault
+        elif not self._ended:
+            raise BlockingIOError
+        return data
 
     def _handle_pingresp(self) -> MQTTErrorCode:
         result = super()._handle_pingresp()
@@ -191,10 +227,10 @@ class PahoSession:
 
     def _readable(self) -> None:
         try:
-            self.paho.loop_read()
+            self.paho.receive()
             # What TLS has decrypted already does not make the socket readable again.
             while isinstance(sock := self.paho.socket(), ssl.SSLSocket) and sock.pending():
-                self.paho.loop_read()
+                self.paho.receive()
         except Exception as error:  # paho's parser raises whatever hostile bytes make it trip over
             self._end(f"paho-mqtt could not read what {self._hub.peer} sent: {error!r}")
             return
@@ -241,8 +277,8 @@ class PahoSession:
                 tell()
 
     def _lost(self, why: str) -> None:
-        reason = loss(None, self._hub.peer, opened=self.opened)
-        # paho does not keep the system's error; the name it gives is worth telling where it says something.
+        reason = loss(self.paho.fault, self._hub.peer, opened=self.opened)
+        # paho's own name for it is worth telling where it says something.
         self._end(reason if why in ("Success", "Unspecified error") else f"{reason} (paho-mqtt: {why})")
 
     def _accepted(self, session_present: bool) -> None:
