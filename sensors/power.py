@@ -11,7 +11,7 @@ class Rail:
     Args:
         pin: `machine.Pin` of the load switch, an output; None: the parts are always powered.
         active_high: level that switches on.
-        switched: off between readings; otherwise on from the first reading on.
+        switched: off between readings; otherwise on from the beginning.
     """
 
     __slots__ = ("_off", "_on", "_pin", "_users", "on_ms", "switched")
@@ -22,9 +22,10 @@ class Rail:
         self._off = 1 - self._on
         self.switched = switched and pin is not None
         self._users: "list[str]" = []
-        self.on_ms: "float | None" = None  # when it was switched on; None while off, or if not known
+        # When it was switched on, at the latest; None while off, and before the first reading.
+        self.on_ms: "float | None" = None
         if pin is not None:
-            pin.value(self._off)
+            pin.value(self._off if self.switched else self._on)
 
     def require(self, user: str, now_ms: float) -> float:
         """Switch on for `user`; the time since which the parts are powered (0 if always)."""

@@ -26,6 +26,7 @@ class Reader:
     """
 
     def __init__(self, sensors: "list[Driver | Fake]") -> None:
+        self._keys = tuple([sensor.key for sensor in sensors])  # MicroPython's dictionaries have no order
         self.sensors: "dict[str, Driver | Fake]" = {sensor.key: sensor for sensor in sensors}
         self._drivers: "dict[str, Driver]" = {
             sensor.key: sensor for sensor in sensors if isinstance(sensor, Driver)
@@ -38,7 +39,7 @@ class Reader:
 
     def start(self, now_ms: float, keys: "tuple[str, ...] | None" = None) -> None:
         """Begin a reading of all sensors, or of those named."""
-        self._read_keys = tuple([key for key in self.sensors if keys is None or key in keys])
+        self._read_keys = tuple([key for key in self._keys if keys is None or key in keys])
         self._running = [self.sensors[key] for key in self._read_keys]
         for sensor in self._running:
             if isinstance(sensor, Driver):
