@@ -7,8 +7,23 @@ MICROPYTHON = sys.implementation.name == "micropython"
 
 if MICROPYTHON:
     from collections import OrderedDict as new_ordered_dict  # its plain dict keeps no order
+    from time import ticks_add, ticks_diff, ticks_ms
 else:
+    import time
+
     new_ordered_dict = dict
+
+    def ticks_ms():
+        """Milliseconds of a monotonic clock."""
+        return time.monotonic_ns() // 1000000
+
+    def ticks_add(ticks, delta):
+        """The time `delta` ms later."""
+        return ticks + delta
+
+    def ticks_diff(later, earlier):
+        """Milliseconds between two times."""
+        return later - earlier
 
 
 def new_random(seed):

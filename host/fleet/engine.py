@@ -62,8 +62,13 @@ class RunRecord:
     """What a run left behind, for verification."""
 
     run_folder: Path
+    began_s: float = 0.0
+    """Monotonic time of the engine's start."""
     started_ns: int = 0
     ended_ns: int = 0
+    since_ns: int = 0
+    """The window in which the run's measures are looked for."""
+    until_ns: int = 0
     interrupted: bool = False
     reports: dict[int, BoardReport] = field(default_factory=dict)
     collected: Collected = field(default_factory=lambda: Collected((), []))
@@ -98,10 +103,10 @@ class Engine:
         self._observer = observer
         self._show = show
         self._clock = HostClock()
-        self._record = RunRecord(run_folder)
+        self._began = time.monotonic()
+        self._record = RunRecord(run_folder, began_s=self._began)
         self._phase = ""
         self._phase_began = 0.0
-        self._began = time.monotonic()
         self._counts = LiveCounts()
         self._stop_reason = ""
 
@@ -170,12 +175,11 @@ class Engine:
             record.warnings += await self._observer.close(record.run_folder)
         self._enter("collect")
         buoys = frozenset(board.buoy_id for board in self._fleet.boards)
+        record.since_ns = record.started_ns - _WINDOW_SLACK_NS
+        record.until_ns = self._clock.utc_ns() + _WINDOW_SLACK_NS
         try:
             record.collected = await self._target.collect(
-                record.run_folder,
-                record.started_ns - _WINDOW_SLACK_NS,
-                self._clock.utc_ns() + _WINDOW_SLACK_NS,
-                buoys,
+                record.run_folder, record.since_ns, record.until_ns, buoys
             )
         except TargetError as error:
             self._target_failed(error)

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from host.cloud.target import Check
+from host.model.errors import PreflightError
 from host.model.fleet import Fleet
 
 # Per board one socket in its pack and one in a local twin; the rest is pipes, files and libraries.
@@ -36,6 +37,21 @@ def check_machine(fleet: Fleet, folder: Path, planned_messages: int | None) -> l
         _writable(folder),
         _clock(),
     ]
+
+
+def require(checks: list[Check]) -> None:
+    """Fail if a check failed.
+
+    Raises:
+        PreflightError: names every failed check and what to type.
+    """
+    failed = [check for check in checks if not check.passed]
+    if failed:
+        raise PreflightError(
+            "; ".join(f"{check.name}: {check.detail}" for check in failed),
+            where="preflight",
+            next_step="; ".join(check.next_step for check in failed if check.next_step),
+        )
 
 
 def _descriptors(boards: int) -> Check:

@@ -2,21 +2,42 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
+from host.cloud.broker_target import BrokerTarget
+from host.cloud.local.target import LocalTarget
 from host.cloud.target import Target
 from host.model.fleet import Fleet
 
+LimitMode = Literal["aws", "lifted"]
 
-def make_target(fleet: Fleet, run_folder: Path, *, lift_limits: bool) -> Target:
+
+def make_target(fleet: Fleet, run_folder: Path, limits: LimitMode, password: str) -> Target:
     """The target of a fleet, not started yet.
 
     Args:
         fleet: as resolved.
         run_folder: where a target may keep what it needs during the run.
-        lift_limits: a local twin does not enforce IoT Core's rates (`--flat-out`).
+        limits: whether a local twin keeps the rates of IoT Core and Kinesis.
+        password: the resolved secret of the target, or empty.
     """
-    return _MAKERS[fleet.target.kind](fleet, run_folder, lift_limits)
+    return _MAKERS[fleet.target.kind](fleet, run_folder, limits, password)
 
 
-_Maker = Callable[[Fleet, Path, bool], Target]
-_MAKERS: dict[str, _Maker] = {}
+def _local(fleet: Fleet, run_folder: Path, limits: LimitMode, _password: str) -> Target:
+    return LocalTarget(
+        fleet.target,
+        run_folder,
+        topic_prefix=fleet.topic_prefix,
+        payload=fleet.run.payload,
+        limits=limits,
+        seed=fleet.run.seed,
+    )
+
+
+def _broker(fleet: Fleet, _run_folder: Path, _limits: LimitMode, password: str) -> Target:
+    return BrokerTarget(fleet.target, password)
+
+
+_Maker = Callable[[Fleet, Path, LimitMode, str], Target]
+_MAKERS: dict[str, _Maker] = {"local": _local, "broker": _broker}

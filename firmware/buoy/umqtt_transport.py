@@ -1,0 +1,448 @@
+"""The link's transport on a board: umqtt.simple, used as it is, on a socket that never blocks it.
+
+umqtt.simple (any version from 1.3.4) writes a packet in several small pieces and then waits, without a
+deadline, for the answer. Here it is given a socket of our own that
+
+- gathers what umqtt writes and sends it as one packet, looping over short writes, without waiting;
+- ends umqtt's wait before it begins (`_Parked`): the link has its own deadlines;
+- gives umqtt an incoming packet only when the whole packet is there, so that no read can hang on half of one.
+
+`poll()` moves bytes both ways and tells the listener what arrived. Only `open()` blocks: name look-up, TCP
+connect and TLS handshake cannot be done otherwise on a board; together they have one deadline.
+"""
+
+import select
+import socket as system_socket
+import time
+
+import umqtt.simple as simple
+from buoy.shims import ticks_add, ticks_diff, ticks_ms
+
+_PINGRESP = 0xD0
+_PUBACK = 0x40
+_SUBACK = 0x90
+_PUBLISH = 0x30
+
+# A configuration message is some hundred bytes; more than this is no message for a buoy.
+MAX_PACKET_BYTES = 4096
+_FIRST_BUFFER_BYTES = 256
+
+# Subscriptions beyond the first of a call need packet ids of their own: the link's grow from 1.
+_EXTRA_PACKET_ID = 0xFF00
+
+
+class _Parked(Exception):
+    """umqtt wants to wait for an answer; the link does that."""
+
+
+class _Wire:
+    """Stands where umqtt expects a socket."""
+
+    def __init__(self, deadline_ms, wrap):
+        self._deadline_ms = deadline_ms
+        self._wrap = wrap
+        self._socket = None
+        self._out = bytearray(_FIRST_BUFFER_BYTES)
+        self._out_end = 0
+        self._out_start = 0
+        self._packet_start = 0
+        self._in = bytearray(_FIRST_BUFFER_BYTES)
+        self._in_end = 0
+        self._in_start = 0
+        self._in_stop = 0  # end of the packet that umqtt may read now
+        self.connecting = True
+
+    # What umqtt calls
+
+    def connect(self, address):
+        """Within the deadline; leaves nothing open when it fails."""
+        raw = system_socket.socket()
+        try:
+            remaining_ms = ticks_diff(self._deadline_ms, ticks_ms())
+            if remaining_ms <= 0:
+                raise OSError(110)
+            raw.settimeout(remaining_ms / 1000)
+            raw.connect(address)
+            self._socket = raw if self._wrap is None else self._wrap(raw)
+            self._socket.setblocking(False)
+        except BaseException:
+            # Also what the TLS wrapper raises: an open socket would eat memory at every retry.
+            raw.close()
+            raise
+
+    def write(self, data, size=None):
+        """Gather; nothing leaves before `flush`."""
+        if size is None:
+            size = len(data)
+        end = self._out_end + size
+        if end > len(self._out):
+            self._compact()
+            end = self._out_end + size
+            if end > len(self._out):
+                self._out.extend(bytes(end - len(self._out)))
+        self._out[self._out_end : end] = data if size == len(data) else memoryview(data)[:size]
+        self._out_end = end
+        return size
+
+    def read(self, size):
+        """From the whole packet that is there; while connecting, wait for CONNACK within the deadline."""
+        if self.connecting:
+            self._await(size)
+        elif self._in_start >= self._in_stop:
+            raise _Parked
+        start = self._in_start
+        end = min(start + size, self._in_stop)
+        if end - start < size:
+            raise OSError("a packet is shorter than its content")
+        self._in_start = end
+        return bytes(memoryview(self._in)[start:end])
+
+    def settimeout(self, seconds):
+        """The deadlines are the link's."""
+
+    def setblocking(self, flag):
+        """Never."""
+
+    def close(self):
+        """Safe to call twice."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    # What the transport calls
+
+    def begin_packet(self):
+        """What is written next is one packet."""
+        self._packet_start = self._out_end
+
+    def drop_packet(self):
+        """Forget what was written since `begin_packet`."""
+        self._out_end = self._packet_start
+
+    def mark_duplicate(self):
+        """Set DUP in the PUBLISH written since `begin_packet`."""
+        self._out[self._packet_start] |= 0x08
+
+    def backlog(self):
+        """Bytes gathered that did not leave yet."""
+        return self._out_end - self._out_start
+
+    def flush(self):
+        """Send what can be sent without waiting."""
+        while self._out_start < self._out_end:
+            count = self._socket.write(memoryview(self._out)[self._out_start : self._out_end])
+            if not count:  # None: the system's buffer is full
+                return
+            self._out_start += count
+        self._out_start = self._out_end = self._packet_start = 0
+
+    def fill(self):
+        """Read what is there. Raises OSError when the peer closed."""
+        if self._in_start:
+            self._in[: self._in_end - self._in_start] = self._in[self._in_start : self._in_end]
+            self._in_end -= self._in_start
+            self._in_start = self._in_stop = 0
+        while True:
+            room = len(self._in) - self._in_end
+            if not room:
+                if len(self._in) > MAX_PACKET_BYTES:
+                    raise OSError("a packet of more than %d bytes" % MAX_PACKET_BYTES)
+                self._in.extend(bytes(len(self._in)))
+                continue
+            count = self._socket.readinto(memoryview(self._in)[self._in_end :])
+            if count is None:
+                return
+            if count == 0:
+                raise OSError("closed by the broker")
+            self._in_end += count
+            if count < room:
+                return
+
+    def next_packet(self):
+        """First byte of the next whole packet, which umqtt may then read; None if there is none."""
+        start = self._in_start = max(self._in_start, self._in_stop)
+        length = 0
+        shift = 0
+        for position in range(start + 1, min(start + 5, self._in_end)):
+            byte = self._in[position]
+            length |= (byte & 0x7F) << shift
+            shift += 7
+            if not byte & 0x80:
+                stop = position + 1 + length
+                if length > MAX_PACKET_BYTES:
+                    raise OSError("a packet of %d bytes" % length)
+                if stop > self._in_end:
+                    return None
+                self._in_stop = stop
+                return self._in[start]
+        if self._in_end - start >= 5:
+            raise OSError("a packet without a length")
+        return None
+
+    def skip_packet(self):
+        """Whatever umqtt left unread of the packet."""
+        self._in_start = self._in_stop
+
+    def _compact(self):
+        waiting = self._out_end - self._out_start
+        self._out[:waiting] = self._out[self._out_start : self._out_end]
+        self._packet_start -= self._out_start
+        self._out_start = 0
+        self._out_end = waiting
+
+    def _await(self, size):
+        """Block until `size` bytes are there: CONNACK, under the one deadline of `open`."""
+        poller = select.poll()
+        poller.register(self._socket, select.POLLIN)
+        while self._in_end - self._in_start < size:
+            self.flush()
+            remaining_ms = ticks_diff(self._deadline_ms, ticks_ms())
+            if remaining_ms <= 0:
+                raise OSError(110)
+            poller.poll(min(remaining_ms, 50))
+            self.fill()
+        self._in_stop = self._in_start + size
+
+
+class _Sockets:
+    """Stands where umqtt finds its socket module."""
+
+    def __init__(self):
+        self.wire = None
+
+    def socket(self, *_arguments):
+        return self.wire
+
+    def getaddrinfo(self, *arguments):
+        return system_socket.getaddrinfo(*arguments)
+
+
+_sockets = _Sockets()
+
+
+class UmqttTransport:
+    """A transport for `buoy.link.Link` over umqtt.simple.
+
+    `wrap` makes a TLS socket of a connected one, or is None. `open_timeout_ms` bounds name look-up (as far as
+    the port allows), TCP, TLS and CONNACK together.
+    """
+
+    def __init__(self, client_id, host, port, keep_alive_s, open_timeout_ms=15000, wrap=None, clean_session=True):
+        self.listener = None
+        self.writable = False
+        self._open_timeout_ms = open_timeout_ms
+        self._wrap = wrap
+        self._clean_session = clean_session
+        self._client = simple.MQTTClient(client_id, host, port, keepalive=keep_alive_s)
+        self._client.set_callback(self._on_message)
+        self._wire = None
+        self._wanted = False  # open() was called; poll() does it
+        self._message = None
+        self._subscriptions = {}  # packet id → index, of the SUBSCRIBE under way
+        self._subscribe_id = 0
+        self._codes = bytearray()
+
+    # What the link calls
+
+    def open(self):
+        """Connect at the next poll."""
+        self.close()
+        self._wanted = True
+
+    def publish(self, topic, payload, qos, packet_id, dup):
+        """Queue a PUBLISH."""
+        wire = self._wire
+        if wire is None:
+            return
+        wire.begin_packet()
+        self._client.pid = packet_id - 1
+        try:
+            self._client.publish(topic, payload, False, qos)
+        except _Parked:
+            pass
+        if dup and qos:
+            wire.mark_duplicate()
+        self._note_backlog()
+
+    def subscribe(self, topics, qos, packet_id):
+        """Queue a SUBSCRIBE for each topic: umqtt knows no other way."""
+        wire = self._wire
+        if wire is None:
+            return
+        self._subscribe_id = packet_id
+        self._subscriptions = {}
+        self._codes = bytearray(len(topics))
+        for index, topic in enumerate(topics):
+            own_id = packet_id if index == 0 else _EXTRA_PACKET_ID + index
+            self._subscriptions[own_id] = index
+            wire.begin_packet()
+            self._client.pid = own_id - 1
+            try:
+                self._client.subscribe(topic, qos)
+            except _Parked:
+                pass
+
+    def ping(self):
+        """Queue a PINGREQ."""
+        if self._wire is not None:
+            self._client.ping()
+
+    def flush(self):
+        """Send what can be sent without waiting; the rest follows at the next polls."""
+        wire = self._wire
+        if wire is None:
+            return
+        try:
+            wire.flush()
+        except OSError as error:
+            self._lost(error)
+            return
+        self._note_backlog()
+
+    def disconnect(self):
+        """Say goodbye, if the peer listens, and close."""
+        wire = self._wire
+        if wire is not None:
+            try:
+                wire.write(b"\xe0\x00")
+                wire.flush()
+            except OSError:
+                pass  # it is gone already: nobody to say goodbye to
+        self.close()
+
+    def close(self):
+        """Drop the connection at once; no event follows."""
+        self._wanted = False
+        self._failure = None
+        self.writable = False
+        if self._wire is not None:
+            self._wire.close()
+            self._wire = None
+
+    # What the board's loop calls
+
+    _failure = None
+
+    def poll(self):
+        """Move bytes and tell the listener what arrived. True if there may be more at once."""
+        if self._failure is not None:
+            reason = self._failure
+            self.close()
+            self.listener.on_closed(reason)
+            return True
+        if self._wanted:
+            self._wanted = False
+            self._connect()
+            return True
+        wire = self._wire
+        if wire is None:
+            return False
+        try:
+            if wire.backlog():
+                wire.flush()
+                self._note_backlog()
+            wire.fill()
+            busy = False
+            while self._wire is wire:
+                first = wire.next_packet()
+                if first is None:
+                    break
+                busy = True
+                self._handle(wire, first)
+                wire.skip_packet()
+            return busy
+        except (OSError, AssertionError, IndexError, ValueError) as error:
+            # umqtt checks its peer with assert and by indexing: all of it means a broken connection.
+            self._lost(error)
+            return True
+
+    def readable(self):
+        """The socket to wait on, or None."""
+        return None if self._wire is None else self._wire._socket
+
+    # Inside
+
+    def _connect(self):
+        deadline_ms = ticks_add(ticks_ms(), self._open_timeout_ms)
+        wire = _sockets.wire = _Wire(deadline_ms, self._wrap)
+        simple.socket = _sockets
+        try:
+            session = self._client.connect(self._clean_session)
+        except simple.MQTTException as error:
+            wire.close()
+            self.listener.on_closed("refused: CONNACK %s" % error.args[0])
+            return
+        except (OSError, AssertionError, IndexError, ValueError, MemoryError) as error:
+            wire.close()
+            self.listener.on_closed("cannot connect: %s" % describe(error))
+            return
+        wire.connecting = False
+        self._wire = wire
+        self.writable = True
+        self.listener.on_open(bool(session))
+        self.flush()
+
+    def _handle(self, wire, first):
+        kind = first & 0xF0
+        listener = self.listener
+        self._client.wait_msg()
+        if kind == _PUBLISH:
+            wire.flush()  # the PUBACK that umqtt wrote
+            if self._message is not None:
+                topic, payload = self._message
+                self._message = None
+                listener.on_message(topic, payload, bool(first & 1))
+        elif kind == _PUBACK:
+            body = wire.read(3)
+            if body[0] != 2:
+                raise OSError("a PUBACK of %d bytes" % body[0])
+            listener.on_pubacks((body[1] << 8 | body[2],))
+        elif kind == _SUBACK:
+            body = wire.read(4)
+            index = self._subscriptions.pop(body[1] << 8 | body[2], None)
+            if index is not None:
+                self._codes[index] = body[3]
+                if not self._subscriptions:
+                    listener.on_suback(self._subscribe_id, bytes(self._codes))
+        elif kind == _PINGRESP:
+            listener.on_pong()
+        else:
+            raise OSError("an unexpected packet 0x%02x" % first)
+
+    def _on_message(self, topic, payload, *_more):
+        self._message = (topic, payload)
+
+    def _note_backlog(self):
+        wire = self._wire
+        self.writable = wire is not None and wire.backlog() < MAX_PACKET_BYTES
+
+    def _lost(self, error):
+        # Told at the next poll: the link may be in the middle of a call of ours.
+        self._failure = describe(error)
+        if self._wire is not None:
+            self._wire.close()
+            self._wire = None
+        self.writable = False
+
+
+def describe(error):
+    """An exception in words for a log line."""
+    if isinstance(error, OSError) and error.args and isinstance(error.args[0], int):
+        return _ERRNO.get(error.args[0], "OSError %d" % error.args[0])
+    if isinstance(error, AssertionError):
+        return "an answer that breaks the protocol"
+    return str(error) or type(error).__name__
+
+
+_ERRNO = {
+    -2: "the broker's name cannot be resolved",
+    -1: "closed by the broker",
+    12: "out of memory",
+    32: "connection closed",
+    103: "connection aborted",
+    104: "connection reset",
+    110: "no answer in time",
+    111: "connection refused",
+    113: "no route to the broker",
+    116: "no answer in time",
+}

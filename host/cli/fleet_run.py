@@ -1,0 +1,144 @@
+"""What `buoy run` does, step by step: load, describe, preflight, run, verify, report."""
+
+import asyncio
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from host.boards.kinds import UnitOptions, make_units
+from host.cli.progress import Progress
+from host.cloud.target import Target
+from host.fleet.engine import Engine, RunRecord, StopNow
+from host.fleet.pacing import make_plan
+from host.fleet.preflight import check_machine, require
+from host.fleet.run_folder import make_run_folder
+from host.fleet.targets import LimitMode, make_target
+from host.inventory.describe import describe_fleet
+from host.inventory.loader import load_fleet
+from host.inventory.overrides import Overrides
+from host.inventory.secrets import resolve_secret
+from host.model.errors import UsageError
+from host.model.exit_codes import ExitCode
+from host.model.fleet import Fleet
+from host.model.plan import Plan
+from host.mqtt.witness import MESSAGES_PER_CONNECTION, Witness
+
+# IoT Core takes 500 connections per second of an account.
+_AWS_CONNECTS_PER_S = 500.0
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was asked on the command line."""
+
+    fleet_file: Path
+    overrides: Overrides
+    limits: str | None
+    out: Path
+    as_json: bool
+    quiet: bool
+    command: str
+
+
+def execute(request: Request) -> int:
+    """Carry out a run; returns the exit code.
+
+    Raises:
+        BuoyError: nothing was sent, or the run's files cannot be read.
+    """
+    began = time.monotonic()
+    fleet = load_fleet(request.fleet_file, request.overrides)
+    limits = _limits(request.limits, fleet)
+    talkative = not (request.quiet or request.as_json)
+    run_folder = make_run_folder(request.out, fleet.name)
+    try:
+        plan = make_plan(fleet, run_folder.name)
+        password = resolve_secret(fleet.target.password, fleet.source) if fleet.target.password else None
+        target = make_target(fleet, run_folder, limits, password.reveal() if password else "")
+        require(check_machine(fleet, run_folder, plan.planned()) + asyncio.run(target.preflight()))
+    except BaseException:
+        # Nothing was sent: an empty folder would only look like a run.
+        run_folder.rmdir()
+        raise
+    _keep_fleet(fleet, run_folder)
+    if talkative:
+        _print_lines(describe_fleet(fleet) + _limit_lines(target))
+    witness = _witness(fleet, limits)
+    with Progress(quiet=not talkative) as progress:
+        try:
+            record = asyncio.run(_run(fleet, plan, target, witness, limits, run_folder, progress))
+        except StopNow:
+            return _stopped_now(run_folder)
+    from host.fleet.conclude import conclude
+    from host.report.terminal import print_verdict
+    from host.report.write import write_reports
+
+    record.phases_s["before"] = max(0.0, record.began_s - began)
+    result = conclude(fleet, plan, record, request.command, witness.connections)
+    paths = write_reports(result, run_folder)
+    if request.as_json:
+        sys.stdout.write(paths.json.read_text())
+    else:
+        print_verdict(result, run_folder, quiet=request.quiet)
+    return result.outcome.exit_code
+
+
+async def _run(
+    fleet: Fleet,
+    plan: Plan,
+    target: Target,
+    witness: Witness,
+    limits: LimitMode,
+    run_folder: Path,
+    progress: Progress,
+) -> RunRecord:
+    lifted = limits == "lifted"
+    options = UnitOptions(run_folder, connect_rate=None if lifted else _AWS_CONNECTS_PER_S, lift_rate=lifted)
+    units = make_units(fleet, plan, options)
+    return await Engine(fleet, plan, units, target, witness, run_folder, progress.show).run()
+
+
+def _limits(asked: str | None, fleet: Fleet) -> LimitMode:
+    unpaced = any(board.interval_ms is None for board in fleet.boards)
+    default: LimitMode = "lifted" if unpaced else "aws"
+    choices: dict[str | None, LimitMode] = {"aws": "aws", "lifted": "lifted", None: default}
+    if asked not in choices:
+        raise UsageError(f"--limits {asked!r} is not known", next_step="use --limits aws or --limits lifted")
+    return choices[asked]
+
+
+def _witness(fleet: Fleet, limits: LimitMode) -> Witness:
+    rates = {
+        board.buoy_id: None if board.interval_ms is None else 1000 / board.interval_ms
+        for board in fleet.boards
+    }
+    limit = MESSAGES_PER_CONNECTION if limits == "aws" else None
+    return Witness(fleet.topic_prefix, rates, limit=limit)
+
+
+def _keep_fleet(fleet: Fleet, run_folder: Path) -> None:
+    import yaml
+
+    from host.inventory.document import FILE_NAME, fleet_document
+
+    (run_folder / FILE_NAME).write_text(
+        yaml.safe_dump(fleet_document(fleet), sort_keys=False, allow_unicode=True), encoding="utf-8"
+    )
+
+
+def _limit_lines(target: Target) -> list[str]:
+    lifted = getattr(target, "lifted", ())
+    return [f"limits    lifted: {', '.join(lifted)}"] if lifted else []
+
+
+def _print_lines(lines: list[str]) -> None:
+    sys.stdout.write("\n".join(lines) + "\n\n")
+    sys.stdout.flush()
+
+
+def _stopped_now(run_folder: Path) -> int:
+    sys.stderr.write(
+        f"stopped at once: nothing was verified\n  what was sent is in {run_folder / 'ledger'}\n"
+    )
+    return int(ExitCode.INTERRUPTED)

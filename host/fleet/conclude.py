@@ -1,0 +1,132 @@
+"""From what a run left behind to its result: compaction, verification, outcome."""
+
+import platform
+import time
+from importlib.metadata import version
+
+from host.boards.report import BoardReport
+from host.fleet.engine import RunRecord
+from host.model.exit_codes import ExitCode
+from host.model.fleet import Fleet
+from host.model.plan import Plan
+from host.model.result import Outcome, Result, RunInfo, StageResult
+from host.verify.boards import BoardFacts
+from host.verify.ledger import compact_ledger
+from host.verify.verdict import Case, Verification, verify
+
+
+def conclude(fleet: Fleet, plan: Plan, record: RunRecord, command: str, witness_connections: int) -> Result:
+    """Verify a run and say how it ended.
+
+    Raises:
+        BuoyError: the run's files cannot be read.
+    """
+    began = time.monotonic()
+    ledger = compact_ledger(record.run_folder)
+    verification = verify(
+        Case(
+            run_folder=record.run_folder,
+            fleet=fleet,
+            stores=record.collected.stores,
+            stages=record.collected.stages,
+            since_ns=record.since_ns,
+            until_ns=record.until_ns,
+            ledger=ledger,
+            boards=_facts(plan, record),
+            interrupted=record.interrupted,
+            witness_connections=witness_connections,
+        )
+    )
+    record.phases_s["verify"] = time.monotonic() - began
+    return Result(
+        run=RunInfo(
+            run_id=plan.run_id,
+            fleet=fleet.name,
+            fleet_file=fleet.source,
+            target=fleet.target.kind,
+            payload=fleet.run.payload,
+            qos=fleet.run.qos,
+            seed=plan.seed,
+            paced=any(board.interval_ms is not None for board in fleet.boards),
+            started_ns=record.started_ns,
+            ended_ns=record.ended_ns,
+            interrupted=record.interrupted,
+            tool_version=version("buoyfleet"),
+            python_version=platform.python_version(),
+            machine=f"{platform.system()} {platform.machine()}",
+            command=command,
+        ),
+        outcome=_outcome(verification, record),
+        boards=verification.boards,
+        stores=verification.stores,
+        stages=[
+            StageResult(
+                name=stage.name,
+                unit=stage.unit,
+                entered=stage.entered,
+                left=stage.left,
+                rejected=stage.rejected,
+                waiting=stage.waiting,
+                metrics=stage.metrics,
+                simulated_s=stage.simulated_s,
+                wall_s=stage.wall_s,
+                notes=stage.notes,
+            )
+            for stage in record.collected.stages
+        ],
+        losses=verification.losses,
+        losses_total=verification.losses_total,
+        diagnoses=verification.diagnoses,
+        thresholds=verification.thresholds,
+        ack_latency=verification.ack_latency,
+        rate=verification.rate,
+        rate_interval_s=verification.rate_interval_s,
+        witness=verification.witness,
+        phases_s=dict(record.phases_s),
+        warnings=record.warnings + verification.warnings,
+    )
+
+
+def _facts(plan: Plan, record: RunRecord) -> dict[int, BoardFacts]:
+    facts = {}
+    for board in plan.boards:
+        # A unit reports every board; one without a report was lost with its unit.
+        report = record.reports.get(board.buoy_id) or BoardReport(
+            board.buoy_id, 0, 0, 0, crashed=True, errors=["nothing was heard of it"]
+        )
+        facts[board.buoy_id] = BoardFacts(
+            planned=board.planned(),
+            failed=report.errors[0] if report.crashed and report.errors else "",
+            reconnects=report.reconnects,
+            errors=report.errors[1:] if report.crashed else report.errors,
+        )
+    return facts
+
+
+def _outcome(verification: Verification, record: RunRecord) -> Outcome:
+    lost = [threshold for threshold in verification.thresholds if not threshold.passed]
+    failed = [board for board in verification.boards if board.state != "passed"]
+    about_data = [threshold for threshold in lost if not threshold.text.startswith("boards.")]
+    reasons = []
+    if record.target_failure:
+        reasons.append("the target failed")
+    if not verification.data_complete:
+        reasons.append("data was lost or changed")
+    if lost:
+        reasons.append(f"{len(lost)} of {len(verification.thresholds)} thresholds missed")
+    if failed:
+        reasons.append(f"{len(failed)} of {len(verification.boards)} boards did not pass")
+    if record.interrupted:
+        code = ExitCode.INTERRUPTED
+        reasons.insert(0, "interrupted; what was sent is verified")
+    elif record.target_failure or not verification.data_complete or about_data:
+        code = ExitCode.VERDICT_FAILED
+    elif failed or lost:
+        code = ExitCode.BOARDS_FAILED
+    else:
+        code = ExitCode.OK
+        reasons.append("every board and every threshold passed")
+    sentence = ", ".join(reasons)
+    return Outcome(
+        exit_code=int(code), name=code.name.lower(), sentence=sentence[0].upper() + sentence[1:] + "."
+    )
