@@ -14,6 +14,7 @@ from pathlib import Path
 
 import environment
 import programs
+import umqtt
 from console import SetupError, fail, say
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -59,6 +60,8 @@ def main(arguments: list[str] | None = None) -> int:
                 environment.ensure(ROOT, tools, options.goal)
             for program in NEEDED[options.goal]:
                 programs.ensure(program, tools)
+            if options.goal == "test":
+                umqtt.ensure(ROOT, tools)
     except SetupError as error:
         return fail(error)
     except KeyboardInterrupt:

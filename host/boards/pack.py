@@ -4,7 +4,7 @@ Standard input takes one JSON object per line; standard output gives one per lin
 
     in   {"host": …, "port": …, "username": …, "password": …, "tls": {…} or null}      first line
          {"command": "start", "at_ns": UTC}        begin the plan at that time
-         {"command": "stop"}                       make no more messages, wait for what is out
+         {"command": "stop", "reason": "…", "drain_s": s or null}     make no more messages, wait for the rest
          end of input                              stop now: the parent is gone
     out  {"event": "ready", "connected": n, "trouble": {buoy: reason}}
          {"event": "progress", "sent": n, "acknowledged": n, "dropped": n, "connected": n, "trouble": n}
@@ -60,6 +60,7 @@ class Pack:
         self.ledger = LedgerWriter(job.run_folder / STREAM_FOLDER / f"{job.name}{STREAM_SUFFIX}")
         self.driver = Driver(loop, self.ledger, self.clock)
         self.stop_reason = ""
+        self._drain_s = job.drain_timeout_s
         payload = Payload(job.payload)
         policies: dict[LinkSpec, LinkPolicy] = {}
         self.transports = TransportFactory(endpoint, job.first_number)
@@ -128,12 +129,11 @@ class Pack:
 
     async def _wait(self) -> None:
         """Wait until every board is settled, or until waiting is pointless."""
-        drain_s = self._job.drain_timeout_s
         unpaced = all(plan.interval_ms is None for plan in self._job.plans)
         unsettled = list(self.boards)
         making = list(self.boards)
         drain: Deadline | None = None
-        acknowledged, quiet = -1, Deadline(drain_s)
+        acknowledged, quiet = -1, Deadline(self._drain_s)
         flush = Deadline(_FLUSH_S)
         while self.driver.failure is None:
             await asyncio.sleep(_POLL_S)
@@ -157,12 +157,12 @@ class Pack:
             while making and _made(making[-1], now_ms):
                 making.pop()
             if not making:
-                drain = Deadline(drain_s)
+                drain = Deadline(self._drain_s)
             elif unpaced:
                 # Unpaced boards make messages as acknowledgements come: without any there is no end.
                 count = sum(board.acknowledged_count for board in self.boards)
                 if count != acknowledged:
-                    acknowledged, quiet = count, Deadline(drain_s)
+                    acknowledged, quiet = count, Deadline(self._drain_s)
                 elif quiet.expired:
                     return
 
@@ -181,9 +181,11 @@ class Pack:
         if self.driver.failure is None:
             self.ledger.close()
 
-    def stop(self, reason: str) -> None:
-        """Make no more messages."""
+    def stop(self, reason: str, drain_s: float | None) -> None:
+        """Make no more messages; wait at most `drain_s` for what is out (None: as long as the run allows)."""
         self.stop_reason = self.stop_reason or reason
+        if drain_s is not None:
+            self._drain_s = min(self._drain_s, drain_s)
 
     def trouble(self) -> dict[int, str]:
         """Boards that are not connected, with their last error."""
@@ -261,7 +263,7 @@ async def _obey(reader: asyncio.StreamReader, pack: Pack, start: "asyncio.Future
             if not start.done():
                 start.set_result(int(command["at_ns"]))
         elif command.get("command") == "stop":
-            pack.stop(str(command.get("reason", "stopped")))
+            pack.stop(str(command["reason"]), command["drain_s"])
             if not start.done():
                 start.set_result(0)
     os._exit(1)

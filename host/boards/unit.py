@@ -61,8 +61,8 @@ class Unit(Protocol):
         """Carry out the plan from that UTC time on."""
         ...
 
-    async def stop(self, reason: str) -> None:
-        """Make no more messages; what is out may still be acknowledged."""
+    async def stop(self, reason: str, drain_s: float | None = None) -> None:
+        """Make no more messages; wait at most `drain_s` for what is out (None: as the run says)."""
         ...
 
     async def wait(self) -> list[BoardReport]:
@@ -168,10 +168,10 @@ class PackUnit:
         """Give the start time."""
         self._tell({"command": "start", "at_ns": at_ns})
 
-    async def stop(self, reason: str) -> None:
+    async def stop(self, reason: str, drain_s: float | None = None) -> None:
         """Make no more messages."""
         if self._running is not None:
-            self._tell({"command": "stop", "reason": reason})
+            self._tell({"command": "stop", "reason": reason, "drain_s": drain_s})
 
     async def wait(self) -> list[BoardReport]:
         """Wait for the reports; a pack that died reports every board as failed."""

@@ -21,6 +21,7 @@ from host.model.plan import Plan
 _Value = TypeVar("_Value")
 
 _TICK_S = 0.1
+_FAILED_DRAIN_S = 0.5
 _START_AHEAD_NS = 10_000_000
 # Messages of a run are stamped before they arrive, and a store may see them a little later.
 _WINDOW_SLACK_NS = 1_000_000_000
@@ -209,7 +210,8 @@ class Engine:
 
     async def _stop_units(self) -> None:
         for unit in self._units:
-            await unit.stop(self._stop_reason)
+            # Nobody is there to acknowledge anything once the target has failed.
+            await unit.stop(self._stop_reason, _FAILED_DRAIN_S if self._record.target_failure else None)
 
     def _draw(self) -> None:
         units = self._units
