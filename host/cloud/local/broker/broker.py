@@ -25,7 +25,7 @@ from host.cloud.local.broker.retained import RetainedMessages
 from host.cloud.local.broker.routing import Router
 from host.cloud.local.broker.session import Session
 from host.cloud.local.broker.subscribing import Subscribing
-from host.cloud.local.broker.tls import Handshake
+from host.cloud.local.broker.tls import TlsListener
 from host.cloud.local.broker.wheel import DeadlineWheel
 from host.mqtt.codec import Connect, Publish, Subscribe, Unsubscribe, encode_connack
 
@@ -33,8 +33,8 @@ TICK_S = 0.1
 """How often throttled and timed things are looked at: a tenth of the second that rates are about."""
 _BACKLOG = 4096
 """Connections waiting to be accepted: a fleet connects all at once."""
-_STOP_S = 2.0
-"""For clients to take their last bytes when the broker stops."""
+_STOP_S = 0.5
+"""For clients to take their last bytes, and answer the end of TLS, when the broker stops."""
 
 
 class Broker:
@@ -87,7 +87,7 @@ class Broker:
         self._dirty: list[Connection] = []
         self._waiting: set[Connection] = set()
         self._servers: list[asyncio.AbstractServer] = []
-        self._handshakes: set[asyncio.Task[None]] = set()
+        self._tls_listeners: list[TlsListener] = []
         self._timer: asyncio.TimerHandle | None = None
         self._all_lost: asyncio.Event | None = None
         self._stopping = False
@@ -126,7 +126,7 @@ class Broker:
             if alpn_port is not None:
                 self.alpn_port = await self._listen(host, alpn_port, tls, needs_alpn=True)
         except OSError:
-            await self._close_servers()
+            await self._close_listeners()
             raise
         self._on_timer()
         return listening
@@ -140,8 +140,7 @@ class Broker:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        for task in list(self._handshakes):
-            task.cancel()
+        await self._close_listeners()
         for connection in list(self._connections):
             connection.end(DisconnectReason.SERVER_INITIATED_DISCONNECT)
         if self._connections and self._all_lost is not None:
@@ -150,7 +149,6 @@ class Broker:
                 await asyncio.wait_for(self._all_lost.wait(), _STOP_S)
             for connection in list(self._connections):
                 connection.abort()
-        await self._close_servers()
         for session in list(self._sessions.values()):
             self._router.forget(session)
         self._sessions.clear()
@@ -317,26 +315,23 @@ class Broker:
     # Inside
 
     async def _listen(self, host: str, port: int, tls: ssl.SSLContext | None, *, needs_alpn: bool) -> int:
-        def plain() -> asyncio.Protocol:
-            return Connection(self)
+        make = partial(Connection, self)
+        if tls is None:
+            server = await asyncio.get_running_loop().create_server(make, host, port, backlog=_BACKLOG)
+            self._servers.append(server)
+            return int(server.sockets[0].getsockname()[1])
+        listener = TlsListener(tls, needs_alpn, self.limits.connect_timeout_s, self.records, make)
+        listening = listener.start(host, port, _BACKLOG)
+        self._tls_listeners.append(listener)
+        return listening
 
-        def secured(context: ssl.SSLContext) -> asyncio.Protocol:
-            timeout_s = self.limits.connect_timeout_s
-            return Handshake(
-                context, needs_alpn, timeout_s, self.records, partial(Connection, self), self._handshakes
-            )
-
-        factory = plain if tls is None else partial(secured, tls)
-        server = await asyncio.get_running_loop().create_server(factory, host, port, backlog=_BACKLOG)
-        self._servers.append(server)
-        return int(server.sockets[0].getsockname()[1])
-
-    async def _close_servers(self) -> None:
+    async def _close_listeners(self) -> None:
+        listeners, self._tls_listeners = self._tls_listeners, []
+        for listener in listeners:
+            await listener.stop()
         servers, self._servers = self._servers, []
         for server in servers:
             server.close()
-        for server in servers:
-            await server.wait_closed()
 
     def _on_timer(self) -> None:
         self.tick()

@@ -87,7 +87,7 @@ class Connection(asyncio.Protocol):
         "will",
     )
 
-    def __init__(self, service: Service, certificate_id: str = "") -> None:
+    def __init__(self, service: Service) -> None:
         limits, now_s = service.limits, service.clock()
         self._service = service
         self._transport: asyncio.Transport | None = None
@@ -104,7 +104,8 @@ class Connection(asyncio.Protocol):
         rate_in, rate_out = limits.publishes_in_per_s, limits.publishes_out_per_s
         self.rate_in = None if rate_in is None else SecondWindow(rate_in)
         self.rate_out = None if rate_out is None else SecondWindow(rate_out)
-        self.certificate_id = certificate_id
+        self.certificate_id = ""
+        """As `authority.Principal`; set before `connection_made`."""
         self.client_id = ""
         self.session: Session | None = None
         """None until CONNECT is accepted."""

@@ -1,10 +1,12 @@
-"""Mutual TLS before a connection: the handshake, whose failures are recorded, and the server's context."""
+"""Mutual TLS before a connection: the listener, which records failed handshakes, and the server's context."""
 
 import asyncio
 import hashlib
+import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import cast
 
 from host.cloud.local.broker.connection import Connection
 from host.cloud.local.broker.records import Metric, Reason, Records
@@ -12,6 +14,10 @@ from host.cloud.local.broker.records import Metric, Reason, Records
 ALPN_MQTT = "x-amzn-mqtt-ca"
 """Names MQTT with a client certificate on port 443 (AWS IoT developer guide, "Protocols, port mappings, and
 authentication")."""
+_SHUTDOWN_S = 5.0
+"""For a client to answer the end of TLS."""
+_RETRY_S = 0.5
+"""After a failed accept: there are no descriptors left, and trying again at once would only burn time."""
 
 
 def server_context(
@@ -20,7 +26,7 @@ def server_context(
     """A context as IoT Core has it: TLS 1.2 or later, a client certificate of the given CA, SNI required.
 
     Raises:
-        OSError: a file cannot be read. ssl.SSLError (an OSError): it holds no such thing.
+        OSError: a file cannot be read, or (ssl.SSLError) does not hold what it should.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -37,8 +43,12 @@ def server_context(
     return context
 
 
-class Handshake(asyncio.Protocol):
-    """The first moments of a TLS connection, before there is a `Connection`."""
+class TlsListener:
+    """Accepts connections and shakes hands with each in a task that lives only as long as that.
+
+    asyncio's own server says nothing of a handshake that fails, but a technician must be told of a wrong
+    certificate.
+    """
 
     def __init__(
         self,
@@ -46,58 +56,94 @@ class Handshake(asyncio.Protocol):
         needs_alpn: bool,
         timeout_s: float,
         records: Records,
-        make: Callable[[str], Connection],
-        tasks: set[asyncio.Task[None]],
+        make: Callable[[], Connection],
     ) -> None:
         self._context = context
         self._needs_alpn = needs_alpn
         self._timeout_s = timeout_s
         self._records = records
         self._make = make
-        self._tasks = tasks
-        self._early: list[bytes] = []
+        self._tasks: set[asyncio.Task[None]] = set()
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Start the handshake; the task lives only as long as that."""
-        task = asyncio.get_running_loop().create_task(self._shake(transport))
+    def start(self, host: str, port: int, backlog: int) -> int:
+        """Listen; return the port.
+
+        Raises:
+            OSError: the address is taken or not ours.
+        """
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.create_server((host, port), family=family, backlog=backlog)
+        listener.setblocking(False)
+        self._keep(self._accept(listener))
+        return int(listener.getsockname()[1])
+
+    async def stop(self) -> None:
+        """Close the port and give up handshakes under way."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _keep(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def data_received(self, data: bytes) -> None:
-        """Application data that came with the client's last handshake message."""
-        self._early.append(data)
+    async def _accept(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        with listener:
+            while True:
+                try:
+                    accepted, _ = await loop.sock_accept(listener)
+                except ConnectionError:
+                    continue  # the peer went away before it was accepted
+                except OSError as error:
+                    self._refuse(f"cannot accept connections: {error.strerror}")
+                    await asyncio.sleep(_RETRY_S)
+                    continue
+                accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                self._keep(self._shake(accepted))
 
-    async def _shake(self, transport: asyncio.BaseTransport) -> None:
+    async def _shake(self, accepted: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         try:
-            secured = await loop.start_tls(
-                transport,  # type: ignore[arg-type]  # a socket's transport both reads and writes
-                self,
-                self._context,
-                server_side=True,
+            await loop.connect_accepted_socket(
+                self._secured,
+                accepted,
+                ssl=self._context,
                 ssl_handshake_timeout=self._timeout_s,
+                ssl_shutdown_timeout=_SHUTDOWN_S,
             )
-        except (OSError, EOFError) as error:  # ssl.SSLError and timeouts are OSErrors
+        except OSError as error:  # ssl.SSLError and a handshake's timeout are OSErrors, too
             self._refuse(f"TLS handshake failed: {_plain(error)}")
-            transport.close()
-            return
-        if secured is None:  # uvloop, for a peer that vanished at the last moment
-            self._refuse("the client closed the connection during the TLS handshake")
-            return
+
+    def _secured(self) -> asyncio.Protocol:
+        return _Secured(self._make(), self._needs_alpn, self._refuse)
+
+    def _refuse(self, detail: str) -> None:
+        self._records.refuse(Reason.TLS_FAILED, Metric.CONNECTION_AUTHN_ERROR, detail, "")
+
+
+class _Secured(asyncio.Protocol):
+    """Stands in for a connection until the handshake has told whose it is."""
+
+    def __init__(self, connection: Connection, needs_alpn: bool, refuse: Callable[[str], None]) -> None:
+        self._connection = connection
+        self._needs_alpn = needs_alpn
+        self._refuse = refuse
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The handshake is over: hand the transport to the connection."""
+        secured = cast(asyncio.Transport, transport)
         tls = secured.get_extra_info("ssl_object")
         if self._needs_alpn and tls.selected_alpn_protocol() != ALPN_MQTT:
             self._refuse(f"this port needs ALPN {ALPN_MQTT}; the client did not offer it")
             secured.close()
             return
         der = tls.getpeercert(binary_form=True)
-        connection = self._make(hashlib.sha256(der).hexdigest() if der else "")
-        secured.set_protocol(connection)
-        connection.connection_made(secured)
-        if self._early:
-            connection.data_received(b"".join(self._early))
-
-    def _refuse(self, detail: str) -> None:
-        self._records.refuse(Reason.TLS_FAILED, Metric.CONNECTION_AUTHN_ERROR, detail, "")
+        self._connection.certificate_id = hashlib.sha256(der).hexdigest() if der else ""
+        secured.set_protocol(self._connection)
+        self._connection.connection_made(secured)
 
 
 def _plain(error: BaseException) -> str:
