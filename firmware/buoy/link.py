@@ -68,6 +68,7 @@ class Link:
         "_delay_ms",
         "_failures",
         "_flying",
+        "_fresh",
         "_heard",
         "_last_in_ms",
         "_last_out_ms",
@@ -107,6 +108,7 @@ class Link:
         self._delay_ms = 0  # a back-off that has not begun to count
         self._suback_id = 0  # awaited; 0: none
         self._ack_deadline_ms = 0  # of SUBACK
+        self._fresh = False
         self._pinged = False
         self._ping_ms = 0
         self._heard = False
@@ -189,7 +191,7 @@ class Link:
         self._heard = True
         self._pinged = False
         self._suback_id = 0
-        self._last_out_ms = self._last_in_ms = -1  # set by the next step, which comes right after an event
+        self._fresh = True  # times count from the next step, which comes right after an event
         if self._topics:
             self._suback_id = self._next_packet_id()
             self.transport.subscribe(self._topics, 1, self._suback_id)
@@ -284,7 +286,8 @@ class Link:
 
     def _step_up(self, now_ms):
         policy = self.policy
-        if self._last_out_ms < 0:
+        if self._fresh:
+            self._fresh = False
             self._last_out_ms = self._last_in_ms = now_ms
             self._ack_deadline_ms = now_ms + policy.ack_timeout_ms
         if self._heard:

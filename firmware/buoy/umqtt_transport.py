@@ -72,6 +72,8 @@ class _Wire:
 
     def write(self, data, size=None):
         """Gather; nothing leaves before `flush`."""
+        if isinstance(data, str):  # umqtt writes the client id as it was given
+            data = data.encode()
         if size is None:
             size = len(data)
         end = self._out_end + size

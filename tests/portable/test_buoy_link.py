@@ -107,6 +107,17 @@ def test_a_missing_suback_ends_the_connection_after_the_deadline():
     assert "SUBACK" in bench.troubles[0]
 
 
+def test_a_message_sent_before_the_first_step_of_a_connection_does_not_hurry_the_deadlines():
+    bench = Bench(ack_timeout_ms=5000)
+    bench.link.connect(1000)
+    bench.link.on_open(False)
+    bench.link.send(message(0), 20000)
+    bench.link.step(20000)
+    assert bench.link.state == UP
+    bench.link.step(24999)
+    assert bench.link.state == UP
+
+
 def test_a_refused_subscription_is_trouble_but_the_link_stays_up():
     bench = Bench()
     bench.link.connect(0)
