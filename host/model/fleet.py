@@ -161,3 +161,5 @@ class Fleet:
     boards: tuple[BoardSpec, ...]
     run: RunSpec
     thresholds: tuple[Threshold, ...]
+    notes: tuple[str, ...] = ()
+    """What was left out of the fleet file and why, e.g. thresholds of a store that the target lacks."""

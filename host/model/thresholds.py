@@ -65,10 +65,12 @@ _NEAR_OPERATORS = {
     "===": "==",
 }
 
+# Fifteen digits are exact in a float.
+_NUMBER = r"[0-9]{1,15}(?:\.[0-9]{1,9})?"
 _METRIC = r"[A-Za-z0-9_]+\.[A-Za-z0-9_]+"
 _PATTERN = re.compile(
     rf"\s*(?P<metric>{_METRIC})\s*(?P<operator>==|!=|<=|>=|<|>)\s*"
-    r"(?P<number>[0-9]{1,15}(?:\.[0-9]{1,9})?)\s*(?P<unit>[^\s0-9.].*?)?\s*"
+    rf"(?P<number>{_NUMBER})\s*(?P<unit>[^\s0-9.].*?)?\s*"
 )
 _NEARLY = re.compile(
     rf"\s*(?P<metric>{_METRIC})\s*(?P<operator>[=<>!≤≥≠]+)\s*(?P<number>[+-]?[0-9][0-9_.,]*)(?P<rest>.*)",
@@ -138,6 +140,20 @@ def parse_threshold(text: str) -> Threshold:
     return Threshold(text.strip(), metric, match["operator"], value, base)
 
 
+def threshold_pattern() -> str:
+    """The grammar as one regular expression, for a JSON schema; it cannot say what is always true."""
+    metrics_of: dict[str, list[str]] = {}
+    for metric, base in {**METRICS, **STORE_METRICS}.items():
+        metrics_of.setdefault(base, []).append(metric)
+    forms = []
+    for base, metrics in metrics_of.items():
+        units = {base, *(unit for unit, (family, _) in UNITS.items() if family == base)}
+        unit = rf"\s*({'|'.join(sorted(units))})" + ("" if base == "ms" else "|")
+        names = "|".join(re.escape(metric) for metric in metrics)
+        forms.append(rf"({names})\s*({'|'.join(OPERATORS)})\s*{_NUMBER}({unit})")
+    return rf"^\s*({'|'.join(forms)})\s*$"
+
+
 def _not_a_threshold(text: str) -> ThresholdError:
     near = _NEARLY.fullmatch(text)
     if near is None:
@@ -159,4 +175,9 @@ def _not_a_threshold(text: str) -> ThresholdError:
 def _unknown_metric(metric: str) -> ThresholdError:
     known = [*METRICS, *STORE_METRICS]
     close = difflib.get_close_matches(metric.lower(), known, n=1)
-    return ThresholdError(f"unknown metric {metric!r}; one of {', '.join(known)}", close[0] if close else "")
+    subject = metric.split(".")[0]
+    allowed = [name for name in known if name.split(".")[0] == subject]
+    subjects = dict.fromkeys(name.split(".")[0] for name in known)
+    listed = ", ".join(allowed) if allowed else f"metrics begin with {', '.join(subjects)}"
+    message = f"unknown metric {metric!r}; {'one of ' if allowed else ''}{listed}"
+    return ThresholdError(message, close[0] if close else "")
