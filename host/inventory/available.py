@@ -1,0 +1,58 @@
+"""What this version can do: the one place that lists kinds of boards, targets and what a sensor can be.
+
+Adding one is one line here, once the part behind it exists.
+"""
+
+from dataclasses import dataclass
+from typing import get_args
+
+from host.model.fleet import BoardKind, SensorMode
+
+KINDS: dict[BoardKind, str] = {
+    "virtual": "the firmware's own application on this computer, thousands per process",
+}
+
+SENSOR_MODES: dict[SensorMode, str] = {
+    "counter": "value = 2·base + n for message n; a boolean is n mod 2 (the original test's pattern)",
+    "walk": "a seeded walk in the river's normal band",
+    "constant": "one value",
+    "off": "the buoy does not carry it",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TargetKind:
+    """What a kind of target is."""
+
+    about: str
+    stores: tuple[str, ...]
+    """Where measures should end."""
+    thresholds: tuple[str, ...]
+    """Used where a fleet file names none."""
+
+
+TARGETS: dict[str, TargetKind] = {
+    "local": TargetKind(
+        "the twin: a stand-in of the cloud on this computer",
+        ("timestream", "s3"),
+        (
+            *(
+                f"{store}.{name} == 0"
+                for store in ("timestream", "s3")
+                for name in ("missing", "duplicated", "altered")
+            ),
+            "send.dropped == 0",
+            "boards.failed == 0",
+        ),
+    ),
+    "broker": TargetKind(
+        "any MQTT broker, with nothing behind it",
+        (),
+        ("send.dropped == 0", "send.unacknowledged == 0", "boards.failed == 0"),
+    ),
+}
+
+# Words that people may know from elsewhere and that get an answer of their own.
+LATER_KINDS: tuple[str, ...] = tuple(kind for kind in get_args(BoardKind) if kind not in KINDS)
+LATER_TARGETS: tuple[str, ...] = ("aws",)
+LATER_MODES: tuple[str, ...] = tuple(mode for mode in get_args(SensorMode) if mode not in SENSOR_MODES)

@@ -1,0 +1,211 @@
+"""From a fleet file as read to a fleet: defaults filled in, and what no single value can show is checked."""
+
+import os
+from pathlib import Path
+
+from host.inventory.available import TARGETS
+from host.inventory.fields import IdPiece
+from host.inventory.format import FleetSection, RunSection
+from host.inventory.overrides import Changes
+from host.inventory.problems import Reporter
+from host.inventory.resolve_boards import BoardMaker, members, piece_text
+from host.inventory.target_format import (
+    PLAIN_PORT,
+    TLS_PORT,
+    BrokerSection,
+    FaultSection,
+    LocalSection,
+    TargetSection,
+    TlsSection,
+    TwinSection,
+)
+from host.inventory.values import duration_text, ids_shown
+from host.model.fleet import BoardSpec, FaultSpec, Fleet, RunSpec, TargetSpec, TlsSpec, TwinSpec
+from host.model.thresholds import Threshold, parse_threshold
+
+# A fault names messages one by one.
+_MOST_FAULT_MESSAGES = 100_000
+
+
+def resolve(
+    document: FleetSection, source: Path, changes: Changes, report: Reporter, options: Reporter
+) -> Fleet:
+    """Make the fleet; the caller must look at both reporters before using it.
+
+    Args:
+        document: the file as read.
+        source: its path; relative paths in it start at its folder.
+        changes: what the command line says.
+        report: takes mistakes of the file.
+        options: takes mistakes of the command line.
+    """
+    boards = BoardMaker(document, changes, report).boards()
+    # Without all ids nobody can say which one does not exist.
+    complete = all(group.ids for group in document.boards or []) and bool(boards)
+    ids = {board.buoy_id for board in boards} if complete else set()
+    target_section = _chosen_target(document, changes)
+    run = _run(document.run, changes, len(boards), report, options)
+    target = _target(target_section, source.parent, ids, report)
+    thresholds, notes = _thresholds(document, target.kind, changes, report)
+    return Fleet(
+        name=document.fleet,
+        source=str(source),
+        target=target,
+        topic_prefix=document.topic_prefix,
+        boards=_selected(boards, ids, changes, options),
+        run=run,
+        thresholds=thresholds,
+        notes=notes,
+    )
+
+
+def _run(
+    section: RunSection | None, changes: Changes, boards: int, report: Reporter, options: Reporter
+) -> RunSpec:
+    section = section or RunSection()
+    duration_s = section.duration if changes.duration_s is None else changes.duration_s
+    run = RunSpec(
+        qos=1 if section.qos else 0,
+        payload=section.payload,
+        start_spread_s=section.start_spread,
+        duration_s=duration_s,
+        seed=section.seed if changes.seed is None else changes.seed,
+        drain_timeout_s=section.drain_timeout,
+        late_send_ms=section.late_send,
+        late_after_s={**RunSpec().late_after_s, **section.late_after},
+    )
+    if duration_s is not None and boards > 1 and run.start_spread_s >= duration_s:
+        spread, end = duration_text(run.start_spread_s), duration_text(duration_s)
+        message = f"boards start spread over {spread}, but the run ends after {end}: some would send nothing"
+        hint = "write a shorter `start_spread`, e.g. `0 s`"
+        if changes.duration_s is not None:
+            options.add(0, "--duration", message, hint)
+        else:
+            name = "start_spread" if section.has("start_spread") else "duration"
+            report.add(section.line(name), section.under(name), message, hint)
+    return run
+
+
+def _chosen_target(document: FleetSection, changes: Changes) -> TargetSection:
+    said = document.target or LocalSection(kind="local", path="target")
+    if changes.target is None or (changes.target_is_word and changes.target.kind == said.kind):
+        return said
+    return changes.target
+
+
+def _target(section: TargetSection, folder: Path, ids: set[int], report: Reporter) -> TargetSpec:
+    if isinstance(section, BrokerSection):
+        port = section.port or (PLAIN_PORT if section.tls is None else TLS_PORT)
+        return TargetSpec(
+            "broker",
+            host=section.host,
+            port=port,
+            tls=None if section.tls is None else _tls(section.tls, folder),
+            username=section.username,
+            password=section.password,
+        )
+    if not isinstance(section, LocalSection):
+        raise TypeError(f"no rule makes a target of {type(section).__name__}")
+    if section.attach and (section.has("twin") or section.has("port")):
+        name = "twin" if section.has("twin") else "port"
+        message = f"`attach` uses a twin that runs already, which has its own; `{name}` cannot change it"
+        report.add(section.line(name), section.under(name), message, f"leave `{name}` or `attach` out")
+    twin = None if section.twin is None else _twin(section.twin, ids, report)
+    return TargetSpec("local", port=section.port or 0, attach=section.attach, twin=twin)
+
+
+def _tls(section: TlsSection, folder: Path) -> TlsSpec:
+    def path(text: str) -> str:
+        return os.path.abspath(folder / os.path.expanduser(text)) if text else ""
+
+    return TlsSpec(
+        path(section.ca), path(section.certificate), path(section.key), section.server_name, section.alpn
+    )
+
+
+def _twin(section: TwinSection, ids: set[int], report: Reporter) -> TwinSpec:
+    return TwinSpec(
+        kinesis_shards=section.kinesis_shards,
+        firehose_lambda_buffer_mb=section.firehose_lambda_buffer_size,
+        firehose_lambda_buffer_s=section.firehose_lambda_buffer_time,
+        firehose_s3_buffer_mb=section.firehose_s3_buffer_size,
+        firehose_s3_buffer_s=section.firehose_s3_buffer_time,
+        lambda_timeout_s=section.lambda_timeout,
+        lambda_memory_mb=section.lambda_memory,
+        lambda_cold_start_ms=section.lambda_cold_start,
+        lambda_per_record_ms=section.lambda_per_record,
+        faults=tuple(_fault(fault, ids, report) for fault in section.faults),
+    )
+
+
+def _fault(section: FaultSection, ids: set[int], report: Reporter) -> FaultSpec:
+    buoys, strange = members(section.buoys or [], ids)
+    if ids:
+        _report_strange(strange, ids, section, report)
+    return FaultSpec(
+        stage=section.stage,
+        kind=section.kind,
+        buoys=tuple(sorted(set(buoys))),
+        messages=_numbers(section, report),
+        measures=tuple(section.measures or ()),
+        value=section.value,
+        seconds=section.delay or 0.0,
+    )
+
+
+def _report_strange(strange: list[IdPiece], ids: set[int], section: FaultSection, report: Reporter) -> None:
+    for piece in strange:
+        message = f"{piece_text(piece)} is not in the fleet ({ids_shown(ids)})"
+        report.add(piece.line, section.under("buoys"), message)
+
+
+def _numbers(section: FaultSection, report: Reporter) -> tuple[int, ...]:
+    pieces = section.messages or []
+    if sum(piece.last - piece.first + 1 for piece in pieces) > _MOST_FAULT_MESSAGES:
+        message = f"these are more than {_MOST_FAULT_MESSAGES} messages; leave `messages` out for all"
+        report.add(section.line("messages"), section.under("messages"), message)
+        return ()
+    return tuple(sorted({n for piece in pieces for n in range(piece.first, piece.last + 1)}))
+
+
+def _thresholds(
+    document: FleetSection, kind: str, changes: Changes, report: Reporter
+) -> tuple[tuple[Threshold, ...], tuple[str, ...]]:
+    target = TARGETS[kind]
+    usual = tuple(parse_threshold(text) for text in target.thresholds)
+    if document.thresholds is None:
+        return usual, ()
+    kept: list[Threshold] = []
+    left_out: list[str] = []
+    lines: dict[tuple[str, str, float], int] = {}
+    for index, (threshold, line) in enumerate(document.thresholds):
+        path = f"thresholds[{index}]"
+        same = (threshold.metric, threshold.operator, threshold.value)
+        if same in lines:
+            message = f"'{threshold.text}' stands on line {lines[same]} already"
+            report.add(line, path, message, "keep one of them")
+        lines.setdefault(same, line)
+        if not threshold.store or threshold.store in target.stores:
+            kept.append(threshold)
+        elif changes.target is not None:
+            left_out.append(threshold.text)
+        else:
+            has = f"it has {' and '.join(target.stores)}" if target.stores else "it has none"
+            report.add(line, path, f"target `{kind}` has no store '{threshold.store}'; {has}")
+    if not left_out:
+        return tuple(kept), ()
+    notes = (f"thresholds left out, because target {kind} lacks their store: {', '.join(left_out)}",)
+    known = {threshold.text for threshold in kept}
+    return (*kept, *(threshold for threshold in usual if threshold.text not in known)), notes
+
+
+def _selected(
+    boards: tuple[BoardSpec, ...], ids: set[int], changes: Changes, options: Reporter
+) -> tuple[BoardSpec, ...]:
+    if changes.boards is None or not ids:
+        return boards
+    found, strange = members(changes.boards, ids)
+    for piece in strange:
+        options.add(0, "--boards", f"{piece_text(piece)} is not in the fleet ({ids_shown(ids)})")
+    wanted = set(found)
+    return tuple(board for board in boards if board.buoy_id in wanted)
