@@ -262,7 +262,7 @@ class Environment:
         sea_temp = weather.sea_temp_c(day)
         temp = river_temp + (sea_temp - river_temp) * share
 
-        salts = 60.0 + 75.0 * (1100.0 / discharge) ** 0.5
+        salts = 60.0 + 75.0 * (1100.0 / discharge) ** 0.5 + scenario.outfall_us_cm
         fresh = salts * (1.0 - dilution) * (1.0 + 0.04 * self._salt.at(t_s))
         for spill in scenario.spills:
             since = t_s - 3600.0 * spill.start_h

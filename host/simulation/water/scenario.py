@@ -79,6 +79,8 @@ class Scenario:
     """Of the wedge's core."""
     surface_share: float = 0.05
     """How much of the bottom's sea water mixes up to the surface; keeps surface salinity ≤ 5."""
+    outfall_us_cm: float = 0.0
+    """What the airport's outfall adds to the river's EC25 at the site."""
     pco2_uatm: float = 600.0
     alkalinity_umol_kg: float = 750.0
     """Fraser River: 500–1000 (Moore-Maley et al. 2018)."""
@@ -102,12 +104,14 @@ SCENARIOS: dict[str, Scenario] = {
             "late summer: warm fresh water, gentle daily and tidal swings",
             datetime(2026, 8, 3, tzinfo=UTC),
             discharge_m3_s=3600.0,
+            outfall_us_cm=45.0,
         ),
         Scenario(
             "storm",
             "October storm: three rain bursts, waves, low pressure, a rising river",
             datetime(2026, 10, 12, tzinfo=UTC),
             discharge_m3_s=3300.0,
+            outfall_us_cm=25.0,
             production_mg_l_day=0.6,
             pco2_uatm=700.0,
             rains=(
@@ -142,6 +146,7 @@ SCENARIOS: dict[str, Scenario] = {
             "hot August: algae push oxygen and pH up by day and down by night",
             datetime(2026, 8, 16, tzinfo=UTC),
             discharge_m3_s=3600.0,
+            outfall_us_cm=45.0,
             production_mg_l_day=1.5,
             pco2_uatm=950.0,
             alkalinity_umol_kg=1000.0,
@@ -153,6 +158,7 @@ SCENARIOS: dict[str, Scenario] = {
             "the buoy drifts ashore on the second day and floats only around high water",
             datetime(2026, 9, 7, tzinfo=UTC),
             discharge_m3_s=3400.0,
+            outfall_us_cm=45.0,
             beached_after_h=30.0,
         ),
     )

@@ -1,0 +1,1 @@
+"""Simulated buses: what drivers import on a board (machine, onewire …), led to the simulated parts."""
