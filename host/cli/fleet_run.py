@@ -78,7 +78,7 @@ def execute(request: Request) -> int:
     result = conclude(fleet, plan, record, request.command, witness.connections)
     paths = write_reports(result, run_folder)
     if request.as_json:
-        sys.stdout.write(paths.json.read_text())
+        sys.stdout.write(paths.result.read_text())
     else:
         print_verdict(result, run_folder, quiet=request.quiet)
     return result.outcome.exit_code

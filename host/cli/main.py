@@ -4,7 +4,13 @@ import sys
 
 import typer
 
+from host.cli import twin
+from host.cli.check import check
+from host.cli.console import print_error
+from host.cli.report import report
 from host.cli.run import run
+from host.cli.schema import schema
+from host.cli.sensors import sensors
 from host.model.errors import BuoyError
 from host.model.exit_codes import ExitCode
 
@@ -18,6 +24,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(run)
+app.command()(check)
+app.command()(report)
+app.add_typer(twin.app, name="twin")
+app.command()(schema)
+app.command()(sensors)
 
 
 @app.callback()
@@ -42,7 +53,7 @@ def invoke(arguments: list[str], *, debug: bool = False) -> int:
     except BuoyError as error:
         if debug:
             raise
-        _complain(error)
+        print_error(error)
         return int(error.exit_code)
     except typer.Exit as leave:
         return int(leave.exit_code)
@@ -64,10 +75,6 @@ def invoke(arguments: list[str], *, debug: bool = False) -> int:
         )
         return int(ExitCode.INTERNAL_ERROR)
     return int(code or ExitCode.OK)
-
-
-def _complain(error: BuoyError) -> None:
-    print(f"error: {error}", file=sys.stderr)  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -1,0 +1,216 @@
+"""`buoy twin`: run the local twin by itself, and look at one that runs."""
+
+import asyncio
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from host.model.errors import BuoyError, UsageError
+
+if TYPE_CHECKING:
+    from host.cloud.local.twin import Twin
+
+DEFAULT_PORT = 1883
+DEFAULT_CONTROL_PORT = 18883
+_DRAW_S = 0.5
+_ANSWER_TIMEOUT_S = 10.0
+
+app = typer.Typer(
+    help="Run the local twin of the AWS pipeline until Ctrl-C, or ask one that runs.",
+    invoke_without_command=True,
+    no_args_is_help=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def twin(
+    context: typer.Context,
+    port: Annotated[int, typer.Option(help="MQTT port; 0: any free one.")] = DEFAULT_PORT,
+    control_port: Annotated[
+        int, typer.Option(help="Port of the control channel; 0: any free one.")
+    ] = DEFAULT_CONTROL_PORT,
+    folder: Annotated[
+        Path | None, typer.Option(help="Where it keeps its stores and evidence. [runs/twin-<time>]")
+    ] = None,
+    limits: Annotated[
+        str, typer.Option(help="`aws` keeps AWS's rates, `lifted` takes what comes.")
+    ] = "lifted",
+    prefix: Annotated[str, typer.Option(help="Topic prefix; topics are <prefix>/<buoy>/data/.")] = "aws/0",
+    payload: Annotated[
+        str, typer.Option(help="`stamped`: time from the payload, `original`: time of processing.")
+    ] = "stamped",
+    as_json: Annotated[bool, typer.Option("--json", help="JSON lines instead of text.")] = False,
+) -> None:
+    """Run the local twin of the AWS pipeline until Ctrl-C."""
+    if context.invoked_subcommand is not None:
+        return
+    from host.cloud.local.config import TwinConfig
+    from host.cloud.local.server import run, serve
+
+    if limits not in ("aws", "lifted"):
+        raise UsageError(f"--limits {limits!r}", next_step="use --limits aws or --limits lifted")
+    if payload not in ("stamped", "original"):
+        raise UsageError(f"--payload {payload!r}", next_step="use --payload stamped or --payload original")
+    config = TwinConfig(
+        folder=str(folder or Path("runs") / time.strftime("twin-%Y%m%dT%H%M%SZ", time.gmtime())),
+        port=port,
+        control_port=control_port,
+        limits="aws" if limits == "aws" else "lifted",
+        topic_prefix=prefix.rstrip("/"),
+        payload="original" if payload == "original" else "stamped",
+    )
+    screen = _JsonScreen() if as_json else _TextScreen()
+    run(serve(config, screen.ready, watch_parent=False, while_running=screen.watch))
+    screen.summary()
+
+
+@app.command()
+def status(
+    address: Annotated[
+        str, typer.Argument(help="Control address of the twin, HOST:PORT.")
+    ] = f"127.0.0.1:{DEFAULT_CONTROL_PORT}",
+    as_json: Annotated[bool, typer.Option("--json", help="Everything it tells, as one JSON object.")] = False,
+) -> None:
+    """What a running twin is and does."""
+    answer = asyncio.run(_ask_status(address))
+    if as_json:
+        _print(json.dumps(answer, indent=1))
+        return
+    _print(_connection_lines(answer))
+    _print(f"running for {answer['uptime_s']:.0f} s, {answer['connections']} clients connected")
+    _print(_stages_table(answer["stages"]))
+    for problem in answer["problems"]:
+        _print(f"problem: {problem}")
+
+
+async def _ask_status(address: str) -> dict[str, Any]:
+    from host.cloud.local.control_client import ControlClient, parse_address
+
+    try:
+        client = ControlClient(*parse_address(address))
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    try:
+        await client.open(_ANSWER_TIMEOUT_S)
+        answer = await client.request("status", _ANSWER_TIMEOUT_S)
+        answer["stages"] = (await client.request("stages", _ANSWER_TIMEOUT_S))["stages"]
+    except BuoyError as error:
+        # Nothing was lost: the question was put to nobody.
+        raise UsageError(
+            error.what, where=error.where, cause=error.cause, next_step=error.next_step
+        ) from None
+    finally:
+        client.close()
+    answer.pop("id", None)
+    return answer
+
+
+class _TextScreen:
+    """How to connect, then counters that change in place, then a summary."""
+
+    def __init__(self) -> None:
+        self._twin: Twin | None = None
+
+    def ready(self, twin: "Twin") -> None:
+        self._twin = twin
+        answer = twin.status()
+        _print(_connection_lines(answer))
+        lifted = answer["lifted"]
+        _print(f"limits   {answer['limits']}" + (f" ({len(lifted)} rates are not held)" if lifted else ""))
+        _print("stop     Ctrl-C")
+
+    async def watch(self, twin: "Twin") -> None:
+        if not sys.stdout.isatty():
+            return
+        while True:
+            sys.stdout.write(f"\r\x1b[K{_counters(twin.status())}")
+            sys.stdout.flush()
+            await asyncio.sleep(_DRAW_S)
+
+    def summary(self) -> None:
+        if self._twin is None:
+            return
+        if sys.stdout.isatty():
+            sys.stdout.write("\r\x1b[K")
+        _print(_stages_table([_as_dict(count) for count in self._twin.stage_counts()]))
+        answer = self._twin.status()
+        for problem in answer["problems"]:
+            _print(f"problem: {problem}")
+        _print(f"stores and evidence are in {answer['folder']}")
+
+
+class _JsonScreen:
+    """The same as JSON lines: `ready`, `counts` as they change, `summary`."""
+
+    def __init__(self) -> None:
+        self._twin: Twin | None = None
+
+    def ready(self, twin: "Twin") -> None:
+        self._twin = twin
+        _print(json.dumps({"event": "ready", **twin.status()}))
+
+    async def watch(self, twin: "Twin") -> None:
+        before = twin.live()
+        while True:
+            await asyncio.sleep(_DRAW_S)
+            now = twin.live()
+            if now != before:
+                _print(json.dumps({"event": "counts", **now}))
+            before = now
+
+    def summary(self) -> None:
+        if self._twin is not None:
+            stages = [_as_dict(count) for count in self._twin.stage_counts()]
+            _print(json.dumps({"event": "summary", **self._twin.status(), "stages": stages}))
+
+
+def _as_dict(count: Any) -> dict[str, Any]:
+    import dataclasses
+
+    return dataclasses.asdict(count)
+
+
+def _connection_lines(answer: dict[str, Any]) -> str:
+    topic = f"{answer['topic_prefix']}/100/data/"
+    stamp = ",\"timestamp\":'$(date +%s%3N)'" if answer["payload"] == "stamped" else ""
+    return "\n".join(
+        [
+            f"twin     MQTT on {answer['host']}:{answer['port']}, control on "
+            f"{answer['host']}:{answer['control_port']}, pid {answer['pid']}",
+            f"folder   {answer['folder']}",
+            f"try      mosquitto_pub -h {answer['host']} -p {answer['port']} -q 1 -t {topic} "
+            f"-m '{{\"temp\":7.5{stamp}}}'",
+            "fleet    target:",
+            "           kind: local",
+            f"           attach: {answer['host']}:{answer['control_port']}",
+            f"look     buoy twin status {answer['host']}:{answer['control_port']}",
+        ]
+    )
+
+
+def _counters(answer: dict[str, Any]) -> str:
+    stored = ", ".join(f"{store} {count}" for store, count in answer["stored"].items())
+    return (
+        f"{answer['connections']} clients, {answer['received']} messages received, "
+        f"measures stored: {stored}, {answer['waiting']} records on their way"
+    )
+
+
+def _stages_table(stages: list[dict[str, Any]]) -> str:
+    lines = [f"{'stage':<11}{'in':>10}{'out':>10}{'waiting':>9}  {'unit':<9}rejected"]
+    for stage in stages:
+        rejected = ", ".join(f"{count} {reason}" for reason, count in stage["rejected"].items())
+        lines.append(
+            f"{stage['name']:<11}{stage['entered']:>10}{stage['left']:>10}{stage['waiting']:>9}  "
+            f"{stage['unit']:<9}{rejected}".rstrip()
+        )
+    return "\n".join(lines)
+
+
+def _print(text: str) -> None:
+    typer.echo(text)
