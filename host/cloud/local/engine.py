@@ -1,0 +1,221 @@
+"""The rules engine: accepted messages in, results out to Timestream and Kinesis.
+
+Each topic is bound once to the rules that match it; then a message costs one JSON parse and a few closures.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from host.cloud.local.faults import StageFaults
+from host.cloud.local.kinesis import Record, Stream
+from host.cloud.local.rule_values import UNDEFINED
+from host.cloud.local.rules import KinesisAction, Payload, Rule, RuleSpec, TimestreamAction, Topic, Uuids
+from host.cloud.local.timestream import Timestream
+from host.cloud.local.trace import Trace
+from host.model.stage_count import StageCount
+from sensors.catalog import KEYS
+
+STAGE = "rules"
+MAX_TOPICS = 100_000
+"""Topics kept bound: topics come from outside and must not fill the memory."""
+_KNOWN = frozenset(KEYS)
+
+_Carry = Callable[[int, int | None, Payload, int], None]
+"""(message, buoy, payload, time in ns): one rule's share of a message."""
+
+
+@dataclass(slots=True)
+class RuleCount:
+    """What one rule did."""
+
+    matched: int = 0
+    filtered: int = 0
+    """WHERE was not true."""
+    succeeded: int = 0
+    failed: int = 0
+
+
+class RulesEngine:
+    """Runs all rules on every message.
+
+    Raises:
+        RuleError: a rule is not allowed.
+    """
+
+    def __init__(
+        self,
+        specs: tuple[RuleSpec, ...],
+        trace: Trace,
+        timestream: Timestream,
+        stream: Stream,
+        faults: StageFaults | None = None,
+        seed: int = 1,
+        charge: Callable[[int], bool] | None = None,
+    ) -> None:
+        uuids = Uuids(seed)
+        self._rules = [Rule(spec, uuids) for spec in specs]
+        self._counts = [RuleCount() for _ in specs]
+        self._trace = trace
+        self._entries = trace.entries(STAGE)
+        self._timestream = timestream
+        self._stream = stream
+        self._faults = faults
+        self._charge = charge
+        self._throttled = 0
+        self._bound: dict[str, list[_Carry]] = {}
+        self._decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
+        self._encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+        self.count = StageCount(STAGE, "messages")
+        self._parse_errors = 0
+
+    def run(self, message: int, buoy: int | None, topic: str, payload: bytes, at_ns: int) -> None:
+        """One message that the broker accepted; rehearsed faults act first."""
+        if self._faults is not None:
+            parts = self._faults.data(buoy, payload)
+            if parts is not None:
+                for data, delay_ns in parts:
+                    self._run(message, buoy, topic, data, at_ns + delay_ns)
+                return
+        self._run(message, buoy, topic, payload, at_ns)
+
+    def _run(self, message: int, buoy: int | None, topic: str, payload: bytes, at_ns: int) -> None:
+        self._entries.numbers.append(message)
+        self._entries.times.append(at_ns)
+        self.count.entered += 1
+        carries = self._bound.get(topic)
+        if carries is None:
+            carries = self._bind(topic)
+        if not carries:
+            filters = ", ".join(sorted({rule.statement.topic_filter for rule in self._rules}))
+            self._reject(
+                message, "no-rule-matched", f"topic {topic} matches no rule's FROM ({filters})", at_ns
+            )
+            return
+        if self._charge is not None and not self._charge(len(carries)):
+            self._throttled += 1
+            detail = f"{len(carries)} rule matches count as publishes of the account, whose rate is used up"
+            self._reject(message, "rule-throttled", detail, at_ns)
+            return
+        try:
+            values = self._decode(payload.decode())
+            if b"\\ud" in payload or b"\\uD" in payload:
+                # Half of a surrogate pair is JSON but no Unicode: no store could keep it.
+                self._encode(values).encode()
+        except (ValueError, RecursionError) as error:
+            self._parse_errors += 1
+            reason = f"payload of {len(payload)} bytes is no JSON: {str(error)[:120]}"
+            self._reject(message, "malformed-payload", reason, at_ns)
+            return
+        if type(values) is not dict:
+            self._parse_errors += 1
+            kind = type(values).__name__
+            self._reject(message, "malformed-payload", f"payload is a JSON {kind}, not an object", at_ns)
+            return
+        self.count.left += 1
+        for carry in carries:
+            carry(message, buoy, values, at_ns)
+
+    def _bind(self, topic: str) -> list[_Carry]:
+        if len(self._bound) >= MAX_TOPICS:
+            self._bound.clear()
+        parsed = Topic.of(topic)
+        carries = [
+            self._carry(rule, count, parsed)
+            for rule, count in zip(self._rules, self._counts, strict=True)
+            if rule.matches(topic)
+        ]
+        self._bound[topic] = carries
+        return carries
+
+    def _carry(self, rule: Rule, count: RuleCount, topic: Topic) -> _Carry:
+        select = rule.bind(topic)
+        name = rule.spec.name
+        action = self._action(rule, topic)
+
+        def carry(message: int, buoy: int | None, payload: Payload, at_ns: int) -> None:
+            count.matched += 1
+            result = select(payload, at_ns)
+            if result is None:
+                count.filtered += 1
+                self._trace.rejected(STAGE, message, None, "where", f"rule {name}: WHERE is not true", at_ns)
+                return
+            if action(message, buoy, payload, result, at_ns):
+                count.succeeded += 1
+            else:
+                count.failed += 1
+
+        return carry
+
+    def _action(self, rule: Rule, topic: Topic) -> Callable[[int, int | None, Payload, Payload, int], bool]:
+        spec = rule.spec.action
+        if isinstance(spec, TimestreamAction):
+            return self._timestream_action(rule, spec, topic)
+        return self._kinesis_action(rule, spec, topic)
+
+    def _timestream_action(
+        self, rule: Rule, spec: TimestreamAction, topic: Topic
+    ) -> Callable[[int, int | None, Payload, Payload, int], bool]:
+        dimension_of = rule.template(spec.dimension, topic)
+        stamp_of = rule.template(spec.timestamp, topic) if spec.timestamp else None
+        write = self._timestream.write
+
+        def act(message: int, _buoy: int | None, payload: Payload, result: Payload, at_ns: int) -> bool:
+            dimension = dimension_of(payload, at_ns)
+            if dimension is UNDEFINED:
+                self._reject(message, "no-dimension", f"rule {rule.spec.name}: dimension is Undefined", at_ns)
+                return False
+            time_ms: Any = at_ns // 1_000_000 if stamp_of is None else stamp_of(payload, at_ns)
+            write(message, str(dimension), time_ms, result, at_ns)
+            return True
+
+        return act
+
+    def _kinesis_action(
+        self, rule: Rule, spec: KinesisAction, topic: Topic
+    ) -> Callable[[int, int | None, Payload, Payload, int], bool]:
+        key_of = rule.template(spec.partition_key, topic)
+        stream, encode = self._stream, self._encode
+        needs_key = stream.needs_key
+
+        def act(message: int, buoy: int | None, payload: Payload, result: Payload, at_ns: int) -> bool:
+            key: Any = key_of(payload, at_ns) if needs_key else ""
+            if key is UNDEFINED:
+                self._reject(message, "no-partition-key", f"rule {rule.spec.name}: key is Undefined", at_ns)
+                return False
+            try:
+                data = encode(result).encode()
+            except (ValueError, RecursionError) as error:  # a lone surrogate, or a number beyond JSON
+                self._reject(message, "not-json", f"rule {rule.spec.name}: {str(error)[:120]}", at_ns)
+                return False
+            stream.put(Record(message, buoy, data, at_ns, len(_KNOWN.intersection(result)), str(key)), at_ns)
+            return True
+
+        return act
+
+    def _reject(self, message: int, reason: str, detail: str, at_ns: int) -> None:
+        self.count.rejected[reason] = self.count.rejected.get(reason, 0) + 1
+        self._trace.rejected(STAGE, message, None, reason, detail, at_ns)
+
+    def stage_count(self) -> StageCount:
+        """Counters so far, a copy."""
+        metrics: dict[str, float] = {
+            "AWS/IoT TopicMatch": sum(count.matched for count in self._counts),
+            "AWS/IoT ParseError": self._parse_errors,
+            "AWS/IoT RuleMessageThrottled": self._throttled,
+            "AWS/IoT RuleNotFound": 0,
+        }
+        rejected = dict(self.count.rejected)
+        for rule, count in zip(self._rules, self._counts, strict=True):
+            label = f"{{RuleName={rule.spec.name}}}"
+            metrics[f"AWS/IoT TopicMatch {label}"] = count.matched
+            metrics[f"AWS/IoT Success {label}"] = count.succeeded
+            metrics[f"AWS/IoT Failure {label}"] = count.failed
+            if count.filtered:
+                rejected[f"where {rule.spec.name}"] = count.filtered
+        return StageCount(STAGE, "messages", self.count.entered, self.count.left, rejected, metrics=metrics)
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")

@@ -1,0 +1,197 @@
+"""Runs the Lambda handler in a process of its own, and models how long that would take in Lambda.
+
+The handler really runs, on the real JSON event; what it returns is what is delivered. Its *duration* is
+modelled from constants, and the Lambda timeout acts on the modelled duration, so that a verdict is the same
+on every machine. The wall clock is only a protection against a handler that hangs.
+"""
+
+import asyncio
+import contextlib
+import json
+import sys
+import time
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from host.model.fleet import TwinSpec
+
+REFERENCE_MEMORY_MB = 128
+"""Where `lambda_per_record_ms` holds; CPU grows in proportion to memory (Lambda guide, memory)."""
+FIREHOSE_MAX_TIMEOUT_S = 300.0
+"""Firehose waits at most 5 minutes for an invocation, whatever the function's own timeout."""
+MAX_PAYLOAD_BYTES = 6 * 1024 * 1024
+"""Request and response of a synchronous invocation (Lambda quotas)."""
+FUNCTION_NAME = "datatransform"
+LAMBDA_ARN = f"arn:aws:lambda:local:000000000000:function:{FUNCTION_NAME}"
+START_LIMIT_S = 20.0
+"""Wall clock, for the worker process to come up."""
+
+
+@dataclass(frozen=True, slots=True)
+class LambdaModel:
+    """How long an invocation takes in Lambda, and after how long it is stopped."""
+
+    timeout_s: float
+    memory_mb: int
+    cold_start_ms: float
+    per_record_ms: float
+
+    @classmethod
+    def of(cls, spec: TwinSpec) -> "LambdaModel":
+        """From the twin's settings."""
+        return cls(
+            spec.lambda_timeout_s, spec.lambda_memory_mb, spec.lambda_cold_start_ms, spec.lambda_per_record_ms
+        )
+
+    def duration_s(self, records: int, cold: bool) -> float:
+        """Modelled duration. A cold start counts as part of it, so that it can tip an invocation over."""
+        work_ms = records * self.per_record_ms * REFERENCE_MEMORY_MB / self.memory_mb
+        return (work_ms + (self.cold_start_ms if cold else 0.0)) / 1000
+
+    @property
+    def limit_s(self) -> float:
+        """When an invocation by Firehose is stopped."""
+        return min(self.timeout_s, FIREHOSE_MAX_TIMEOUT_S)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of one real run of the handler."""
+
+    result: Any = None
+    """The handler's return value, as JSON gives it."""
+    error_type: str = ""
+    """Empty: it returned."""
+    error_message: str = ""
+
+
+@dataclass(slots=True)
+class RuntimeUsage:
+    """Wall time of the real runs."""
+
+    runs: int = 0
+    wall_s: float = 0.0
+    restarts: int = 0
+    notes: list[str] = field(default_factory=list)
+
+
+class LambdaRuntime:
+    """The worker process. One invocation at a time; it is started again after a crash or a hang."""
+
+    def __init__(
+        self, handler: Path, log: Path, *, wall_limit_s: float, memory_mb: int, timeout_s: float
+    ) -> None:
+        self._handler = handler
+        self._log = log
+        self._wall_limit_s = wall_limit_s
+        self._memory_mb = memory_mb
+        self._timeout_s = timeout_s
+        self._process: asyncio.subprocess.Process | None = None
+        self._lock = asyncio.Lock()
+        self.usage = RuntimeUsage()
+
+    async def warm_up(self) -> None:
+        """Start the worker ahead of the first invocation; a failure shows at the first invocation."""
+        async with self._lock:
+            with contextlib.suppress(_WorkerError):
+                await self._started()
+
+    async def invoke(self, event: bytes) -> Answer:
+        """Run the handler on one JSON event. Errors of the handler are answers, not exceptions."""
+        async with self._lock:
+            began = time.monotonic()
+            try:
+                return await asyncio.wait_for(self._exchange(event), self._wall_limit_s)
+            except TimeoutError:
+                await self._end()
+                return Answer(
+                    error_type="WallClockProtection",
+                    error_message=f"the handler ran for {self._wall_limit_s:g} s of real time and was ended",
+                )
+            except _WorkerError as error:
+                await self._end()
+                return Answer(error_type=error.kind, error_message=str(error))
+            finally:
+                self.usage.runs += 1
+                self.usage.wall_s += time.monotonic() - began
+
+    async def close(self) -> None:
+        """End the worker. Safe to call twice."""
+        async with self._lock:
+            await self._end()
+
+    async def _exchange(self, event: bytes) -> Answer:
+        process = await self._started()
+        context = {
+            "aws_request_id": str(uuid.uuid4()),
+            "function_name": FUNCTION_NAME,
+            "memory_limit_in_mb": self._memory_mb,
+            "invoked_function_arn": LAMBDA_ARN,
+            "timeout_ms": self._timeout_s * 1000,
+        }
+        body = b'{"event":' + event + b',"context":' + json.dumps(context).encode() + b"}"
+        message = await self._frame(process, len(body).to_bytes(4, "big") + body)
+        error = message.get("error")
+        if error is not None:
+            return Answer(error_type=str(error["errorType"]), error_message=str(error["errorMessage"]))
+        return Answer(message["result"])
+
+    async def _frame(self, process: asyncio.subprocess.Process, request: bytes) -> dict[str, Any]:
+        if process.stdin is None or process.stdout is None:
+            raise _WorkerError("Runtime.ExitError", "the worker has no pipes")
+        try:
+            if request:
+                process.stdin.write(request)
+                await process.stdin.drain()
+            size = int.from_bytes(await process.stdout.readexactly(4), "big")
+            message: dict[str, Any] = json.loads(await process.stdout.readexactly(size))
+        except (asyncio.IncompleteReadError, BrokenPipeError, ConnectionResetError):
+            code = await process.wait()
+            raise _WorkerError(
+                "Runtime.ExitError", f"the handler's process ended with status {code}; see {self._log.name}"
+            ) from None
+        return message
+
+    async def _started(self) -> asyncio.subprocess.Process:
+        if self._process is not None and self._process.returncode is None:
+            return self._process
+        if self._process is not None:
+            self.usage.restarts += 1
+        with self._log.open("ab") as log:
+            self._process = process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                str(Path(__file__).with_name("lambda_worker.py")),
+                str(self._handler),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+            )
+        try:
+            message = await asyncio.wait_for(self._frame(process, b""), START_LIMIT_S)
+        except TimeoutError:
+            raise _WorkerError(
+                "Runtime.Timeout", f"the worker did not start in {START_LIMIT_S:g} s"
+            ) from None
+        error = message.get("error")
+        if error is not None:
+            raise _WorkerError(
+                "Runtime.ImportModuleError",
+                f"{self._handler.name} cannot be imported: {error['errorType']}: {error['errorMessage']}",
+            )
+        return process
+
+    async def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is not None and process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+class _WorkerError(Exception):
+    """The worker process failed, not the handler."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind

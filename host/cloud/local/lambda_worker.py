@@ -1,0 +1,100 @@
+"""The process in which the Lambda handler runs: `python lambda_worker.py HANDLER.py`.
+
+Frames on standard input and output: 4 bytes length (big endian), then JSON.
+
+    in   {"event": …, "context": {"aws_request_id", "function_name", "memory_limit_in_mb",
+          "invoked_function_arn", "timeout_ms"}}
+    out  {"result": …} or {"error": {"errorType", "errorMessage", "stackTrace"}}
+    out  {"ready": true} once, or {"error": …} when the handler cannot be imported
+
+What the handler prints goes to standard error, the stand-in for its CloudWatch log. The file imports nothing
+of the project, so that it starts fast and a handler sees the interpreter it would see in Lambda.
+"""
+
+import importlib.util
+import json
+import os
+import sys
+import time
+import traceback
+
+
+class Context:
+    """Lambda's context object, as far as handlers use it."""
+
+    def __init__(self, values: dict) -> None:  # type: ignore[type-arg]
+        self.aws_request_id = values["aws_request_id"]
+        self.function_name = values["function_name"]
+        self.memory_limit_in_mb = values["memory_limit_in_mb"]
+        self.invoked_function_arn = values["invoked_function_arn"]
+        self._end = time.monotonic() + values["timeout_ms"] / 1000
+
+    def get_remaining_time_in_millis(self) -> int:
+        """By the wall clock; the timeout itself acts on the modelled duration, outside."""
+        return max(0, int((self._end - time.monotonic()) * 1000))
+
+
+def _error(error: BaseException) -> dict:  # type: ignore[type-arg]
+    return {
+        "error": {
+            "errorType": type(error).__name__,
+            "errorMessage": str(error),
+            "stackTrace": traceback.format_exception(error),
+        }
+    }
+
+
+def _read(source: int, size: int) -> bytes:
+    chunks = []
+    while size:
+        chunk = os.read(source, min(size, 1 << 20))
+        if not chunk:
+            return b""
+        chunks.append(chunk)
+        size -= len(chunk)
+    return b"".join(chunks)
+
+
+def main() -> int:
+    """Serve until standard input ends."""
+    # The protocol gets descriptors of its own; print() and fd 1 of the handler lead to the log.
+    source, out = os.dup(0), os.dup(1)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(2, 1)
+
+    def send(message: dict) -> None:  # type: ignore[type-arg]
+        try:
+            body = json.dumps(message).encode()
+        except (TypeError, ValueError, RecursionError) as error:
+            # AWS: Runtime.MarshalError
+            body = json.dumps(_error(error)).encode()
+        view = memoryview(len(body).to_bytes(4, "big") + body)
+        while view:
+            view = view[os.write(out, view) :]
+
+    path = sys.argv[1]
+    sys.path.insert(0, os.path.dirname(os.path.abspath(path)))
+    try:
+        spec = importlib.util.spec_from_file_location("handler", path)
+        module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
+        spec.loader.exec_module(module)  # type: ignore[union-attr]
+        handler = module.lambda_handler
+    except BaseException as error:
+        send(_error(error))
+        return 1
+    send({"ready": True})
+    while True:
+        head = _read(source, 4)
+        if not head:
+            return 0
+        request = json.loads(_read(source, int.from_bytes(head, "big")))
+        try:
+            result = handler(request["event"], Context(request["context"]))
+        except Exception as error:
+            send(_error(error))
+        else:
+            send({"result": result})
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,314 @@
+"""The pipeline behind the broker, put together: intake, rules, Timestream, Kinesis, Firehose, Lambda, S3.
+
+`sink` takes what the broker accepts and returns at once. What follows happens in two steps, both on the event
+loop: rules, Timestream and Kinesis for all messages of a turn together; then the delivery stream, whose
+buffers have a clock of their own (`host.cloud.local.agenda`).
+"""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from host.cloud.local.agenda import NEVER, Agenda
+from host.cloud.local.config import TwinConfig
+from host.cloud.local.engine import MAX_TOPICS, RulesEngine
+from host.cloud.local.faults import StageFaults, stage_faults
+from host.cloud.local.firehose import DeliveryFaults, Firehose
+from host.cloud.local.kinesis import Record, Stream
+from host.cloud.local.lambda_runtime import LambdaRuntime
+from host.cloud.local.s3 import Bucket
+from host.cloud.local.segments import SegmentLog
+from host.cloud.local.timestream import TableSettings, Timestream, buoy_of
+from host.cloud.local.trace import Trace
+from host.model.clock import HostClock
+from host.model.fleet import TwinSpec
+from host.model.stage_count import StageCount
+
+TIMESTREAM_FOLDER, S3_FOLDER, EVIDENCE_FOLDER, LAMBDA_LOG = "timestream", "s3", "evidence", "lambda.log"
+STORES = ("timestream", "s3")
+_NS_PER_S = 1_000_000_000
+_MAX_WAIT_S = 3600.0
+
+
+@dataclass(slots=True)
+class Intake:
+    """What came from the broker."""
+
+    arrived: int = 0
+    """Messages the broker handed over, rehearsed losses included."""
+    accepted: int = 0
+    """Messages that got a number."""
+    refused: dict[str, int] = field(default_factory=dict)
+    """Messages the broker refused, by reason."""
+
+
+class Pipeline:
+    """Everything behind the broker of one twin.
+
+    Raises:
+        RuleError: a rule is not allowed.
+        OSError: the folder cannot be written.
+    """
+
+    def __init__(self, config: TwinConfig, clock: HostClock | None = None) -> None:
+        folder, spec = Path(config.folder), config.twin
+        self.config = config
+        self.clock = clock or HostClock()
+        self.trace = Trace(folder / EVIDENCE_FOLDER)
+        self.intake = Intake()
+        self._entries = self.trace.entries("broker")
+        self._broker_faults = stage_faults(spec.faults, "broker")
+        self._agenda = Agenda()
+        self._runtime = LambdaRuntime(
+            config.handler_path,
+            folder / LAMBDA_LOG,
+            wall_limit_s=config.lambda_wall_limit_s,
+            memory_mb=spec.lambda_memory_mb,
+            timeout_s=spec.lambda_timeout_s,
+        )
+        self._bucket = Bucket(folder / S3_FOLDER, delimiter=config.s3_delimiter, compress=config.s3_gzip)
+        self.firehose = Firehose(
+            self._agenda, self.trace, self._bucket, self._runtime, spec, _delivery_faults(spec)
+        )
+        self.stream = Stream(
+            self.trace,
+            self._read_stream,
+            shards=spec.kinesis_shards,
+            records_per_s=config.shard_records_per_s,
+            mb_per_s=config.shard_mb_per_s,
+            lifted=config.limits == "lifted",
+            faults=stage_faults(spec.faults, "kinesis"),
+        )
+        self.timestream = Timestream(
+            folder / TIMESTREAM_FOLDER,
+            self.trace,
+            stage_faults(spec.faults, "timestream"),
+            TableSettings(config.memory_store_h, config.timestream_visible_after_s),
+        )
+        self.charge: Callable[[int], bool] | None = None
+        """Asked with the number of rules a message matches: False where the account's rate is used up."""
+        self._engine: RulesEngine | None = None
+        self._compiling = threading.Lock()
+        self._buoys: dict[str, int | None] = {}
+        self._inbox: list[tuple[str, bytes, bool, int]] = []
+        self._scheduled = False
+        self._stream_inbox: list[tuple[int, Record]] = []
+        self._wake = asyncio.Event()
+        self._arrived = asyncio.Event()
+        self._delivery = asyncio.Lock()
+        self._pump: asyncio.Task[None] | None = None
+        self._last_arrival_s = time.monotonic()
+        self.problems: list[str] = []
+        """What went wrong inside and did not stop the twin; in the words of a report."""
+
+    @property
+    def logs(self) -> tuple[SegmentLog, ...]:
+        """Everything that is written as segments."""
+        return (*self.trace.logs, self.timestream.log, self._bucket.log)
+
+    def compile_rules(self) -> None:
+        """Parse the rules; the first message does it otherwise. May run in another thread.
+
+        Raises:
+            RuleError: a rule is not allowed.
+        """
+        with self._compiling:
+            if self._engine is None:
+                self._engine = RulesEngine(
+                    self.config.rules(),
+                    self.trace,
+                    self.timestream,
+                    self.stream,
+                    stage_faults(self.config.twin.faults, "rules"),
+                    self.config.seed,
+                    self.charge,
+                )
+
+    def start(self) -> "asyncio.Task[None]":
+        """Begin to run what is due; the task that does it, which ends only by `close` or by a defect."""
+        if self._pump is None:
+            self._pump = asyncio.get_running_loop().create_task(self._run_pump())
+        return self._pump
+
+    async def warm_up(self) -> None:
+        """Start the Lambda worker ahead of its first invocation."""
+        await self._runtime.warm_up()
+
+    async def close(self) -> None:
+        """Stop; what is gathered stays to be flushed. Safe to call twice."""
+        self.take_in()
+        pump, self._pump = self._pump, None
+        if pump is not None:
+            pump.cancel()
+            await asyncio.gather(pump, return_exceptions=True)
+        await self._runtime.close()
+
+    # -- intake -------------------------------------------------------------------------------------
+
+    def sink(
+        self,
+        topic: str,
+        payload: bytes,
+        qos: int,  # noqa: ARG002
+        retain: bool,  # noqa: ARG002
+        dup: bool,
+        client_id: str,  # noqa: ARG002
+    ) -> None:
+        """A message the broker accepted (the broker's `sink`)."""
+        self._inbox.append((topic, payload, dup, self.clock.utc_ns()))
+        if not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self.take_in)
+
+    def refused(self, reason: str, detail: str, client_id: str, topic: str, payload: bytes | None) -> None:
+        """What the broker refused (its `on_refused`). Without a payload no message was lost by it."""
+        if payload is None:
+            return
+        self.intake.refused[reason] = self.intake.refused.get(reason, 0) + 1
+        self.trace.refused.append(
+            self._buoy(topic), client_id, topic, payload, reason, detail, self.clock.utc_ns()
+        )
+
+    def take_in(self) -> None:
+        """Run rules, Timestream and Kinesis on everything that came."""
+        self._scheduled = False
+        batch, self._inbox = self._inbox, []
+        if not batch:
+            return
+        if self._engine is None:
+            self.compile_rules()
+        self._last_arrival_s = time.monotonic()
+        self.intake.arrived += len(batch)
+        faults = self._broker_faults
+        for topic, payload, dup, at_ns in batch:
+            buoy = self._buoy(topic)
+            parts = None if faults is None else faults.data(buoy, payload)
+            if parts is None:
+                self._accept(topic, buoy, payload, dup, at_ns, at_ns)
+            else:
+                for data, delay_ns in parts:
+                    self._accept(topic, buoy, data, dup, at_ns, at_ns + delay_ns)
+        self._wake.set()
+        self._arrived.set()
+
+    async def arrival(self, timeout_s: float) -> bool:
+        """Wait for further messages; False where none came in time."""
+        self._arrived.clear()
+        try:
+            await asyncio.wait_for(self._arrived.wait(), timeout_s)
+        except TimeoutError:
+            return False
+        return True
+
+    def _accept(
+        self, topic: str, buoy: int | None, payload: bytes, dup: bool, accepted_ns: int, at_ns: int
+    ) -> None:
+        number = self.intake.accepted
+        self.intake.accepted += 1
+        self.trace.received.append(number, buoy, topic, payload, at_ns, dup, accepted_ns)
+        self._entries.numbers.append(number)
+        self._entries.times.append(at_ns)
+        if self._engine is not None:
+            self._engine.run(number, buoy, topic, payload, at_ns)
+
+    def _buoy(self, topic: str) -> int | None:
+        known = self._buoys.get(topic)
+        if known is None and topic not in self._buoys:
+            if len(self._buoys) >= MAX_TOPICS:
+                self._buoys.clear()
+            level = self.config.buoy_level
+            levels = topic.split("/", level + 1)
+            known = self._buoys[topic] = buoy_of(levels[level]) if len(levels) > level else None
+        return known
+
+    # -- delivery -----------------------------------------------------------------------------------
+
+    def _read_stream(self, record: Record, at_ns: int) -> None:
+        self._stream_inbox.append((at_ns, record))
+
+    async def _run_pump(self) -> None:
+        while True:
+            self._wake.clear()
+            async with self._delivery:
+                await self.deliver_until(self.clock.utc_ns())
+            wait_s = _MAX_WAIT_S
+            if self._agenda.next_ns != NEVER:
+                wait_s = min(wait_s, max(0.0, (self._agenda.next_ns - self.clock.utc_ns()) / _NS_PER_S))
+            try:
+                await asyncio.wait_for(self._wake.wait(), wait_s)
+            except TimeoutError:
+                continue
+
+    async def deliver_until(self, now_ns: int) -> None:
+        """Arrivals and what is due, in order of their times."""
+        batch, self._stream_inbox = self._stream_inbox, []
+        agenda, put = self._agenda, self.firehose.put
+        for at_ns, record in batch:
+            if at_ns > now_ns:
+                agenda.at(at_ns, put, record)
+                continue
+            if agenda.next_ns <= at_ns:
+                await agenda.run_until(at_ns)
+            put(at_ns, record)
+        await agenda.run_until(now_ns)
+
+    async def hurry(self) -> None:
+        """Run everything that is due at any time, now, each under its own time."""
+        self.take_in()
+        async with self._delivery:
+            await self.deliver_until(self.clock.utc_ns())
+            while len(self._agenda):
+                await self._agenda.run_next()
+
+    # -- what is going on ---------------------------------------------------------------------------
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is on its way: no arrival to run, no buffer that holds something."""
+        return not (self._inbox or self._stream_inbox or len(self._agenda))
+
+    @property
+    def quiet_s(self) -> float:
+        """Seconds since the last arrival."""
+        return time.monotonic() - self._last_arrival_s
+
+    def stored(self) -> dict[str, int]:
+        """Store → measures of the nine that are there."""
+        return {"timestream": self.timestream.stored_known, "s3": self.firehose.stored_known}
+
+    def restart_gauges(self) -> None:
+        """A run begins: maxima, means and times of the stages begin with it; counters are subtracted."""
+        self.stream.restart_gauges()
+        self.firehose.restart_gauges()
+
+    def stage_counts(self, broker_metrics: dict[str, float] | None = None) -> list[StageCount]:
+        """All stages in the order of the way."""
+        rejected = dict(self.intake.refused)
+        broker = StageCount(
+            "broker",
+            "messages",
+            self.intake.arrived + sum(rejected.values()),
+            self.intake.accepted,
+            rejected,
+            metrics=dict(broker_metrics or {}),
+        )
+        rules = self._engine.stage_count() if self._engine is not None else StageCount("rules", "messages")
+        return [
+            broker,
+            rules,
+            self.timestream.stage_count(),
+            self.stream.stage_count(),
+            self.firehose.stage_count(),
+            self.firehose.function.stage_count(),
+            self.firehose.s3_count(),
+        ]
+
+
+def _delivery_faults(spec: TwinSpec) -> DeliveryFaults:
+    def of(stage: str) -> StageFaults | None:
+        return stage_faults(spec.faults, stage)
+
+    return DeliveryFaults(of("firehose"), of("lambda"), of("s3"))

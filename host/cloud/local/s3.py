@@ -1,0 +1,93 @@
+"""The S3 bucket: a folder laid out as Firehose lays it out.
+
+    2026/11/23/10/buoys-1-2026-11-23-10-15-02-<uuid>        records one after another
+    processing-failed/2026/11/23/10/buoys-1-…               what could not be transformed
+
+The prefix is the UTC hour of the oldest record's arrival in Firehose, the name holds delivery stream,
+version, time of delivery and a UUID (Firehose guide, Amazon S3 object name format). Objects appear complete
+or not at all. An object's modification time is its `LastModified`: the time of delivery by Firehose's own
+clock.
+"""
+
+import gzip
+import os
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from host.cloud.local.segments import TEMPORARY_SUFFIX, ColumnRows, SegmentLog
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+DELIVERY_STREAM = "buoys"
+VERSION = 1
+FAILED_PREFIX = "processing-failed/"
+INDEX_FOLDER = "s3-index"
+"""Beside the bucket: which message wrote which bytes, as S3 itself does not know."""
+
+
+def index_schema() -> "pa.Schema":
+    """Rows of the index: the record of `message` begins at byte `offset` of the object's content."""
+    import pyarrow as pa
+
+    return pa.schema(
+        [
+            pa.field("object", pa.string(), nullable=False),
+            pa.field("offset", pa.int64(), nullable=False),
+            pa.field("message", pa.int64(), nullable=False),
+        ]
+    )
+
+
+class Bucket:
+    """Writes objects into a folder."""
+
+    def __init__(self, folder: Path, *, delimiter: str = "", compress: bool = False) -> None:
+        self._folder = folder
+        self._delimiter = delimiter.encode()
+        self._compress = compress
+        self._index = ColumnRows(index_schema, 3)
+        self.log = SegmentLog(folder.parent / INDEX_FOLDER, self._index)
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def put(
+        self, prefix: str, records: list[tuple[int, bytes]], oldest_ns: int, at_ns: int, *, index: bool = True
+    ) -> tuple[str, int]:
+        """Write one object of (message, data) and return its key and size.
+
+        Args:
+            prefix: before the hour, e.g. `processing-failed/` or empty.
+            records: in the order they shall stand in.
+            oldest_ns: arrival of the oldest record, for the hour.
+            at_ns: time of delivery.
+            index: whether to note which message is where, and to append the delimiter.
+
+        Raises:
+            OSError: the object could not be written; nothing of it is there.
+        """
+        hour = datetime.fromtimestamp(oldest_ns / 1e9, UTC).strftime("%Y/%m/%d/%H")
+        moment = datetime.fromtimestamp(at_ns / 1e9, UTC).strftime("%Y-%m-%d-%H-%M-%S")
+        key = f"{prefix}{hour}/{DELIVERY_STREAM}-{VERSION}-{moment}-{uuid.uuid4()}"
+        if self._compress:
+            key += ".gz"
+        delimiter = self._delimiter if index else b""
+        content = b"".join(data + delimiter for _, data in records)
+        body = gzip.compress(content, 6, mtime=0) if self._compress else content
+        path = self._folder / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
+        try:
+            temporary.write_bytes(body)
+            os.utime(temporary, ns=(at_ns, at_ns))
+            os.replace(temporary, path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+        if index:
+            offset = 0
+            for message, data in records:
+                self._index.append(key, offset, message)
+                offset += len(data) + len(delimiter)
+        return key, len(body)

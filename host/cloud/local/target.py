@@ -1,0 +1,403 @@
+"""Target `local`: a twin of the AWS pipeline, started for the run or running already.
+
+    run folder/
+      twin-config.json   how it was started      twin.log   what it printed
+      twin/              its own data: timestream/ s3/ s3-index/ evidence/ lambda.log
+
+What the twin has stored stays readable whatever becomes of it: after a crash `collect` reads its folder.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from host.cloud.local.config import LimitMode, TwinConfig, lifted_limits, to_json
+from host.cloud.local.control_client import ControlClient, parse_address
+from host.cloud.local.pipeline import EVIDENCE_FOLDER, STORES
+from host.cloud.target import Check, Collected, LiveCounts
+from host.model.endpoint import Endpoint
+from host.model.errors import PreflightError, TargetError
+from host.model.fleet import PayloadMode, TargetSpec, TwinSpec
+from host.model.stage_count import STAGES, StageCount
+
+CONFIG_FILE, LOG_FILE, FOLDER = "twin-config.json", "twin.log", "twin"
+START_TIMEOUT_S = 20.0
+ANSWER_TIMEOUT_S = 10.0
+COLLECT_TIMEOUT_S = 600.0
+"""Reading the stores of ten million rows takes tens of seconds."""
+STOP_TIMEOUT_S = 10.0
+_GRACE_S = 5.0
+
+
+class LocalTarget:
+    """A twin as the target of one run."""
+
+    stores: tuple[str, ...] = STORES
+
+    def __init__(
+        self,
+        spec: TargetSpec,
+        run_folder: Path,
+        *,
+        topic_prefix: str = "aws/0",
+        payload: PayloadMode = "stamped",
+        limits: LimitMode = "lifted",
+        seed: int = 1,
+    ) -> None:
+        """Nothing is started yet.
+
+        Args:
+            spec: kind `local`; with `attach`, a twin that runs already is used with its own settings.
+            run_folder: the run's folder; the twin's data go to `twin/` in it.
+            topic_prefix: of the fleet; the rules follow it.
+            payload: of the run; decides where a record's time comes from.
+            limits: `aws` keeps the rates of IoT Core and Kinesis, `lifted` does not.
+            seed: of the run; partition keys follow it.
+        """
+        self._spec = spec
+        self._run_folder = run_folder
+        self._config = TwinConfig(
+            folder=str(run_folder / FOLDER),
+            port=spec.port,
+            limits=limits,
+            topic_prefix=topic_prefix,
+            payload=payload,
+            seed=seed,
+            twin=spec.twin or TwinSpec(),
+        )
+        self._process: asyncio.subprocess.Process | None = None
+        self._control: ControlClient | None = None
+        self._mark = 0
+        self._problems: list[str] = []
+        self._stopped = False
+        self.folder = Path(self._config.folder)
+        """The twin's own data."""
+
+    @property
+    def lifted(self) -> tuple[str, ...]:
+        """The limits that this run is not held to, in words; for the report of an unpaced run."""
+        return () if self._spec.attach else lifted_limits(self._config.limits)
+
+    async def preflight(self) -> list[Check]:
+        """The port, or the twin to attach to; the Lambda handler."""
+        if self._spec.attach:
+            return [await self._attach_check()]
+        checks = [self._handler_check()]
+        if self._spec.port:
+            checks.append(await self._port_check())
+        return checks
+
+    async def start(self) -> Endpoint:
+        """Start the twin (or attach to it) and return where boards connect.
+
+        Raises:
+            PreflightError: it cannot start; its own words.
+            TargetError: it did not come up in time, or ended at once.
+        """
+        if self._spec.attach:
+            return await self._attach()
+        config_path = self._run_folder / CONFIG_FILE
+        try:
+            self._run_folder.mkdir(parents=True, exist_ok=True)
+            config_path.write_text(to_json(self._config))
+            log = (self._run_folder / LOG_FILE).open("ab")
+        except OSError as error:
+            raise PreflightError(
+                f"the run's folder cannot be written: {error.strerror}",
+                where=str(self._run_folder),
+                next_step="give another place with --out",
+            ) from None
+        with log:
+            # A session of its own: Ctrl-C in the terminal is for the run, which drains the twin first.
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "host.cloud.local.server",
+                str(config_path),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,
+            )
+        try:
+            ready = await self._ready(self._process)
+            self._control = ControlClient(ready["host"], ready["control_port"])
+            await self._control.open(ANSWER_TIMEOUT_S)
+        except BaseException:
+            await self.stop()
+            raise
+        return Endpoint(ready["host"], ready["port"])
+
+    async def counts(self) -> LiveCounts:
+        """Messages received and measures stored since `start`.
+
+        Raises:
+            TargetError: the twin is gone.
+        """
+        answer = await self._ask("counts", ANSWER_TIMEOUT_S, mark=self._mark)
+        return _live(answer)
+
+    async def drain(
+        self, expected_messages: int, timeout_s: float, progress: Callable[[LiveCounts], None]
+    ) -> None:
+        """Wait for the expected messages, then run the delivery stream's buffers ahead of their time.
+
+        Messages that do not come while nothing else does are not waited for: the verdict will find them.
+
+        Raises:
+            TargetError: the twin is gone.
+        """
+        answer = await self._ask(
+            "drain",
+            timeout_s + _GRACE_S,
+            lambda values: progress(_live(values)),
+            expected=expected_messages,
+            timeout_s=timeout_s,
+            mark=self._mark,
+        )
+        live = _live(answer)
+        progress(live)
+        if not answer["complete"]:
+            self._problems.append(
+                f"the twin was not done {timeout_s:g} s after the last send: {live.received} of "
+                f"{expected_messages} messages received"
+            )
+
+    async def collect(
+        self, run_folder: Path, since_ns: int, until_ns: int, buoys: frozenset[int]
+    ) -> Collected:
+        """Store rows and evidence of the window; of a twin that crashed, what is in its folder.
+
+        Raises:
+            TargetError: an attached twin is gone.
+            OSError: the run's folder cannot be written.
+        """
+        if self._dead():
+            return await self.collect_after_crash(run_folder, since_ns, until_ns, buoys)
+        try:
+            answer = await self._ask(
+                "collect",
+                COLLECT_TIMEOUT_S,
+                run_folder=str(run_folder.resolve()),
+                since_ns=since_ns,
+                until_ns=until_ns,
+                buoys=sorted(buoys),
+                mark=self._mark,
+            )
+        except TargetError:
+            if not self._dead():
+                raise
+            return await self.collect_after_crash(run_folder, since_ns, until_ns, buoys)
+        stages = [StageCount(**count) for count in answer["stages"]]
+        _write_stages(run_folder, stages)
+        return Collected(self.stores, stages, [*self._problems, *answer["problems"]])
+
+    async def collect_after_crash(
+        self, run_folder: Path, since_ns: int, until_ns: int, buoys: frozenset[int]
+    ) -> Collected:
+        """As `collect`, from the files of a twin that is not running any more."""
+        from host.cloud.local.collect import Window, collect
+
+        problems = [
+            *self._problems,
+            f"the twin ended in mid-run ({self._end_in_words()}); its files are used",
+        ]
+        window = Window(since_ns, until_ns, buoys)
+        problems += await asyncio.to_thread(collect, self.folder, run_folder, window)
+        stages, found = _read_stages(self.folder / EVIDENCE_FOLDER / STAGES)
+        _write_stages(run_folder, stages)
+        return Collected(self.stores, stages, problems + found)
+
+    async def stop(self) -> None:
+        """End the twin that this run started. Safe to call twice and after a failure."""
+        control, self._control = self._control, None
+        process = self._process
+        if control is not None:
+            if process is not None and process.returncode is None:
+                with contextlib.suppress(TargetError):
+                    await control.request("stop", ANSWER_TIMEOUT_S)
+            control.close()
+        if process is None or self._stopped:
+            return
+        self._stopped = True
+        if process.stdin is not None:
+            process.stdin.close()
+        for number in (None, signal.SIGTERM, signal.SIGKILL):
+            if number is not None and process.returncode is None:
+                process.send_signal(number)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), STOP_TIMEOUT_S)
+                return
+
+    # -- starting and attaching ----------------------------------------------------------------------------
+
+    async def _ready(self, process: asyncio.subprocess.Process) -> dict[str, Any]:
+        if process.stdout is None:
+            raise TargetError("the twin has no standard output")
+        try:
+            line = await asyncio.wait_for(process.stdout.readline(), START_TIMEOUT_S)
+        except TimeoutError:
+            raise TargetError(
+                f"the twin did not listen within {START_TIMEOUT_S:g} s",
+                where=str(self._run_folder / LOG_FILE),
+                cause="the machine is overloaded",
+            ) from None
+        if not line:
+            await process.wait()
+            raise TargetError(
+                f"the twin ended while starting ({self._end_in_words()})",
+                where=str(self._run_folder / LOG_FILE),
+                next_step=f"read {self._run_folder / LOG_FILE}",
+            )
+        message: dict[str, Any] = json.loads(line)
+        if not message["ready"]:
+            error = message["error"]
+            raise PreflightError(
+                error["what"],
+                where=error.get("where", ""),
+                cause=error.get("cause", ""),
+                next_step=error.get("next_step", ""),
+            )
+        return message
+
+    async def _attach(self) -> Endpoint:
+        host, port = self._attach_address()
+        control = ControlClient(host, port)
+        await control.open(ANSWER_TIMEOUT_S)
+        self._control = control
+        status = await control.request("status", ANSWER_TIMEOUT_S)
+        mismatch = self._mismatch(status)
+        if mismatch:
+            raise PreflightError(mismatch, where=control.address, next_step="start another with `buoy twin`")
+        self.folder = Path(status["folder"])
+        self._mark = int((await control.request("mark", ANSWER_TIMEOUT_S))["mark"])
+        return Endpoint(status["host"], status["port"])
+
+    def _mismatch(self, status: dict[str, Any]) -> str:
+        for key, wanted in (("payload", self._config.payload), ("topic_prefix", self._config.topic_prefix)):
+            if status[key] != wanted:
+                return f"the twin was started for {key} {status[key]!r}, the run uses {wanted!r}"
+        return ""
+
+    def _attach_address(self) -> tuple[str, int]:
+        try:
+            return parse_address(self._spec.attach)
+        except ValueError as error:
+            raise PreflightError(str(error), where="target.attach") from None
+
+    async def _attach_check(self) -> Check:
+        name = "twin"
+        control = None
+        try:
+            host, port = self._attach_address()
+            control = ControlClient(host, port)
+            await control.open(ANSWER_TIMEOUT_S)
+            status = await control.request("status", ANSWER_TIMEOUT_S)
+        except (TargetError, PreflightError) as error:
+            return Check(name, False, f"{self._spec.attach}: {error.what}", error.next_step or "buoy twin")
+        finally:
+            if control is not None:
+                control.close()
+        mismatch = self._mismatch(status)
+        detail = mismatch or f"{self._spec.attach}, running for {status['uptime_s']:.0f} s"
+        return Check(name, not mismatch, detail, "start another with `buoy twin`")
+
+    async def _port_check(self) -> Check:
+        port = self._spec.port
+        try:
+            server = await asyncio.start_server(lambda _reader, _writer: None, self._config.host, port)
+        except OSError as error:
+            detail = f"{self._config.host}:{port}: {error.strerror or error}"
+            return Check("twin port", False, detail, "give another target.port, or 0 for any free one")
+        server.close()
+        await server.wait_closed()
+        return Check("twin port", True, f"{self._config.host}:{port} is free")
+
+    def _handler_check(self) -> Check:
+        path = self._config.handler_path
+        readable = path.is_file() and os.access(path, os.R_OK)
+        return Check("lambda handler", readable, str(path), f"make {path} readable")
+
+    # -- talking -------------------------------------------------------------------------------------------
+
+    async def _ask(
+        self,
+        do: str,
+        within_s: float,
+        progress: Callable[[dict[str, Any]], None] | None = None,
+        **fields: Any,
+    ) -> dict[str, Any]:
+        if self._control is None:
+            raise TargetError("the twin is not started")
+        try:
+            return await self._control.request(do, within_s, progress, **fields)
+        except TargetError as error:
+            await self._let_it_end()
+            if not self._dead():
+                raise
+            raise TargetError(
+                f"the twin ended in mid-run ({self._end_in_words()})",
+                where=str(self._run_folder / LOG_FILE),
+                cause=self._last_words() or "killed, or out of memory",
+                next_step=f"what it had stored stays in {self.folder}; the verdict uses it",
+            ) from error
+
+    async def _let_it_end(self) -> None:
+        """A process that closed its connection is about to end: a moment later its status is there."""
+        if self._process is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._process.wait(), 1.0)
+
+    def _dead(self) -> bool:
+        return self._process is not None and self._process.returncode is not None
+
+    def _end_in_words(self) -> str:
+        code = self._process.returncode if self._process is not None else None
+        if code is None:
+            return "not running"
+        if code >= 0:
+            return f"status {code}"
+        with contextlib.suppress(ValueError):
+            return f"signal {signal.Signals(-code).name}"
+        return f"signal {-code}"
+
+    def _last_words(self) -> str:
+        with contextlib.suppress(OSError):
+            lines = (self._run_folder / LOG_FILE).read_text(errors="replace").strip().splitlines()
+            return lines[-1][:200] if lines else ""
+        return ""
+
+
+def _live(answer: dict[str, Any]) -> LiveCounts:
+    return LiveCounts(
+        int(answer["received"]), {store: int(count) for store, count in answer["stored"].items()}
+    )
+
+
+def _write_stages(run_folder: Path, stages: list[StageCount]) -> None:
+    import dataclasses
+
+    from host.model.evidence import EVIDENCE_FOLDER as RUN_EVIDENCE
+
+    path = run_folder / RUN_EVIDENCE / STAGES
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".part")
+    temporary.write_text(json.dumps([dataclasses.asdict(stage) for stage in stages], indent=1))
+    temporary.replace(path)
+
+
+def _read_stages(path: Path) -> tuple[list[StageCount], list[str]]:
+    """The counters that a crashed twin wrote last."""
+    try:
+        stages = [StageCount(**count) for count in json.loads(path.read_text())]
+        written = time.strftime("%H:%M:%S UTC", time.gmtime(path.stat().st_mtime))
+    except (OSError, ValueError, TypeError) as error:
+        return [], [f"the twin's counters cannot be read: {error}"]
+    return stages, [f"the twin's counters are those of {written}, the last before it ended"]

@@ -1,0 +1,324 @@
+"""One twin: broker, pipeline, writing of segments, and the commands of its control channel."""
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from host.cloud.local.broker import Broker, Limits
+from host.cloud.local.config import TwinConfig, lifted_limits, to_json
+from host.cloud.local.control import ControlServer, Progress
+from host.cloud.local.marks import Mark, since
+from host.cloud.local.pipeline import EVIDENCE_FOLDER, Pipeline
+from host.cloud.local.segments import MAX_ROWS, due_age_s
+from host.model.clock import Deadline
+from host.model.errors import PreflightError, UsageError
+from host.model.stage_count import STAGES, StageCount
+
+CONFIG_FILE = "twin.json"
+"""In the twin's folder: its configuration. A folder that has one belongs to a twin already."""
+
+_FLUSH_LOOK_S = 0.2
+_PROGRESS_S = 0.1
+QUIET_S = 0.5
+"""A drain that misses messages gives them up when nothing has come for this long: a broker on loopback holds
+nothing back, so what has not come by then was never accepted."""
+MAX_PROBLEMS = 20
+
+
+class Twin:
+    """A twin on the running event loop."""
+
+    def __init__(self, config: TwinConfig) -> None:
+        """Make its folder.
+
+        Raises:
+            PreflightError: the folder is another twin's, or cannot be written.
+            RuleError: a rule of the configuration is not allowed.
+        """
+        self.config = config
+        self._folder = _claim(config)
+        self.pipeline = Pipeline(config)
+        if config.has_own_rules:
+            self.pipeline.compile_rules()
+        aws = config.limits == "aws"
+        self.broker = Broker(
+            self.pipeline.sink,
+            limits=Limits.aws() if aws else Limits.lifted(),
+            on_refused=self.pipeline.refused,
+        )
+        if aws:
+            self.pipeline.charge = self.broker.charge_rule_matches
+        self.control = ControlServer(
+            {
+                "status": self._status,
+                "counts": self._counts,
+                "metrics": self._metrics,
+                "stages": self._stages,
+                "mark": self._mark,
+                "drain": self._drain,
+                "collect": self._collect,
+                "stop": self._stop,
+            }
+        )
+        self.stopping = asyncio.Event()
+        """Set when somebody asked for the end."""
+        self.failure: BaseException | None = None
+        """A defect that ended it."""
+        self.port = self.control_port = 0
+        self._marks: list[Mark | None] = [None]
+        self._began_s = time.monotonic()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._writing = asyncio.Lock()
+        self._problems: list[str] = []
+
+    async def start(self) -> None:
+        """Listen, on loopback.
+
+        Raises:
+            PreflightError: a port is taken.
+        """
+        config = self.config
+        try:
+            self.port = await self.broker.start(config.host, config.port)
+            self.control_port = await self.control.start(config.host, config.control_port)
+        except OSError as error:
+            await self.close()
+            raise PreflightError(
+                f"cannot listen: {error.strerror or error}",
+                where=f"{config.host}:{config.port or config.control_port}",
+                cause="another broker or twin uses the port",
+                next_step="give another --port, or 0 for any free one",
+            ) from None
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(self._keep_writing()), loop.create_task(self._warm_up())]
+        for task in (*self._tasks, self.pipeline.start()):
+            task.add_done_callback(self._ended)
+
+    async def close(self) -> None:
+        """Stop listening, write everything down. Safe to call twice."""
+        await self.broker.stop()
+        await self.control.stop()
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.pipeline.close()
+        await self._write_down()
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        """A task in the background must not die unseen: the twin ends, and says why."""
+        if not task.cancelled() and task.exception() is not None and self.failure is None:
+            self.failure = task.exception()
+            self.stopping.set()
+
+    # -- in the background ---------------------------------------------------------------------------------
+
+    async def _warm_up(self) -> None:
+        await self.pipeline.warm_up()
+        # Dear imports and the parsing of the rules: in a thread, so that clients can connect meanwhile.
+        await asyncio.to_thread(_import_dear_modules)
+        await asyncio.to_thread(self.pipeline.compile_rules)
+
+    async def _keep_writing(self) -> None:
+        last_s = time.monotonic()
+        while True:
+            await asyncio.sleep(_FLUSH_LOOK_S)
+            now_s = time.monotonic()
+            rows = max(len(log) for log in self.pipeline.logs)
+            if rows and (rows >= MAX_ROWS or now_s - last_s >= due_age_s(now_s - self._began_s)):
+                await self._write_down()
+                last_s = time.monotonic()
+
+    async def _write_down(self) -> None:
+        """Write all gathered rows as segments, and the counters."""
+        async with self._writing:
+            for log in self.pipeline.logs:
+                log.detach()
+            text = json.dumps([dataclasses.asdict(count) for count in self.stage_counts()], indent=1)
+            try:
+                await asyncio.to_thread(self._write, text)
+            except OSError as error:
+                self._problem(f"the twin cannot write: {error.strerror or error} ({error.filename})")
+
+    def _write(self, stages: str) -> None:
+        for log in self.pipeline.logs:
+            log.write()
+        path = self._folder / EVIDENCE_FOLDER / STAGES
+        temporary = path.with_suffix(".part")
+        temporary.write_text(stages)
+        temporary.replace(path)
+
+    def _problem(self, what: str) -> None:
+        if what not in self._problems and len(self._problems) < MAX_PROBLEMS:
+            self._problems.append(what)
+
+    # -- commands ------------------------------------------------------------------------------------------
+
+    def stage_counts(self) -> list[StageCount]:
+        """All stages since the twin began."""
+        return self.pipeline.stage_counts(self.broker.metrics())
+
+    def _marked(self, request: dict[str, Any]) -> Mark | None:
+        number = int(request.get("mark", 0))
+        if not 0 <= number < len(self._marks):
+            raise UsageError(f"no mark {number}", cause="the twin was started again since the run began")
+        return self._marks[number]
+
+    def live(self, mark: Mark | None = None) -> dict[str, Any]:
+        """Messages received and measures stored since a mark."""
+        stored = self.pipeline.stored()
+        received = self.pipeline.intake.accepted
+        if mark is not None:
+            received -= mark.stages[0].left
+            stored = {store: count - mark.stored[store] for store, count in stored.items()}
+        return {"received": received, "stored": stored}
+
+    async def _status(self, _request: dict[str, Any], _progress: Progress) -> dict[str, Any]:
+        return self.status()
+
+    def status(self) -> dict[str, Any]:
+        """What this twin is and does."""
+        config = self.config
+        return {
+            "pid": os.getpid(),
+            "host": config.host,
+            "port": self.port,
+            "control_port": self.control_port,
+            "folder": str(self._folder),
+            "uptime_s": round(time.monotonic() - self._began_s, 1),
+            "limits": config.limits,
+            "lifted": list(lifted_limits(config.limits)),
+            "topic_prefix": config.topic_prefix,
+            "payload": config.payload,
+            "rules": [dataclasses.asdict(rule) for rule in config.rules()],
+            "connections": self.broker.connections,
+            **self.live(),
+            "waiting": len(self.pipeline.firehose.waiting()),
+            "refused": dict(self.broker.refusals()),
+            "problems": list(self._problems),
+        }
+
+    async def _counts(self, request: dict[str, Any], _progress: Progress) -> dict[str, Any]:
+        return self.live(self._marked(request))
+
+    async def _metrics(self, _request: dict[str, Any], _progress: Progress) -> dict[str, Any]:
+        return {
+            "metrics": {name: value for stage in self.stage_counts() for name, value in stage.metrics.items()}
+        }
+
+    async def _stages(self, request: dict[str, Any], _progress: Progress) -> dict[str, Any]:
+        return {"stages": self._stages_since(self._marked(request))}
+
+    def _stages_since(self, mark: Mark | None) -> list[dict[str, Any]]:
+        return [dataclasses.asdict(count) for count in since(mark, self.stage_counts())]
+
+    async def _mark(self, _request: dict[str, Any], _progress: Progress) -> dict[str, Any]:
+        self.pipeline.take_in()
+        self.pipeline.restart_gauges()
+        intake = self.pipeline.intake
+        mark = Mark(
+            self.pipeline.clock.utc_ns(),
+            intake.arrived,
+            sum(intake.refused.values()),
+            self.pipeline.stored(),
+            tuple(self.stage_counts()),
+        )
+        self._marks.append(mark)
+        return {"mark": len(self._marks) - 1, "at_ns": mark.at_ns}
+
+    async def _drain(self, request: dict[str, Any], progress: Progress) -> dict[str, Any]:
+        mark = self._marked(request)
+        deadline = Deadline(float(request["timeout_s"]))
+        expected = int(request["expected"])
+        report = asyncio.get_running_loop().create_task(self._report(mark, progress))
+        try:
+            complete = await self._all_in(mark, expected, deadline) and await self._hurried(deadline)
+        finally:
+            report.cancel()
+            await asyncio.gather(report, return_exceptions=True)
+        await self._write_down()
+        return {"complete": complete, **self.live(mark)}
+
+    async def _report(self, mark: Mark | None, progress: Callable[[dict[str, Any]], None]) -> None:
+        while True:
+            progress(self.live(mark))
+            await asyncio.sleep(_PROGRESS_S)
+
+    async def _all_in(self, mark: Mark | None, expected: int, deadline: Deadline) -> bool:
+        """Wait until all expected messages came, or nothing comes any more."""
+        intake, before = self.pipeline.intake, mark.arrived + mark.refused if mark is not None else 0
+        while not deadline.expired:
+            self.pipeline.take_in()
+            if intake.arrived + sum(intake.refused.values()) - before >= expected:
+                return True
+            quiet_s = QUIET_S - self.pipeline.quiet_s
+            if quiet_s <= 0:
+                return True
+            await self.pipeline.arrival(min(quiet_s, deadline.remaining_s))
+        return False
+
+    async def _hurried(self, deadline: Deadline) -> bool:
+        hurry = asyncio.ensure_future(self.pipeline.hurry())
+        await asyncio.wait({hurry}, timeout=deadline.remaining_s)
+        if not hurry.done():
+            self._problem("the delivery stream was still at work when the drain's time was over")
+            hurry.cancel()
+            await asyncio.gather(hurry, return_exceptions=True)
+            return False
+        hurry.result()
+        return True
+
+    async def _collect(self, request: dict[str, Any], _progress: Progress) -> dict[str, Any]:
+        from host.cloud.local.collect import Waiting, Window, collect
+
+        mark = self._marked(request)
+        since_ns = max(int(request["since_ns"]), mark.at_ns if mark is not None else 0)
+        buoys = frozenset(int(buoy) for buoy in request["buoys"])
+        window = Window(since_ns, int(request["until_ns"]), buoys)
+        self.pipeline.take_in()
+        await self._write_down()
+        waiting = [Waiting(*row) for row in self.pipeline.firehose.waiting()]
+        run_folder = Path(request["run_folder"])
+        problems = await asyncio.to_thread(collect, self._folder, run_folder, window, waiting)
+        return {"stages": self._stages_since(mark), "problems": [*self._problems, *problems]}
+
+    async def _stop(self, _request: dict[str, Any], _progress: Progress) -> dict[str, Any]:
+        self.stopping.set()
+        return {"stopping": True}
+
+
+def _import_dear_modules() -> None:
+    import numpy
+    import pyarrow
+    import pyarrow.parquet
+
+    from host.model import evidence, store
+
+    _ = (numpy, pyarrow, evidence, store)
+
+
+def _claim(config: TwinConfig) -> Path:
+    """Make the twin's folder its own."""
+    folder = Path(config.folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with contextlib.ExitStack() as stack:
+            file = stack.enter_context((folder / CONFIG_FILE).open("x"))
+            file.write(to_json(config))
+    except FileExistsError:
+        raise PreflightError(
+            "the folder holds another twin's data", where=str(folder), next_step="give another folder"
+        ) from None
+    except OSError as error:
+        raise PreflightError(
+            f"the twin's folder cannot be written: {error.strerror}",
+            where=str(folder),
+            next_step="make it writable, or give another folder",
+        ) from None
+    return folder
