@@ -18,7 +18,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-# Points closer than this part of the span of all points are one point measured twice.
+# Points closer than this part of their span or size are one point measured twice: a board's single precision
+# tells them apart no better.
 SAME_POINT = 1e-6
 
 
@@ -196,7 +197,7 @@ def _different(measured: "Sequence[float]") -> int:
     if not measured:
         return 0
     ordered = sorted(measured)
-    least = SAME_POINT * (ordered[-1] - ordered[0])
+    least = SAME_POINT * max(ordered[-1] - ordered[0], abs(ordered[0]), abs(ordered[-1]), 1e-3)
     count = 1
     last = ordered[0]
     for x in ordered[1:]:

@@ -30,8 +30,11 @@ def parse_number(text: str) -> "float | None":
     """A decimal number as the circuits print it: sign, digits, at most one point; None for anything else."""
     body = text[1:] if text[:1] == "-" else text
     whole, _, fraction = body.partition(".")
-    if not whole or not (whole + fraction).isdigit():
+    if not whole:
         return None
+    for digit in whole + fraction:
+        if digit not in "0123456789":  # `isdigit` takes ² and other scripts for digits
+            return None
     return float(text)
 
 

@@ -1,7 +1,7 @@
 """The nine parts: what is fitted, what it spans and how well. For people, tests and the simulation.
 
 Source: data sheets and makers' pages as in the sensor reference. Accuracies are of the part alone: `absolute`
-in the published unit plus `relative` of the value, whichever sum the maker states.
+in the published unit or `relative` of the value, whichever is larger.
 """
 
 from sensors import pins
@@ -49,7 +49,7 @@ class Part:
 
     def accuracy(self, value: float) -> float:
         """Largest error the part may have at a value, in the published unit."""
-        return self.absolute + self.relative * abs(value)
+        return max(self.absolute, self.relative * abs(value))
 
     def pins(self) -> "tuple[int, ...]":
         """GPIOs of the default pin map."""

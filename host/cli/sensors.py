@@ -16,7 +16,7 @@ def sensors(
     if as_json:
         typer.echo(json.dumps([_document(part) for part in PARTS], ensure_ascii=False, indent=2))
         return
-    rows = [("key", "measure", "part", "bus", "pins", "unit", "range", "accuracy")]
+    rows: list[tuple[str, ...]] = [("key", "measure", "part", "bus", "pins", "unit", "range", "accuracy")]
     rows += [_row(part) for part in PARTS]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:

@@ -114,6 +114,11 @@ def test_oxygen_zero_solution_moves_the_zero():
     assert read("do", DO, 231, air_mv=440.0, zero_mv=22.0).value == approx(100 * 209 / 418)
 
 
+def test_oxygen_and_tds_behind_a_divider_take_its_ratio():
+    assert read("do", DO, 220, air_mv=440.0, ratio=2.0).value == approx(100.0)
+    assert read("tds", TDS, 250, 25.0, k=1.0, ratio=2.0).value == approx(191, abs=0.6)
+
+
 def test_oxygen_without_calibration_is_uncal_and_published():
     sensor = read("do", DO, 440)
     assert sensor.value == approx(100.0)
@@ -147,6 +152,12 @@ def test_oxygen_erratic_over_150_percent_is_a_torn_membrane():
     sensor = read("do", DO, jumping, air_mv=440.0)
     assert sensor.flags == flags.RANGE
     assert "membrane" in sensor.note
+
+
+def test_oxygen_that_is_a_little_noisy_in_a_bloom_is_published():
+    # 30 mV are 6.8 % of 440 mV: under the 10 % that only a torn membrane shows.
+    sensor = read("do", DO, lambda now_ms, _attenuation: 700 + 30 * (now_ms // 10 % 2), air_mv=440.0)
+    assert sensor.flags == flags.OK
 
 
 # Total dissolved solids
@@ -269,6 +280,11 @@ def test_turbidity_under_2_5_volt_is_saturated():
     assert sensor.flags == flags.SATURATED
     assert sensor.value is None
     assert sensor.measured == 3000
+
+
+def test_turbidity_of_a_curve_that_rises_too_far_is_saturated():
+    for level, flag in ((3020.0, flags.OK), (3040.0, flags.SATURATED)):
+        assert read("tbd", TBD, 1500, coefficients=(0.0, level)).flags == flag
 
 
 def test_turbidity_unplugged_is_missing():

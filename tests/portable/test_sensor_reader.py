@@ -8,6 +8,7 @@ from test_sensor_temp import ROM, pad
 from sensors import flags
 from sensors.build import make_sensors
 from sensors.catalog import KEYS
+from sensors.parts import PARTS
 from sensors.reader import Reader
 
 DO, TDS, TBD, WP, LEVEL = 36, 39, 34, 35, 13
@@ -89,6 +90,15 @@ def test_a_full_reading_takes_no_longer_than_the_slowest_sensor():
     together = read(board, reader)
     assert together <= max(alone.values()) + 20, (together, alone)
     assert sum(alone.values()) > 2 * together
+
+
+def test_every_sensor_takes_the_time_its_part_is_listed_with():
+    board = river()
+    reader = reader_of(board)
+    read(board, reader)
+    for item in PARTS:
+        took_ms = read(board, reader, (item.key,))
+        assert item.reading_ms <= took_ms <= item.reading_ms + 110, (item.key, took_ms)
 
 
 def test_without_flow_the_slowest_chain_is_temperature_tds_and_conductivity():

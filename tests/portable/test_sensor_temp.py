@@ -117,6 +117,13 @@ def test_a_clone_without_the_fixed_bytes_but_with_a_valid_configuration_is_read(
     assert sensor.value == 10.125
 
 
+def test_a_part_with_the_fixed_bytes_and_an_odd_configuration_is_read():
+    sensor = read(Board(), [b"\xa2\x00\x4b\x46\x00\xff\x0c\x10\x00"])
+    assert sensor.value == 10.125
+    for half in (b"\xa2\x00\x4b\x46\x00\xff\x0c\x00\x00", b"\xa2\x00\x4b\x46\x00\x00\x0c\x10\x00"):
+        assert read(Board(), [half]).flags == flags.PARSE
+
+
 def test_power_on_value_is_converted_once_more():
     board = Board()
     sensor = read(board, [POWER_ON, pad(0x00A2)])
@@ -129,6 +136,7 @@ def test_85_degrees_twice_is_out_of_range():
     sensor = read(Board(), [POWER_ON])
     assert sensor.value is None
     assert sensor.flags == flags.RANGE
+    assert sensor.measured == 85.0
     assert "power-on" in sensor.note
 
 
@@ -151,6 +159,15 @@ def test_a_jump_faster_than_2_degrees_a_minute_is_withheld_once():
     board.clock.now_ms += 60000
     board.read(sensor)
     assert sensor.value == 15.0
+
+
+def test_how_fast_is_too_fast_depends_on_the_time_between_readings():
+    for wait_ms, published in ((59250, True), (10000, False), (600000, True)):
+        board = Board()
+        sensor = read(board, [pad(10 * 16), pad(12 * 16 + 3)])
+        board.clock.now_ms += wait_ms
+        board.read(sensor)
+        assert (sensor.value is not None) == published, wait_ms
 
 
 def test_a_bench_may_move_a_probe_between_vessels():
