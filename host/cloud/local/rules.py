@@ -11,19 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from host.cloud.local.rule_sql import (
-    VERSIONS,
-    Call,
-    Column,
-    Constant,
-    Expression,
-    Group,
-    RuleError,
-    SqlVersion,
-    Unary,
-    parse_expression,
-    parse_statement,
-)
+from host.cloud.local.rule_sql import VERSIONS, RuleError, SqlVersion, parse_expression, parse_statement
+from host.cloud.local.rule_tree import Call, Column, Constant, Expression, Group, Unary
 from host.cloud.local.rule_values import BINARY, MAX_INT, UNARY, UNDEFINED, whole_numbers_as_int
 from host.model.fleet import PayloadMode
 from host.mqtt.topics import topic_matches

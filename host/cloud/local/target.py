@@ -8,11 +8,8 @@ What the twin has stored stays readable whatever becomes of it: after a crash `c
 """
 
 import asyncio
-import contextlib
 import json
 import os
-import signal
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +18,7 @@ from typing import Any
 from host.cloud.local.config import LimitMode, TwinConfig, lifted_limits, to_json
 from host.cloud.local.control_client import ControlClient, parse_address
 from host.cloud.local.pipeline import EVIDENCE_FOLDER, STORES
+from host.cloud.local.process import TwinProcess
 from host.cloud.target import Check, Collected, LiveCounts
 from host.model.endpoint import Endpoint
 from host.model.errors import PreflightError, TargetError
@@ -28,11 +26,9 @@ from host.model.fleet import PayloadMode, TargetSpec, TwinSpec
 from host.model.stage_count import STAGES, StageCount
 
 CONFIG_FILE, LOG_FILE, FOLDER = "twin-config.json", "twin.log", "twin"
-START_TIMEOUT_S = 20.0
 ANSWER_TIMEOUT_S = 10.0
 COLLECT_TIMEOUT_S = 600.0
 """Reading the stores of ten million rows takes tens of seconds."""
-STOP_TIMEOUT_S = 10.0
 _GRACE_S = 5.0
 
 
@@ -72,11 +68,10 @@ class LocalTarget:
             seed=seed,
             twin=spec.twin or TwinSpec(),
         )
-        self._process: asyncio.subprocess.Process | None = None
+        self._process = TwinProcess(run_folder / CONFIG_FILE, run_folder / LOG_FILE)
         self._control: ControlClient | None = None
         self._mark = 0
         self._problems: list[str] = []
-        self._stopped = False
         self.folder = Path(self._config.folder)
         """The twin's own data."""
 
@@ -103,33 +98,18 @@ class LocalTarget:
         """
         if self._spec.attach:
             return await self._attach()
-        config_path = self._run_folder / CONFIG_FILE
         try:
             self._run_folder.mkdir(parents=True, exist_ok=True)
-            config_path.write_text(to_json(self._config))
-            log = (self._run_folder / LOG_FILE).open("ab")
+            (self._run_folder / CONFIG_FILE).write_text(to_json(self._config))
+            ready = await self._process.start()
+            self._control = ControlClient(ready["host"], ready["control_port"])
+            await self._control.open(ANSWER_TIMEOUT_S)
         except OSError as error:
             raise PreflightError(
                 f"the run's folder cannot be written: {error.strerror}",
                 where=str(self._run_folder),
                 next_step="give another place with --out",
             ) from None
-        with log:
-            # A session of its own: Ctrl-C in the terminal is for the run, which drains the twin first.
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "host.cloud.local.server",
-                str(config_path),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=log,
-                start_new_session=True,
-            )
-        try:
-            ready = await self._ready(self._process)
-            self._control = ControlClient(ready["host"], ready["control_port"])
-            await self._control.open(ANSWER_TIMEOUT_S)
         except BaseException:
             await self.stop()
             raise
@@ -179,7 +159,7 @@ class LocalTarget:
             TargetError: an attached twin is gone.
             OSError: the run's folder cannot be written.
         """
-        if self._dead():
+        if self._process.dead:
             return await self.collect_after_crash(run_folder, since_ns, until_ns, buoys)
         try:
             answer = await self._ask(
@@ -192,7 +172,7 @@ class LocalTarget:
                 mark=self._mark,
             )
         except TargetError:
-            if not self._dead():
+            if not self._process.dead:
                 raise
             return await self.collect_after_crash(run_folder, since_ns, until_ns, buoys)
         stages = [StageCount(**count) for count in answer["stages"]]
@@ -207,7 +187,7 @@ class LocalTarget:
 
         problems = [
             *self._problems,
-            f"the twin ended in mid-run ({self._end_in_words()}); its files are used",
+            f"the twin ended in mid-run ({self._process.end_in_words()}); its files are used",
         ]
         window = Window(since_ns, until_ns, buoys)
         problems += await asyncio.to_thread(collect, self.folder, run_folder, window)
@@ -218,54 +198,11 @@ class LocalTarget:
     async def stop(self) -> None:
         """End the twin that this run started. Safe to call twice and after a failure."""
         control, self._control = self._control, None
-        process = self._process
         if control is not None:
-            if process is not None and process.returncode is None:
-                with contextlib.suppress(TargetError):
-                    await control.request("stop", ANSWER_TIMEOUT_S)
             control.close()
-        if process is None or self._stopped:
-            return
-        self._stopped = True
-        if process.stdin is not None:
-            process.stdin.close()
-        for number in (None, signal.SIGTERM, signal.SIGKILL):
-            if number is not None and process.returncode is None:
-                process.send_signal(number)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), STOP_TIMEOUT_S)
-                return
+        await self._process.stop()
 
     # -- starting and attaching ----------------------------------------------------------------------------
-
-    async def _ready(self, process: asyncio.subprocess.Process) -> dict[str, Any]:
-        if process.stdout is None:
-            raise TargetError("the twin has no standard output")
-        try:
-            line = await asyncio.wait_for(process.stdout.readline(), START_TIMEOUT_S)
-        except TimeoutError:
-            raise TargetError(
-                f"the twin did not listen within {START_TIMEOUT_S:g} s",
-                where=str(self._run_folder / LOG_FILE),
-                cause="the machine is overloaded",
-            ) from None
-        if not line:
-            await process.wait()
-            raise TargetError(
-                f"the twin ended while starting ({self._end_in_words()})",
-                where=str(self._run_folder / LOG_FILE),
-                next_step=f"read {self._run_folder / LOG_FILE}",
-            )
-        message: dict[str, Any] = json.loads(line)
-        if not message["ready"]:
-            error = message["error"]
-            raise PreflightError(
-                error["what"],
-                where=error.get("where", ""),
-                cause=error.get("cause", ""),
-                next_step=error.get("next_step", ""),
-            )
-        return message
 
     async def _attach(self) -> Endpoint:
         host, port = self._attach_address()
@@ -339,40 +276,15 @@ class LocalTarget:
         try:
             return await self._control.request(do, within_s, progress, **fields)
         except TargetError as error:
-            await self._let_it_end()
-            if not self._dead():
+            await self._process.notice_end()
+            if not self._process.dead:
                 raise
             raise TargetError(
-                f"the twin ended in mid-run ({self._end_in_words()})",
-                where=str(self._run_folder / LOG_FILE),
-                cause=self._last_words() or "killed, or out of memory",
+                f"the twin ended in mid-run ({self._process.end_in_words()})",
+                where=str(self._process.log_path),
+                cause=self._process.last_words() or "killed, or out of memory",
                 next_step=f"what it had stored stays in {self.folder}; the verdict uses it",
             ) from error
-
-    async def _let_it_end(self) -> None:
-        """A process that closed its connection is about to end: a moment later its status is there."""
-        if self._process is not None:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._process.wait(), 1.0)
-
-    def _dead(self) -> bool:
-        return self._process is not None and self._process.returncode is not None
-
-    def _end_in_words(self) -> str:
-        code = self._process.returncode if self._process is not None else None
-        if code is None:
-            return "not running"
-        if code >= 0:
-            return f"status {code}"
-        with contextlib.suppress(ValueError):
-            return f"signal {signal.Signals(-code).name}"
-        return f"signal {-code}"
-
-    def _last_words(self) -> str:
-        with contextlib.suppress(OSError):
-            lines = (self._run_folder / LOG_FILE).read_text(errors="replace").strip().splitlines()
-            return lines[-1][:200] if lines else ""
-        return ""
 
 
 def _live(answer: dict[str, Any]) -> LiveCounts:
