@@ -60,6 +60,7 @@ def boards(port: int, count: int, messages: int, client: str = "fleet") -> Cost:
             plans=tuple(BoardPlan(i, 0.0, None, messages, None) for i in ids),
             topic_prefix="aws/0",
             payload="stamped",
+            water="calm",
             qos=1,
             seed=1,
             drain_timeout_s=30.0,

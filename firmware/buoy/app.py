@@ -5,6 +5,7 @@ soon after every event of the transport.
 """
 
 from buoy import config
+from buoy.link import FOREVER_MS
 from buoy.message import Message
 from buoy.payload import error_payload
 
@@ -16,6 +17,8 @@ FATAL_ERROR = "fatal-error"
 CODE_CONNECTION_LOST = 1
 CODE_BAD_CONFIG = 2
 CODE_OUTBOX_DROPPED = 3
+
+IDLE_SAMPLE_MS = 50  # least distance of looks at probes while there is no schedule
 
 ERROR_SEQ = -1  # messages that are not data carry no number
 
@@ -81,22 +84,33 @@ class App:
             self._handle_events(now_ms)
         link = self.link
         schedule = self.schedule
-        if schedule is None:
-            return link.step(now_ms)
-        if schedule.interval_ms is None:
+        sampler = self._sampler
+        if schedule is None or schedule.finished(now_ms):
             wake_ms = link.step(now_ms)
-            while link.room() and not schedule.finished(now_ms):
-                self._produce(schedule, now_ms, now_ms)
+            if schedule is None and sampler.needs_steps:
+                # Probes are kept read before there is anything to send: the first message then is in time.
+                sample_ms = max(self._sample(0, now_ms, now_ms), now_ms + IDLE_SAMPLE_MS)
+                wake_ms = min(wake_ms, sample_ms)
             return wake_ms
-        while schedule.due_ms <= now_ms and not schedule.finished(now_ms):
+        if schedule.interval_ms is None:
+            return self._step_unpaced(schedule, now_ms)
+        seq = schedule.seq
+        if sampler.needs_steps:
+            next_ms = self._sample(seq, now_ms, schedule.due_ms)
+        while schedule.due_ms <= now_ms and not schedule.finished(now_ms) and sampler.ready(schedule.due_ms):
             self._produce(schedule, schedule.due_ms, now_ms)
         wake_ms = link.step(now_ms)
         if schedule.finished(now_ms):
             return wake_ms
-        due_ms = schedule.due_ms
-        if self._sampler.averaging:
-            due_ms = self._sampler.step(schedule.seq, now_ms, due_ms)
-        return due_ms if due_ms < wake_ms else wake_ms
+        if not sampler.needs_steps:
+            next_ms = schedule.due_ms
+        elif schedule.seq != seq:
+            next_ms = self._sample(schedule.seq, now_ms, schedule.due_ms)
+        return next_ms if next_ms < wake_ms else wake_ms
+
+    def ready(self, now_ms):
+        """Whether a message due now could be made: probes take a while for their first reading."""
+        return self._sampler.ready(now_ms)
 
     def done(self, now_ms):
         """Whether every message of the schedule was made and has arrived."""
@@ -150,6 +164,24 @@ class App:
             for change in config.parse_sensors(payload, self._sampler.every_key()):
                 self._sampler.configure(*change)
             self._log("sensor configuration followed")
+
+    def _step_unpaced(self, schedule, now_ms):
+        link = self.link
+        sampler = self._sampler
+        next_ms = now_ms + FOREVER_MS
+        if sampler.needs_steps:
+            next_ms = self._sample(schedule.seq, now_ms, now_ms)
+        wake_ms = link.step(now_ms)
+        while link.room() and not schedule.finished(now_ms) and sampler.ready(now_ms):
+            self._produce(schedule, now_ms, now_ms)
+        return next_ms if next_ms < wake_ms else wake_ms
+
+    def _sample(self, seq, now_ms, due_ms):
+        wake_ms = self._sampler.step(seq, now_ms, due_ms)
+        for code, text in self._sampler.take_errors():
+            self._log(text)
+            self.report_error(SENSOR_ERROR, code, text, now_ms)
+        return wake_ms
 
     def _produce(self, schedule, planned_ms, now_ms):
         seq = schedule.seq

@@ -41,25 +41,42 @@ class Channel:
         self._sum = 0.0
         self._count = 0
 
+    def configure(self, interval_ms, average_ms, disabled):
+        """Follow a configuration message."""
+        self.interval_ms = interval_ms
+        self.average_ms = average_ms
+        self.disabled = disabled
+
     def plain(self):
         """Whether no configuration touches this sensor."""
         return not (self.disabled or self.interval_ms or self.average_ms)
 
     def gather(self, n, now_ms, message_due_ms):
         """Take a reading for the average if one is due; returns the time of the next."""
+        if now_ms >= message_due_ms:
+            return message_due_ms
         window_ms = message_due_ms - self.average_ms
         if now_ms < window_ms:
             return window_ms
         if now_ms >= self._next_ms:
-            self._sum += self.sample(n)
-            self._count += 1
+            self.add(self.sample(n))
             self._next_ms = now_ms + AVERAGE_STEP_MS
         return self._next_ms
 
+    def add(self, value):
+        """Count a reading into the average."""
+        self._sum += value
+        self._count += 1
+
     def value(self, n):
         """The value to publish: the mean of what was gathered, or a reading taken now."""
+        mean = self.mean()
+        return self.sample(n) if mean is None else mean
+
+    def mean(self):
+        """The mean of what was gathered, which begins anew; None if that is nothing."""
         if not self._count:
-            return self.sample(n)
+            return None
         mean = self._sum / self._count
         self._sum = 0.0
         self._count = 0
@@ -73,7 +90,7 @@ class Sampler:
     off are not in it.
     """
 
-    __slots__ = ("_channels", "_keys", "_plain", "_samples", "_sources", "averaging")
+    __slots__ = ("_channels", "_keys", "_plain", "_samples", "_sources", "needs_steps")
 
     def __init__(self, sources):
         order = dict(sources)
@@ -82,7 +99,7 @@ class Sampler:
         self._sources = order
         self._channels = []  # made by the first configuration: most buoys never get one
         self._plain = True
-        self.averaging = False
+        self.needs_steps = False
 
     def every_key(self):
         """Keys of the sensors the buoy carries, disabled ones included."""
@@ -94,16 +111,21 @@ class Sampler:
             return False
         if not self._channels:
             self._channels = [Channel(own, self._sources[own]) for own in self._keys]
-        channel = self._channels[self._keys.index(key)]
-        channel.interval_ms = interval_ms
-        channel.average_ms = average_ms
-        channel.disabled = disabled
+        self._channels[self._keys.index(key)].configure(interval_ms, average_ms, disabled)
         self._plain = all(channel.plain() for channel in self._channels)
-        self.averaging = any(channel.average_ms and not channel.disabled for channel in self._channels)
+        self.needs_steps = any(channel.average_ms and not channel.disabled for channel in self._channels)
         return True
 
+    def ready(self, _message_due_ms):
+        """Fakes are always ready."""
+        return True
+
+    def take_errors(self):
+        """Fakes have none."""
+        return ()
+
     def step(self, n, now_ms, message_due_ms):
-        """Gather readings while `averaging`; returns the time of the next reading."""
+        """Gather readings for averages while `needs_steps`; returns the time of the next reading."""
         wake_ms = message_due_ms
         for channel in self._channels:
             if channel.average_ms and not channel.disabled:

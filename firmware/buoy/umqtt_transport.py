@@ -13,9 +13,9 @@ connect and TLS handshake cannot be done otherwise on a board; together they hav
 
 import select
 import socket as system_socket
-import time
 
 import umqtt.simple as simple
+
 from buoy.shims import ticks_add, ticks_diff, ticks_ms
 
 _PINGRESP = 0xD0
@@ -229,7 +229,9 @@ class UmqttTransport:
     the port allows), TCP, TLS and CONNACK together.
     """
 
-    def __init__(self, client_id, host, port, keep_alive_s, open_timeout_ms=15000, wrap=None, clean_session=True):
+    def __init__(
+        self, client_id, host, port, keep_alive_s, open_timeout_ms=15000, wrap=None, clean_session=True
+    ):
         self.listener = None
         self.writable = False
         self._open_timeout_ms = open_timeout_ms

@@ -22,6 +22,8 @@ class PackJob:
     """In the order of `boards`."""
     topic_prefix: str
     payload: str
+    water: str
+    """Scenario of the simulated water that drivers read (host.simulation.water)."""
     qos: int
     seed: int
     drain_timeout_s: float

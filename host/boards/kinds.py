@@ -56,6 +56,7 @@ def _packs(
                 plans=tuple(board_plan for _, board_plan in members[start : start + size]),
                 topic_prefix=fleet.topic_prefix,
                 payload=fleet.run.payload,
+                water=fleet.run.water,
                 qos=fleet.run.qos,
                 seed=plan.seed,
                 drain_timeout_s=fleet.run.drain_timeout_s,

@@ -30,6 +30,7 @@ from buoy.payload import Payload
 from host.boards.driver import Driver
 from host.boards.job import PackJob, read_job
 from host.boards.ledger import LedgerWriter
+from host.boards.probes import shared_environment
 from host.boards.report import BoardReport
 from host.boards.transports import TransportFactory
 from host.boards.virtual import VirtualBoard
@@ -64,6 +65,7 @@ class Pack:
         payload = Payload(job.payload)
         policies: dict[LinkSpec, LinkPolicy] = {}
         self.transports = TransportFactory(endpoint, job.first_number)
+        environment = shared_environment(job)
         self.boards: list[VirtualBoard] = []
         for spec, plan in zip(job.boards, job.plans, strict=True):
             if spec.link not in policies:
@@ -77,6 +79,7 @@ class Pack:
                     policy=policies[spec.link],
                     transport=self.transports.make(spec),
                     seed=job.seed * 1_000_003 + spec.buoy_id,
+                    environment=environment,
                     append=self.ledger.append,
                     driver=self.driver,
                     log=self.log,
@@ -107,9 +110,14 @@ class Pack:
             waiting.append(board)
         longest_s = max((board.spec.link.connect_timeout_s for board in self.boards), default=0.0)
         deadline = Deadline(longest_s)
-        while waiting and not deadline.expired and not self.stop_reason:
+        unready = list(self.boards)
+        while (waiting or unready) and not deadline.expired and not self.stop_reason:
             await asyncio.sleep(_POLL_S / 4)
             waiting = [board for board in waiting if not board.connected and not board.errors]
+            # Probes are read once, so that the first message is in time.
+            now_ms = self.driver.now_ms()
+            while unready and (unready[-1].crashed or unready[-1].app.ready(now_ms)):
+                unready.pop()
 
     async def run(self, at_ns: int) -> None:
         """Carry out the plan, then wait for what is out; returns when nothing more will happen."""
@@ -172,6 +180,8 @@ class Pack:
             reason = f"the ledger could not be written: {self.driver.failure}"
             for board in self.boards:
                 board.errors.insert(0, reason)
+                # What is queued is in no ledger: it must not leave with a goodbye.
+                board.transport.close()
         for board in self.boards:
             if board.app.link.in_flight():
                 board.errors.append(f"{board.app.link.in_flight()} messages sent and never acknowledged")

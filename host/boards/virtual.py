@@ -10,16 +10,15 @@ from buoy.link import Link, LinkPolicy
 from buoy.message import Message
 from buoy.outbox import MemoryOutbox
 from buoy.payload import Payload
-from buoy.sampler import Sampler
 from buoy.schedule import Schedule
 from buoy.shims import new_random
 
 from host.boards.ledger import Row
+from host.boards.probes import Environment, make_sampler
 from host.model.fleet import BoardSpec
 from host.model.ledger import Event
 from host.model.plan import BoardPlan
 from host.mqtt.transport import Transport
-from sensors.fakes import make_fake
 
 _SENT = int(Event.SENT)
 _ACKNOWLEDGED = int(Event.ACKNOWLEDGED)
@@ -64,6 +63,7 @@ class VirtualBoard:
         "_plan",
         "_prefix",
         "_storage",
+        "_water",
         "acknowledged_count",
         "app",
         "buoy_id",
@@ -91,6 +91,7 @@ class VirtualBoard:
         policy: LinkPolicy,
         transport: Transport,
         seed: int,
+        environment: "Environment | None",
         append: Callable[[Row], None],
         driver: PackClock,
         log: Callable[[str], None],
@@ -117,18 +118,14 @@ class VirtualBoard:
         self._command = ""
         self._storage = Storage()
         self._outbox = MemoryOutbox(spec.link.outbox, self._dropped)
-        self._boot(payload, policy, seed)
+        self._boot(payload, policy, seed, environment)
 
-    def _boot(self, payload: Payload, policy: LinkPolicy, seed: int) -> None:
+    def _boot(
+        self, payload: Payload, policy: LinkPolicy, seed: int, environment: "Environment | None"
+    ) -> None:
         topics = Topics(self._prefix, self.buoy_id)
-        sources = [
-            (sensor.key, make_fake(sensor.key, sensor.mode, sensor.base, sensor.value, seed).sample)
-            for sensor in self.spec.sensors
-            if sensor.mode != "off"
-        ]
-        self.app = App(
-            topics, payload, Sampler(sources), self._storage, self._utc_ms, self._commanded, self._say
-        )
+        self._water, sampler = make_sampler(self.spec, seed, environment)
+        self.app = App(topics, payload, sampler, self._storage, self._utc_ms, self._commanded, self._say)
         self.app.link = Link(
             self.transport,
             self._outbox,
@@ -154,6 +151,8 @@ class VirtualBoard:
         """Step the application; returns the time of the next call at the latest."""
         if self._command:
             self._obey(now_ms)
+        if self._water is not None:
+            self._water.advance_to_ms(now_ms)
         wake_ms: float = self.app.step(now_ms)
         return wake_ms
 

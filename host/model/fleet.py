@@ -84,6 +84,8 @@ class RunSpec:
 
     qos: Literal[0, 1] = 1
     payload: PayloadMode = "stamped"
+    water: str = "calm"
+    """Scenario of the simulated water, for boards whose sensors are `hardware`."""
     start_spread_s: float = 1.0
     """Boards start spread evenly over this time."""
     duration_s: float | None = None

@@ -24,9 +24,11 @@ def job(folder: Path, boards: int = 3, messages: int | None = 10, **options: Any
     """A pack of counter boards from id 100 on."""
     interval_ms = options.pop("interval_ms", None)
     link = options.pop("link", LinkSpec())
+    sensors = options.pop("sensors", COUNTERS)
     end_ms = options.pop("end_ms", None)
     fields: dict[str, Any] = {
         "payload": "stamped",
+        "water": "calm",
         "qos": 1,
         "seed": 1,
         "drain_timeout_s": 10.0,
@@ -40,7 +42,7 @@ def job(folder: Path, boards: int = 3, messages: int | None = 10, **options: Any
         name="pack-0",
         run_folder=folder,
         boards=tuple(
-            BoardSpec(buoy, "virtual", f"buoy-{buoy}", COUNTERS, link, messages, interval_ms) for buoy in ids
+            BoardSpec(buoy, "virtual", f"buoy-{buoy}", sensors, link, messages, interval_ms) for buoy in ids
         ),
         plans=tuple(BoardPlan(buoy, 0.0, interval_ms, messages, end_ms) for buoy in ids),
         topic_prefix="aws/0",

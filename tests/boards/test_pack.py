@@ -13,7 +13,7 @@ import pytest
 from pack_bench import count, job, rows, run, until
 
 from host.boards.unit import PackUnit
-from host.model.fleet import LinkSpec
+from host.model.fleet import LinkSpec, SensorSpec
 from host.model.ledger import Event
 from sensors.catalog import KEYS
 
@@ -278,3 +278,21 @@ def test_a_full_disk_stops_the_pack_before_anything_leaves_unrecorded(
     assert all("ledger could not be written" in report.errors[0] for report in reports)
     assert subscriber.distinct()
     assert subscriber.distinct() <= sent_payloads(tmp_path)
+
+
+def test_probes_in_simulated_water_publish_plausible_readings_that_agree(
+    mosquitto: Any, subscriber: Subscriber, tmp_path: Path
+) -> None:
+    drivers = tuple(SensorSpec(key, "hardware") for key in KEYS)
+    reports = run(job(tmp_path, boards=3, messages=20, interval_ms=100.0, sensors=drivers), mosquitto.port)
+    assert [report.acknowledged for report in reports] == [20] * 3
+    await_count(subscriber, 60)
+    for _topic, payload in subscriber.messages:
+        body = json.loads(payload)
+        assert set(body) == {*KEYS, "timestamp"}
+        assert 2 <= body["temp"] <= 22
+        assert 6.8 <= body["ph"] <= 8.8
+        assert body["tds"] == pytest.approx(0.5 * body["ec"], rel=0.3)
+        assert body["liqlev"] is True
+    sent = [row for row in rows(tmp_path) if row["event"] == Event.SENT]
+    assert max(row["at_ns"] - row["planned_ns"] for row in sent) < 500e6

@@ -1,0 +1,137 @@
+"""What goes into a data message of a buoy with probes: readings that take time, begun ahead of the message.
+
+The interface is that of `buoy.sampler.Sampler`. A reading is begun so that it is complete when the message is
+due. Where messages come faster than the probes can be read, a message takes the last complete reading, which
+is as fresh as the parts allow.
+"""
+
+from buoy.sampler import Channel
+from sensors.catalog import BOOLEAN_KEYS, KEYS
+
+_FIRST_LEAD_MS = 1500  # until the first reading showed how long one takes
+_LEAD_MARGIN_MS = 50
+# A reading is used for messages that are due up to this many reading times after it.
+_AGE_FACTOR = 2.5
+
+
+class ProbeSampler:
+    """Sensors of which at least one is a driver on its bus.
+
+    Args:
+        reader: `sensors.reader.Reader` of the drivers.
+        fakes: list of (key, sample) of the other sensors, sampled when the message is made.
+    """
+
+    needs_steps = True
+
+    def __init__(self, reader, fakes):
+        self._reader = reader
+        self._fakes = dict(fakes)
+        own = [key for key in KEYS if key in reader.sensors or key in self._fakes]
+        self._channels = [Channel(key, self._fakes.get(key)) for key in own]
+        self._keys = tuple(own)
+        self._reading = False
+        self._started_ms = 0
+        self._complete_ms = None
+        self._lead_ms = _FIRST_LEAD_MS
+        self._errors = []
+
+    def every_key(self):
+        """Keys of the sensors the buoy carries, disabled ones included."""
+        return self._keys
+
+    def configure(self, key, interval_ms, average_ms, disabled):
+        """Apply a configuration; False if the buoy has no such sensor."""
+        if key not in self._keys:
+            return False
+        self._channels[self._keys.index(key)].configure(interval_ms, average_ms, disabled)
+        return True
+
+    def step(self, n, now_ms, due_ms):
+        """Go on with the reading for the message due next; returns when to be called again."""
+        if self._reading:
+            if not self._reader.poll(now_ms):
+                return self._reader.due_ms
+            self._finish(n, now_ms, due_ms)
+        begin_ms = due_ms - self._lead_ms - self._widest_window_ms()
+        complete_ms = self._complete_ms
+        if (
+            complete_ms is not None
+            and complete_ms >= due_ms - self._lead_ms
+            and not self._averaging(now_ms, due_ms)
+        ):
+            return due_ms
+        if now_ms < begin_ms:
+            return begin_ms
+        keys = tuple(
+            [
+                channel.key
+                for channel in self._channels
+                if channel.sample is None
+                and not channel.disabled
+                and (not channel.interval_ms or due_ms >= channel.due_ms)
+            ]
+        )
+        self._reader.start(now_ms, keys)
+        self._reading = True
+        self._started_ms = now_ms
+        return now_ms
+
+    def ready(self, due_ms):
+        """Whether there is a reading for a message due then."""
+        complete_ms = self._complete_ms
+        return complete_ms is not None and due_ms - complete_ms <= _AGE_FACTOR * self._lead_ms
+
+    def take(self, n, now_ms):
+        """Keys and values of message n; booleans come as their JSON texts; withheld ones are left out."""
+        keys = []
+        values = []
+        for channel in self._channels:
+            if channel.disabled or now_ms < channel.due_ms:
+                continue
+            if channel.sample is None:
+                value = channel.mean()
+                if value is None:
+                    value = self._reader.value(channel.key)
+                if value is None:
+                    continue
+            else:
+                value = channel.value(n)
+            if channel.interval_ms:
+                channel.due_ms = now_ms + channel.interval_ms
+            keys.append(channel.key)
+            values.append(("true" if value else "false") if channel.key in BOOLEAN_KEYS else value)
+        return tuple(keys), values
+
+    def take_errors(self):
+        """(code, text) for the error topic since the last call."""
+        errors = self._errors
+        self._errors = []
+        return errors
+
+    def _finish(self, n, now_ms, due_ms):
+        self._reading = False
+        self._complete_ms = now_ms
+        self._lead_ms = now_ms - self._started_ms + _LEAD_MARGIN_MS
+        for _key, code, text in self._reader.take_errors():
+            self._errors.append((code, text))
+        for channel in self._channels:
+            if not channel.average_ms or channel.disabled:
+                continue
+            if channel.sample is not None:
+                channel.gather(n, now_ms, due_ms)
+            elif now_ms >= due_ms - channel.average_ms:
+                value = self._reader.value(channel.key)
+                if value is not None:
+                    channel.add(value)
+
+    def _widest_window_ms(self):
+        widest_ms = 0
+        for channel in self._channels:
+            if not channel.disabled and channel.average_ms > widest_ms:
+                widest_ms = channel.average_ms
+        return widest_ms
+
+    def _averaging(self, now_ms, due_ms):
+        widest_ms = self._widest_window_ms()
+        return widest_ms > 0 and now_ms >= due_ms - widest_ms
