@@ -47,17 +47,17 @@ for (const table of document.querySelectorAll("table.long")) {
     const text = cell.dataset.key ?? cell.textContent;
     return text === "" || text === "–" ? null : isFinite(text) ? Number(text) : text;
   };
-  const compare = (a, b) => {
-    if (a === null || b === null) return (a === null) - (b === null);
-    if (typeof a === "number" && typeof b === "number") return a - b;
-    return String(a).localeCompare(String(b), undefined, { numeric: true });
+  const compare = (a, b, direction) => {
+    if (a === null || b === null) return (a === null) - (b === null); // what has no value comes last either way
+    if (typeof a === "number" && typeof b === "number") return direction * (a - b);
+    return direction * String(a).localeCompare(String(b), undefined, { numeric: true });
   };
   [...table.tHead.rows[0].cells].forEach((heading, column) => {
     const sort = () => {
       const direction = heading.getAttribute("aria-sort") === "ascending" ? -1 : 1;
       for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
       heading.setAttribute("aria-sort", direction === 1 ? "ascending" : "descending");
-      rows.sort((a, b) => direction * compare(key(a, column), key(b, column)));
+      rows.sort((a, b) => compare(key(a, column), key(b, column), direction));
       body.append(...rows);
     };
     heading.tabIndex = 0;
