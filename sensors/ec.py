@@ -1,7 +1,7 @@
 """Electrical conductivity at 25 °C: Atlas EZO-EC with a K 0.1 probe. Source: the maker's data sheet."""
 
 from sensors import flags as quality
-from sensors.ezo import DONE, REFUSED, RESTARTED, SILENT, Ezo
+from sensors.ezo import DONE, RESTARTED, SILENT, Ezo
 from sensors.ezo_line import parse_number
 from sensors.settings import SettingsError
 
@@ -57,14 +57,15 @@ class Ec(Ezo):
             return status
         # Which columns come differs between firmware versions: ask for conductivity alone.
         status = yield from self._ask("O,?", "o")
-        if status == DONE:
-            shown = self._open().fields()
-            for field in FIELDS:
-                if (field in shown) != (field == "ec"):
-                    status = yield from self._order("O,%s,%d" % (field.upper(), field == "ec"))
-                    if status == RESTARTED:
-                        return status
-        return DONE if status in (REFUSED, SILENT) else status
+        if status != DONE:
+            return status
+        shown = self._open().fields()
+        for field in FIELDS:
+            if (field in shown) != (field == "ec"):
+                status = yield from self._order("O,%s,%d" % (field.upper(), field == "ec"))
+                if status == RESTARTED:
+                    return status
+        return DONE
 
     def _set_k(self) -> "Exchange":
         """The default K of 1.0 is wrong by a decade for this probe: set it, then see that it is."""

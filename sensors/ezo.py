@@ -276,11 +276,7 @@ class Ezo(Driver):
             note = "woken: %d more readings to discard" % line.skip
         elif self._now_ms < self._settled_ms:
             flags |= quality.WARMING
-        reading = parse_number(line.reading.split(",")[0])
-        if reading is None:
-            self._end(None, None, flags | quality.PARSE, line.reading)
-        else:
-            self._judge(reading, flags, note)
+        self._judge(float(line.reading.split(",")[0]), flags, note)
         if self._rail.switched:
             self._park()
 

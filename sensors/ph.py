@@ -1,7 +1,7 @@
 """pH: Atlas EZO-pH. Source: the maker's data sheet."""
 
 from sensors import flags as quality
-from sensors.ezo import DONE, REFUSED, Ezo
+from sensors.ezo import DONE, Ezo
 from sensors.ezo_line import ANSWER, parse_number
 
 TYPE_CHECKING = False
@@ -54,7 +54,7 @@ class Ph(Ezo):
             if len(numbers) >= 2 and numbers[0] is not None and numbers[1] is not None:
                 self.slope = (numbers[0], numbers[1], numbers[2] if len(numbers) > 2 else None)
                 self._judge_slope(self.slope)
-        return DONE if status == REFUSED else status
+        return status
 
     def _judge_slope(self, slope: "tuple[float, float, float | None]") -> None:
         low, high = SLOPE_LIMITS_PERCENT

@@ -206,8 +206,14 @@ def test_ok_may_be_switched_off():
     script = {}
     for command, answers in new_ph().items():
         script[command] = [answer for answer in answers if answer[1] != "*OK"]
-    sensor = read("ph", script)
+    board = Board()
+    sensor = read("ph", script, board=board)
     assert sensor.value == approx(7.812)
+    # No wait for what does not come: what an order needs, and a little.
+    script["RT,12.0"] = [(300, "*ER")]
+    script["R"] = [(900, "7.900")]
+    assert board.read(sensor, 12.0) <= 900 + 450 + 900 + 60
+    assert sensor.value == approx(7.9)
 
 
 def test_no_calibration_in_the_circuit_is_uncal():
@@ -216,6 +222,15 @@ def test_no_calibration_in_the_circuit_is_uncal():
     sensor = read("ph", script)
     assert sensor.flags == flags.UNCAL
     assert sensor.value is not None
+
+
+def test_a_circuit_without_the_slope_command_is_read():
+    script = new_ph()
+    script["Slope,?"] = [(300, "*ER")]
+    sensor = read("ph", script)
+    assert sensor.slope is None
+    assert sensor.value == approx(7.812)
+    assert sensor.flags == flags.OK
 
 
 def test_a_worn_slope_is_uncal():
@@ -232,9 +247,11 @@ def test_a_worn_slope_is_uncal():
 
 def test_a_silent_circuit_is_missing():
     for key in ("ph", "ec"):
-        sensor = read(key, {})
+        board = Board()
+        sensor = read(key, {}, board=board)
         assert sensor.flags == flags.MISSING
         assert sensor.value is None
+        assert board.clock.now_ms < 5000
 
 
 def test_a_circuit_that_comes_back_is_set_up_and_read():
@@ -284,6 +301,7 @@ def test_continuous_mode_switched_on_between_readings_is_ended_again():
     uart = board.uarts[PH_UART]
     before = len(uart.commands)
     continuous(board, PH_UART, "3.333", board.clock.now_ms + 100, board.clock.now_ms + 5200)
+    uart.arrive(board.clock.now_ms + 6200, "3.333")  # was under way when the mode ended
     board.clock.now_ms += 5000
     board.read(sensor, 10.0)
     assert uart.commands[before] == "C,0"
@@ -303,6 +321,20 @@ def test_undervoltage_during_a_reading_rejects_it_and_sets_up_anew():
     board.read(sensor, 10.0)
     assert board.uarts[PH_UART].commands[before : before + 2] == ["", "C,0"]
     assert sensor.value == approx(7.812)
+
+
+def test_ph_settles_for_a_minute_after_an_undervoltage():
+    board = Board()
+    script = new_ph()
+    script["RT,10.0"] = [[(400, "*UV")], [(900, "7.812"), (910, "*OK")]]
+    sensor = read("ph", script, board=board)
+    failed_ms = board.clock.now_ms
+    board.read(sensor, 10.0)
+    assert sensor.flags == flags.WARMING
+    assert sensor.measured == approx(7.812)
+    board.clock.now_ms = failed_ms + 60000
+    board.read(sensor, 10.0)
+    assert sensor.flags == flags.OK
 
 
 def test_overvoltage_is_told():
@@ -393,7 +425,9 @@ def test_codes_between_a_command_and_its_answer_change_nothing():
 def test_a_late_line_is_waited_for_until_one_and_a_half_seconds():
     script = new_ph()
     script["RT,10.0"] = [(1450, "7.812")]
-    assert read("ph", script).value == approx(7.812)
+    board = Board()
+    assert read("ph", script, board=board).value == approx(7.812)
+    assert board.uarts[PH_UART].commands.count("RT,10.0") == 1
 
 
 def test_a_reading_that_does_not_come_is_asked_for_twice():
@@ -403,7 +437,7 @@ def test_a_reading_that_does_not_come_is_asked_for_twice():
     sensor = read("ph", script, board=board)
     assert sensor.value == approx(7.812)
     script["RT,10.0"] = []
-    board.read(sensor, 10.0)
+    assert 3000 <= board.read(sensor, 10.0) <= 3100
     assert sensor.flags == flags.MISSING
 
 
@@ -464,6 +498,20 @@ def test_ph_that_wanders_within_ten_seconds_is_an_unplugged_probe():
     assert "wanders" in sensor.note
 
 
+def test_the_limit_of_wandering_is_a_standard_deviation_of_a_tenth():
+    # Alternating by ±d about the mean, the deviation of n samples is d · sqrt(n / (n - 1)).
+    for half, wanders in ((0.08, False), (0.12, True)):
+        script = new_ph()
+        script["RT,10.0"] = [
+            [(900, "%.3f" % (7 + half * sign)), (910, "*OK")] for sign in (1, -1, 1, -1, 1, -1, 1, -1)
+        ]
+        board = Board()
+        sensor = read("ph", script, board=board)
+        for _ in range(7):
+            board.read(sensor, 10.0)
+        assert (sensor.flags == flags.RANGE) == wanders, half
+
+
 def test_ph_that_moves_over_hours_does_not_wander():
     script = new_ph()
     script["RT,10.0"] = [[(900, "%.3f" % value), (910, "*OK")] for value in (7.0, 7.3, 6.8, 7.2, 6.9, 7.3)]
@@ -478,6 +526,9 @@ def test_ph_that_moves_over_hours_does_not_wander():
 def test_ph_that_stands_still_for_a_day_is_stale_but_published():
     board = Board()
     sensor = read("ph", new_ph(), board=board)
+    board.scripts[PH_UART]["RT,10.0"] = [(900, "7.900"), (910, "*OK")]
+    board.clock.now_ms += 20 * 3600 * 1000
+    board.read(sensor, 10.0)
     for _ in range(24):
         board.clock.now_ms += 3600 * 1000 - 2000
         board.read(sensor, 10.0)
@@ -485,8 +536,8 @@ def test_ph_that_stands_still_for_a_day_is_stale_but_published():
     board.clock.now_ms += 3600 * 1000
     board.read(sensor, 10.0)
     assert sensor.flags == flags.STALE
-    assert sensor.value == approx(7.812)
-    board.scripts[PH_UART]["RT,10.0"] = [(900, "7.830"), (910, "*OK")]
+    assert sensor.value == approx(7.9)
+    board.scripts[PH_UART]["RT,10.0"] = [(900, "7.930"), (910, "*OK")]
     board.read(sensor, 10.0)
     assert sensor.flags == flags.OK
 
@@ -568,6 +619,28 @@ def test_the_bench_sends_any_command_and_gets_the_reply():
     assert command(board, sensor, "RT,25.0", 900) == "7.812"
     assert command(board, sensor, "Find") == ""
     assert sensor.value == before
-    # What was changed is asked for anew.
+
+
+def test_after_a_command_that_changes_the_circuit_is_asked_anew_after_a_query_it_is_not():
+    board = Board()
+    script = new_ph()
+    script["Cal,clear"] = [OK]
+    sensor = read("ph", script, board=board)
+    uart = board.uarts[PH_UART]
+    assert command(board, sensor, "Status") == "status,p,5.038"
     board.read(sensor, 10.0)
-    assert board.uarts[PH_UART].commands[-2] == "Cal,?"
+    assert uart.commands[-2:] == ["Status", "RT,10.0"]
+    assert command(board, sensor, "Cal,clear") == "*OK"
+    script["Cal,?"] = [(300, "?Cal,0"), (310, "*OK")]
+    board.read(sensor, 10.0)
+    assert sensor.flags == flags.UNCAL
+
+
+def test_a_restart_under_a_command_is_its_reply_once():
+    board = Board()
+    script = new_ph()
+    script["Cal,mid,7.00"] = [(200, "*RS"), (900, "*RE")]
+    script["Cal,clear"] = [OK]
+    sensor = read("ph", script, board=board)
+    assert command(board, sensor, "Cal,mid,7.00", 900) in ("*RS", "*RE")
+    assert command(board, sensor, "Cal,clear") == "*OK"
