@@ -129,7 +129,11 @@ def _keep_fleet(fleet: Fleet, run_folder: Path) -> None:
 
 def _limit_lines(target: Target) -> list[str]:
     lifted = getattr(target, "lifted", ())
-    return [f"limits    lifted: {', '.join(lifted)}"] if lifted else []
+    names = [limit.partition(": lifted")[0] + limit.partition(": lifted")[2] for limit in lifted]
+    if not names:
+        return []
+    indented = [f"          {name}" for name in names]
+    return ["limits    these are lifted (`--limits aws` keeps them):", *indented]
 
 
 def _print_lines(lines: list[str]) -> None:
