@@ -227,7 +227,7 @@ class Pack:
                 dropped=board.dropped_count,
                 reconnects=board.app.link.reconnects,
                 reboots=board.reboots,
-                crashed=board.crashed,
+                crashed=board.crashed or self.driver.failure is not None,
                 errors=board.errors,
             )
             for board in self.boards

@@ -36,7 +36,12 @@ def fleet_text(*, ids: str = "100-104", target: str = "local", **parts: Any) -> 
 class Run:
     """A `buoy` under way."""
 
-    def __init__(self, *arguments: str, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        *arguments: str,
+        environment: dict[str, str] | None = None,
+        before: Callable[[], None] | None = None,
+    ) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "host.cli.main", *arguments],
             cwd=ROOT,
@@ -45,6 +50,7 @@ class Run:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=before,
         )
         self.out = ""
         self.err = ""
