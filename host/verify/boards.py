@@ -1,0 +1,204 @@
+"""What every board did, and whether it passed."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from host.model.fleet import Fleet
+from host.model.result import BoardResult
+from host.verify.database import Database, column
+from host.verify.diagnose import late_send
+from host.verify.latency import WAITED_NS
+from host.verify.words import count_text
+from sensors.catalog import KEYS
+
+_MAX_WARNINGS = 20
+
+# Kinds of faults in a store that a board does not pass with; `late` is for thresholds to judge.
+_FAILING = ("missing", "altered", "duplicated", "unexpected")
+
+
+@dataclass(frozen=True, slots=True)
+class BoardFacts:
+    """What only the fleet knows of a board; all of it optional."""
+
+    planned: int | None = None
+    """Messages by the plan; None: what the ledger shows."""
+    failed: str = ""
+    """Why the board failed whatever its data say, e.g. its process was killed."""
+    incomplete: str = ""
+    """Why its ledger may lack rows; such a board is unproven at best."""
+    reconnects: int = 0
+    errors: list[str] = field(default_factory=list)
+    """To be quoted; they fail nothing by themselves."""
+    clock_drift_ppm: float = 0.0
+
+
+@dataclass(slots=True)
+class _Sending:
+    """A board's messages in the ledger."""
+
+    in_ledger: int = 0
+    sent: int = 0
+    acknowledged: int = 0
+    dropped: int = 0
+    late_sends: int = 0
+    redelivered: int = 0
+    unreadable: int = 0
+    ack_p99_ms: float | None = None
+    clock_offset_ms: float = 0.0
+    clock_uncertainty_ms: float = 0.0
+
+
+def board_results(
+    db: Database,
+    fleet: Fleet,
+    facts: Mapping[int, BoardFacts],
+    incomplete: Mapping[int, str],
+    *,
+    interrupted: bool,
+    stores: tuple[str, ...],
+) -> list[BoardResult]:
+    """Results of all boards of the fleet, and of any other with a ledger, by id.
+
+    A board fails if it did not send and get acknowledged what was planned (unless the run was interrupted),
+    or if measures of it are missing, altered, duplicated or unexpected in a store. It is unproven if it did
+    not fail but its ledger is incomplete: then unexpected measures prove nothing against it either.
+
+    Args:
+        db: after reconciliation.
+        fleet: kinds of the boards.
+        facts: by buoy id.
+        incomplete: buoy id → why its ledger is incomplete, as far as files tell.
+        interrupted: messages not made because of that are no failure.
+        stores: names.
+    """
+    sending = _sending(db, fleet.run.late_send_ms)
+    expected = _measures_expected(db)
+    missing, faults = _faults(db)
+    kinds = {board.buoy_id: board.kind for board in fleet.boards}
+    results = []
+    for buoy in sorted(kinds.keys() | sending.keys()):
+        mine, fact = sending.get(buoy, _Sending()), facts.get(buoy, BoardFacts())
+        unfinished = fact.incomplete or incomplete.get(buoy, "")
+        if mine.unreadable:
+            unfinished = f"{count_text(mine.unreadable, 'payload')} in its ledger cannot be read"
+        planned = max(mine.in_ledger, fact.planned or 0)
+        problems = _problems(
+            planned, mine, fact, faults[buoy], interrupted=interrupted, unproven=bool(unfinished)
+        )
+        state: Literal["passed", "failed", "unproven"] = "passed"
+        if problems:
+            state = "failed"
+        elif unfinished:
+            state = "unproven"
+        keys = expected[buoy]
+        results.append(
+            BoardResult(
+                buoy_id=buoy,
+                kind=kinds.get(buoy, "unknown"),
+                state=state,
+                planned=planned,
+                sent=mine.sent,
+                acknowledged=mine.acknowledged,
+                dropped=mine.dropped,
+                late_sends=mine.late_sends,
+                redelivered=mine.redelivered,
+                reconnects=fact.reconnects,
+                errors=[*problems, *([unfinished] if unfinished else []), *fact.errors],
+                measures={
+                    store: {key: count - missing[buoy, store, key] for key, count in keys.items()}
+                    for store in stores
+                },
+                measures_expected=keys,
+                ack_p99_ms=mine.ack_p99_ms,
+                clock_offset_ms=mine.clock_offset_ms,
+                clock_uncertainty_ms=mine.clock_uncertainty_ms,
+                clock_drift_ppm=fact.clock_drift_ppm,
+            )
+        )
+    return results
+
+
+def _problems(
+    planned: int,
+    mine: _Sending,
+    fact: BoardFacts,
+    faults: dict[tuple[str, str], int],
+    *,
+    interrupted: bool,
+    unproven: bool,
+) -> list[str]:
+    found = [fact.failed] if fact.failed else []
+    if not interrupted:
+        if mine.dropped:
+            found.append(f"{count_text(mine.dropped, 'message')} dropped")
+        unaccounted = planned - mine.sent - mine.dropped
+        if unaccounted > 0:
+            found.append(f"{count_text(unaccounted, 'planned message')} neither sent nor dropped")
+    if mine.sent > mine.acknowledged:
+        found.append(f"{count_text(mine.sent - mine.acknowledged, 'message')} not acknowledged")
+    found += [
+        f"{count_text(count, 'measure')} {kind} in {store}"
+        for (store, kind), count in faults.items()
+        if kind in _FAILING and not (kind == "unexpected" and unproven)
+    ]
+    return found
+
+
+def _sending(db: Database, late_send_ms: float) -> dict[int, _Sending]:
+    rows = db.rows(f"""
+        SELECT buoy, count(*), count(sent_ns),
+            count(*) FILTER (sent_ns IS NOT NULL AND acknowledged_ns IS NOT NULL),
+            count(*) FILTER (sent_ns IS NULL AND dropped IS NOT NULL),
+            count(*) FILTER ({late_send(late_send_ms)}),
+            count(*) FILTER (attempts > 1),
+            count(*) FILTER (NOT coalesce(w.readable, true)),
+            quantile_disc({WAITED_NS}, 0.99) FILTER (acknowledged_ns IS NOT NULL) / 1e6,
+            coalesce(arg_max(offset_ns, sent_ns), 0) / 1e6, coalesce(max(uncertainty_ns), 0) / 1e6
+        FROM message JOIN board USING (buoy)
+            LEFT JOIN (SELECT id, readable FROM wide WHERE NOT readable) AS w USING (id)
+        GROUP BY buoy
+    """)
+    return {row[0]: _Sending(*row[1:]) for row in rows}
+
+
+def _measures_expected(db: Database) -> dict[int, dict[str, int]]:
+    """Buoy → key → measures sent."""
+    expected: dict[int, dict[str, int]] = defaultdict(dict)
+    counts = ", ".join(f"count({column(key)})" for key in KEYS)
+    for buoy, *numbers in db.rows(f"SELECT buoy, {counts} FROM wide WHERE regular GROUP BY buoy"):
+        expected[buoy] = {key: number for key, number in zip(KEYS, numbers, strict=True) if number}
+    for buoy, key, number in db.rows(
+        "SELECT buoy, measure, count(*) FROM wide_odd JOIN wide USING (id) "
+        "GROUP BY buoy, measure ORDER BY measure"
+    ):
+        expected[buoy][key] = expected[buoy].get(key, 0) + number
+    return expected
+
+
+def _faults(db: Database) -> tuple[dict[tuple[int, str, str], int], dict[int, dict[tuple[str, str], int]]]:
+    """((buoy, store, key) → missing, buoy → (store, kind) → measures)."""
+    missing: dict[tuple[int, str, str], int] = defaultdict(int)
+    faults: dict[int, dict[tuple[str, str], int]] = defaultdict(lambda: defaultdict(int))
+    for buoy, store, kind, key, weight in db.rows(
+        "SELECT buoy, store, kind, measure, sum(weight)::BIGINT FROM fault GROUP BY ALL "
+        "ORDER BY store, kind, measure"
+    ):
+        faults[buoy][store, kind] += weight
+        if kind == "missing":
+            missing[buoy, store, key] += weight
+    return missing, faults
+
+
+def unreadable_warnings(db: Database) -> list[str]:
+    """Payloads in the ledger that are no JSON object: nothing can be said of their measures."""
+    return [
+        f"board {buoy}: {count_text(count, 'payload')} in the ledger cannot be read as a JSON object "
+        f"(first: message {seq}); their measures are not in the count"
+        for buoy, count, seq in db.rows(
+            "SELECT buoy, count(*), min(seq) FROM wide WHERE NOT readable "
+            f"GROUP BY buoy ORDER BY buoy LIMIT {_MAX_WARNINGS}"
+        )
+    ]

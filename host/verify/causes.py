@@ -1,0 +1,250 @@
+"""The table of causes: why a measure is missing, copied, altered, late or unexpected, and what to change.
+
+Keys are a stage's own reasons (under `stage/reason`) and the causes that `host.verify.trace` finds by itself
+(under their name). Templates take the fields of `Figures`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from host.verify.lambda_timeout import timeout_change, timeout_why
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What is known of the losses of one cause, in words."""
+
+    store: str
+    stage: str
+    after: str
+    """The other stage where two matter; for delays the stage that came next."""
+    reason: str
+    detail: str
+    """A stage's sentence about the first of them, without its full stop."""
+    details: tuple[str, ...] = ()
+    """Different sentences, up to some dozens."""
+    dwell: str = ""
+    """Longest stay between the two stages, e.g. `95.0 s`."""
+    note: str = ""
+    """A log line of the stage."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One row of the table: the reason, and the advice."""
+
+    why: str | Callable[[Figures], str]
+    change: str | Callable[[Figures], str]
+
+    def words(self, figures: Figures) -> tuple[str, str]:
+        """(why, change) with the figures filled in."""
+        fields = {name: getattr(figures, name) for name in Figures.__dataclass_fields__}
+        why = self.why(figures) if callable(self.why) else self.why.format(**fields)
+        change = self.change(figures) if callable(self.change) else self.change.format(**fields)
+        return why, change
+
+
+_LOOK_AT_STAGE = "Look into {stage}: it lost data without counting a refusal."
+
+CAUSES: dict[str, Cause] = {
+    # What happened on the board, or between board and target.
+    "dropped": Cause(
+        "dropped by the board ({detail})",
+        "If the link was down or too slow, enlarge `link.outbox`, allow more in flight or send less often.",
+    ),
+    "unaccounted": Cause(
+        "the ledger neither sends nor drops that, so the board or its process ended early",
+        "Look at the log of the board or pack in the run's folder (`logs/`) and run again.",
+    ),
+    "late-send": Cause(
+        "{detail}",
+        "Spread the boards over more processes or machines, or plan a longer interval.",
+    ),
+    "same-identity": Cause(
+        "the board gave two messages the same timestamp, and a store cannot tell them apart",
+        "Correct the board's clock or its firmware: timestamps must rise with every message.",
+    ),
+    "unacknowledged": Cause(
+        "sent, not acknowledged, and never received by the target",
+        "Look at the board's connection in its log (`logs/`); if it was just slow, raise `drain_timeout`.",
+    ),
+    "not-received": Cause(
+        "acknowledged to the board, but the target has no record of receiving that",
+        "Look into what lies between board and target: a bridge, or a broker that acknowledges too early.",
+    ),
+    # The broker refuses.
+    "broker/publish-rate": Cause(
+        "the broker discards what one connection publishes beyond its rate ({detail})",
+        "Plan fewer messages per second and board: IoT Core takes 100 per connection.",
+    ),
+    "broker/account-publish-rate": Cause(
+        "the account's publish rate was used up ({detail})",
+        "Send less per second over all boards, or have the account's quota raised.",
+    ),
+    "broker/payload-too-large": Cause(
+        "the broker does not take payloads of that size ({detail})",
+        "Make payloads smaller: IoT Core takes 128 KB.",
+    ),
+    "broker/not-authorised": Cause(
+        "the board's policy does not allow the publish ({detail})",
+        "Allow `iot:Publish` on the board's own topic in the policy of its certificate.",
+    ),
+    "broker/topic-too-long": Cause(
+        "the broker does not take topics of that length ({detail})", "Shorten the topic prefix."
+    ),
+    "broker/topic-too-deep": Cause(
+        "the broker does not take topics of that many levels ({detail})",
+        "Use fewer levels in the topic prefix: IoT Core takes 7 slashes.",
+    ),
+    "broker/topic-reserved": Cause(
+        "topics that begin with $ belong to the broker ({detail})",
+        "Choose a topic prefix that does not begin with $.",
+    ),
+    # Rules.
+    "rules/no-rule-matched": Cause(
+        "no rule's FROM selects the topic ({detail})",
+        "Correct the topic prefix of the boards or the FROM clause of the rule.",
+    ),
+    "rules/where": Cause(
+        "a rule's WHERE left that out ({detail})", "Correct the WHERE clause of the rule, or remove it."
+    ),
+    "rules/malformed-payload": Cause(
+        "the rules could not read the payload as a JSON object ({detail})",
+        "Correct the payload the board sends; the ledger holds its exact bytes.",
+    ),
+    "rules/rule-throttled": Cause(
+        "the account's rate of rule matches was used up ({detail})",
+        "Send less per second over all boards, or have the account's quota raised.",
+    ),
+    # Timestream.
+    "timestream/type-conflict": Cause(
+        "Timestream refused the type, which is not the measure's ({detail})",
+        "Send floats with a decimal point always, and give the Timestream rule SQL version 2015-10-08: "
+        "2016-03-23 turns 7.0 into 7.",
+    ),
+    "timestream/collision": Cause(
+        "Timestream keeps one value per buoy, measure and millisecond, and another message of the buoy came "
+        "in the same millisecond ({detail})",
+        "Send `stamped` payloads and set the rule action's timestamp from them, or leave more than 1 ms "
+        "between the messages of a buoy.",
+    ),
+    "timestream/too-old": Cause(
+        "older than Timestream's memory store reaches ({detail})",
+        "Correct the board's clock, or lengthen the table's memory store retention.",
+    ),
+    "timestream/time-ahead": Cause(
+        "too far in the future for Timestream ({detail})",
+        "Correct the board's clock: 15 minutes ahead are allowed.",
+    ),
+    "timestream/no-timestamp": Cause(
+        "the rule action found no usable timestamp ({detail})",
+        "Send `stamped` payloads, or let the action use the time of processing.",
+    ),
+    # Kinesis.
+    "kinesis/records-per-second": Cause(
+        "the Kinesis shard takes no more records per second ({detail})",
+        "Give the stream more shards, or send less per second.",
+    ),
+    "kinesis/bytes-per-second": Cause(
+        "the Kinesis shard takes no more bytes per second ({detail})",
+        "Give the stream more shards, or send smaller payloads.",
+    ),
+    # Firehose and Lambda.
+    "lambda/timeout": Cause(timeout_why, timeout_change),
+    "lambda/function-error": Cause(
+        "the Lambda function failed ({detail})",
+        "Correct the function; the raw records lie under `processing-failed/` and can be replayed.",
+    ),
+    "lambda/processing-failed": Cause(
+        "the Lambda function returned the record as ProcessingFailed ({detail})",
+        "Look at the raw records under `processing-failed/`, and correct payload or function.",
+    ),
+    "lambda/dropped-by-handler": Cause(
+        "the Lambda function returned the record as Dropped ({detail})",
+        "Correct the function if these records should be kept.",
+    ),
+    "firehose/processing-failed": Cause(
+        "Firehose put the record under `processing-failed/` ({detail})",
+        "Look at errorCode and errorMessage of the objects there; their rawData can be replayed.",
+    ),
+    "s3/write-failed": Cause(
+        "the object could not be written to the bucket ({detail})",
+        "Check the bucket, its permissions and the room it has.",
+    ),
+    # Anywhere.
+    "waiting": Cause(
+        "still waiting in a buffer ({detail})",
+        "Wait until the buffer is due and verify again, or give the run a longer `drain_timeout`.",
+    ),
+    "lost-between": Cause(
+        "entered {after}, never entered {stage}, and neither of the two recorded a refusal", _LOOK_AT_STAGE
+    ),
+    "lost-inside": Cause(
+        "entered {stage}, did not come out in the store, and {stage} recorded no refusal", _LOOK_AT_STAGE
+    ),
+    "measure-lost": Cause(
+        "the rest of the message arrived, so that was taken out at {stage}, with no refusal recorded",
+        "Look into {stage}: a rule, function or handler drops keys there.",
+    ),
+    "received-again": Cause(
+        "the target received the messages more often than the ledger shows attempts",
+        "Look for a second sender or a bridge that repeats messages: a board's ledger shows its own resends.",
+    ),
+    "copied-between": Cause(
+        "the messages entered {stage} more often than {after}",
+        "Look into the hand-over from {after} to {stage}: it repeated messages.",
+    ),
+    "copied-inside": Cause(
+        "the messages entered {stage} once and are in the store more than once",
+        "Look into {stage}: it wrote messages more than once.",
+    ),
+    "copied": Cause(
+        "the ledger shows fewer attempts than there are copies, and no evidence says where they were made",
+        "Look for a retry without idempotence on the way to {store}.",
+    ),
+    "altered": Cause(
+        "the value was changed at {stage}",
+        "Look into {stage}: compare what it takes with what it gives; the ledger holds the exact bytes sent.",
+    ),
+    "retyped": Cause(
+        "the value became another type at {stage}",
+        "Look into {stage}: numbers must stay numbers and strings strings.",
+    ),
+    "delayed": Cause(
+        "up to {dwell} passed between {stage} and {after}",
+        "Shorten the buffers of {stage} or give it more capacity, or allow more in `late_after`.",
+    ),
+    "extra-measure": Cause(
+        "the messages were sent without", "Look for a stage that adds measures to messages."
+    ),
+    "foreign": Cause(
+        "the target received that from somebody else ({detail})",
+        "Find who else publishes under these ids: a board in service, or a second run.",
+    ),
+    "unexplained": Cause(
+        "nothing says where that comes from",
+        "Find who else writes under these ids: a board in service, a second run, or a changed timestamp.",
+    ),
+    "unlocated": Cause(
+        "no stage recorded a refusal, and without a trace the place cannot be told",
+        "Compare the counters of the stages; a target with a trace (`local`) can tell the stage.",
+    ),
+}
+
+_DELAYED_WITHOUT_TRACE = Cause(
+    "no evidence says where the time went",
+    "Compare the delays of the stages, or allow more in `late_after`.",
+)
+_OTHER_REASON = Cause(
+    "{stage} refused it with reason {reason} ({detail})",
+    "Look up {reason} in the documentation of {stage}.",
+)
+
+
+def explain(figures: Figures) -> tuple[str, str]:
+    """(why, change) for losses of one cause."""
+    if figures.reason == "delayed" and not figures.dwell:
+        return _DELAYED_WITHOUT_TRACE.words(figures)
+    cause = CAUSES.get(f"{figures.stage}/{figures.reason}") or CAUSES.get(figures.reason) or _OTHER_REASON
+    why, change = cause.words(figures)
+    return why.replace(" ()", ""), change

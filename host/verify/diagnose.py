@@ -1,0 +1,169 @@
+"""Turns located faults into diagnoses: one sentence per store, kind, stage and cause, with figures."""
+
+from dataclasses import dataclass
+
+from host.model.evidence import StageCount
+from host.model.result import Diagnosis
+from host.verify.causes import Figures, explain
+from host.verify.database import Database
+from host.verify.words import boards_text, count_text, keys_text, seconds_text
+from sensors.catalog import KEYS
+
+# Different sentences of a stage that are looked at for figures.
+_MAX_DETAILS = 50
+
+_SUBJECTS = {
+    "missing": "{measures} of {messages} ({where}) {are} missing in {store}: {why}.",
+    "altered": "{measures} of {messages} ({where}) {have} another value in {store} than was sent: {why}.",
+    "duplicated": "{copies} of measures of {messages} ({where}) {are} in {store} without explanation: {why}.",
+    "late": "{measures} of {messages} ({where}) came to {store} up to {delay} after sending; "
+    "{late_after} are allowed: {why}.",
+    "unexpected": "{measures} ({where}) {are} in {store} that no board of this run sent: {why}.",
+}
+
+_ORDER = ("missing", "altered", "duplicated", "late", "unexpected")
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Faults of one store, kind, stage and cause."""
+
+    store: str
+    kind: str
+    stage: str
+    after: str
+    cause: str
+    measures: int
+    messages: int
+    boards: list[int]
+    keys: list[str]
+    delay_s: float | None
+    dwell_s: float | None
+    detail: str
+    details: list[str]
+
+
+def diagnose(db: Database, late_after_s: dict[str, float], stages: list[StageCount]) -> list[Diagnosis]:
+    """Diagnoses of everything in `fault` and `located`; most measures first within store and kind.
+
+    Messages are counted by identity, else by the target's number; 0 where neither is known.
+    """
+    groups = [
+        _Group(*row)
+        for row in db.rows(f"""
+            SELECT f.store, f.kind, l.stage, l.after, l.cause, sum(f.weight)::BIGINT,
+                count(DISTINCT CASE WHEN f.ts IS NOT NULL THEN hash(f.buoy, f.ts) ELSE hash(a.message) END)
+                    FILTER (f.ts IS NOT NULL OR a.message IS NOT NULL),
+                list_sort(list(DISTINCT f.buoy)), list_sort(list(DISTINCT f.measure)),
+                max(f.delay_s), max(l.dwell_s), coalesce(arg_min(l.detail, f.number), ''),
+                list_sort(list(DISTINCT l.detail))[:{_MAX_DETAILS}]
+            FROM fault AS f JOIN located AS l USING (number)
+                LEFT JOIN (SELECT subject, min(message) AS message FROM arrival GROUP BY subject) AS a
+                ON a.subject = f.subject AND f.ts IS NULL
+            GROUP BY f.store, f.kind, l.stage, l.after, l.cause
+        """)
+    ]
+    groups.sort(key=lambda group: (group.store, _ORDER.index(group.kind), -group.measures, group.cause))
+    notes = {stage.name: stage.notes[0] for stage in stages if stage.notes}
+    return [_diagnosis(group, late_after_s, notes) for group in groups]
+
+
+def _diagnosis(group: _Group, late_after_s: dict[str, float], notes: dict[str, str]) -> Diagnosis:
+    why, change = explain(
+        Figures(
+            store=group.store,
+            stage=group.stage,
+            after=group.after,
+            reason=group.cause,
+            detail=group.detail.rstrip("."),
+            details=tuple(filter(None, group.details)),
+            dwell=seconds_text(group.dwell_s) if group.dwell_s is not None else "",
+            note=notes.get(group.stage, ""),
+        )
+    )
+    where = boards_text(group.boards)
+    if group.keys != sorted(KEYS):
+        where += f"; {keys_text(group.keys)}"
+    one = group.measures == 1
+    sentence = _SUBJECTS[group.kind].format(
+        measures=count_text(group.measures, "measure"),
+        copies=count_text(group.measures, "copy", "copies"),
+        messages=count_text(group.messages, "message")
+        if group.messages
+        else "messages that cannot be told apart",
+        where=where,
+        are="is" if one else "are",
+        have="has" if one else "have",
+        store=group.store,
+        delay=seconds_text(group.delay_s or 0.0),
+        late_after=seconds_text(late_after_s.get(group.store, 0.0)),
+        why=why,
+    )
+    return Diagnosis(
+        store=group.store,
+        kind=group.kind,
+        stage=group.stage,
+        cause=group.cause,
+        measures=group.measures,
+        messages=group.messages,
+        sentence=sentence,
+        change=change,
+    )
+
+
+def diagnose_sending(db: Database, late_send_ms: float) -> list[Diagnosis]:
+    """What never left, and what left too late: no loss of a store, but a failed run all the same."""
+    found = []
+    for cause, detail, messages, boards in db.rows("""
+        SELECT CASE WHEN dropped IS NULL THEN 'unaccounted' ELSE 'dropped' END AS cause,
+            coalesce(dropped, ''), count(*), list_sort(list(DISTINCT buoy))
+        FROM message WHERE sent_ns IS NULL GROUP BY ALL ORDER BY 3 DESC, 2
+    """):
+        why, change = explain(Figures("", "board", "", cause, detail or "no reason given"))
+        number = count_text(messages, "message")
+        verb = "was" if messages == 1 else "were"
+        found.append(
+            Diagnosis(
+                store="",
+                kind="not-sent",
+                stage="board",
+                cause=cause,
+                measures=0,
+                messages=messages,
+                sentence=f"{number} ({boards_text(boards)}) {verb} never sent: {why}.",
+                change=change,
+            )
+        )
+    messages, boards, latest_ns = db.row(f"""
+        SELECT count(*), list_sort(list(DISTINCT buoy)), max(sent_ns - planned_ns)
+        FROM message JOIN board USING (buoy) WHERE {late_send(late_send_ms)}
+    """)
+    if messages:
+        why, change = explain(
+            Figures(
+                "",
+                "board",
+                "",
+                "late-send",
+                f"up to {seconds_text(latest_ns / 1e9)} after their planned time",
+            )
+        )
+        found.append(
+            Diagnosis(
+                store="",
+                kind="late-send",
+                stage="board",
+                cause="late-send",
+                measures=0,
+                messages=messages,
+                sentence=f"{count_text(messages, 'message')} ({boards_text(boards)}) left late: {why}; "
+                f"{late_send_ms:g} ms are allowed.",
+                change=change,
+            )
+        )
+    return found
+
+
+def late_send(late_send_ms: float) -> str:
+    """Condition on `message` joined with `board`: left later than allowed, beyond the clock's uncertainty."""
+    return f"paced AND sent_ns - planned_ns > {round(late_send_ms * 1e6)} + uncertainty_ns"

@@ -1,0 +1,205 @@
+"""Verifies a run: the ledger against the stores, every difference explained as far as the evidence goes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+
+from host.model.errors import BuoyError
+from host.model.evidence import StageCount
+from host.model.fleet import Fleet
+from host.model.ledger import COMPACTED
+from host.model.ledger import SCHEMA as LEDGER_SCHEMA
+from host.model.result import (
+    BoardResult,
+    Diagnosis,
+    Latency,
+    Loss,
+    RatePoint,
+    StoreResult,
+    ThresholdResult,
+    WitnessResult,
+)
+from host.model.store import SCHEMA as STORE_SCHEMA
+from host.model.store import STORE_FOLDER
+from host.verify.boards import BoardFacts, board_results, unreadable_warnings
+from host.verify.database import Database
+from host.verify.diagnose import diagnose, diagnose_sending
+from host.verify.faults import Window, create_faults, stored_view
+from host.verify.latency import acknowledgement_latency, rate_series, send_rate_per_s
+from host.verify.ledger import CompactedLedger
+from host.verify.locate import locate
+from host.verify.losses import list_losses
+from host.verify.messages import RULE_ATTRIBUTES, create_messages
+from host.verify.original import reconcile_original
+from host.verify.stamped import mark_clashes, reconcile_stamped
+from host.verify.thresholds import evaluate_thresholds, threshold_facts
+from host.verify.witness import witness_result
+from host.verify.words import count_text
+
+# Where a fleet says nothing about a store (host.model.fleet.RunSpec has the defaults of the known ones).
+_LATE_AFTER_S = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A run to be verified: its folder holds ledger, stores and evidence."""
+
+    run_folder: Path
+    fleet: Fleet
+    stores: tuple[str, ...]
+    """Names as collected; may be none (target `broker`)."""
+    stages: list[StageCount]
+    since_ns: int
+    """Start of the run's window as given to `Target.collect`, UTC."""
+    until_ns: int
+    ledger: CompactedLedger | None = None
+    """From `compact_ledger`; None: `ledger.parquet` is there already, and was complete."""
+    boards: Mapping[int, BoardFacts] = field(default_factory=dict)
+    """By buoy id."""
+    interrupted: bool = False
+    witness_connections: int = 0
+
+
+@dataclass(slots=True)
+class Verification:
+    """The parts of a `Result` that follow from ledger, stores and evidence, under the same names."""
+
+    boards: list[BoardResult]
+    stores: list[StoreResult]
+    losses: list[Loss]
+    losses_total: int
+    diagnoses: list[Diagnosis]
+    thresholds: list[ThresholdResult]
+    ack_latency: Latency | None
+    rate: list[RatePoint]
+    rate_interval_s: float
+    witness: WitnessResult | None
+    warnings: list[str]
+
+    @property
+    def data_complete(self) -> bool:
+        """Whether every measure sent is in every store, once and as sent, and nothing else is."""
+        return not any(
+            store.missing or store.altered or store.duplicated or store.unexpected for store in self.stores
+        )
+
+    @property
+    def boards_passed(self) -> bool:
+        """Whether every board passed; an unproven one did not."""
+        return all(board.state == "passed" for board in self.boards)
+
+    @property
+    def thresholds_passed(self) -> bool:
+        """Whether every threshold was measured and met."""
+        return all(threshold.passed for threshold in self.thresholds)
+
+
+def verify(case: Case) -> Verification:
+    """Reconcile, diagnose and measure a run; writes `losses.parquet` into its folder.
+
+    Raises:
+        BuoyError: a file of the run cannot be read.
+    """
+    path = case.run_folder / COMPACTED
+    if not path.exists():
+        raise BuoyError(
+            "the run has no ledger",
+            where=str(path),
+            cause="the run ended before its ledger was compacted, or the folder is no run",
+            next_step=f"ls {case.run_folder}",
+        )
+    try:
+        with Database() as db:
+            return _verify(db, case, path)
+    except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+        raise BuoyError(
+            f"the run cannot be evaluated: {str(error).splitlines()[0]}",
+            where=str(case.run_folder),
+            cause="memory or disk is full, or a file of the run went away",
+            next_step=f"make room, then: buoy report {case.run_folder}",
+        ) from error
+
+
+def _verify(db: Database, case: Case, ledger: Path) -> Verification:
+    warnings = [stream.sentence for stream in case.ledger.unfinished] if case.ledger else []
+    db.files("ledger", [ledger], LEDGER_SCHEMA)
+    create_messages(db, case.fleet)
+    create_faults(db)
+    for buoy, others in mark_clashes(db):
+        warnings.append(
+            f"board {buoy}: {count_text(others, 'message')} with the timestamp of an earlier one; "
+            "no store can tell them apart"
+        )
+    warnings += unreadable_warnings(db)
+    stores, identified = _reconcile(db, case, warnings)
+    diagnoses = []
+    if db.number("SELECT count(*) FROM fault"):
+        if not locate(db, case.run_folder, case.stores, identified, case.stages):
+            warnings.append("the target gave no trace of single messages: causes follow from counters alone")
+        diagnoses = diagnose(db, {store.name: store.late_after_s for store in stores}, case.stages)
+    diagnoses += diagnose_sending(db, case.fleet.run.late_send_ms)
+    boards = board_results(
+        db,
+        case.fleet,
+        case.boards,
+        _incomplete(case.ledger),
+        interrupted=case.interrupted,
+        stores=case.stores,
+    )
+    losses, losses_total = list_losses(db, case.run_folder)
+    latency = acknowledgement_latency(db)
+    rate, rate_interval_s = rate_series(db)
+    witness = witness_result(db, case.run_folder, case.witness_connections)
+    facts = threshold_facts(boards, stores, latency, send_rate_per_s(db), witness)
+    return Verification(
+        boards=boards,
+        stores=stores,
+        losses=losses,
+        losses_total=losses_total,
+        diagnoses=diagnoses,
+        thresholds=evaluate_thresholds(case.fleet.thresholds, facts),
+        ack_latency=latency,
+        rate=rate,
+        rate_interval_s=rate_interval_s,
+        witness=witness,
+        warnings=warnings,
+    )
+
+
+def _reconcile(db: Database, case: Case, warnings: list[str]) -> tuple[list[StoreResult], frozenset[str]]:
+    """All stores; and which of them could be reconciled by identity."""
+    window = Window(case.since_ns, case.until_ns)
+    expected = db.number("SELECT sum(n) FROM wide WHERE regular") + db.number("SELECT count(*) FROM wide_odd")
+    results: list[StoreResult] = []
+    identified: set[str] = set()
+    for store in case.stores:
+        folder = case.run_folder / STORE_FOLDER / store
+        if not folder.is_dir():
+            warnings.append(
+                f"{store} was not collected ({folder} is not there): its measures count as missing"
+            )
+        raw, rows = f"raw_{len(results)}", stored_view(store)
+        db.files(raw, sorted(folder.glob("*.parquet")), STORE_SCHEMA)
+        ignored = ", ".join(f"'{name}'" for name in RULE_ATTRIBUTES)
+        db.run(f"CREATE VIEW {rows} AS SELECT * FROM {raw} WHERE measure NOT IN ({ignored})")
+        by_identity = case.fleet.run.payload == "stamped" and _has_identity(db, rows)
+        reconcile = reconcile_stamped if by_identity else reconcile_original
+        late_after_s = case.fleet.run.late_after_s.get(store, _LATE_AFTER_S)
+        results.append(reconcile(db, store, rows, late_after_s, expected, window))
+        if by_identity:
+            identified.add(store)
+    return results, frozenset(identified)
+
+
+def _has_identity(db: Database, rows: str) -> bool:
+    """A store that keeps no timestamp (a transform drops it, say) cannot be reconciled by identity."""
+    some, stamped = db.row(f"SELECT count(*), count(timestamp_ms) FROM {rows}")
+    return not some or bool(stamped)
+
+
+def _incomplete(ledger: CompactedLedger | None) -> dict[int, str]:
+    if ledger is None:
+        return {}
+    return {buoy: stream.sentence for stream in ledger.unfinished for buoy in stream.boards}

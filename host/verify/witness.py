@@ -1,0 +1,43 @@
+"""What an independent subscriber saw. Its shortfall is evidence, never loss by itself."""
+
+from pathlib import Path
+
+from host.model.evidence import EVIDENCE_FOLDER, WITNESS, WITNESS_SCHEMA
+from host.model.result import WitnessResult
+from host.verify.database import Database
+from host.verify.words import count_text
+
+_NOTE = "A subscriber's shortfall proves nothing by itself: brokers discard what one connection cannot take."
+
+
+def witness_result(db: Database, run_folder: Path, connections: int) -> WitnessResult | None:
+    """Compare what the witness saw with what was sent, byte by byte, as multisets per board.
+
+    `copies` are repeats of messages that were sent. None where there was no witness.
+    """
+    path = run_folder / EVIDENCE_FOLDER / WITNESS
+    if not path.exists():
+        return None
+    db.files("witness", [path], WITNESS_SCHEMA)
+    expected, seen, copies, foreign = db.row("""
+        SELECT coalesce(sum(e), 0)::BIGINT, coalesce(sum(least(e, w)), 0)::BIGINT,
+            coalesce(sum(greatest(w - e, 0)) FILTER (e > 0), 0)::BIGINT,
+            coalesce(sum(w) FILTER (e = 0), 0)::BIGINT
+        FROM (
+            SELECT sum(e) AS e, sum(w) AS w FROM (
+                SELECT buoy, payload, 1 AS e, 0 AS w FROM message WHERE sent_ns IS NOT NULL
+                UNION ALL SELECT buoy, payload, 0, 1 FROM witness
+            ) GROUP BY buoy, payload
+        )
+    """)
+    notes = [_NOTE] if seen < expected else []
+    if foreign:
+        notes.append(f"It also saw {count_text(foreign, 'message')} that no board of this run sent.")
+    return WitnessResult(
+        expected=expected,
+        seen=seen,
+        copies=copies,
+        connections=connections,
+        shortfall=expected - seen,
+        note=" ".join(notes),
+    )
