@@ -197,6 +197,7 @@ def test_the_twins_modules_load_without_what_is_dear_to_import() -> None:
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.soak
 def test_a_pipeline_keeps_a_million_measures_in_little_memory(tmp_path: Path) -> None:
     probe = Path(__file__).with_name("memory_probe.py")
     done = subprocess.run(

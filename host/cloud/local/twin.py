@@ -253,11 +253,13 @@ class Twin:
     async def _all_in(self, mark: Mark | None, expected: int, deadline: Deadline) -> bool:
         """Wait until all expected messages came, or nothing comes any more."""
         intake, before = self.pipeline.intake, mark.arrived + mark.refused if mark is not None else 0
+        began_s = time.monotonic()
         while not deadline.expired:
             self.pipeline.take_in()
             if intake.arrived + sum(intake.refused.values()) - before >= expected:
                 return True
-            quiet_s = QUIET_S - self.pipeline.quiet_s
+            # Before the first arrival it is the drain itself that has waited.
+            quiet_s = QUIET_S - min(self.pipeline.quiet_s, time.monotonic() - began_s)
             if quiet_s <= 0:
                 return True
             await self.pipeline.arrival(min(quiet_s, deadline.remaining_s))

@@ -1,0 +1,102 @@
+"""`buoy twin` as a user types it: it says how to connect, what happens, and what happened."""
+
+import contextlib
+import json
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BUOY = [sys.executable, "-m", "host.cli.main"]
+DEADLINE_S = 30
+
+
+@contextlib.contextmanager
+def twin(*options: str) -> Iterator["subprocess.Popen[str]"]:
+    process = subprocess.Popen(
+        [*BUOY, "twin", "--port", "0", "--control-port", "0", *options], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def read_until(process: "subprocess.Popen[str]", start: str) -> dict[str, str]:
+    """Lines up to the one that begins with `start`, by their first word."""
+    lines: dict[str, str] = {}
+    assert process.stdout is not None
+    for line in process.stdout:
+        word, _, rest = line.partition(" ")
+        lines[word] = rest.strip()
+        if word == start:
+            return lines
+    raise AssertionError(f"it ended after {lines}")
+
+
+def buoy(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [*BUOY, *arguments], capture_output=True, text=True, timeout=DEADLINE_S, check=False
+    )
+
+
+def test_what_it_prints_can_be_typed_and_works(tmp_path: Path, mosquitto: Any) -> None:
+    with twin("--folder", str(tmp_path / "t")) as process:
+        lines = read_until(process, "stop")
+        control = re.search(r"control on (\S+),", lines["twin"])
+        assert control is not None
+        address = control[1]
+        assert lines["look"] == f"buoy twin status {address}"
+        command = lines["try"].replace("mosquitto_pub", shlex.quote(str(mosquitto.pub)), 1)
+        subprocess.run(["sh", "-c", command], check=True, timeout=DEADLINE_S)
+        status = buoy("twin", "status", address)
+        assert status.returncode == 0
+        assert re.search(r"^broker +1 +1 ", status.stdout, re.MULTILINE)
+        told = json.loads(buoy("twin", "status", address, "--json").stdout)
+        assert told["stored"] == {"timestream": 1, "s3": 0}
+        assert f"attach: {address}" in status.stdout
+        process.send_signal(signal.SIGINT)
+        rest, _ = process.communicate(timeout=DEADLINE_S)
+        assert process.returncode == 0
+        assert re.search(r"^timestream +3 +3 ", rest, re.MULTILINE)
+        assert str(tmp_path / "t") in rest
+        assert "Traceback" not in rest
+
+
+def test_with_json_every_line_is_an_object(tmp_path: Path) -> None:
+    with twin("--folder", str(tmp_path / "t"), "--limits", "aws", "--json") as process:
+        assert process.stdout is not None
+        ready = json.loads(process.stdout.readline())
+        assert (ready["event"], ready["limits"], ready["lifted"]) == ("ready", "aws", [])
+        process.send_signal(signal.SIGTERM)
+        rest, _ = process.communicate(timeout=DEADLINE_S)
+        (summary,) = [json.loads(line) for line in rest.splitlines()]
+        assert summary["event"] == "summary"
+        assert summary["stages"][0]["name"] == "broker"
+        assert process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "words"),
+    [
+        (["--limits", "none"], 2, "--limits aws"),
+        (["--payload", "none"], 2, "--payload stamped"),
+        (["--folder", "/dev/null/x"], 3, "cannot be written"),
+        (["status", "127.0.0.1:1"], 2, "buoy twin"),
+        (["status", "nonsense"], 2, "HOST:PORT"),
+    ],
+)
+def test_mistakes_are_told_in_a_line_and_an_exit_code(
+    arguments: list[str], exit_code: int, words: str
+) -> None:
+    done = buoy("twin", *arguments)
+    assert done.returncode == exit_code
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
