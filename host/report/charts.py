@@ -9,7 +9,7 @@ from host.report import figures
 from host.report.svg import element, path, picture, round_steps, text
 
 _WIDTH, _HEIGHT = 860.0, 240.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 62.0, 12.0, 12.0, 34.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 62.0, 26.0, 12.0, 34.0
 _MOST_POINTS = 300
 _BAR, _ROW = 16.0, 30.0
 

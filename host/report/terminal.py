@@ -127,7 +127,7 @@ def _sending(result: Result) -> list[Block]:
     if (latency := result.ack_latency) is not None:
         named = (("p50", latency.p50_ms), ("p99", latency.p99_ms), ("max", latency.max_ms))
         facts.append(
-            "acknowledged in " + ", ".join(f"{name} {figures.milliseconds(value)}" for name, value in named)
+            "acknowledgement " + ", ".join(f"{name} {figures.milliseconds(value)}" for name, value in named)
         )
     for noun, number in (
         ("sent late", sum(board.late_sends for board in boards)),
