@@ -1,0 +1,235 @@
+"""Messages that wait for the link, kept on flash: resets and power cuts leave their bytes and order.
+
+Segments are files `<number>.out` in one folder, oldest first; each holds records:
+
+    0xB0  flags  seq (4)  length (2)  payload  CRC-32 of all before (4)        big endian
+
+LittleFS makes the closing of a file atomic: after a power cut a file is as it was at its last close. A record
+that breaks off, as other file systems can leave it, ends its segment. A segment is removed when everything in
+it has arrived; what had arrived of a segment that is still there after a reset is sent again, with the same
+bytes, which changes nothing in the store.
+
+Flash is written when a message is put, not when it is taken or settled; a message that is sent at once never
+touches it. When the outbox is full, its oldest segment is dropped as a whole, and its messages are counted.
+"""
+
+import os
+import struct
+from binascii import crc32
+
+from buoy.message import Message
+
+_MAGIC = 0xB0
+_HEAD = ">BBIH"
+_HEAD_BYTES = 8
+_TAIL_BYTES = 4
+_NO_SEQ = 0xFFFFFFFF  # for messages that carry no number
+_FIRST_SEGMENT = 500000  # room on both sides: what goes back to the front gets a lower number
+_SUFFIX = ".out"
+
+
+class _Segment:
+    __slots__ = ("count", "number", "offset", "settled", "size", "taken")
+
+    def __init__(self, number):
+        self.number = number
+        self.size = 0  # bytes of whole records
+        self.count = 0  # records
+        self.taken = 0
+        self.settled = 0
+        self.offset = 0  # of the next record to take
+
+
+class FlashOutbox:
+    """An outbox in a folder; see `buoy.outbox.MemoryOutbox` for what the methods promise.
+
+    Args:
+        folder: made if missing; nothing else may be in it.
+        topics: the topics that messages can have (bytes), at most 256, in an order that never changes.
+        segments: most files kept.
+        segment_bytes: size from which a new file is begun; a LittleFS block is 4096.
+
+    Raises:
+        OSError: the folder cannot be made or read.
+    """
+
+    def __init__(self, folder, topics, segments=8, segment_bytes=4000, on_drop=None):
+        self._folder = folder
+        self._topics = topics
+        self._most = segments
+        self._segment_bytes = segment_bytes
+        self.on_drop = on_drop
+        self.dropped = 0
+        self.count = 0
+        self.write_failures = 0
+        self._front = []  # taken once, not settled, to be taken again first
+        self._segments = []
+        self._load()
+
+    def put(self, message):
+        """Write behind all others. If flash cannot take it, the message is dropped, counted and told."""
+        try:
+            self._append(message)
+        except OSError:
+            self.write_failures += 1
+            self._drop(message, "flash cannot be written")
+
+    def take(self):
+        """The oldest message that is not out; the outbox must not be empty."""
+        self.count -= 1
+        if self._front:
+            return self._front.pop(0)
+        for segment in self._segments:
+            if segment.taken < segment.count:
+                return self._read_next(segment)
+        raise IndexError("the outbox is empty")
+
+    def requeue(self, messages):
+        """Back to the front, oldest first; those that were never on flash are written now."""
+        unwritten = [message for message in messages if message.place is None]
+        if unwritten:
+            first = self._segments[0].number if self._segments else _FIRST_SEGMENT
+            segment = _Segment(first - 1)
+            try:
+                self._write(segment, unwritten)
+                self._segments.insert(0, segment)
+                segment.taken = segment.count
+            except OSError:
+                # They stay in memory, and are lost only if power fails too.
+                self.write_failures += 1
+        self._front[:0] = messages
+        self.count += len(messages)
+        self._limit()
+
+    def settle(self, message):
+        """The message arrived; its segment goes when it was the last."""
+        segment = message.place
+        if segment is None:
+            return
+        segment.settled += 1
+        if segment.settled >= segment.count:
+            self._remove(segment)
+
+    def clear(self, reason):
+        """Drop everything, counted and told with the reason."""
+        while self.count:
+            self._drop(self.take(), reason)
+        for segment in list(self._segments):
+            self._remove(segment)
+
+    # Inside
+
+    def _path(self, segment):
+        return "%s/%d%s" % (self._folder, segment.number, _SUFFIX)
+
+    def _load(self):
+        try:
+            os.mkdir(self._folder)
+        except OSError:
+            pass  # it is there; if not, listdir raises
+        numbers = sorted(
+            [int(name[: -len(_SUFFIX)]) for name in os.listdir(self._folder) if name.endswith(_SUFFIX)]
+        )
+        for number in numbers:
+            segment = _Segment(number)
+            with open(self._path(segment), "rb") as file:
+                while True:
+                    record = self._record(file)
+                    if record is None:
+                        break
+                    segment.count += 1
+                    segment.size += _HEAD_BYTES + len(record[2]) + _TAIL_BYTES
+            if segment.count:
+                self._segments.append(segment)
+                self.count += segment.count
+            else:
+                os.remove(self._path(segment))
+
+    def _record(self, file):
+        """(flags, seq, payload) of the next whole record, or None."""
+        head = file.read(_HEAD_BYTES)
+        if len(head) < _HEAD_BYTES:
+            return None
+        magic, flags, seq, length = struct.unpack(_HEAD, head)
+        if magic != _MAGIC or flags >= len(self._topics):
+            return None
+        payload = file.read(length)
+        tail = file.read(_TAIL_BYTES)
+        if len(payload) < length or len(tail) < _TAIL_BYTES:
+            return None
+        if struct.unpack(">I", tail)[0] != crc32(payload, crc32(head)) & 0xFFFFFFFF:
+            return None
+        return flags, seq, payload
+
+    def _read_next(self, segment):
+        with open(self._path(segment), "rb") as file:
+            file.seek(segment.offset)
+            record = self._record(file)
+        if record is None:
+            raise OSError("segment %d changed under way" % segment.number)
+        flags, seq, payload = record
+        segment.taken += 1
+        segment.offset += _HEAD_BYTES + len(payload) + _TAIL_BYTES
+        message = Message(-1 if seq == _NO_SEQ else seq, self._topics[flags], payload, 0)
+        # It may have left before a reset: from here on it counts as sent once, so that DUP is set.
+        message.attempts = 1
+        message.place = segment
+        return message
+
+    def _append(self, message):
+        last = self._segments[-1] if self._segments else None
+        if last is None or last.size >= self._segment_bytes:
+            last = _Segment(last.number + 1 if last else _FIRST_SEGMENT)
+            self._write(last, (message,))
+            self._segments.append(last)
+        else:
+            self._write(last, (message,))
+        message.place = None  # whoever takes it gets it from flash
+        self.count += 1
+        self._limit()
+
+    def _write(self, segment, messages):
+        """All records, then one close: all or nothing on LittleFS. Nothing is counted before it is there."""
+        size = 0
+        # A record that broke off in an earlier life is written over, not behind.
+        with open(self._path(segment), "r+b" if segment.size else "wb") as file:
+            file.seek(segment.size)
+            for message in messages:
+                flags = self._topics.index(message.topic)
+                seq = _NO_SEQ if message.seq < 0 else message.seq
+                head = struct.pack(_HEAD, _MAGIC, flags, seq, len(message.payload))
+                file.write(head)
+                file.write(message.payload)
+                file.write(struct.pack(">I", crc32(message.payload, crc32(head)) & 0xFFFFFFFF))
+                size += _HEAD_BYTES + len(message.payload) + _TAIL_BYTES
+        segment.size += size
+        segment.count += len(messages)
+        for message in messages:
+            message.place = segment
+
+    def _limit(self):
+        while len(self._segments) > self._most:
+            segment = self._segments[0]
+            reason = "outbox full"
+            kept = []
+            for message in self._front:
+                if message.place is segment:
+                    self.count -= 1
+                    self._drop(message, reason)
+                else:
+                    kept.append(message)
+            self._front = kept
+            while segment.taken < segment.count:
+                self.count -= 1
+                self._drop(self._read_next(segment), reason)
+            self._remove(segment)
+
+    def _remove(self, segment):
+        if segment in self._segments:
+            self._segments.remove(segment)
+            os.remove(self._path(segment))
+
+    def _drop(self, message, reason):
+        self.dropped += 1
+        if self.on_drop is not None:
+            self.on_drop(message, reason)
