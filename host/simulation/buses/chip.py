@@ -22,8 +22,8 @@ class ChipEvent:
     """Of a sleep; 0: for ever."""
 
 
-class NvsError(Exception):
-    """A key is missing or of another type, or the buffer is too small: OSError on the board."""
+class NvsError(OSError):
+    """A key is missing, of another type, or too long; codes are ESP-IDF's."""
 
     def __init__(self, code: int, name: str) -> None:
         super().__init__(code, name)

@@ -130,7 +130,7 @@ class Ports:
         return int(self._pulls.get(gpio) == PULL_UP)
 
     def _supply(self, gpio: int) -> None:
-        """Power follows its switch; a circuit whose UART is still driven lives on what leaks in there."""
+        """Power follows its switch, but for circuits that live on what leaks in through their UART."""
         behind = self.wiring.supplies.get(gpio, ())
         if not behind:
             behind = tuple(key for key, pins in self.wiring.uarts.items() if gpio == pins[0])
@@ -148,7 +148,9 @@ class Ports:
 
     def _leaks(self, key: str) -> bool:
         pins = self.wiring.uarts.get(key)
-        return pins is not None and self._modes.get(pins[0]) == MODE_UART
+        if pins is None or "leak" not in self.parts[key].faults:
+            return False
+        return self._modes.get(pins[0]) == MODE_UART
 
     # Converter
 
@@ -260,7 +262,7 @@ class Ports:
         bus = self._wire(gpio)
         return 1 if bus is None else bus.read_bit(self.t_s)
 
-    def ow_scan(self, gpio: int) -> list[bytes]:
-        """ROM codes, in the order of MicroPython's search."""
+    def ow_scan(self, gpio: int, start: int = 0) -> list[bytes]:
+        """ROM codes in the order of MicroPython's search, at most 32 from number `start` on."""
         bus = self._wire(gpio)
-        return [] if bus is None else bus.scan(self.t_s)
+        return [] if bus is None else bus.scan(self.t_s)[start : start + 32]

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from host.simulation.buses.bench import OPERATIONS, Bench
-from host.simulation.buses.chip import NvsError
 
 SHIMS = Path(__file__).resolve().parent / "shims"
 """Folder for the `sys.path` of a MicroPython process."""
@@ -39,8 +38,6 @@ def answer(bench: Bench, line: bytes) -> bytes:
         edges = bench.take_edges()
         if edges:
             reply.append(edges)
-    except NvsError as error:
-        reply = ["!", "OSError", *(_outward(item) for item in error.args)]
     except OSError as error:
         reply = ["!", "OSError", *(_outward(item) for item in error.args)]
     except (ValueError, TypeError, KeyError, RuntimeError) as error:

@@ -69,16 +69,16 @@ class FlowMeter(Part):
         self.settle(t_s)
         return int(self._phase % 1.0 < 0.5 and self.powered and "unplugged" not in self.faults)
 
-    def power(self, on: bool, t_s: float) -> None:
+    def power(self, on: bool, t_s: float) -> bool:
         """See `Part.power`."""
         self.settle(t_s)
-        super().power(on, t_s)
+        return super().power(on, t_s)
 
 
 class LevelSwitch(Part):
     """`liqlev`: DFRobot SEN0204 (XKC-Y25-T12V), push output, about 500 ms response."""
 
-    __slots__ = ("_lag", "inverted")
+    __slots__ = ("_flip", "_lag", "inverted")
 
     key = "liqlev"
     FAULTS: ClassVar[Mapping[str, str]] = {
@@ -89,6 +89,7 @@ class LevelSwitch(Part):
 
     def _individual(self, draw: random.Random) -> None:  # noqa: ARG002 - switches do not differ
         self._lag = Lag(0.35)  # half-way, where it switches, after a quarter of a second
+        self._flip = 0
         self.inverted = False
 
     def settle(self, t_s: float) -> None:
@@ -102,6 +103,7 @@ class LevelSwitch(Part):
         if not self.powered or "unplugged" in faults:
             return 0
         if "flicker" in faults:
-            return int(self.noise() > 0.0)
+            self._flip ^= 1
+            return self._flip
         wet = self._lag.value > 0.5 or "stuck" in faults or self.fouled(t_s) > 0.9
         return int(wet != self.inverted)

@@ -30,6 +30,7 @@ EZO_FAULTS: Mapping[str, str] = {
     "junk": "junk in the input buffer: the next command is refused (an event)",
     "chatter": "an unsolicited *WA between every command and its answer",
     "no-ok": "response codes switched off (an event)",
+    "leak": "power gated at VCC only: lives on while the board drives its UART",
 }
 _EVENTS = frozenset(("continuous-mode", "brownout", "wrong-baud", "junk", "no-ok"))
 
@@ -78,17 +79,14 @@ class EzoWire(Part):
 
     # Power and faults
 
-    def power(self, on: bool, t_s: float) -> None:
-        """See `Part.power`. Without power the temperature is forgotten; with it the circuit boots, and junk
-        stands in its input buffer."""
-        if on == self.powered:
-            return
-        super().power(on, t_s)
-        self._out.clear()
-        self._command.clear()
-        if on:
-            self._command += b"\xff"
+    def power(self, on: bool, t_s: float) -> bool:
+        """See `Part.power`. A circuit that starts anew boots, and junk stands in its input buffer."""
+        starts = super().power(on, t_s)
+        if starts:
+            self._out.clear()
+            self._command[:] = b"\xff"
             self._boot("P", t_s)
+        return starts
 
     def _boot(self, cause: str, t_s: float) -> None:
         self.start_cause = cause
@@ -127,7 +125,7 @@ class EzoWire(Part):
             return
         self._run(t_s)
         if baud != self.baud:
-            data = bytes(byte >> 1 | 0x80 for byte in data)  # what another rate makes of it
+            data = b"\xf8\x8e\r"  # what another rate makes of it: junk, now and then an end of line
         end_s = t_s + 10.0 * len(data) / self.baud
         if self.asleep:
             self.asleep = False
@@ -166,9 +164,7 @@ class EzoWire(Part):
                 out[0] = (begin_s + whole * byte_s, text[whole:])
                 break
             out.pop(0)
-        if baud != self.baud:
-            return bytes((byte * 5 & 0xFF) | 0x80 for byte in taken)
-        return taken
+        return taken if baud == self.baud else _garbled(taken, baud / self.baud)
 
     def _say(self, line: str, t_s: float) -> None:
         begin_s = max(t_s, self._sending_s)
@@ -193,3 +189,9 @@ class EzoWire(Part):
         if self._skip:
             self._skip -= 1
         return text
+
+
+def _garbled(data: bytes, ratio: float) -> bytes:
+    """What a receiver at another rate makes of a text: other bytes, no ASCII, and another number of them."""
+    count = max(1, int(len(data) * ratio)) if data else 0
+    return bytes((data[i * len(data) // count] * 29 + 7 * i) & 0xFF | 0x80 for i in range(count))

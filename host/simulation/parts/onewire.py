@@ -129,12 +129,13 @@ class TemperatureBus(Part):
         if "stuck" not in self.faults:
             self._lag.follow(self.medium.sample(t_s).temp_c, t_s, 1.0 + 3.0 * self.fouled(t_s))
 
-    def power(self, on: bool, t_s: float) -> None:
+    def power(self, on: bool, t_s: float) -> bool:
         """See `Part.power`."""
-        if on and not self.powered:
+        starts = super().power(on, t_s)
+        if starts:
             for probe in self.probes:
                 probe.restart()
-        super().power(on, t_s)
+        return starts
 
     # The bus
 

@@ -9,6 +9,7 @@ from host.simulation.water.medium import Medium, Sample
 
 DAY_S = 86400.0
 LONG_AGO_S = -1e9
+HOLD_UP_S = 0.01
 
 _RING = 4096
 # One ring of normal deviates for all parts of a process: a generator of its own would cost each part 2.5 KB.
@@ -69,7 +70,9 @@ class Part:
     """
 
     __slots__ = (
+        "_before_s",
         "_cursor",
+        "_off_s",
         "drift_per_day",
         "faults",
         "fouling",
@@ -89,6 +92,8 @@ class Part:
         self.faults: frozenset[str] = frozenset()
         self.powered_since_s: float | None = LONG_AGO_S
         """None: no power."""
+        self._before_s: float | None = None
+        self._off_s = LONG_AGO_S
         self.fouling = 0.0
         """0 clean … 1 overgrown."""
         self.fouling_per_day = 0.0
@@ -110,10 +115,18 @@ class Part:
         self.settle(t_s)
         self.medium = medium
 
-    def power(self, on: bool, t_s: float) -> None:
-        """Switch the supply."""
-        if on != (self.powered_since_s is not None):
-            self.powered_since_s = t_s if on else None
+    def power(self, on: bool, t_s: float) -> bool:
+        """Switch the supply; True if the part starts anew. Its capacitors bridge a gap of 10 ms."""
+        if on == self.powered:
+            return False
+        if not on:
+            self._before_s = self.powered_since_s
+            self._off_s = t_s
+            self.powered_since_s = None
+            return False
+        bridged = t_s - self._off_s < HOLD_UP_S
+        self.powered_since_s = self._before_s if bridged else t_s
+        return not bridged
 
     @property
     def powered(self) -> bool:

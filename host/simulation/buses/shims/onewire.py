@@ -54,7 +54,12 @@ class OneWire:
         self._wire.call("ow_write", self.pin.id, bytes((self.MATCH_ROM,)) + bytes(rom))
 
     def scan(self) -> "list[bytearray]":
-        return [bytearray(rom) for rom in self._wire.call("ow_scan", self.pin.id)]
+        found: "list[bytearray]" = []
+        while True:  # a bus shorted to ground gives 255 codes: too many for one reply
+            more = self._wire.call("ow_scan", self.pin.id, len(found))
+            found += [bytearray(rom) for rom in more]
+            if len(more) < 32:
+                return found
 
     def crc8(self, data: "bytes | bytearray") -> int:
         crc = 0
