@@ -16,7 +16,19 @@ SENSOR_MODES: dict[SensorMode, str] = {
     "counter": "value = 2·base + n for message n; a boolean is n mod 2 (the original test's pattern)",
     "walk": "a seeded walk in the river's normal band",
     "constant": "one value",
+    "hardware": "the driver; on a virtual board against simulated parts in simulated water",
     "off": "the buoy does not carry it",
+}
+
+
+# Those of host.simulation.water.scenario (a test compares).
+WATERS: dict[str, str] = {
+    "calm": "late summer, gentle swings",
+    "storm": "October rain and waves",
+    "salt-wedge": "winter low flow, the sea along the bottom",
+    "deicing": "January, glycol and salt from an airfield",
+    "bloom": "hot August, algae",
+    "beached": "ashore on the second day",
 }
 
 

@@ -66,7 +66,7 @@ def describe_fleet(fleet: Fleet, plan: Plan | None = None) -> list[str]:
     totals = totals_of(fleet, plan)
     run = fleet.run
     pace = _shared(_pace(board) for board in fleet.boards)
-    end = "" if totals.duration_s is None else f"about {_seconds(totals.duration_s)}, "
+    end = "" if totals.duration_s is None else f"about {_about(totals.duration_s)}, "
     exact = plan is not None or run.duration_s is None
     stores = ", ".join(TARGETS[fleet.target.kind].stores)
     lines = [
@@ -106,7 +106,9 @@ def _boards(fleet: Fleet) -> str:
     for board in fleet.boards:
         kinds.setdefault(board.kind, []).append(board.buoy_id)
     counts = "; ".join(f"{_grouped(len(ids))} {kind} ({ids_shown(ids)})" for kind, ids in kinds.items())
-    return f"{counts}, {_shared(_sensors(board) for board in fleet.boards)}"
+    drivers = any(sensor.mode == "hardware" for board in fleet.boards for sensor in board.sensors)
+    water = f", water {fleet.run.water}" if drivers else ""
+    return f"{counts}, {_shared(_sensors(board) for board in fleet.boards)}{water}"
 
 
 def _sensors(board: BoardSpec) -> str:
@@ -154,4 +156,11 @@ def _grouped(number: int) -> str:
 
 
 def _seconds(seconds: float) -> str:
-    return duration_text(round(seconds, 3 if seconds < 10 else 0))
+    return duration_text(round(seconds, 3))
+
+
+def _about(seconds: float) -> str:
+    for unit, length_s, limit_s in (("s", 1, 120), ("min", 60, 7200), ("h", 3600, 172_800)):
+        if seconds < limit_s:
+            return f"{decimal_text(round(seconds / length_s, 1 if seconds < 10 * length_s else 0))} {unit}"
+    return f"{decimal_text(round(seconds / 86400, 1))} d"

@@ -25,6 +25,7 @@ def fleet_document(fleet: Fleet) -> Document:
         "run": {
             "qos": run.qos,
             "payload": run.payload,
+            "water": run.water,
             "start_spread": duration_text(run.start_spread_s),
             "seed": run.seed,
             "drain_timeout": duration_text(run.drain_timeout_s),

@@ -9,7 +9,7 @@ ledger can hold.
 
 from dataclasses import dataclass
 
-from host.inventory.available import KINDS, LATER_KINDS
+from host.inventory.available import KINDS, LATER_KINDS, WATERS
 from host.inventory.fields import (
     Field,
     IdPiece,
@@ -148,6 +148,15 @@ class RunSection(PaceSection):
         default=_RUN.payload,
         shown=f"`{_RUN.payload}`",
     )
+    water: str = entry(
+        Word(tuple(WATERS), "water"),
+        "Water of virtual boards whose sensors are `hardware`: "
+        + ", ".join(f"`{name}` ({about})" for name, about in WATERS.items())
+        + ".",
+        default=_RUN.water,
+        shown=f"`{_RUN.water}`",
+        also=("scenario", "environment"),
+    )
     start_spread: float = entry(
         duration_field("0 s", "1 d"),
         "Boards start spread evenly over this time.",
@@ -182,7 +191,7 @@ class RunSection(PaceSection):
 
 _LINK_ABOUT = "How the boards talk MQTT: `fleet`, `paho`, or a mapping."
 _SENSORS_ABOUT = (
-    "What the nine sensors are: `counter`, `walk` or `off` for all, or a mapping with a word for each; "
+    "What the nine sensors are: one word for all, or a mapping with a word for each; "
     "`{mode: constant, value: 7.0}` is a fixed value."
 )
 

@@ -67,6 +67,7 @@ def _run(
     run = RunSpec(
         qos=1 if section.qos else 0,
         payload=section.payload,
+        water=section.water,
         start_spread_s=section.start_spread,
         duration_s=duration_s,
         seed=section.seed if changes.seed is None else changes.seed,

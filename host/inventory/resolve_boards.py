@@ -80,7 +80,7 @@ def group_ids(group: GroupSection, report: Reporter, owners: dict[int, int]) -> 
             where = "earlier on this line" if line == piece.line else f"on line {line}"
             verb = "stand" if len(numbers) > 1 else "stands"
             report.add(
-                piece.line, path, f"{ids_shown(numbers)} {verb} here and {where}; an id is one board's"
+                piece.line, path, f"{ids_shown(numbers)} {verb} here and {where}; an id belongs to one board"
             )
     return sorted(ids)
 
@@ -238,7 +238,7 @@ class BoardMaker:
 
     def _report_gaps(self) -> None:
         run = self._document.run
-        line, path = (run.line(), "run") if run is not None else (0, "run")
+        line, path = self._document.line("run"), "run"
         if run is None and self._document.has("run"):
             return  # it is there and no mapping: that has been said
         if self._no_interval:

@@ -7,7 +7,7 @@ from typing import Any
 
 from host.inventory.available import LATER_MODES, SENSOR_MODES
 from host.inventory.fields import Field, Invalid, Number, Schema, Switch, Word
-from host.inventory.problems import Reporter
+from host.inventory.problems import Reporter, in_words
 from host.inventory.sections import Section, entry, read_section, section_schema
 from host.inventory.yaml_nodes import Mapping, Node, Scalar
 from host.model.fleet import SensorMode, SensorSpec
@@ -35,7 +35,7 @@ class SensorChoice:
 
 
 class SensorWord(Word):
-    """`counter`, `walk` or `off`."""
+    """A mode that needs no value."""
 
     def __init__(self) -> None:
         super().__init__(_WORDS, "sensor mode", LATER_MODES)
@@ -86,7 +86,7 @@ class Sensor(Field):
         self._boolean = sensor in BOOLEAN_KEYS
         example = "true" if self._boolean else "7.0"
         self._example = f"{{mode: constant, value: {example}}}"
-        self.expected = f"`counter`, `walk`, `off` or `{self._example}`"
+        self.expected = in_words([*(f"`{word}`" for word in _WORDS), f"`{self._example}`"])
 
     def read(self, node: Node, path: str, report: Reporter) -> SensorChoice:
         if isinstance(node, Mapping):

@@ -159,6 +159,8 @@ class TwinSection(Section):
 class TlsSection(Section):
     """Files of mutual TLS; relative paths start at the fleet file's folder."""
 
+    RULES = {"dependencies": {"certificate": ["key"], "key": ["certificate"]}}  # noqa: RUF012 (not a field)
+
     ca: str = entry(
         Text("a path", r"\S"), "Certificate of the authority that signed the broker's.", required=True
     )

@@ -70,7 +70,7 @@ _NUMBER = r"[0-9]{1,15}(?:\.[0-9]{1,9})?"
 _METRIC = r"[A-Za-z0-9_]+\.[A-Za-z0-9_]+"
 _PATTERN = re.compile(
     rf"\s*(?P<metric>{_METRIC})\s*(?P<operator>==|!=|<=|>=|<|>)\s*"
-    rf"(?P<number>{_NUMBER})\s*(?P<unit>[^\s0-9.].*?)?\s*"
+    rf"(?P<number>{_NUMBER})\s*(?P<unit>[^\s0-9._,].*?)?\s*"
 )
 _NEARLY = re.compile(
     rf"\s*(?P<metric>{_METRIC})\s*(?P<operator>[=<>!≤≥≠]+)\s*(?P<number>[+-]?[0-9][0-9_.,]*)(?P<rest>.*)",
