@@ -145,6 +145,15 @@ def test_a_fault_without_a_choice_means_everything(tmp_path: Path) -> None:
     assert keys(run, "timestream", start_ms) == ALL
 
 
+@pytest.mark.parametrize("stage", ["broker", "rules", "timestream", *AFTER_FORK])
+def test_a_delay_of_every_message_is_served_once(tmp_path: Path, stage: str) -> None:
+    run, start_ms = run_with(tmp_path, fault(stage, "delayed", seconds=5000.0))
+    for store in stores_behind(stage):
+        assert keys(run, store, start_ms) == ALL
+        delays_s = [row["visible_ns"] / 1e9 - row["timestamp_ms"] / 1e3 for row in run.store(store)]
+        assert all(5000 <= delay_s < 6000 for delay_s in delays_s)
+
+
 def test_several_faults_act_one_after_another(tmp_path: Path) -> None:
     specs = (
         FaultSpec("s3", "duplicated", buoys=(100,), messages=(0,)),

@@ -456,14 +456,60 @@ def test_the_lambda_buffer_goes_by_size_and_requests_stay_below_six_megabytes(tm
     drive(tmp_path, work)
 
     async def large(bench: Bench) -> None:
-        for number in range(12_000):
+        for number in range(20_000):
             bench.send(100, b'{"temp": 1.5, "timestamp": %d}' % (bench.now_ms + number))
         await bench.pipeline.hurry()
         counts = {count.name: count for count in bench.pipeline.stage_counts()}
         assert counts["lambda"].rejected == {}
-        assert counts["s3"].left == 12_000
+        assert counts["s3"].left == 20_000
 
     drive(tmp_path / "large", large, replace(TwinSpec(), firehose_lambda_buffer_mb=3, lambda_per_record_ms=0))
+
+
+def test_the_timer_of_a_buffer_that_went_by_size_does_not_empty_the_next_one(tmp_path: Path) -> None:
+    spec = replace(
+        TwinSpec(), firehose_lambda_buffer_mb=0.0002, lambda_cold_start_ms=0, lambda_per_record_ms=0
+    )
+
+    async def work(bench: Bench) -> None:
+        start_ns = bench.clock.now_ns
+        for _ in range(3):  # two of them are over 200 bytes: the third begins a buffer 50 s after the first
+            bench.send(100, payload(0, bench.now_ms))
+            bench.clock.advance(25)
+        await bench.pipeline.hurry()
+        (info,) = list_objects(Path(bench.pipeline.config.folder) / "s3")
+        entered = {
+            row["message"]: row["at_ns"]
+            for row in bench.collected().evidence("trace")
+            if row["stage"] == "lambda"
+        }
+        assert [entered[number] - start_ns for number in range(3)] == [25 * 10**9, 25 * 10**9, 110 * 10**9]
+        assert info.last_modified_ns - start_ns == 325 * 10**9
+
+    drive(tmp_path, work, spec)
+
+
+def test_a_function_that_timed_out_starts_cold_again(tmp_path: Path) -> None:
+    spec = replace(
+        TwinSpec(),
+        lambda_cold_start_ms=1000,
+        lambda_per_record_ms=100,
+        lambda_timeout_s=3,
+        firehose_lambda_buffer_s=10,
+    )
+
+    async def work(bench: Bench) -> None:
+        for records in (5, 5, 40, 5):
+            for _ in range(records):
+                bench.send(100, payload(0, bench.now_ms))
+            bench.clock.advance(100)
+        await bench.pipeline.hurry()
+        counts = {count.name: count for count in bench.pipeline.stage_counts()}
+        # cold 1.5 s, warm 0.5 s, four times the timeout, cold again 1.5 s
+        assert counts["lambda"].simulated_s == pytest.approx(1.5 + 0.5 + 4 * 3 + 1.5)
+        assert counts["lambda"].rejected == {"timeout": 40}
+
+    drive(tmp_path, work, spec)
 
 
 def test_s3_objects_go_by_size(tmp_path: Path) -> None:

@@ -43,6 +43,10 @@ ACCEPTED: list[tuple[str, dict[str, Any] | None]] = [
     ("SELECT s + temp AS a, s + 'c' AS b FROM '#'", {"a": "ab7.5", "b": "abc"}),
     ("SELECT missing + 1 AS a, s * 2 AS b, n / 0 AS c FROM '#'", {}),
     ("SELECT \"temp\" FROM '#'", {"temp": 7.5}),
+    ("SELECT true = 1 AS a, 1 = true AS b, 1 = 1.0 AS c, true <> 1 AS d, '1' = 1 AS e FROM '#'",
+     {"a": False, "b": False, "c": True, "d": True, "e": False}),
+    ("SELECT l = m AS a, l = l AS b, o = o AS c, z = null AS d, z <> null AS e FROM '#'",
+     {"a": False, "b": True, "c": True, "d": True, "e": False}),
     ("SELECT temp FROM '#' WHERE temp > 5", {"temp": 7.5}),
     ("SELECT temp FROM '#' WHERE temp > 7.5", None),
     ("SELECT temp FROM '#' WHERE temp >= 7.5 AND ph <= 7", {"temp": 7.5}),
@@ -84,6 +88,7 @@ REFUSED: list[tuple[str, str]] = [
     ("SELECT a, b AS a FROM 'a'", "named 'a'"),
     ("SELECT temp + 1 FROM 'a'", "needs a name"),
     ("SELECT topic(3) FROM 'a'", "needs a name"),
+    ("SELECT l[0] AS x FROM 'a'", "BRACKET"),
     ("SELECT lower(s) AS x FROM 'a'", "LOWER"),
     ("SELECT get_thing_shadow('a') AS x FROM 'a'", "get_thing_shadow() is not supported"),
     ("SELECT topic(1, 2) AS x FROM 'a'", "0 or 1 arguments, not 2"),
@@ -125,7 +130,17 @@ REFUSED: list[tuple[str, str]] = [
     ("SELECT " + "a" * 9000 + " FROM 'a'", "8192"),
 ]  # fmt: skip
 
-PAYLOAD = {"temp": 7.5, "ph": 7.0, "n": 3, "wet": True, "s": "ab", "o": {"p": {"q": 1.5}}, "z": None}
+PAYLOAD = {
+    "temp": 7.5,
+    "ph": 7.0,
+    "n": 3,
+    "wet": True,
+    "s": "ab",
+    "o": {"p": {"q": 1.5}},
+    "z": None,
+    "l": [1, 2],
+    "m": [True, 2],
+}
 
 
 def run(sql: str, payload: dict[str, Any], version: Any = "2015-10-08", topic: str = TOPIC) -> Any:

@@ -201,14 +201,31 @@ def test_a_segment_is_complete_or_not_there_and_rows_outlive_a_full_disk(
         path.write_bytes(b"half a file")
         raise OSError(28, "No space left on device")
 
-    table.write({"temp": 7.5})
     with monkeypatch.context() as patched:
         patched.setattr(pq, "write_table", full)
-        with pytest.raises(OSError, match="No space left"):
-            table.table.log.flush()
+        for number in range(2):
+            table.write({"temp": 7.5 + number}, time_ms=NOW_MS + number)
+            with pytest.raises(OSError, match="No space left"):
+                table.table.log.flush()
     assert list((table.folder / "timestream").iterdir()) == []
-    table.write({"temp": 8.5}, time_ms=NOW_MS + 1)
-    assert [row["value"] for row in table.rows()] == [7.5, 8.5]
+    table.write({"temp": 9.5}, time_ms=NOW_MS + 2)
+    assert [row["value"] for row in table.rows()] == [7.5, 8.5, 9.5]
+
+
+def test_messages_go_on_being_kept_after_a_segment_was_written(table: Table) -> None:
+    for number in range(6):
+        table.write({"temp": number + 0.5, "buoy_id": "100"}, time_ms=NOW_MS + number)
+        if number in (2, 3):
+            table.table.log.flush()
+    assert [row["value"] for row in table.rows() if row["measure"] == "temp"] == [n + 0.5 for n in range(6)]
+
+
+def test_messages_in_order_are_remembered_in_arrays_and_not_one_by_one(table: Table) -> None:
+    """What makes millions of rows possible: only the first message of a kind is kept as objects."""
+    for number in range(50):
+        table.write({"temp": number + 0.5, "ph": 7.0}, time_ms=NOW_MS + number)
+    (buoy,) = table.table._buoys.values()
+    assert len(buoy.others) == 2
 
 
 names = st.sampled_from(["temp", "ph", "liqlev", "s"])

@@ -17,6 +17,7 @@ from twin_process import DEADLINE_S, publish, server, until
 from host.cloud.local.config import TwinConfig
 from host.cloud.local.pipeline import Pipeline
 from host.cloud.local.server import serve
+from host.cloud.local.twin import QUIET_S
 from host.model.errors import TargetError
 
 
@@ -118,6 +119,9 @@ def test_a_drain_does_not_wait_for_messages_that_never_come(tmp_path: Path) -> N
 def test_a_drain_waits_for_messages_that_are_on_their_way(tmp_path: Path) -> None:
     async def main() -> None:
         async with server(tmp_path) as twin:
+            # So long after its start that only the drain itself has been waiting.
+            while (await twin.ask("status"))["uptime_s"] < 2 * QUIET_S:
+                await asyncio.sleep(0.05)
             sending = asyncio.ensure_future(publish(twin.endpoint, 100, 2000, qos=0))
             answer = await twin.ask("drain", expected=2000, timeout_s=15)
             await sending
