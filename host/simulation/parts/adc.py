@@ -41,11 +41,11 @@ class Esp32Adc:
         self.reference_mv = NOMINAL_REFERENCE_MV + spread * draw.uniform(-100.0, 100.0)
         steps = min(15, max(-15, round((self.reference_mv - NOMINAL_REFERENCE_MV) / EFUSE_STEP_MV)))
         self.efuse_mv = NOMINAL_REFERENCE_MV + EFUSE_STEP_MV * steps if efuse else NOMINAL_REFERENCE_MV
-        # Two smooth waves over the scale, together within ±12 codes.
+        # Two smooth waves over the scale: what single chips show of the ±12 codes that the sheet allows.
         self._inl = (
-            spread * draw.uniform(2.0, 8.0),
+            spread * draw.uniform(1.0, 4.5),
             draw.uniform(0.0, 2.0 * pi),
-            spread * draw.uniform(1.0, 4.0),
+            spread * draw.uniform(0.5, 2.5),
             draw.uniform(0.0, 2.0 * pi),
         )
 
