@@ -18,7 +18,9 @@ LEVELS = {
     "cli": 4,
 }
 # Siblings that may know each other: importer, imported → the reason.
-SIBLINGS: dict[tuple[str, str], str] = {}
+SIBLINGS: dict[tuple[str, str], str] = {
+    ("fleet", "verify"): "a run ends with its verdict",
+}
 MAX_LINES = 400
 
 
