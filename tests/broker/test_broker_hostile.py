@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from broker_bench import DEADLINE_S, Bench, RawClient
+from broker_certificates import Authority
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from host.cloud.local.broker import Limits
+from host.cloud.local.broker.tls import server_context
 from host.mqtt.codec import (
     DISCONNECT,
     PINGREQ,
@@ -198,27 +200,27 @@ def test_a_connection_that_never_says_connect_is_closed(raw: Raw, bench: Bench) 
     assert bench.reasons() == ["connect-timeout"]
 
 
-def test_a_peer_that_asks_for_answers_and_does_not_read_them_is_not_served_without_end(
+def test_a_peer_that_does_not_read_is_not_read_either_and_is_dropped_in_the_end(
     raw: Raw, start: Callable[..., Bench]
 ) -> None:
     bench = start(Limits.lifted())
-    client = raw(bench.port)
-    client.send(CONNECT)
-    client.packet()
-    client.socket.settimeout(0.5)
-    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    with pytest.raises(TimeoutError):
-        client.send(PINGREQ * 50_000_000)
-    pings = bench.metric("Ping.Success")
-    assert bench.call(lambda: bench.broker.connections) == 1
-    other = raw(bench.port)
-    other.connect("other")
+    stuck, other = raw(bench.port), raw(bench.port)
+    stuck.connect("stuck", keep_alive_s=30)
+    stuck.subscribe(("t", 0))
+    other.connect("other", keep_alive_s=300)
+    for _ in range(150):
+        other.publish("t", bytes(100_000), qos=0)
     assert other.fence()
-    assert bench.metric("Ping.Success") == pings + 1, "nothing more is read of the peer that does not read"
-    bench.advance(90.0)
-    bench.eventually(lambda: "keep-alive" in bench.broker.refusals())
-    bench.advance(10.0)
-    bench.eventually(lambda: len(bench.broker._connections) == 0, "dropped with its unread answers")
+    pings = bench.metric("Ping.Success")
+    stuck.send(PINGREQ * 1_000)
+    assert other.fence()
+    assert bench.metric("Ping.Success") == pings + 1
+    bench.advance(45.0)
+    assert bench.refused[-1].client_id == "stuck"
+    assert bench.refused[-1].reason == "keep-alive"
+    bench.advance(6.0)
+    bench.eventually(lambda: len(bench.broker._connections) == 1, "gone with what it did not read")
+    assert other.fence()
 
 
 def test_many_invented_topics_do_not_pile_up(raw: Raw, start: Callable[..., Bench]) -> None:
@@ -235,10 +237,6 @@ def test_many_invented_topics_do_not_pile_up(raw: Raw, start: Callable[..., Benc
 def test_tls_garbage_and_plain_connections_leave_a_tls_port_working(
     start: Callable[..., Bench], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    from broker_certificates import Authority
-
-    from host.cloud.local.broker.tls import server_context
-
     authority = Authority(tmp_path_factory.mktemp("hostile"), "hostile test CA")
     server, device = authority.issue("localhost"), authority.issue("buoy-100")
     bench = start(tls=server_context(server.certificate, server.key, authority.file))

@@ -338,6 +338,18 @@ def test_a_session_holds_no_more_than_its_bound(raw: Raw, start: Start) -> None:
     assert len(owner.acks) == 10
 
 
+def test_what_was_acknowledged_no_longer_counts_against_the_bound(raw: Raw, start: Start) -> None:
+    bench = start(Limits(queue_bytes=10_000))
+    client = raw(bench.port)
+    client.connect("buoy-100")
+    client.subscribe(("t", 1))
+    for _ in range(20):
+        client.publish("t", bytes(2_000))
+        assert client.fence()
+    assert len(client.messages) == 20
+    assert bench.refused == []
+
+
 def test_a_client_without_an_id_is_given_one(raw: Raw, bench: Bench) -> None:
     for _ in range(2):
         answer = raw(bench.port).connect("")

@@ -12,9 +12,9 @@ from host.cloud.local.broker.limits import Limits
 from host.cloud.local.broker.rates import ByteBucket, SecondWindow
 from host.cloud.local.broker.records import Records
 from host.cloud.local.broker.routing import Router
-from host.cloud.local.broker.session import Session
+from host.cloud.local.broker.session import Message, Session
 from host.cloud.local.broker.wheel import DeadlineWheel
-from host.mqtt.codec import topic_matches
+from host.mqtt.codec import Decoder, Publish, topic_matches
 
 # Rates
 
@@ -133,6 +133,62 @@ def test_the_router_agrees_with_the_filter_matcher_after_any_changes(
     assert all(router.route(topic.encode()).targets == () for topic in topics)
     assert router._root.empty
     assert router._exact == {}
+
+
+# Sessions
+
+
+class Line:
+    """A connected end that only notes what is sent."""
+
+    rate_out: SecondWindow | None = None
+
+    def __init__(self) -> None:
+        self.sent: list[Publish] = []
+        self.open = True
+
+    def send(self, data: bytes) -> None:
+        self.sent += [packet for packet in Decoder().feed(data) if isinstance(packet, Publish)]
+
+    def may_send(self, size: int, now_s: float) -> bool:
+        return self.open and size > 0 and now_s >= 0
+
+    def wait(self) -> None:
+        """Ticks are the test's own."""
+
+
+def test_packet_ids_of_stored_messages_are_not_given_to_others_when_ids_wrap_around() -> None:
+    session = Session("buoy-100", False, Limits(replay_per_s=1), Records())
+    first = Line()
+    session.resume(first, 0.0)
+    for number in range(3):
+        session.offer(Message(b"t", b"%d" % number, 1, False), None, 0.0)
+    session.suspend()
+    again = Line()
+    session.resume(again, 10.0)
+    for number in range(65_540):
+        session.offer(Message(b"t", b"live", 1, False), None, 10.0)
+        session.acknowledge(again.sent[-1].packet_id, 10.0)
+        assert again.sent[-1].packet_id not in (1, 2, 3), number
+    session.advance(11.0)
+    session.advance(12.0)
+    resent = [(packet.packet_id, packet.payload) for packet in again.sent if packet.dup]
+    assert resent == [(1, b"0"), (2, b"1"), (3, b"2")]
+
+
+def test_qos_0_that_waits_for_a_slow_reader_goes_with_its_connection() -> None:
+    session = Session("buoy-100", False, Limits.lifted(), Records())
+    slow = Line()
+    slow.open = False
+    session.resume(slow, 0.0)
+    for qos in (0, 1):
+        message = Message(b"t", b"qos %d" % qos, qos, False)
+        assert session.offer(message, None if qos else b"encoded", 0.0)
+    assert session.waiting == 2
+    session.suspend()
+    again = Line()
+    session.resume(again, 1.0)
+    assert [packet.payload for packet in again.sent] == [b"qos 1"]
 
 
 # Limits

@@ -11,6 +11,7 @@ from broker_certificates import Authority, Identity
 from host.cloud.local.broker import DisconnectReason
 from host.cloud.local.broker.policy import Certificate, Policy, PolicyAuthoriser, Thing
 from host.cloud.local.broker.tls import ALPN_MQTT, server_context
+from host.mqtt.codec import Connack, Connect, encode_connect
 
 New = Callable[..., Client]
 Raw = Callable[..., RawClient]
@@ -171,8 +172,6 @@ def test_a_client_that_speaks_no_tls_is_refused_and_others_go_on(
 
 def test_a_connect_that_comes_with_the_end_of_the_handshake_is_not_lost(site: Site) -> None:
     """Many at once: the first bytes often share a segment with the client's last handshake message."""
-    from host.mqtt.codec import Connack, Connect, encode_connect
-
     clients = []
     for number in range(20):
         client = RawClient(site.port, tls=site.context(site.owner))
