@@ -41,7 +41,7 @@ def resolve(
     """
     boards = BoardMaker(document, changes, report).boards()
     # Without all ids nobody can say which one does not exist.
-    complete = all(group.ids for group in document.boards or []) and bool(boards)
+    complete = all(group.ids for group in document.boards or [])
     ids = {board.buoy_id for board in boards} if complete else set()
     target_section = _chosen_target(document, changes)
     run = _run(document.run, changes, len(boards), report, options)

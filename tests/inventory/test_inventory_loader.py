@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from fleet_files import GOOD, load, problems_of, text_of
 
+from host.boards import kinds
+from host.fleet import targets
 from host.inventory.available import KINDS, SENSOR_MODES, TARGETS, WATERS
 from host.inventory.loader import load_fleet
 from host.inventory.overrides import Overrides
@@ -223,6 +225,11 @@ def test_an_option_can_supply_what_the_file_lacks(tmp_path):
     assert {(board.messages, board.interval_ms) for board in fleet.boards} == {(3, 500.0)}
 
 
+def test_an_option_can_end_a_run_that_has_no_end(tmp_path):
+    fleet = load(tmp_path, text_of(("  messages: 100\n", "")), Overrides(duration="1 min"))
+    assert (fleet.boards[0].messages, fleet.run.duration_s) == (None, 60.0)
+
+
 def test_another_target_leaves_its_missing_stores_thresholds_out_and_says_so(project_root):
     fleet = load_fleet(project_root / "boards.yaml", Overrides(target="broker"))
     assert fleet.target.kind == "broker"
@@ -247,10 +254,8 @@ def test_a_hundred_thousand_boards_load_in_seconds(tmp_path):
     assert time.perf_counter() - began < 5
 
 
-def test_what_is_available_is_what_the_model_knows():
+def test_what_a_sensor_can_be_is_what_the_catalog_knows():
     assert set(SENSOR_MODES) <= set(MODES)
-    assert list(KINDS)
-    assert set(TARGETS) == {"local", "broker"}
 
 
 # Files
@@ -331,3 +336,8 @@ def test_waters_are_the_simulations(tmp_path):
     )
     assert fleet.run.water == "storm"
     assert {sensor.mode for sensor in fleet.boards[0].sensors} == {"hardware"}
+
+
+def test_what_the_loader_accepts_can_be_made():
+    assert set(KINDS) == set(kinds._MAKERS)
+    assert set(TARGETS) == set(targets._MAKERS)

@@ -33,6 +33,18 @@ def test_a_refused_value_causes_no_second_complaint(tmp_path):
     ]
 
 
+def test_mistakes_between_keys_stand_among_those_of_values(tmp_path):
+    text = text_of(("rate: 10/s", "rate: 10/s\n  interval: 1 s"), ("kind: virtual", "kind: virtua"))
+    assert [problem.line for problem in problems_of(tmp_path, text)] == [6, 8]
+
+
+def test_nobody_is_called_strange_while_ids_are_unknown(tmp_path):
+    fault = "{stage: s3, kind: lost, buoys: 7}"
+    text = text_of(("target: local", f"target: {{kind: local, twin: {{faults: [{fault}]}}}}"))
+    problems = problems_of(tmp_path, text + "  - {kind: virtual, ids: x}\n", Overrides(boards="8"))
+    assert [problem.path for problem in problems] == ["boards[1].ids"]
+
+
 def test_a_mistake_comes_with_the_text_of_its_line(tmp_path):
     [problem] = problems_of(tmp_path, text_of(("messages: 100", "messages: x   # per board")))
     assert problem.source_line == "  messages: x   # per board"
