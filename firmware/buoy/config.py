@@ -11,7 +11,7 @@ Both are retained, so a buoy gets the same text at every connection: `reset` and
 distinct message, which is remembered in the storage before acting.
 """
 
-import json
+from buoy.jsonobject import parse_object
 
 MAX_SECONDS = 31 * 24 * 3600
 
@@ -71,15 +71,9 @@ def parse_sensors(payload, keys):
 
 def _object(payload):
     try:
-        body = json.loads(payload)
-    except (ValueError, UnicodeError):
-        raise ConfigError("no JSON") from None
-    # MicroPython's parser takes a text that breaks off in the middle for a whole one.
-    if payload.strip()[-1:] != b"}":
-        raise ConfigError("no whole JSON object")
-    if not isinstance(body, dict):
-        raise ConfigError("no JSON object")
-    return body
+        return parse_object(payload)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
 
 
 def _known(body, names, where):

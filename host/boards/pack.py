@@ -294,11 +294,11 @@ async def _main(path: Path) -> int:
         return 3
     start: asyncio.Future[int] = loop.create_future()
     commands = asyncio.create_task(_obey(reader, pack, start))
+    ticker = asyncio.create_task(_tick(pack))
     await pack.connect()
     trouble = pack.trouble()
     _say({"event": "ready", "connected": len(pack.boards) - len(trouble), "trouble": trouble})
     at_ns = await start
-    ticker = asyncio.create_task(_tick(pack))
     await pack.run(at_ns or pack.clock.utc_ns())
     await pack.transports.close()
     ticker.cancel()

@@ -1,0 +1,187 @@
+"""The settings of a board: defaults, validation, versions, and a file that is never half written.
+
+    settings.json        in force
+    settings.last.json   the one before: what is used when settings.json is damaged
+
+Identity and secrets are not here: buoy id, thing name and Wi-Fi live in NVS (`buoy.identity`), keys and
+certificates in `certs/`.
+"""
+
+import json
+import os
+
+from buoy.jsonobject import parse_object
+
+VERSION = 1
+FILE = "settings.json"
+LAST = "settings.last.json"
+_TEMPORARY = "settings.new.json"
+
+# name → (default, least, most) for numbers, (default, choices) for texts, (default,) for truth values.
+# Times carry their unit in the name.
+FIELDS = {
+    "broker_host": ("", None),
+    "broker_port": (8883, 1, 65535),
+    "broker_tls": (True,),
+    "topic_prefix": ("aws/0", None),
+    "payload": ("stamped", ("stamped", "original")),
+    "qos": (1, 0, 1),
+    "keep_alive_s": (60, 30, 1200),  # IoT Core's limits
+    "in_flight": (4, 1, 100),
+    "ack_timeout_s": (10, 1, 300),
+    "connect_timeout_s": (15, 1, 60),
+    "backoff_min_ms": (1000, 10, 600000),
+    "backoff_max_s": (300, 1, 3600),
+    "max_rate_per_s": (80, 1, 100),  # IoT Core discards what a connection publishes above 100/s
+    "publish_interval_s": (900, 1, 2678400),
+    "low_power": (False,),
+    "watchdog_s": (120, 0, 3600),  # 0: none; it must outlast name look-up and TLS connect
+    "ntp_host": ("pool.ntp.org", None),
+    "outbox_segments": (8, 2, 64),
+    "log_level": ("info", ("debug", "info", "warning", "error")),
+}
+# Parts that are checked where they are used.
+SECTIONS = ("sensors", "pins", "power")
+_MAX_TEXT = 128
+
+
+class SettingsError(ValueError):
+    """Settings that cannot be used; the text lists every mistake."""
+
+
+def defaults():
+    """Settings of a board that was never configured: every sensor off."""
+    settings = {name: FIELDS[name][0] for name in FIELDS}
+    settings["version"] = VERSION
+    for section in SECTIONS:
+        settings[section] = {}
+    return settings
+
+
+def problems(given):
+    """What is wrong with settings, as a list of sentences; empty if nothing."""
+    if not isinstance(given, dict):
+        return ["settings are no JSON object"]
+    found = []
+    if given.get("version", VERSION) != VERSION:
+        found.append("version %r; this firmware has %d" % (given["version"], VERSION))
+    for name in sorted(given):
+        value = given[name]
+        if name == "version":
+            continue
+        if name in SECTIONS:
+            if not isinstance(value, dict):
+                found.append("%s is %r; an object" % (name, value))
+        elif name not in FIELDS:
+            found.append("unknown setting %r" % name)
+        else:
+            text = _wrong(value, FIELDS[name])
+            if text:
+                found.append("%s is %r; %s" % (name, value, text))
+    return found or _wrong_sensors(given)
+
+
+def merged(base, changes):
+    """Settings with changes laid over them.
+
+    Raises:
+        SettingsError: the changes are wrong; `base` is as it was.
+    """
+    result = dict(base)
+    result.update(changes)
+    wrong = problems(result)
+    if wrong:
+        raise SettingsError("; ".join(wrong))
+    return result
+
+
+def load():
+    """Settings in force.
+
+    Returns:
+        (settings, trouble): trouble says what was wrong with a file, or is "".
+    """
+    trouble = ""
+    for name in (FILE, LAST):
+        try:
+            given = _read(name)
+        except OSError:
+            continue  # not there
+        except ValueError as error:
+            trouble = trouble or "%s: %s" % (name, error)
+            continue
+        wrong = problems(given)
+        if not wrong:
+            settings = defaults()
+            settings.update(given)
+            return settings, trouble
+        trouble = trouble or "%s: %s" % (name, "; ".join(wrong))
+    return defaults(), trouble
+
+
+def save(settings):
+    """Write settings so that a power cut leaves the old or the new file, and keep the old one.
+
+    Raises:
+        SettingsError: they are wrong; nothing was written.
+        OSError: flash cannot be written; the old file is in force.
+    """
+    wrong = problems(settings)
+    if wrong:
+        raise SettingsError("; ".join(wrong))
+    with open(_TEMPORARY, "w") as file:
+        json.dump(settings, file)
+    if _good(FILE):
+        _replace(FILE, LAST)
+    _replace(_TEMPORARY, FILE)
+
+
+def _read(name):
+    with open(name, "rb") as file:
+        return parse_object(file.read())
+
+
+def _good(name):
+    """Whether a file is worth keeping as the last good one."""
+    try:
+        return not problems(_read(name))
+    except (OSError, ValueError):
+        return False
+
+
+def _replace(source, destination):
+    # LittleFS and POSIX replace the destination in one step.
+    os.rename(source, destination)
+
+
+def _wrong(value, field):
+    default = field[0]
+    if isinstance(default, bool):
+        return "" if isinstance(value, bool) else "true or false"
+    if isinstance(default, int):
+        least, most = field[1], field[2]
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            return "a whole number from %d to %d" % (least, most)
+        return ""
+    if not isinstance(value, str) or len(value) > _MAX_TEXT:
+        return "a text of at most %d characters" % _MAX_TEXT
+    choices = field[1]
+    if choices and value not in choices:
+        return "one of " + ", ".join(choices)
+    return ""
+
+
+def _wrong_sensors(given):
+    """Pin map and keys; what a driver makes of its own settings shows when it is built."""
+    if not given.get("sensors") and not given.get("pins"):
+        return []
+    from sensors.build import make_pins
+    from sensors.catalog import KEYS
+    from sensors.settings import SettingsError as PinError
+
+    found = ["unknown sensor %r" % key for key in sorted(given.get("sensors", {})) if key not in KEYS]
+    try:
+        make_pins(given.get("pins", {}))
+    except PinError as error:
+        found.append("pins: %s" % error)
+    return found
