@@ -583,3 +583,17 @@ def test_rule_matches_beyond_the_accounts_rate_are_throttled(tmp_path: Path) -> 
         assert [(row["message"], row["reason"]) for row in run.outcomes("rules")] == [(1, "rule-throttled")]
 
     drive(tmp_path, work)
+
+
+def test_messages_wait_for_the_rules_and_nobody_waits_for_the_messages(tmp_path: Path) -> None:
+    async def work(bench: Bench) -> None:
+        pipeline = bench.pipeline
+        with pipeline._compiling:  # as another thread does while it parses
+            pipeline.sink("aws/0/100/data/", payload(0, bench.now_ms), 1, False, False, "client")
+            await asyncio.sleep(0.03)
+            assert pipeline.intake.accepted == 0
+        async with asyncio.timeout(10):
+            while pipeline.stored()["timestream"] < 9:
+                await asyncio.sleep(0.005)
+
+    drive(tmp_path, work)

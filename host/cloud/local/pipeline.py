@@ -31,6 +31,7 @@ TIMESTREAM_FOLDER, S3_FOLDER, EVIDENCE_FOLDER, LAMBDA_LOG = "timestream", "s3", 
 STORES = ("timestream", "s3")
 _NS_PER_S = 1_000_000_000
 _MAX_WAIT_S = 3600.0
+_COMPILE_LOOK_S = 0.005
 
 
 @dataclass(slots=True)
@@ -161,7 +162,7 @@ class Pipeline:
         self._inbox.append((topic, payload, dup, self.clock.utc_ns()))
         if not self._scheduled:
             self._scheduled = True
-            asyncio.get_running_loop().call_soon(self.take_in)
+            asyncio.get_running_loop().call_soon(self._take_in_soon)
 
     def refused(self, reason: str, detail: str, client_id: str, topic: str, payload: bytes | None) -> None:
         """What the broker refused (its `on_refused`). Without a payload no message was lost by it."""
@@ -171,6 +172,13 @@ class Pipeline:
         self.trace.refused.append(
             self._buoy(topic), client_id, topic, payload, reason, detail, self.clock.utc_ns()
         )
+
+    def _take_in_soon(self) -> None:
+        if self._engine is None and self._compiling.locked():
+            # Another thread parses the rules: messages wait, the broker need not.
+            asyncio.get_running_loop().call_later(_COMPILE_LOOK_S, self._take_in_soon)
+        else:
+            self.take_in()
 
     def take_in(self) -> None:
         """Run rules, Timestream and Kinesis on everything that came."""

@@ -120,10 +120,11 @@ class Twin:
     # -- in the background ---------------------------------------------------------------------------------
 
     async def _warm_up(self) -> None:
-        await self.pipeline.warm_up()
-        # Dear imports and the parsing of the rules: in a thread, so that clients can connect meanwhile.
-        await asyncio.to_thread(_import_dear_modules)
+        # In a thread, so that clients can connect meanwhile: the rules first, as messages wait for them; what
+        # writes segments is needed a second later.
         await asyncio.to_thread(self.pipeline.compile_rules)
+        await self.pipeline.warm_up()
+        await asyncio.to_thread(_import_dear_modules)
 
     async def _keep_writing(self) -> None:
         last_s = time.monotonic()
