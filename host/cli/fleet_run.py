@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from host.boards.kinds import UnitOptions, make_units
+from host.cli.check import local_checks
 from host.cli.progress import Progress
 from host.cloud.target import Target
 from host.fleet.engine import Engine, RunRecord, StopNow
@@ -56,14 +57,15 @@ def execute(request: Request) -> int:
         plan = make_plan(fleet, run_folder.name)
         password = resolve_secret(fleet.target.password, fleet.source) if fleet.target.password else None
         target = make_target(fleet, run_folder, limits, password.reveal() if password else "")
-        require(check_machine(fleet, run_folder, plan.planned()) + asyncio.run(target.preflight()))
+        checks = local_checks(fleet) + check_machine(fleet, run_folder, plan.planned())
+        require(checks + asyncio.run(target.preflight()))
     except BaseException:
         # Nothing was sent: an empty folder would only look like a run.
         run_folder.rmdir()
         raise
     _keep_fleet(fleet, run_folder)
     if talkative:
-        _print_lines(describe_fleet(fleet) + _limit_lines(target))
+        _print_lines(describe_fleet(fleet, plan) + _limit_lines(target))
     witness = _witness(fleet, limits)
     with Progress(quiet=not talkative) as progress:
         try:
@@ -118,13 +120,9 @@ def _witness(fleet: Fleet, limits: LimitMode) -> Witness:
 
 
 def _keep_fleet(fleet: Fleet, run_folder: Path) -> None:
-    import yaml
+    from host.inventory.document import FILE_NAME, fleet_yaml
 
-    from host.inventory.document import FILE_NAME, fleet_document
-
-    (run_folder / FILE_NAME).write_text(
-        yaml.safe_dump(fleet_document(fleet), sort_keys=False, allow_unicode=True), encoding="utf-8"
-    )
+    (run_folder / FILE_NAME).write_text(fleet_yaml(fleet), encoding="utf-8")
 
 
 def _limit_lines(target: Target) -> list[str]:

@@ -73,7 +73,7 @@ def describe_fleet(fleet: Fleet, plan: Plan | None = None) -> list[str]:
         ("fleet", f"{fleet.name} ({fleet.source})"),
         ("boards", _boards(fleet)),
         ("sends", f"{_sum(totals, exact)}; QoS {run.qos}, payload {run.payload}, seed {run.seed}"),
-        ("pace", f"{pace}; {end}starts spread over {_seconds(run.start_spread_s)}"),
+        ("pace", f"{pace}; {end}{_starts(fleet)}"),
         ("target", f"{_target(fleet)}, topics {fleet.topic_prefix}/<id>/data/"),
         ("stores", stores or "none: acknowledgements and the witness are all there is"),
         ("requires", " · ".join(threshold.text for threshold in fleet.thresholds)),
@@ -116,6 +116,12 @@ def _sensors(board: BoardSpec) -> str:
     if len(modes) == 1:
         return f"sensors {next(iter(modes))}"
     return "sensors " + ", ".join(f"{count} {mode}" for mode, count in modes.items())
+
+
+def _starts(fleet: Fleet) -> str:
+    if all(board.interval_ms is None for board in fleet.boards):
+        return "all start at once"
+    return f"starts spread over {_seconds(fleet.run.start_spread_s)}"
 
 
 def _pace(board: BoardSpec) -> str:

@@ -20,7 +20,7 @@ class Figures:
     """The other stage where two matter; for delays the stage that came next."""
     reason: str
     detail: str
-    """A stage's sentence about the first of them, without its full stop."""
+    """A stage's sentence about one of them, without its full stop."""
     details: tuple[str, ...] = ()
     """Different sentences, up to some dozens."""
     dwell: str = ""
@@ -44,13 +44,30 @@ class Cause:
         return why, change
 
 
+# How a board's reason for dropping begins → what to do about it; reasons come from firmware and packs.
+_DROPPED_CHANGES = (
+    ("interrupted", "Nothing: the run was interrupted. Run again for the rest."),
+    ("target failed", "Mend the target first; the boards stopped because it failed."),
+    ("shut down by configuration", "Clear the retained `shutdown` message on the board's configuration topic."),
+    ("the ledger could not be written", "Make room on the disk, or give another place with `--out`."),
+    ("application failed", "Read the board's log in the run's folder (`logs/`): its application failed."),
+)
+_DROPPED_CHANGE = (
+    "If the link was down or too slow, enlarge `link.outbox`, allow more in flight or send less often."
+)
+
+
+def _dropped_change(reason: str) -> str:
+    return next((change for start, change in _DROPPED_CHANGES if reason.startswith(start)), _DROPPED_CHANGE)
+
+
 _LOOK_AT_STAGE = "Look into {stage}: it lost data without counting a refusal."
 
 CAUSES: dict[str, Cause] = {
     # What happened on the board, or between board and target.
     "dropped": Cause(
         "dropped by the board ({detail})",
-        "If the link was down or too slow, enlarge `link.outbox`, allow more in flight or send less often.",
+        lambda figures: _dropped_change(figures.detail),
     ),
     "unaccounted": Cause(
         "the ledger neither sends nor drops that, so the board or its process ended early",
