@@ -2,7 +2,7 @@
 
     route         the traced stages of every store, in order
     stretch       per store, where changes can have happened that no trace shows
-    arrival       subject of a fault → the target's numbers of its messages
+    arrival       subject of a fault → the target's numbers of its messages (measure: where only one counts)
     seen          which stages a subject entered, how often and when
     turned_away   subject → why the broker refused it
 
@@ -120,7 +120,7 @@ def _create_identified(db: Database) -> None:
     db.run("CREATE TABLE sought AS SELECT DISTINCT subject AS id FROM fault WHERE subject >= 0")
     db.run(f"""
         CREATE TABLE arrival AS
-        SELECT m.id AS subject, r.message, r.at_ns, r.payload = m.payload AS same
+        SELECT m.id AS subject, NULL::VARCHAR AS measure, r.message, r.at_ns, r.payload = m.payload AS same
         FROM (SELECT message, buoy, at_ns, payload, {_TIMESTAMP} AS ts FROM received) AS r
             JOIN (
                 SELECT id, i.buoy, ts, payload
@@ -181,7 +181,7 @@ def _assign_received(db: Database, store: str) -> None:
                 LEFT JOIN noted AS n ON n.message = c.message AND n.measure = c.measure
                 LEFT JOIN depth AS d ON d.message = c.message
         )
-        SELECT lost.subject, c.message, r.at_ns, NULL
+        SELECT lost.subject, measure, c.message, r.at_ns, NULL
         FROM lost JOIN candidate AS c USING (buoy, measure, expected, instance)
             JOIN received AS r ON r.message = c.message
     """)

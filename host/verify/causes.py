@@ -48,7 +48,10 @@ class Cause:
 _DROPPED_CHANGES = (
     ("interrupted", "Nothing: the run was interrupted. Run again for the rest."),
     ("target failed", "Mend the target first; the boards stopped because it failed."),
-    ("shut down by configuration", "Clear the retained `shutdown` message on the board's configuration topic."),
+    (
+        "shut down by configuration",
+        "Clear the retained `shutdown` message on the board's configuration topic.",
+    ),
     ("the ledger could not be written", "Make room on the disk, or give another place with `--out`."),
     ("application failed", "Read the board's log in the run's folder (`logs/`): its application failed."),
 )

@@ -55,7 +55,7 @@ def diagnose(db: Database, late_after_s: dict[str, float], stages: list[StageCou
                 count(DISTINCT CASE WHEN f.ts IS NOT NULL THEN hash(f.buoy, f.ts) ELSE hash(a.message) END)
                     FILTER (f.ts IS NOT NULL OR a.message IS NOT NULL),
                 list_sort(list(DISTINCT f.buoy)), list_sort(list(DISTINCT f.measure)),
-                max(f.delay_s), max(l.dwell_s), coalesce(arg_min(l.detail, f.number), ''),
+                max(f.delay_s), max(l.dwell_s), coalesce(min(l.detail), ''),
                 list_sort(list(DISTINCT l.detail))[:{_MAX_DETAILS}]
             FROM fault AS f JOIN located AS l USING (number)
                 LEFT JOIN (SELECT subject, min(message) AS message FROM arrival GROUP BY subject) AS a

@@ -93,6 +93,7 @@ def _create_places(db: Database) -> None:
         FROM deepest AS d
             JOIN arrival AS a ON a.subject = d.subject
             JOIN outcome AS o ON o.message = a.message
+                AND (a.measure IS NULL OR o.measure IS NULL OR o.measure = a.measure)
             JOIN route AS r ON r.store = d.store AND r.stage = o.stage
         WHERE r.rank >= d.rank
         QUALIFY row_number() OVER (
@@ -162,19 +163,21 @@ def _create_absent(db: Database, unexplained: str = "") -> None:
 def _locate_merged(db: Database, store: str) -> None:
     """A second message of a buoy in the same millisecond with the same value is no refusal for Timestream: it
     is the same record, which is there once. Without identity that looks like a silent loss."""
+    if store != "timestream":
+        return
+    # In two steps: in one, DuckDB joins all rows of a measure before it looks at their times.
     db.run(f"""
-        UPDATE located SET cause = 'collision', stage = 'timestream', detail = same.detail
-        FROM (
-            SELECT f.number, any_value(concat(f.measure, ' of buoy ', f.buoy, ' at ', s.timestamp_ms,
-                ' ms is there with the same value, from another message')) AS detail
-            FROM fault AS f JOIN located AS l USING (number)
-                JOIN seen AS e ON e.subject = f.subject AND e.store = f.store AND e.stage = f.store
-                JOIN {stored_view(store)} AS s ON s.buoy = f.buoy AND s.measure = f.measure
-                    AND s.timestamp_ms = e.at_ns // 1000000
-            WHERE f.store = {text(store)} AND f.store = 'timestream'
-                AND l.cause IN ('lost-inside', 'measure-lost')
-            GROUP BY f.number
-        ) AS same
+        CREATE TABLE silent AS
+        SELECT f.number, f.buoy, f.measure, e.at_ns // 1000000 AS timestamp_ms
+        FROM fault AS f JOIN located AS l USING (number)
+            JOIN seen AS e ON e.subject = f.subject AND e.store = f.store AND e.stage = f.store
+        WHERE f.store = {text(store)} AND l.cause IN ('lost-inside', 'measure-lost')
+    """)
+    db.run(f"""
+        UPDATE located SET cause = 'collision', stage = 'timestream', detail = concat(
+            same.measure, ' of buoy ', same.buoy, ' at ', same.timestamp_ms,
+            ' ms is there with the same value, from another message')
+        FROM (SELECT * FROM silent SEMI JOIN {stored_view(store)} USING (buoy, measure, timestamp_ms)) AS same
         WHERE same.number = located.number
     """)
 
@@ -240,25 +243,32 @@ def _locate_duplicated(db: Database) -> None:
 
 def _locate_altered(db: Database, stores: int) -> None:
     """Changed before the broker where the bytes received differ; on the way shared by all stores where they
-    all hold the same other value; else on the store's own."""
+    all hold the same other value, or refused its type; else on the store's own."""
     db.run(f"""
         INSERT INTO located
+        WITH altered AS (
+            SELECT *, starts_with(found, '"') <> starts_with(expected, '"')
+                OR (found IN ('true', 'false')) <> (expected IN ('true', 'false')) AS retyped
+            FROM fault WHERE kind = 'altered'
+        ), agreeing AS (
+            SELECT subject, measure, found, count(*) AS stores FROM altered
+            GROUP BY subject, measure, found
+        ), refusing AS (
+            SELECT f.subject, f.measure, count(*) AS stores
+            FROM fault AS f JOIN located AS l USING (number)
+            WHERE f.kind = 'missing' AND l.cause = 'type-conflict' GROUP BY f.subject, f.measure
+        )
         SELECT f.number,
-            CASE WHEN NOT a.same THEN '{BROKER}' WHEN o.stores = {stores} THEN s.shared ELSE s.own END,
-            '',
-            CASE WHEN starts_with(f.found, '"') <> starts_with(f.expected, '"')
-                OR (f.found IN ('true', 'false')) <> (f.expected IN ('true', 'false'))
-                THEN 'retyped' ELSE 'altered' END,
-            '', NULL
-        FROM fault AS f
+            CASE WHEN NOT a.same THEN '{BROKER}'
+                WHEN o.stores + CASE WHEN f.retyped THEN coalesce(r.stores, 0) ELSE 0 END = {stores}
+                THEN s.shared ELSE s.own END,
+            '', CASE WHEN f.retyped THEN 'retyped' ELSE 'altered' END, '', NULL
+        FROM altered AS f
             LEFT JOIN (SELECT subject, bool_or(same) AS same FROM arrival GROUP BY subject) AS a
             ON a.subject = f.subject
-            JOIN (
-                SELECT subject, measure, found, count(*) AS stores FROM fault WHERE kind = 'altered'
-                GROUP BY subject, measure, found
-            ) AS o ON o.subject = f.subject AND o.measure = f.measure AND o.found = f.found
+            JOIN agreeing AS o ON o.subject = f.subject AND o.measure = f.measure AND o.found = f.found
+            LEFT JOIN refusing AS r ON r.subject = f.subject AND r.measure = f.measure
             JOIN stretch AS s ON s.store = f.store
-        WHERE f.kind = 'altered'
     """)
 
 

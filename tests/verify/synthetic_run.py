@@ -335,6 +335,10 @@ class SyntheticRun:
         """Write, compact, verify."""
         folder.mkdir(parents=True, exist_ok=True)
         self.write(folder)
+        return self.verify_written(folder)
+
+    def verify_written(self, folder: Path) -> Verification:
+        """Compact and verify what is in a folder."""
         return verify(self.case(folder))
 
 
@@ -349,10 +353,9 @@ def write_stream(
 ) -> list[int]:
     """A ledger stream in small batches; returns the file's size after the schema and after each batch."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    sizes = []
+    sizes = [len(ledger.SCHEMA.serialize())]
     with pa.OSFile(str(path), "wb") as sink:
         writer = pa.ipc.new_stream(sink, ledger.SCHEMA)
-        sizes.append(sink.tell())
         for first in range(0, len(events), batch):
             rows = pa.Table.from_pylist(events[first : first + batch], ledger.SCHEMA)
             writer.write_batch(rows.combine_chunks().to_batches()[0])

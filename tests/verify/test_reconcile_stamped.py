@@ -301,7 +301,7 @@ def test_a_store_without_timestamps_is_reconciled_as_a_multiset_and_says_so(tmp_
 
 
 @given(data=st.data())
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_set_of_faults_gives_exactly_that_set_of_losses(data: st.DataObject) -> None:
     run = SyntheticRun(boards=(100, 101), count=3)
     faults = data.draw(
