@@ -1,5 +1,7 @@
 """The formulas of the water against the figures of the reference's tables."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,10 +55,17 @@ def test_standard_sea_water_has_the_conductivity_that_defines_the_scale():
     assert seawater.sea_conductivity_us_cm(10.0, 10.0) == pytest.approx(12_100, rel=0.005)
 
 
-@given(st.floats(0.02, 42.0), st.floats(-1.0, 34.0))
+@given(st.floats(0.05, 42.0), st.floats(-1.0, 34.0))
 def test_salinity_and_conductivity_are_inverse_to_each_other(salinity, temp_c):
     conductivity = seawater.sea_conductivity_us_cm(salinity, temp_c)
     assert seawater.salinity(conductivity, temp_c) == pytest.approx(salinity, abs=1e-6)
+
+
+@pytest.mark.parametrize("temp_c", [0.0, 13.05, 25.0])
+def test_more_salt_conducts_more_down_to_none_at_all(temp_c):
+    values = [seawater.sea_conductivity_us_cm(1e-4 * 1.02**n, temp_c) for n in range(640)]
+    assert seawater.sea_conductivity_us_cm(0.0, temp_c) == 0.0
+    assert all(1.01 < b / a < 1.03 for a, b in itertools.pairwise(values))
 
 
 @pytest.mark.parametrize(("salinity", "kpa"), [(0, 9.80), (10, 9.88), (30, 10.03)])

@@ -139,12 +139,18 @@ class Part:
         Raises:
             ValueError: the part has no such fault; names those it has.
         """
-        if name not in self.FAULTS:
-            raise ValueError(
-                f"{self.key or type(self).__name__} has no fault {name!r}; it has {', '.join(self.FAULTS)}"
-            )
+        self.check_fault(name)
         self.settle(t_s)
         self.faults |= {name}
+
+    def check_fault(self, name: str) -> None:
+        """Refuse a fault that the part does not have.
+
+        Raises:
+            ValueError: names those it has.
+        """
+        if name not in self.FAULTS:
+            raise ValueError(f"{self.key} has no fault {name!r}; it has {', '.join(self.FAULTS)}")
 
     def clear(self, name: str | None, t_s: float) -> None:
         """Switch a fault off; None: all of them."""

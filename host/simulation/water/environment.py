@@ -70,7 +70,8 @@ class Environment:
     ) -> None:
         self.scenario = scenario_named(scenario) if isinstance(scenario, str) else scenario
         self.seed = seed
-        self.start_unix_s = (start or self.scenario.start).astimezone(UTC).timestamp()
+        self.start = (start or self.scenario.start).astimezone(UTC)
+        self.start_unix_s = self.start.timestamp()
         name = f"{self.scenario.name}/{seed}"
         self._warm = weather.Wander(f"{name}/warm", (9.0, 31.0, 76.0))
         self._murk = weather.Wander(f"{name}/murk", (1.7, 5.3, 19.0, 50.0))

@@ -16,7 +16,8 @@ METER_FULL_L_S = 0.52
 """The duct chokes a little above the meter's 30 L/min."""
 TICK_S = 0.25
 """Parts that ask within the same quarter of a second get the same sample: probes are slower than that."""
-_WAVE_PERIOD_S = 4.3
+_WAVE_PERIODS_S = (3.13, 4.37, 6.71)
+"""No common multiple: waves look irregular however they are sampled."""
 
 
 class Place:
@@ -73,7 +74,10 @@ class Place:
 
     def _make(self, t_s: float) -> Sample:
         water = self.environment.at(t_s + self._lag_s, self._depth)
-        wave = water.wave_m * sin(2.0 * pi * t_s / _WAVE_PERIOD_S + self._wave_phase)
+        wave = 0.0
+        for period_s in _WAVE_PERIODS_S:
+            wave += sin(2.0 * pi * t_s / period_s + self._wave_phase * period_s)
+        wave *= 0.5 * water.wave_m
         depth = self._covered_m(t_s, water, wave)
         if depth <= 0.0:
             return _in_air(water)

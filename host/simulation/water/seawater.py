@@ -16,6 +16,7 @@ _C = (0.6766097, 2.00564e-2, 1.104259e-4, -6.9698e-7, 1.0031e-9)
 C_35_15_MS_CM = 42.914
 """Conductivity of standard sea water, S = 35, 15 °C, at atmospheric pressure (PSS-78), in mS/cm."""
 
+_LINEAR_UNDER = 0.05
 NATURAL_ALPHA = 0.0187
 """Rise of a fresh natural water's conductivity per kelvin, relative to 25 °C (Hayashi 2004, mean)."""
 
@@ -49,8 +50,9 @@ def salinity(conductivity_us_cm: float, temp_c: float) -> float:
 
 def sea_conductivity_us_cm(salinity_psu: float, temp_c: float) -> float:
     """Conductivity of sea-salt water at its own temperature, in µS/cm: the inverse of `salinity`."""
-    if salinity_psu <= 0.0:
-        return 0.0
+    if salinity_psu < _LINEAR_UNDER:
+        # Ions of so thin a solution do not feel each other, and the scale's correction is flat there.
+        return max(0.0, salinity_psu) / _LINEAR_UNDER * sea_conductivity_us_cm(_LINEAR_UNDER, temp_c)
     root = sqrt(salinity_psu / 35.0)
     for _ in range(8):  # Newton's method; the curve is smooth and nearly linear in Rt
         step = 1e-6 * max(root, 1e-3)
