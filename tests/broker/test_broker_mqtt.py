@@ -361,6 +361,51 @@ def test_a_client_without_an_id_is_given_one(raw: Raw, bench: Bench) -> None:
     assert refused.code == 2
 
 
+# What throughput holds back
+
+
+def test_a_client_that_leaves_while_its_messages_are_held_back_loses_none(raw: Raw, start: Start) -> None:
+    bench = start(Limits(bytes_in_per_s=1_000))
+    client = raw(bench.port)
+    client.connect("buoy-100", will=Will(b"gone", b"no"))
+    for number in range(5):
+        client.publish("t", b"%d" % number * 1_200, qos=0)
+    client.disconnect()
+    bench.eventually(lambda: bench.broker.connections == 0)
+    assert bench.payloads() == [b"%d" % number * 1_200 for number in range(5)]
+
+
+def test_messages_still_held_back_when_the_broker_ends_the_connection_are_named(
+    raw: Raw, start: Start
+) -> None:
+    bench = start(Limits(bytes_in_per_s=1_000))
+    client = raw(bench.port)
+    client.connect("buoy-100")
+    for number in range(3):
+        client.publish("t", b"%d" % number * 1_200)
+    bench.eventually(lambda: "throughput-delay" in bench.broker.refusals())
+    bench.clock.now_s += 1.0
+    raw(bench.port).connect("buoy-100")
+    assert client.wait_closed()
+    assert client.acks in ([1], [1, 2]), "the timer may have let one more pass"
+    lost = [refusal.payload for refusal in bench.refused if refusal.payload is not None]
+    assert lost == [b"%d" % number * 1_200 for number in range(len(client.acks), 3)]
+    assert bench.metric("PublishIn.Throttle") == len(lost)
+
+
+def test_no_more_is_held_back_than_a_session_may_hold(raw: Raw, start: Start) -> None:
+    bench = start(Limits(bytes_in_per_s=1_000, publishes_in_per_s=None, queue_bytes=10_000))
+    client, other = raw(bench.port), raw(bench.port)
+    client.connect("buoy-100")
+    other.connect("other")
+    for _ in range(100):
+        client.publish("t", bytes(10_000), qos=0)
+    held = bench.broker._clients["buoy-100"]._held
+    bench.eventually(lambda: held.size_bytes > 10_000)
+    assert other.fence()
+    assert bench.call(lambda: held.size_bytes) < 10_000 + 256 * 1024, "at most one read above the bound"
+
+
 # A reader that does not read
 
 

@@ -191,6 +191,19 @@ def test_qos_0_that_waits_for_a_slow_reader_goes_with_its_connection() -> None:
     assert [packet.payload for packet in again.sent] == [b"qos 1"]
 
 
+def test_where_the_replay_rate_is_lifted_live_messages_wait_behind_stored_ones() -> None:
+    session = Session("buoy-100", False, Limits.lifted(), Records())
+    session.offer(Message(b"t", b"stored", 1, False), None, 0.0)
+    line = Line()
+    line.open = False
+    session.resume(line, 1.0)
+    line.open = True
+    session.offer(Message(b"t", b"live", 1, False), None, 1.0)
+    assert line.sent == []
+    session.advance(1.0)
+    assert [packet.payload for packet in line.sent] == [b"stored", b"live"]
+
+
 # Limits
 
 
