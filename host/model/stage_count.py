@@ -1,4 +1,4 @@
-"""Counters of the stages between a board and a store; apart from the schemas, as pyarrow is dear to import."""
+"""Counters of the stages between a board and a store, apart from the schemas: pyarrow is dear to import."""
 
 from dataclasses import dataclass, field
 
