@@ -135,8 +135,8 @@ def simulated_buoy(
     adc = Esp32Adc(name, spread)
     chip = Chip(mac_of(buoy_id), PWRON_RESET if cold else SOFT_RESET)
     bench = Bench(parts, wiring_of(own_pins), adc, chip, name, spread)
-    if environment is not None or place is not None:
-        chip.utc_at_zero_s = _start_unix_s(place) + start_s
+    if isinstance(place, Place):
+        chip.utc_at_zero_s = place.environment.start_unix_s + start_s
     sensors: dict[str, dict[str, Any]] = {key: {"mode": "hardware"} for key in KEYS}
     if calibrated:
         for key, found in bench_calibration(bench).items():
@@ -147,18 +147,14 @@ def simulated_buoy(
     return SimulatedBuoy(buoy_id, bench, medium, settings, start_s)
 
 
-def _start_unix_s(place: Medium) -> float:
-    return place.environment.start_unix_s if isinstance(place, Place) else 0.0
-
-
-def bench_calibration(bench: Bench) -> dict[str, dict[str, float]]:
+def bench_calibration(bench: Bench) -> dict[str, dict[str, Any]]:
     """What a careful calibration of this board's parts would find: driver settings by key.
 
     Every voltage is what this chip's converter makes of the part in the right vessel, averaged for long: the
     converter's own errors are in it, as on a bench. The probes stay where they are.
     """
     parts = bench.parts
-    found: dict[str, dict[str, float]] = {}
+    found: dict[str, dict[str, Any]] = {}
 
     def millivolts(part: AnalogPart, key: str, name: str, temp_c: float = 20.0) -> float:
         pin_mv = 1000.0 * (part.volts_in(vessel(name, temp_c)) or 0.0) / bench.divider(key)
@@ -182,5 +178,5 @@ def bench_calibration(bench: Bench) -> dict[str, dict[str, float]]:
     probe = parts.get("temp")
     if isinstance(probe, TemperatureBus):
         first = min(probe.probes, key=lambda one: one.rom)
-        found["temp"] = {"correction": [1.0, round(-first.offset_c, 3)]}  # type: ignore[dict-item]
+        found["temp"] = {"correction": [1.0, round(-first.offset_c, 3)]}
     return found

@@ -3,7 +3,9 @@
 import pytest
 from rig import Rig
 
+from host.simulation.buses.bench import Bench
 from host.simulation.buses.modules import Modules
+from host.simulation.buses.wiring import wiring_of
 from host.simulation.parts.solutions import vessel, water
 
 
@@ -285,6 +287,16 @@ def test_a_leaking_circuit_lives_on_until_its_uart_is_parked(rig, machine):
     assert not rig.bench.part("ec").powered
     machine.Pin(25, machine.Pin.IN)
     assert not rig.bench.part("ph").powered
+
+
+def test_a_switch_can_be_on_while_its_pin_is_low():
+    rig = Rig(4, place=water(), switched=True)
+    bench = Bench(rig.bench.parts, wiring_of(active_low=frozenset((19,))))
+    machine = Modules(bench)("machine")
+    power = machine.Pin(19, machine.Pin.OUT, value=1)
+    assert not bench.part("tbd").powered
+    power.value(0)
+    assert bench.part("tbd").powered
 
 
 def test_the_clock_of_a_bench_does_not_go_back(rig):

@@ -7,8 +7,11 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from rig import Rig
 
+from host.simulation.buses.bench import OPERATIONS
 from host.simulation.buses.server import SHIMS, answer, serving
 from host.simulation.parts.solutions import water
 from sensors import flags
@@ -172,6 +175,24 @@ def test_a_request_that_makes_no_sense_is_answered_with_an_error(line):
     reply = answer(Rig(3).bench, line)
     assert int(reply[:6]) == len(reply) - 6
     assert json.loads(reply[6:])[0] == "!"
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 300) | st.floats() | st.text(max_size=8)
+    | st.sampled_from(["s:buoy", "b:00ff", "b:zz"]),
+    lambda inner: st.lists(inner, max_size=9),
+    max_leaves=9,
+)  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from([*OPERATIONS, "edges"]), st.lists(ANYTHING, max_size=4), ANYTHING)
+def test_no_arguments_of_a_program_under_test_upset_the_server(operation, arguments, now_us):
+    bench = Rig(3).bench
+    for time_us in (now_us, None):
+        reply = answer(bench, json.dumps([time_us, operation, *arguments]).encode())
+        assert int(reply[:6]) == len(reply) - 6
+    assert answer(bench, b'[null,"pin_get",4]')[6:8] == b"[0"
 
 
 def test_serving_ends_when_the_board_is_gone():

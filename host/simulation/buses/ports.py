@@ -143,7 +143,7 @@ class Ports:
     def _switched_on(self, key: str) -> bool:
         for switch, keys in self.wiring.supplies.items():
             if key in keys and self._modes.get(switch) == MODE_OUT:
-                return self._outputs.get(switch, 0) == 1
+                return (self._outputs.get(switch, 0) == 1) != (switch in self.wiring.active_low)
         return True
 
     def _leaks(self, key: str) -> bool:

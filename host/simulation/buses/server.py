@@ -26,11 +26,13 @@ def answer(bench: Bench, line: bytes) -> bytes:
     """
     try:
         now_us, operation, *arguments = json.loads(line)
-        if now_us is not None:
+        if isinstance(now_us, int):
             bench.advance_to_us(now_us)
+        elif now_us is not None:
+            raise TypeError(f"time {now_us!r} is no whole number of µs")
         if operation == "edges":
             value: Any = None
-        elif operation in OPERATIONS:
+        elif isinstance(operation, str) and operation in OPERATIONS:
             value = bench.call(operation, *(_inward(item) for item in arguments))
         else:
             raise RuntimeError(f"no operation {operation!r}")
@@ -40,7 +42,7 @@ def answer(bench: Bench, line: bytes) -> bytes:
             reply.append(edges)
     except OSError as error:
         reply = ["!", "OSError", *(_outward(item) for item in error.args)]
-    except (ValueError, TypeError, KeyError, RuntimeError) as error:
+    except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RuntimeError) as error:
         kind = "ValueError" if isinstance(error, ValueError) else "RuntimeError"
         reply = ["!", kind, _outward(str(error))]
     body = json.dumps(reply, separators=(",", ":")).encode()

@@ -27,9 +27,13 @@ class Wiring:
     uarts: dict[str, tuple[int, int]]
     """Key → (GPIO that the board sends on, GPIO it receives on)."""
     supplies: dict[int, tuple[str, ...]]
+    active_low: frozenset[int] = frozenset()
+    """Load switches that are on while their pin is low."""
 
 
-def wiring_of(pins: "dict[str, int | None] | None" = None) -> Wiring:
+def wiring_of(
+    pins: "dict[str, int | None] | None" = None, active_low: frozenset[int] = frozenset()
+) -> Wiring:
     """The wiring of a pin map laid over the default (`sensors.pins.DEFAULT`); None: not fitted."""
     every: dict[str, int | None] = {**pin_map.DEFAULT, **(pins or {})}
     fitted = {name: gpio for name, gpio in every.items() if gpio is not None}
@@ -42,4 +46,5 @@ def wiring_of(pins: "dict[str, int | None] | None" = None) -> Wiring:
             key: (fitted[f"{key}_tx"], fitted[f"{key}_rx"]) for key in ("ph", "ec") if f"{key}_tx" in fitted
         },
         supplies={fitted[name]: keys for name, keys in SUPPLIES.items() if name in fitted},
+        active_low=active_low,
     )
