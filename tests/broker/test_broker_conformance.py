@@ -102,7 +102,11 @@ def test_one_client_id_connects_once_a_second(new_client: New, bench: Bench) -> 
     assert answer.code == UNAVAILABLE
     assert bench.metric("Connect.ClientIDThrottle") == 1
     assert bench.reasons() == ["client-id-rate"]
-    bench.advance(1.0)
+    bench.advance(0.9)
+    again = new_client(bench.port).connect("buoy-100")
+    assert again is not None
+    assert again.code == UNAVAILABLE
+    bench.advance(0.1)
     connected(new_client, bench)
 
 
@@ -205,6 +209,9 @@ def test_more_than_512_kib_a_second_waits_and_arrives(raw: Raw, bench: Bench) ->
     assert len(bench.payloads()) == 6
     assert len(client.acks) == 6
     assert bench.reasons() == ["throughput-delay"], "one spell, said once"
+    for _ in range(6):
+        client.publish("t", bytes(120 * 1024))
+    bench.eventually(lambda: len(bench.refused) == 2, "the next spell is said again")
 
 
 def test_more_than_512_kib_a_second_waits_on_its_way_out_too(raw: Raw, bench: Bench) -> None:
@@ -336,10 +343,20 @@ def test_a_bad_client_id_is_refused(new_client: New, bench: Bench, client_id: st
     assert bench.reasons() == ["client-id-invalid"]
 
 
-def test_a_will_outside_the_limits_is_refused_at_once(raw: Raw, bench: Bench) -> None:
-    assert raw(bench.port).connect("buoy-100", will=Will(b"t" * 257, b"")) is None
+@pytest.mark.parametrize(
+    ("will", "detail"),
+    [
+        (Will(b"t" * 257, b""), "will: a topic of 257 bytes; 256 are allowed"),
+        (Will(b"t", bytes(1001)), "will: a payload of 1001 bytes; 1000 are allowed"),
+    ],
+)
+def test_a_will_outside_the_limits_is_refused_at_once(
+    raw: Raw, start: Start, will: Will, detail: str
+) -> None:
+    bench = start(Limits(payload_bytes=1000))  # a will's length field ends before IoT Core's limit
+    assert raw(bench.port).connect("buoy-100", will=will) is None
     assert bench.metric("Connect.ClientError") == 1
-    assert bench.refused[0].detail == "will: a topic of 257 bytes; 256 are allowed"
+    assert bench.refused[0].detail == detail
 
 
 # 50 subscriptions a connection, 8 filters a SUBSCRIBE
@@ -352,6 +369,7 @@ def test_the_51st_subscription_is_refused_and_the_connection_closed(new_client: 
     assert client.subscribe(("t0", 1), ("t48", 1), ("t49", 0)) == b"\x01\x01\x00", (
         "a known filter is no new one"
     )
+    assert client.subscribe(("t0", 0)) == b"\x00", "nor at the limit"
     assert client.subscribe(("t50", 1)) == b"\x80"
     assert client.wait_closed()
     assert bench.reasons() == ["too-many-subscriptions"]

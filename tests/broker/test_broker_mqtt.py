@@ -159,12 +159,14 @@ def test_an_empty_payload_clears_a_retained_message(new_client: New, bench: Benc
     client.publish("t", b"kept", retain=True)
     client.publish("t", b"newer", retain=True)
     client.subscribe(("t", 1))
-    assert [(m.payload, m.retain) for m in client.messages] == [(b"newer", True)]
+    assert [(m.payload, m.retain, m.qos) for m in client.messages] == [(b"newer", True, 1)]
+    client.subscribe(("t", 0))
+    assert [(m.payload, m.retain, m.qos) for m in client.messages[1:]] == [(b"newer", True, 0)]
     client.publish("t", b"", retain=True)
     assert client.fence()
     assert client.messages[-1].payload == b""
     client.subscribe(("t", 1))
-    assert len(client.messages) == 2
+    assert len(client.messages) == 3
     assert bench.call(lambda: bench.broker.retained) == 0
 
 
@@ -265,6 +267,55 @@ def test_a_clean_session_ends_the_persistent_one(new_client: New, bench: Bench) 
         board.disconnect()
 
 
+def test_what_a_clean_session_ended_collects_no_more_messages(raw: Raw, start: Start) -> None:
+    bench = start(Limits(queue_bytes=1_000))
+    board = raw(bench.port)
+    board.connect("buoy-100", clean=False)
+    board.subscribe(("config", 1), ("config/#", 1))
+    board.disconnect()
+    bench.eventually(lambda: bench.broker.connections == 0)
+    bench.advance(1.0)
+    board = raw(bench.port)
+    board.connect("buoy-100")
+    for _ in range(5):
+        board.publish("config", bytes(500))
+        board.publish("config/x", bytes(500))
+    assert board.fence()
+    assert bench.refused == []
+
+
+def test_a_resumed_session_does_not_expire_under_its_client(raw: Raw, bench: Bench) -> None:
+    board = raw(bench.port)
+    board.connect("buoy-100", clean=False)
+    board.subscribe(("config", 1))
+    board.disconnect()
+    bench.eventually(lambda: bench.broker.connections == 0)
+    bench.advance(1800.0)
+    board = raw(bench.port)
+    board.connect("buoy-100", clean=False, keep_alive_s=1200)
+    for _ in range(3):
+        bench.advance(1000.0)
+        assert board.fence()
+    board.publish("config")
+    assert board.fence()
+    assert len(board.messages) == 1
+    assert bench.call(lambda: bench.broker.sessions) == 1
+
+
+def test_a_message_that_a_connected_client_never_acknowledges_is_given_up_after_an_hour(
+    raw: Raw, bench: Bench
+) -> None:
+    board = raw(bench.port, acknowledge=False)
+    board.connect("buoy-100", keep_alive_s=1200)
+    board.subscribe(("config", 1))
+    board.publish("config")
+    for _ in range(5):
+        assert board.fence()
+        bench.advance(1000.0)
+    assert bench.reasons() == ["delivery-expired"]
+    assert bench.call(lambda: bench.broker.waiting) == 0
+
+
 def test_what_was_not_acknowledged_comes_again_with_dup_and_its_packet_id(raw: Raw, bench: Bench) -> None:
     first = raw(bench.port, acknowledge=False)
     first.connect("buoy-100", clean=False)
@@ -339,14 +390,17 @@ def test_a_session_holds_no_more_than_its_bound(raw: Raw, start: Start) -> None:
 
 
 def test_what_was_acknowledged_no_longer_counts_against_the_bound(raw: Raw, start: Start) -> None:
-    bench = start(Limits(queue_bytes=10_000))
+    bench = start(Limits(queue_bytes=10_000, in_flight_out=1))
     client = raw(bench.port)
     client.connect("buoy-100")
     client.subscribe(("t", 1))
-    for _ in range(20):
+    for number in range(1, 21):
         client.publish("t", bytes(2_000))
+        while len(client.messages) < number:
+            assert client.fence()
+    client.send(b"".join(encode_publish(b"t", bytes(2_000), 1, packet_id=100 + n) for n in range(3)))
+    while len(client.messages) < 23:
         assert client.fence()
-    assert len(client.messages) == 20
     assert bench.refused == []
 
 

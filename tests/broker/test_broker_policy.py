@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from host.cloud.local.broker import Principal
+from host.cloud.local.broker.authority import Gate
 from host.cloud.local.broker.policy import Certificate, Policy, PolicyAuthoriser, PolicyError, Thing
 
 ARN = "arn:aws:iot:us-west-2:123456789012"
@@ -121,6 +122,21 @@ def test_unknown_and_inactive_certificates_may_nothing() -> None:
         name: authorise("iot:Connect", "client/x", Principal("x", name)) for name in ("on", "off", "", "?")
     }
     assert answers == {"on": True, "off": False, "": False, "?": False}
+
+
+def test_decisions_are_asked_for_once_and_not_kept_without_end() -> None:
+    asked: list[str] = []
+
+    def authorise(_: str, resource: str, __: Principal) -> bool:
+        asked.append(resource)
+        return resource != "topic/no"
+
+    gate = Gate(authorise, Principal("buoy-100"))
+    assert [gate.allows("iot:Publish", topic) for topic in ("topic/yes", "topic/no") * 3] == [True, False] * 3
+    assert asked == ["topic/yes", "topic/no"]
+    for number in range(5_000):
+        gate.allows("iot:Publish", f"topic/{number}")
+    assert len(gate._known) <= 1_000
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from broker_certificates import Authority, Identity
 from host.cloud.local.broker import DisconnectReason
 from host.cloud.local.broker.policy import Certificate, Policy, PolicyAuthoriser, Thing
 from host.cloud.local.broker.tls import ALPN_MQTT, server_context
-from host.mqtt.codec import Connack, Connect, encode_connect
+from host.mqtt.codec import Connack, Connect, Will, encode_connect
 
 New = Callable[..., Client]
 Raw = Callable[..., RawClient]
@@ -229,6 +229,31 @@ def test_a_message_that_may_not_be_received_is_not_delivered(new_client: New, si
     assert [message.payload for message in board.messages] == [b"g"]
     assert site.bench.metric("PublishOut.AuthError") == 1
     assert site.bench.reasons() == ["delivery-not-authorised"]
+
+
+def test_a_retained_message_that_may_not_be_received_is_not_delivered(new_client: New, site: Site) -> None:
+    owner = new_client(site.port, tls=site.context(site.owner))
+    owner.connect("owner")
+    for name in ("sensor", "global"):
+        owner.publish(f"aws/0/100/config/{name}/", name.encode(), retain=True)
+    assert owner.fence()
+    board = board_of(site, new_client)
+    board.subscribe(("aws/0/100/config/sensor/", 1), ("aws/0/100/config/global/", 1))
+    assert [message.payload for message in board.messages] == [b"global"]
+    assert site.bench.reasons() == ["delivery-not-authorised"]
+
+
+def test_a_will_that_may_not_be_published_is_not(raw: Raw, site: Site) -> None:
+    bench = site.bench
+    for topic, published in ((b"aws/0/101/error/", 0), (b"aws/0/100/error/", 1)):
+        client = raw(site.port, tls=site.context(site.board))
+        client.connect("buoy-100", will=Will(topic, b"gone"))
+        client.vanish()
+        bench.eventually(lambda: bench.broker.connections == 0)
+        bench.advance(1.0)
+        assert len(bench.received) == published
+    assert bench.refused[0].detail.startswith("will: iot:Publish on topic/aws/0/101/error/")
+    assert bench.metric("PublishIn.AuthError") == 1
 
 
 def test_retaining_needs_a_permission_of_its_own(new_client: New, site: Site) -> None:

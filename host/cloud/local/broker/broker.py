@@ -247,7 +247,6 @@ class Broker:
         connection.keep_alive_s = min(max(asked_s, limits.keep_alive_min_s), limits.keep_alive_max_s)
         self._wheel.set(connection, now_s + connection.keep_alive_s * limits.keep_alive_factor)
         self._clients[client_id] = connection
-        self._ended.pop(client_id, None)
         self.records.count(Metric.CONNECT_SUCCESS)
         connection.send(encode_connack(present, 0))
         session.resume(connection, now_s)
@@ -265,7 +264,6 @@ class Broker:
 
     def ended(self, connection: Connection, reason: DisconnectReason, now_s: float) -> None:
         """A connection is over: keep or drop its session, publish its will."""
-        self._wheel.remove(connection)
         self._waiting.discard(connection)
         session = connection.session
         if session is None:
