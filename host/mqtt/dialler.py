@@ -204,6 +204,8 @@ class Dialler:
                 )
             except BaseException:
                 sock.close()
+                # uvloop says nothing of the end of a connection that was cancelled just after it was made.
+                self.gone(wire)
                 raise
             return
         raise failure or OSError(f"{self.host} has no address")

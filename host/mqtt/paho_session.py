@@ -254,21 +254,30 @@ class PahoSession:
             acked, self._acked = self._acked, []
             self._events.append((self._tell_acked, (acked,)))
 
+    def _listener(self, packet: str) -> Listener | None:
+        """Who hears of a packet; paho lets a broker speak before CONNACK, the contract does not."""
+        if self.client is None:
+            return None
+        if not self.opened:
+            self._end(f"not MQTT 3.1.1 from {self._hub.peer}: {packet} before CONNACK")
+            return None
+        return self.client.listener
+
     def _tell_acked(self, packet_ids: list[int]) -> None:
-        if self.client is not None:
-            self.client.listener.on_pubacks(packet_ids)
+        if listener := self._listener("PUBACK"):
+            listener.on_pubacks(packet_ids)
 
     def _tell_suback(self, packet_id: int, codes: bytes) -> None:
-        if self.client is not None:
-            self.client.listener.on_suback(packet_id, codes)
+        if listener := self._listener("SUBACK"):
+            listener.on_suback(packet_id, codes)
 
     def _tell_message(self, topic: bytes, payload: bytes, retain: bool) -> None:
-        if self.client is not None:
-            self.client.listener.on_message(topic, payload, retain)
+        if listener := self._listener("PUBLISH"):
+            listener.on_message(topic, payload, retain)
 
     def _tell_pong(self) -> None:
-        if self.client is not None:
-            self.client.listener.on_pong()
+        if listener := self._listener("PINGRESP"):
+            listener.on_pong()
 
     def _now_writable(self) -> None:
         if self.client is not None and self.client.writable:
@@ -282,6 +291,9 @@ class PahoSession:
         self._end(reason if why in ("Success", "Unspecified error") else f"{reason} (paho-mqtt: {why})")
 
     def _accepted(self, session_present: bool) -> None:
+        if self.opened:
+            self._end(f"not MQTT 3.1.1 from {self._hub.peer}: unexpected CONNACK")
+            return
         self.opened = True
         if self.client is not None:
             self.client.listener.on_open(session_present)

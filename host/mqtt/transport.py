@@ -96,14 +96,15 @@ def loss(error: BaseException | None, peer: str, *, opened: bool) -> str:
         peer: HOST:PORT.
         opened: whether CONNACK had arrived.
     """
+    when = "" if opened else " before CONNACK"
     if error is None:
-        return f"closed by {peer}" if opened else f"closed by {peer} before CONNACK"
+        return f"closed by {peer}{when}"
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"TLS with {peer}: certificate not trusted: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
         return f"TLS with {peer}: {(error.reason or str(error)).replace('_', ' ').lower()}"
     if isinstance(error, ConnectionResetError):
-        return f"connection reset by {peer}"
+        return f"connection reset by {peer}{when}"
     if isinstance(error, socket.gaierror):
         return f"cannot resolve {peer}: {error.strerror}"
     if isinstance(error, OSError):
