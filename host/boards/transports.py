@@ -4,31 +4,15 @@ import ssl
 from typing import TYPE_CHECKING
 
 from host.model.endpoint import Endpoint
-from host.model.fleet import BoardSpec, TlsSpec
+from host.model.fleet import BoardSpec
 from host.mqtt.codec import Connect
 from host.mqtt.dialler import Dialler
 from host.mqtt.fleet_client import FleetClient
+from host.mqtt.tls import client_context
 from host.mqtt.transport import Transport
 
 if TYPE_CHECKING:
     from host.mqtt.paho_hub import PahoHub
-
-
-def tls_context(tls: TlsSpec, thing_name: str) -> ssl.SSLContext:
-    """A context of mutual TLS for one thing.
-
-    Raises:
-        OSError: a file cannot be read.
-        ssl.SSLError: a file is no certificate or key.
-    """
-    context = ssl.create_default_context(cafile=tls.ca)
-    if tls.certificate:
-        context.load_cert_chain(
-            tls.certificate.replace("{thing}", thing_name), tls.key.replace("{thing}", thing_name)
-        )
-    if tls.alpn:
-        context.set_alpn_protocols([tls.alpn])
-    return context
 
 
 class TransportFactory:
@@ -39,7 +23,7 @@ class TransportFactory:
         self._shared_tls: ssl.SSLContext | None = None
         tls = endpoint.tls
         if tls is not None and "{thing}" not in tls.certificate + tls.key:
-            self._shared_tls = tls_context(tls, "")
+            self._shared_tls = client_context(tls, "")
         self._first_number = first_number
         # Made when the first board asks for it: paho is imported only where a board uses it.
         self._dialler: Dialler | None = None
@@ -63,7 +47,7 @@ class TransportFactory:
         )
         tls = self._shared_tls
         if endpoint.tls is not None and tls is None:
-            tls = tls_context(endpoint.tls, spec.thing_name)
+            tls = client_context(endpoint.tls, spec.thing_name)
         return self._makers[spec.link.client](connect, tls)
 
     async def close(self) -> None:
