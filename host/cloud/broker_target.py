@@ -41,7 +41,8 @@ class BrokerTarget:
         where = f"{endpoint.host}:{endpoint.port}"
         began = time.monotonic()
         try:
-            await asyncio.wait_for(self._connect(), CONNECT_TIMEOUT_S)
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                await self._connect()
         except TimeoutError:
             detail = f"{where} did not answer a CONNECT within {CONNECT_TIMEOUT_S:g} s"
             return [Check("broker", False, detail, f"is {where} an MQTT broker, and is it reachable?")]

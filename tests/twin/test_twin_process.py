@@ -30,6 +30,7 @@ def test_it_ends_when_asked_and_writes_everything_down(tmp_path: Path, how: str)
     async def main() -> None:
         async with server(tmp_path) as twin:
             await publish(twin.endpoint, 100, 3)
+            # At once: rules are still being parsed, the worker is not up; nothing may be lost or hang.
             if how == "stdin":
                 assert twin.process.stdin is not None
                 twin.process.stdin.close()
@@ -88,7 +89,9 @@ def test_status_counts_and_metrics_tell_what_happened(tmp_path: Path) -> None:
     async def main() -> None:
         async with server(tmp_path) as twin:
             await publish(twin.endpoint, 100, 3)
-            counts = await twin.ask("counts")
+            assert (await twin.ask("counts"))["received"] == 3
+            while (counts := await twin.ask("counts"))["stored"]["timestream"] < 27:
+                await asyncio.sleep(0.01)
             assert (counts["received"], counts["stored"]) == (3, {"timestream": 27, "s3": 0})
             answer = await twin.ask("drain", expected=3, timeout_s=10)
             assert answer["complete"] is True

@@ -28,9 +28,10 @@ class ControlClient:
             TargetError: nobody answers there.
         """
         try:
-            self._reader, self._writer = await asyncio.wait_for(
-                asyncio.open_connection(self._host, self._port, limit=MAX_LINE_BYTES), timeout_s
-            )
+            async with asyncio.timeout(timeout_s):
+                self._reader, self._writer = await asyncio.open_connection(
+                    self._host, self._port, limit=MAX_LINE_BYTES
+                )
         except (OSError, TimeoutError) as error:
             raise TargetError(
                 f"no twin answers: {getattr(error, 'strerror', None) or 'no connection in time'}",
@@ -62,7 +63,8 @@ class ControlClient:
             self._number += 1
             line = json.dumps({"id": self._number, "do": do, **fields}, separators=(",", ":")) + "\n"
             try:
-                return await asyncio.wait_for(self._exchange(line.encode(), progress), within_s)
+                async with asyncio.timeout(within_s):
+                    return await self._exchange(line.encode(), progress)
             except TimeoutError:
                 self.close()  # a late answer must not be taken for that of the next request
                 raise TargetError(

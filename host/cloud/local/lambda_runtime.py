@@ -103,7 +103,8 @@ class LambdaRuntime:
         async with self._lock:
             began = time.monotonic()
             try:
-                return await asyncio.wait_for(self._exchange(event), self._wall_limit_s)
+                async with asyncio.timeout(self._wall_limit_s):
+                    return await self._exchange(event)
             except TimeoutError:
                 await self._end()
                 return Answer(
@@ -169,7 +170,8 @@ class LambdaRuntime:
                 stderr=log,
             )
         try:
-            message = await asyncio.wait_for(self._frame(process, b""), START_LIMIT_S)
+            async with asyncio.timeout(START_LIMIT_S):
+                message = await self._frame(process, b"")
         except TimeoutError:
             raise _WorkerError(
                 "Runtime.Timeout", f"the worker did not start in {START_LIMIT_S:g} s"

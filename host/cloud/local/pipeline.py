@@ -6,6 +6,7 @@ buffers have a clock of their own (`host.cloud.local.agenda`).
 """
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -206,7 +207,8 @@ class Pipeline:
         """Wait for further messages; False where none came in time."""
         self._arrived.clear()
         try:
-            await asyncio.wait_for(self._arrived.wait(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await self._arrived.wait()
         except TimeoutError:
             return False
         return True
@@ -245,10 +247,10 @@ class Pipeline:
             wait_s = _MAX_WAIT_S
             if self._agenda.next_ns != NEVER:
                 wait_s = min(wait_s, max(0.0, (self._agenda.next_ns - self.clock.utc_ns()) / _NS_PER_S))
-            try:
-                await asyncio.wait_for(self._wake.wait(), wait_s)
-            except TimeoutError:
-                continue
+            # Not wait_for: in Python 3.11 it loses a cancellation that comes together with the event.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self._wake.wait()
 
     async def deliver_until(self, now_ns: int) -> None:
         """Arrivals and what is due, in order of their times."""
@@ -277,6 +279,11 @@ class Pipeline:
     def idle(self) -> bool:
         """Whether nothing is on its way: no arrival to run, no buffer that holds something."""
         return not (self._inbox or self._stream_inbox or len(self._agenda))
+
+    @property
+    def pending(self) -> int:
+        """Messages the broker accepted and no rule has seen yet."""
+        return len(self._inbox)
 
     @property
     def quiet_s(self) -> float:

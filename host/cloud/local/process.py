@@ -60,7 +60,8 @@ class TwinProcess:
         if process.stdout is None:
             raise TargetError("the twin has no standard output")
         try:
-            line = await asyncio.wait_for(process.stdout.readline(), START_TIMEOUT_S)
+            async with asyncio.timeout(START_TIMEOUT_S):
+                line = await process.stdout.readline()
         except TimeoutError:
             raise TargetError(
                 f"the twin did not listen within {START_TIMEOUT_S:g} s",
@@ -87,7 +88,8 @@ class TwinProcess:
         """A process that closed its connections is about to end: wait a moment for its status."""
         if self._process is not None:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._process.wait(), END_NOTICE_S)
+                async with asyncio.timeout(END_NOTICE_S):
+                    await self._process.wait()
 
     def end_in_words(self) -> str:
         """How it ended, e.g. `signal SIGKILL`."""
@@ -119,5 +121,6 @@ class TwinProcess:
             if number is not None and process.returncode is None:
                 process.send_signal(number)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), STOP_TIMEOUT_S)
+                async with asyncio.timeout(STOP_TIMEOUT_S):
+                    await process.wait()
                 return

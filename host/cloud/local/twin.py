@@ -174,7 +174,7 @@ class Twin:
     def live(self, mark: Mark | None = None) -> dict[str, Any]:
         """Messages received and measures stored since a mark."""
         stored = self.pipeline.stored()
-        received = self.pipeline.intake.accepted
+        received = self.pipeline.intake.accepted + self.pipeline.pending
         if mark is not None:
             received -= mark.stages[0].left
             stored = {store: count - mark.stored[store] for store, count in stored.items()}
