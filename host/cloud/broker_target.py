@@ -19,9 +19,9 @@ from host.mqtt.codec import (
     ProtocolError,
     encode_connect,
 )
+from host.mqtt.tls import client_context
 
 CONNECT_TIMEOUT_S = 10.0
-_CLIENT_ID = "buoy-preflight"
 _PLAIN_PORT, _TLS_PORT = 1883, 8883
 
 
@@ -30,8 +30,16 @@ class BrokerTarget:
 
     stores: tuple[str, ...] = ()
 
-    def __init__(self, spec: TargetSpec, password: str = "") -> None:
-        """`password` is the resolved secret of `spec.password`; port 0 means MQTT's own."""
+    def __init__(self, spec: TargetSpec, password: str = "", probe_as: str = "buoy-preflight") -> None:
+        """Nothing is opened yet.
+
+        Args:
+            spec: kind `broker`; port 0 means MQTT's own.
+            password: the resolved secret of `spec.password`.
+            probe_as: thing name whose certificate and client id preflight uses: one that the run will use, as
+                a broker with policies knows nobody else.
+        """
+        self._probe_as = probe_as
         port = spec.port or (_TLS_PORT if spec.tls is not None else _PLAIN_PORT)
         self._endpoint = Endpoint(spec.host, port, spec.tls, spec.username, password)
 
@@ -54,7 +62,10 @@ class BrokerTarget:
         endpoint = self._endpoint
         try:
             reader, writer = await asyncio.open_connection(
-                endpoint.host, endpoint.port, ssl=_context(endpoint), server_hostname=_server_name(endpoint)
+                endpoint.host,
+                endpoint.port,
+                ssl=_context(endpoint, self._probe_as),
+                server_hostname=_server_name(endpoint),
             )
         except ssl.SSLError as error:
             raise TargetError(
@@ -74,7 +85,7 @@ class BrokerTarget:
     async def _greet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         endpoint = self._endpoint
         packet = Connect(
-            client_id=_CLIENT_ID,
+            client_id=self._probe_as,
             clean_session=True,
             keep_alive_s=30,
             username=endpoint.username or None,
@@ -89,6 +100,12 @@ class BrokerTarget:
                         _judge(answer)
                         writer.write(DISCONNECT)
                         return
+        except ssl.SSLError as error:
+            # TLS 1.3: a broker refuses a client's certificate only after the client's side of the handshake.
+            raise TargetError(
+                f"TLS was refused: {error.reason or error}",
+                next_step="check target.tls: certificate, key",
+            ) from None
         except (ConnectionError, ProtocolError) as error:
             raise TargetError(f"no MQTT there: {error}", next_step="correct target.port") from None
         raise TargetError(
@@ -133,22 +150,16 @@ def _judge(answer: Connack) -> None:
     )
 
 
-def _context(endpoint: Endpoint) -> ssl.SSLContext | None:
-    tls = endpoint.tls
-    if tls is None:
+def _context(endpoint: Endpoint, thing_name: str) -> ssl.SSLContext | None:
+    if endpoint.tls is None:
         return None
     try:
-        context = ssl.create_default_context(cafile=tls.ca or None)
-        if tls.certificate and "{thing}" not in tls.certificate + tls.key:
-            context.load_cert_chain(tls.certificate, tls.key or None)
+        return client_context(endpoint.tls, thing_name)
     except OSError as error:  # ssl.SSLError is one
         raise TargetError(
-            f"TLS files cannot be used: {error.strerror or error}",
+            f"TLS files of {thing_name} cannot be used: {error.strerror or error}",
             next_step="check target.tls: ca, certificate, key",
         ) from None
-    if tls.alpn:
-        context.set_alpn_protocols([tls.alpn])
-    return context
 
 
 def _server_name(endpoint: Endpoint) -> str | None:

@@ -36,7 +36,7 @@ def _local(fleet: Fleet, run_folder: Path, limits: LimitMode, _password: str) ->
 
 
 def _broker(fleet: Fleet, _run_folder: Path, _limits: LimitMode, password: str) -> Target:
-    return BrokerTarget(fleet.target, password)
+    return BrokerTarget(fleet.target, password, fleet.boards[0].thing_name)
 
 
 _Maker = Callable[[Fleet, Path, LimitMode, str], Target]
