@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-from broker_bench import Bench, Client, PahoClient, RawClient
+from broker_bench import Bench
+from broker_clients import Client, PahoClient, RawClient
 
 
 @pytest.fixture

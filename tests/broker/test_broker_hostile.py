@@ -5,8 +5,9 @@ import ssl
 from collections.abc import Callable, Iterator
 
 import pytest
-from broker_bench import DEADLINE_S, Bench, RawClient
+from broker_bench import DEADLINE_S, Bench
 from broker_certificates import Authority
+from broker_clients import RawClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

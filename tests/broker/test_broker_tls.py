@@ -5,8 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from broker_bench import Bench, Client, RawClient
+from broker_bench import Bench
 from broker_certificates import Authority, Identity
+from broker_clients import Client, RawClient
 
 from host.cloud.local.broker import DisconnectReason
 from host.cloud.local.broker.policy import Certificate, Policy, PolicyAuthoriser, Thing
