@@ -50,11 +50,14 @@ def test_it_ends_when_asked_and_writes_everything_down(tmp_path: Path, how: str)
     asyncio.run(main())
 
 
-def test_it_ends_its_lambda_worker_with_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("hangs", [False, True])
+def test_it_ends_its_lambda_worker_with_it(tmp_path: Path, hangs: bool) -> None:
     handler = tmp_path / "handler.py"
     handler.write_text(
         "import os, pathlib\n"
         f"pathlib.Path({str(tmp_path / 'pid')!r}).write_text(str(os.getpid()))\n"
+        "import time\n"
+        f"while {hangs}: time.sleep(60)\n"
         "def lambda_handler(event, context): pass\n"
     )
 

@@ -15,6 +15,7 @@ import importlib.util
 import json
 import os
 import sys
+import threading
 import time
 import traceback
 
@@ -55,8 +56,19 @@ def _read(source: int, size: int) -> bytes:
     return b"".join(chunks)
 
 
+PARENT_LOOK_S = 1.0
+
+
+def _end_with(parent: int) -> None:
+    """A handler that hangs does not see the end of its input: when the twin is gone, end anyway."""
+    while os.getppid() == parent:
+        time.sleep(PARENT_LOOK_S)
+    os._exit(1)
+
+
 def main() -> int:
     """Serve until standard input ends."""
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     # The protocol gets descriptors of its own; print() and fd 1 of the handler lead to the log.
     source, out = os.dup(0), os.dup(1)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
