@@ -87,9 +87,8 @@ def _first_pass(db: Database, rows: str, late_ns: int) -> None:
     db.run(f"""
         CREATE OR REPLACE TABLE suspect AS
         SELECT m.id
-        FROM wide AS m LEFT JOIN tally AS t USING (id) LEFT JOIN clash AS c USING (id)
-            ANTI JOIN gone USING (id)
-        WHERE (m.readable AND NOT m.regular) OR c.id IS NOT NULL OR coalesce(t.n, 0) <> m.n
+        FROM wide AS m LEFT JOIN tally AS t USING (id) ANTI JOIN gone USING (id)
+        WHERE (m.readable AND NOT m.regular) OR coalesce(t.n, 0) <> m.n
             OR coalesce(t.mask, 0) <> m.mask OR t.last_ns > m.sent_ns + m.uncertainty_ns + {late_ns}
     """)
 

@@ -115,7 +115,16 @@ def test_lambdas_own_reason_comes_before_what_firehose_says_of_it(tmp_path: Path
     run = SyntheticRun()
     run.reject(101, 2, "lambda", "timeout", TIMEOUT, "failed")
     run.note(101, 2, "firehose", "rejected", "processing-failed", "errorCode Lambda.FunctionTimedOut")
+    run.outcomes[-1]["at_ns"] += S
     assert only(run, tmp_path).cause == "timeout"
+
+
+def test_what_firehose_says_counts_though_the_record_had_been_in_the_function(tmp_path: Path) -> None:
+    run = SyntheticRun()
+    run.lose(101, 2, "s3")
+    run.note(101, 2, "firehose", "rejected", "processing-failed", "errorCode Lambda.MissingRecordId")
+    diagnosis = only(run, tmp_path)
+    assert (diagnosis.stage, diagnosis.cause) == ("firehose", "processing-failed")
 
 
 def test_a_refusal_that_the_message_got_past_explains_nothing(tmp_path: Path) -> None:
@@ -145,6 +154,23 @@ def test_a_silent_loss_is_placed_between_two_stages(
     diagnosis = only(run, tmp_path, name)
     assert (diagnosis.stage, diagnosis.cause) == (stage, "lost-between")
     assert f"entered {before}, never entered {stage}" in diagnosis.sentence
+
+
+def test_a_stage_that_nothing_reached_is_still_a_stage_of_the_way(tmp_path: Path) -> None:
+    run = SyntheticRun()
+    for buoy, seq in run.sent:
+        run.lose(buoy, seq, "lambda")
+    diagnosis = only(run, tmp_path)
+    assert (diagnosis.stage, diagnosis.cause) == ("lambda", "lost-between")
+
+
+def test_a_stage_that_counts_without_tracing_is_left_out_of_the_way(tmp_path: Path) -> None:
+    run = SyntheticRun()
+    run.stages = run.counters()
+    run.trace = [row for row in run.trace if row["stage"] != "lambda"]
+    run.lose(101, 2, "s3")
+    diagnosis = only(run, tmp_path)
+    assert "entered firehose, never entered s3" in diagnosis.sentence
 
 
 def test_a_message_that_entered_the_last_stage_and_is_not_there_was_lost_inside(tmp_path: Path) -> None:
@@ -218,6 +244,16 @@ def test_bytes_that_reached_the_target_changed_were_altered_before_it(tmp_path: 
     assert only(run, tmp_path).stage == "broker"
 
 
+def test_a_measure_that_was_not_in_the_bytes_received_was_lost_before_the_target(tmp_path: Path) -> None:
+    run = SyntheticRun()
+    for name in run.stores:
+        run.remove(name, 101, 2, "ph")
+    (received,) = [row for row in run.received if row["message"] == run.sent[101, 2].number]
+    received["payload"] = received["payload"].replace(b'"ph": 28.25, ', b"")
+    diagnosis = only(run, tmp_path)
+    assert (diagnosis.stage, diagnosis.cause) == ("broker", "measure-lost")
+
+
 def test_a_type_changed_on_the_shared_way_is_seen_from_the_refusal_of_the_other_store(tmp_path: Path) -> None:
     run = SyntheticRun()
     run.alter("s3", 101, 2, "ph", "28.25")
@@ -245,6 +281,14 @@ def test_copies_are_placed_where_the_message_first_came_more_often(
     diagnosis = only(run, tmp_path)
     assert (diagnosis.stage, diagnosis.cause) == (stage or "s3", cause)
     assert "9 copies" in diagnosis.sentence
+
+
+def test_resends_of_the_board_are_not_taken_for_copies_of_the_target(tmp_path: Path) -> None:
+    run = SyntheticRun()
+    run.redeliver(101, 2)
+    run.duplicate("s3", 101, 2)
+    diagnosis = only(run, tmp_path)
+    assert (diagnosis.stage, diagnosis.cause) == ("s3", "copied-inside")
 
 
 def test_a_delay_is_placed_between_the_two_stages_where_the_time_went(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from synthetic_run import MS, START_NS, S, SyntheticRun
@@ -158,6 +159,22 @@ def test_causes_are_found_for_values_too(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("noted", [True, False])
+def test_of_equal_values_the_one_that_came_least_far_is_taken_for_the_missing_one(
+    tmp_path: Path, noted: bool
+) -> None:
+    """The store does not know its messages' numbers, and two messages carried `true`."""
+    run = original(boards=(100,))
+    if noted:
+        run.reject(100, 1, "kinesis", "records-per-second", "shard 0 of 1 takes 1000 records/s")
+    else:
+        run.lose(100, 1, "kinesis")
+    for row in run.rows["s3"]:
+        row["message"] = None
+    causes = {(d.stage, d.cause, d.measures) for d in run.verify(tmp_path).diagnoses}
+    assert causes == {("kinesis", "records-per-second" if noted else "lost-between", 9)}
+
+
 def test_a_refused_publish_is_recognised_by_its_values(tmp_path: Path) -> None:
     run = original()
     run.lose(100, 1, "broker")
@@ -173,7 +190,7 @@ def test_a_refused_publish_is_recognised_by_its_values(tmp_path: Path) -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_lost_and_copied_rows_give_exactly_that_balance(data: st.DataObject) -> None:
     run = original(boards=(100, 101), count=4, stores=("s3",))
     size = len(run.rows["s3"])

@@ -176,6 +176,16 @@ def test_lateness_is_not_judged_inside_the_clocks_uncertainty(tmp_path: Path) ->
     assert verification.losses[0].delay_s == pytest.approx(60.3)
 
 
+def test_a_message_that_is_looked_at_closely_is_not_late_inside_the_uncertainty_either(
+    tmp_path: Path,
+) -> None:
+    run = SyntheticRun()
+    run.delay("timestream", 100, 0, 60.3)
+    run.sent[100, 0].uncertainty_ns = 500 * MS
+    run.remove("timestream", 100, 0, "ph")
+    assert found(run.verify(tmp_path)) == {("timestream", "missing", 100, 0, "ph")}
+
+
 def test_times_of_a_board_with_a_wrong_clock_are_corrected_by_its_offset(tmp_path: Path) -> None:
     """The board's clock is an hour slow: raw times would make everything an hour late."""
     run = SyntheticRun()
@@ -187,6 +197,7 @@ def test_times_of_a_board_with_a_wrong_clock_are_corrected_by_its_offset(tmp_pat
     board = next(board for board in verification.boards if board.buoy_id == 100)
     assert board.clock_offset_ms == pytest.approx(3_600_000)
     assert board.late_sends == 0
+    assert board.ack_p99_ms == pytest.approx(6.0)
 
 
 def foreign_row(run: SyntheticRun, ts_ms: int, visible_ns: int, buoy: int = 100) -> dict[str, object]:
@@ -257,6 +268,15 @@ def test_a_payload_with_fewer_or_other_keys_is_compared_key_by_key(tmp_path: Pat
     }
 
 
+def test_a_measure_of_another_name_is_missed_even_if_the_usual_ones_are_complete(tmp_path: Path) -> None:
+    run = SyntheticRun()
+    run.sent[100, 1].values["salinity"] = 3.5
+    for name in run.stores:
+        run.rows[name].append(run.row(name, run.sent[100, 1], "salinity"))
+    run.remove("s3", 100, 1, "salinity")
+    assert found(run.verify(tmp_path)) == {("s3", "missing", 100, 1, "salinity")}
+
+
 def test_a_string_sent_as_a_measure_must_come_back_as_that_string(tmp_path: Path) -> None:
     run = SyntheticRun()
     message = run.sent[100, 1]
@@ -301,7 +321,7 @@ def test_a_store_without_timestamps_is_reconciled_as_a_multiset_and_says_so(tmp_
 
 
 @given(data=st.data())
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_set_of_faults_gives_exactly_that_set_of_losses(data: st.DataObject) -> None:
     run = SyntheticRun(boards=(100, 101), count=3)
     faults = data.draw(
