@@ -117,10 +117,11 @@ class Loss(_Part):
     timestamp_ms: int | None
     measures: list[str]
     expected: list[str] = Field(default_factory=list)
-    """Per measure, for `altered`."""
+    """Per measure, as JSON, for `altered`; without identity the value that is wrong."""
     found: list[str] = Field(default_factory=list)
     copies: int = 0
-    """For `duplicated`: copies beyond the first."""
+    """For `duplicated`: copies of each measure that the attempts do not explain. Without identity (`seq` and
+    `timestamp_ms` are None): how many measures."""
     delay_s: float | None = None
     stage: str = ""
     """First stage at which it is absent, or that changed it."""
