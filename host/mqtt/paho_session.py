@@ -55,19 +55,22 @@ class _Paho(paho.Client):
         """Queue a PINGREQ."""
         self._send_pingreq()
 
-    def receive(self) -> None:
-        """Read once from the socket and handle all that came."""
+    def receive(self) -> bool:
+        """Read once from the socket and handle all that came; False if there was nothing to read."""
         sock = self.socket()
+        if sock is None:
+            return False
         try:
-            self._got = sock.recv(_RECEIVE_BYTES) if sock is not None else b""
+            self._got = sock.recv(_RECEIVE_BYTES)
             self._at = 0
             self._ended = not self._got
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            return
+            return False
         except OSError as error:
             self.fault = error
         while self.socket() is not None and (self._at < len(self._got) or self.fault or self._ended):
             self.loop_read()
+        return True
 
     def _sock_recv(self, bufsize: int) -> bytes:
         data = self._got[self._at : self._at + bufsize]
@@ -227,10 +230,10 @@ class PahoSession:
 
     def _readable(self) -> None:
         try:
-            self.paho.receive()
-            # What TLS has decrypted already does not make the socket readable again.
-            while isinstance(sock := self.paho.socket(), ssl.SSLSocket) and sock.pending():
-                self.paho.receive()
+            # To the end: what TLS has decrypted does not make the socket readable again, and libuv tells of
+            # a reset only once, though data that came before it are read first.
+            while self.paho.receive():
+                pass
         except Exception as error:  # paho's parser raises whatever hostile bytes make it trip over
             self._end(f"paho-mqtt could not read what {self._hub.peer} sent: {error!r}")
             return

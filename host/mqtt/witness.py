@@ -125,7 +125,7 @@ class Witness:
         try:
             async with asyncio.timeout(self._ready_timeout_s):
                 for watch in self._watches:
-                    await watch.ready
+                    await asyncio.shield(watch.ready)
         except TimeoutError:
             trouble = next((watch.trouble for watch in self._watches if not watch.ready.done()), "")
             await self._close_connections()

@@ -1,0 +1,260 @@
+"""The witness: what it sees, how it spreads over connections, what it says when it was away."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from mqtt_certificates import Authority
+from mqtt_support import Network, packets_of, run, says, serving
+
+from host.model.endpoint import Endpoint
+from host.model.errors import TargetError
+from host.model.evidence import EVIDENCE_FOLDER, WITNESS, WITNESS_SCHEMA
+from host.model.fleet import TlsSpec
+from host.mqtt.codec import Connect, Subscribe, encode_connack, encode_suback
+from host.mqtt.witness import MESSAGES_PER_CONNECTION, Witness
+
+
+def endpoint(port: int) -> Endpoint:
+    return Endpoint("127.0.0.1", port)
+
+
+def rows(folder: Path) -> list[tuple[int, bytes]]:
+    table = pq.read_table(folder / EVIDENCE_FOLDER / WITNESS)
+    assert table.schema.equals(WITNESS_SCHEMA)
+    return list(zip(table["buoy"].to_pylist(), table["payload"].to_pylist(), strict=True))
+
+
+@pytest.mark.parametrize("limit", [None, MESSAGES_PER_CONNECTION])
+def test_every_data_message_of_the_fleet_is_on_record_and_nothing_else(
+    limit: float | None, mosquitto: Any, tmp_path: Path
+) -> None:
+    prefix = f"aws/{0 if limit is None else 1}"
+    buoys = range(100, 130)
+
+    async def main() -> None:
+        witness = Witness(prefix, dict.fromkeys(buoys, 10.0), limit=limit)
+        assert witness.connections == (1 if limit is None else 4)
+        await witness.open(endpoint(mosquitto.port))
+        async with Network("fleet", mosquitto.port) as network:
+            for buoy in buoys:
+                board = await network.board(f"buoy-{buoy}").opened()
+                for number in range(1, 101):
+                    board.publish(f"{prefix}/{buoy}/data/".encode(), b"%d" % number, number)
+                for other in (f"{prefix}/{buoy}/error/", f"{prefix}/{buoy}/data", f"{prefix}/999/data/"):
+                    board.publish(other.encode(), b"other")
+                board.call("flush")
+            for board in network.boards:
+                await board.heard.until(lambda board=board: len(board.heard.acked) == 100)
+            # At once after the last acknowledgement: closing itself waits for what is on its way.
+            assert await witness.close(tmp_path) == []
+        assert witness.seen == 3000
+
+    run(main())
+    wanted = [(buoy, b"%d" % number) for buoy in buoys for number in range(1, 101)]
+    assert sorted(rows(tmp_path)) == sorted(wanted)
+    times = pq.read_table(tmp_path / EVIDENCE_FOLDER / WITNESS)["at_ns"].to_pylist()
+    assert all(0 < time < 1 << 62 for time in times)
+
+
+def test_a_run_without_messages_leaves_an_empty_record(mosquitto: Any, tmp_path: Path) -> None:
+    async def main() -> None:
+        witness = Witness("aws/empty", {1: 1.0})
+        await witness.open(endpoint(mosquitto.port))
+        assert await witness.close(tmp_path) == []
+
+    run(main())
+    assert rows(tmp_path) == []
+
+
+def test_rows_move_to_arrow_in_batches_without_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("host.mqtt.witness._BATCH_ROWS", 7)
+    witness = Witness("aws/0", {5: None})
+    for number in range(100):
+        witness.record(b"aws/0/5/data/", b"%d" % number)
+    assert witness.table()["payload"].to_pylist() == [b"%d" % number for number in range(100)]
+    assert witness.table().num_rows == 100
+
+
+def test_retained_messages_are_older_than_the_run_and_not_on_record(mosquitto: Any, tmp_path: Path) -> None:
+    async def main() -> None:
+        keep = await asyncio.create_subprocess_exec(
+            mosquitto.pub, "-p", str(mosquitto.port), "-t", "old/7/data/", "-r", "-m", "old"
+        )
+        assert await keep.wait() == 0
+        witness = Witness("old", {7: 1.0})
+        await witness.open(endpoint(mosquitto.port))
+        await witness.close(tmp_path)
+
+    run(main())
+    assert rows(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("rates", "groups"),
+    [
+        ({number: 10.0 for number in range(1, 17)}, [8, 8]),
+        ({number: 1.0 for number in range(1, 121)}, [50, 50, 20]),  # IoT Core: 50 subscriptions
+        ({1: 79.0, 2: 2.0, 3: 1.0}, [1, 2]),
+        ({1: None, 2: 1.0, 3: None}, [1, 1, 1]),
+        ({}, []),
+    ],
+)
+def test_buoys_are_spread_so_that_no_connection_carries_too_much(
+    rates: dict[int, float | None], groups: list[int]
+) -> None:
+    witness = Witness("aws/0", rates, limit=80.0)
+    assert [len(group) for group in witness._groups] == groups
+    assert sorted(buoy for group in witness._groups for buoy in group) == sorted(rates)
+
+
+def test_a_buoy_too_fast_for_one_connection_is_noted() -> None:
+    witness = Witness("aws/0", {1: 1.0, 2: 200.0, 3: None}, limit=80.0)
+    assert witness.notes == [
+        "buoy 2 plans 200 messages/s; one connection of the witness may see only 80/s of it",
+        "buoy 3 is not paced; one connection of the witness may see only 80/s of it",
+    ]
+
+
+def test_subscriptions_go_in_portions_and_all_must_be_granted_before_it_is_ready() -> None:
+    portions: list[int] = []
+    held: list[tuple[asyncio.StreamWriter, bytes]] = []
+    asked = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async for packet in packets_of(reader):
+            if isinstance(packet, Connect):
+                writer.write(encode_connack(False, 0))
+            elif isinstance(packet, Subscribe):
+                portions.append(len(packet.filters))
+                held.append((writer, encode_suback(packet.packet_id, bytes(len(packet.filters)))))
+                if sum(portions) == 20:
+                    asked.set()
+
+    async def main() -> None:
+        async with serving(serve) as port:
+            witness = Witness("aws/0", dict.fromkeys(range(20), 1.0), limit=80.0)
+            opening = asyncio.ensure_future(witness.open(endpoint(port)))
+            await asked.wait()
+            assert portions == [8, 8, 4]
+            for writer, suback in held[:2]:
+                writer.write(suback)
+            done, _ = await asyncio.wait([opening], timeout=0.1)
+            assert not done
+            held[2][0].write(held[2][1])
+            await opening
+            await witness._close_connections()
+
+    run(main())
+
+
+def test_a_broker_that_does_not_answer_is_a_target_error_that_says_what_to_type(free_port: int) -> None:
+    async def main() -> None:
+        async with serving(says(connack=False)) as port:
+            with pytest.raises(TargetError, match=r"not subscribed within 0\.3 s") as silent:
+                await Witness("aws/0", {1: 1.0}, ready_timeout_s=0.3).open(endpoint(port))
+            assert "mosquitto_sub" in str(silent.value)
+        with pytest.raises(TargetError, match="Connection refused"):
+            await Witness("aws/0", {1: 1.0}, ready_timeout_s=0.3).open(endpoint(free_port))
+
+    run(main())
+
+
+def test_a_refused_subscription_is_a_target_error() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async for packet in packets_of(reader):
+            if isinstance(packet, Connect):
+                writer.write(encode_connack(False, 0))
+            elif isinstance(packet, Subscribe):
+                writer.write(encode_suback(packet.packet_id, b"\x80"))
+
+    async def main() -> None:
+        async with serving(serve) as port:
+            with pytest.raises(TargetError, match="refused the witness's subscription"):
+                await Witness("aws/0", {1: 1.0}).open(endpoint(port))
+
+    run(main())
+
+
+def test_unusable_tls_files_are_a_target_error(tmp_path: Path) -> None:
+    async def main() -> None:
+        tls = TlsSpec(str(tmp_path / "absent.pem"))
+        with pytest.raises(TargetError, match="cannot use its TLS files"):
+            await Witness("aws/0", {1: 1.0}).open(Endpoint("127.0.0.1", 1, tls))
+
+    run(main())
+
+
+def test_it_watches_over_mutual_tls(start_mosquitto: Callable[..., Any], tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "authority")
+    server, issued = authority.issue("broker.test"), authority.issue("witness")
+    broker = start_mosquitto(
+        [
+            f"cafile {authority.ca}",
+            f"certfile {server.certificate}",
+            f"keyfile {server.key}",
+            "require_certificate true",
+        ]
+    )
+    files = [str(path).replace("witness.", "{thing}.") for path in (issued.certificate, issued.key)]
+
+    async def main() -> None:
+        tls = TlsSpec(str(authority.ca), *files, server_name="broker.test")
+        witness = Witness("aws/0", {1: 1.0})
+        await witness.open(Endpoint("127.0.0.1", broker.port, tls))
+        assert await witness.close(tmp_path) == []
+
+    run(main())
+
+
+def test_a_lost_connection_is_made_again_and_noted(
+    start_mosquitto: Callable[..., Any], tmp_path: Path
+) -> None:
+    broker = start_mosquitto()
+
+    async def publish(payload: bytes) -> None:
+        async with Network("fleet", broker.port) as network:
+            board = await network.board("buoy-1").opened()
+            board.publish(b"aws/0/1/data/", payload, 1)
+            board.call("flush")
+            await board.heard.event("pubacks")
+
+    async def main() -> list[str]:
+        witness = Witness("aws/0", {1: 1.0})
+        await witness.open(endpoint(broker.port))
+        await publish(b"before")
+        while witness.seen < 1:
+            await asyncio.sleep(0.001)
+        broker.stop()
+        while not witness.notes:
+            await asyncio.sleep(0.001)
+        broker.start()
+        while len(witness.notes) < 2:
+            await asyncio.sleep(0.001)
+        await publish(b"after")
+        return await witness.close(tmp_path)
+
+    notes = run(main())
+    assert rows(tmp_path) == [(1, b"before"), (1, b"after")]
+    assert len(notes) == 2
+    assert notes[0].startswith("witness connection 1 of 1 (buoys 1–1) lost: closed by 127.0.0.1")
+    assert "back after" in notes[1]
+
+
+def test_a_witness_whose_broker_is_gone_still_closes_and_writes(
+    start_mosquitto: Callable[..., Any], tmp_path: Path
+) -> None:
+    broker = start_mosquitto()
+
+    async def main() -> list[str]:
+        witness = Witness("aws/0", {1: 1.0})
+        await witness.open(endpoint(broker.port))
+        witness.record(b"aws/0/1/data/", b"seen")
+        broker.stop()
+        return await witness.close(tmp_path)
+
+    run(main(), deadline_s=5)
+    assert rows(tmp_path) == [(1, b"seen")]
