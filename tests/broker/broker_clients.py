@@ -5,6 +5,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -269,7 +270,8 @@ class PahoClient:
         """Close without DISCONNECT."""
         connected = self.client.socket()
         if connected is not None:
-            connected.shutdown(socket.SHUT_RDWR)
+            with suppress(OSError):  # paho's thread may have closed it just now
+                connected.shutdown(socket.SHUT_RDWR)
         self._closed.wait(DEADLINE_S)
         self.client.loop_stop()
 
