@@ -8,6 +8,7 @@ from pathlib import Path
 
 from host.boards.kinds import UnitOptions, make_units
 from host.cli.check import local_checks
+from host.cli.console import print_error
 from host.cli.progress import Progress
 from host.cloud.target import Target
 from host.fleet.engine import Engine, RunRecord, StopNow
@@ -19,7 +20,7 @@ from host.inventory.describe import describe_fleet
 from host.inventory.loader import load_fleet
 from host.inventory.overrides import Overrides
 from host.inventory.secrets import resolve_secret
-from host.model.errors import UsageError
+from host.model.errors import PreflightError, UsageError
 from host.model.exit_codes import ExitCode
 from host.model.fleet import Fleet
 from host.model.plan import Plan
@@ -74,16 +75,22 @@ def execute(request: Request) -> int:
             return _stopped_now(run_folder)
     from host.fleet.conclude import conclude
     from host.report.terminal import print_verdict
-    from host.report.write import write_reports
+    from host.report.write import result_json, write_reports
 
     record.phases_s["before"] = max(0.0, record.began_s - began)
     result = conclude(fleet, plan, record, request.command, witness.connections)
-    paths = write_reports(result, run_folder)
+    code = result.outcome.exit_code
+    try:
+        write_reports(result, run_folder)
+    except PreflightError as error:
+        # A full disk: the verdict is known all the same, and must not be lost with the files.
+        print_error(error)
+        code = code or int(error.exit_code)
     if request.as_json:
-        sys.stdout.write(paths.result.read_text())
+        sys.stdout.write(result_json(result).decode())
     else:
         print_verdict(result, run_folder, quiet=request.quiet)
-    return result.outcome.exit_code
+    return code
 
 
 async def _run(
