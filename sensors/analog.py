@@ -4,9 +4,8 @@ Sources: MicroPython's ESP32 reference and ESP-IDF for the ranges; the ADC of th
 under about 100 mV and answers there with a constant above zero.
 """
 
-from sensors import flags as quality
+from sensors import quality
 from sensors.driver import Driver
-from sensors.settings import SettingsError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,11 +46,7 @@ class AnalogDriver(Driver):
 
     def __init__(self, settings: "dict[str, Any]", modules: "Modules", rail: "Rail") -> None:
         super().__init__(settings, modules, rail)
-        attenuation = self.settings["attenuation"]
-        if attenuation not in RANGES:
-            raise SettingsError(
-                "attenuation of %s is %r; one of %s" % (self.key, attenuation, ", ".join(sorted(RANGES)))
-            )
+        attenuation = self._choose("attenuation", tuple(RANGES))
         self._check("ratio", 1.0, 10.0)
         self._check("samples", 1, 100)
         self._check("burst", 1, 64)

@@ -64,6 +64,16 @@ def make_sensors(
     return made
 
 
+def forget() -> None:
+    """Take what only making sensors needs out of a board's memory; import it again to make more."""
+    import sys
+
+    package = sys.modules["sensors"]
+    for name in ("build", "pins", "settings"):
+        if sys.modules.pop("sensors." + name, None) is not None and hasattr(package, name):
+            delattr(package, name)
+
+
 def make_pins(given: "dict[str, int | None]") -> "dict[str, int]":
     """The default pin map overlaid with `given`, checked.
 

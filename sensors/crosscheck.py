@@ -4,7 +4,7 @@ Source: the failure tables of the sensor reference. Only drivers take part, and 
 drivers did not reject; a fake knows nothing of the water.
 """
 
-from sensors import flags as quality
+from sensors import quality
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ Source: the maker's board and probe sheets and Arduino library; the library's fi
 dead zone is not used, since `read_uv` is calibrated.
 """
 
-from sensors import flags as quality
+from sensors import quality
 from sensors.analog import AnalogDriver
 from sensors.transfer import OXYGEN_AIR_MV, oxygen_percent
 

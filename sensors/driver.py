@@ -17,9 +17,8 @@ and never sleeps. A driver reads as its part's procedure does: `_read` is a gene
 which it wants to go on.
 """
 
-from sensors import flags as quality
+from sensors import quality
 from sensors.catalog import UNITS
-from sensors.settings import SettingsError, merged
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,11 +53,14 @@ class Driver:
     def __init__(self, settings: "dict[str, Any]", modules: "Modules", rail: "Rail") -> None:
         every = dict(COMMON)
         every.update(self.defaults)
+        # Late, so that a board can forget it once its sensors are made (sensors.build.forget).
+        from sensors.settings import coefficients, limits, merged
+
         self.settings: "dict[str, Any]" = merged(self.key, every, settings)
         self._modules = modules
         self._rail = rail
-        self._correction = _coefficients(self.key, self.settings["correction"])
-        self._limits = _limits(self.key, self.settings["limits"])
+        self._correction = coefficients(self.key, self.settings["correction"])
+        self._limits = limits(self.key, self.settings["limits"])
         self._steps: "Steps | None" = None
         self._now_ms: float = 0
         self.temperature_c: "float | None" = None
@@ -115,11 +117,15 @@ class Driver:
 
     def _check(self, name: str, low: float, high: float) -> None:
         """Refuse a number in the settings that no working part has; None (not set) passes."""
-        number = self.settings[name]
-        if number is None:
-            return
-        if isinstance(number, bool) or not isinstance(number, (int, float)) or not low <= number <= high:
-            raise SettingsError("%s of %s is %r; from %g to %g" % (name, self.key, number, low, high))
+        from sensors.settings import check_number
+
+        check_number(self.key, name, self.settings[name], low, high)
+
+    def _choose(self, name: str, allowed: "tuple[str, ...]") -> str:
+        """A text in the settings that must be one of these."""
+        from sensors.settings import check_choice
+
+        return check_choice(self.key, name, self.settings[name], allowed)
 
     def _read(self) -> "Steps":
         """One reading: yields times, calls `_end` once, last."""
@@ -163,19 +169,3 @@ class Driver:
         self.flags = flags
         self.note = note
         self.value = measured if quality.publishable(flags) else None
-
-
-def _coefficients(key: str, given: "Any") -> "tuple[float, ...] | None":
-    if given is None:
-        return None
-    if not isinstance(given, (tuple, list)) or not given:
-        raise SettingsError("correction of %s is %r; a list of coefficients" % (key, given))
-    return tuple([float(coefficient) for coefficient in given])
-
-
-def _limits(key: str, given: "Any") -> "tuple[float, float] | None":
-    if given is None:
-        return None
-    if not isinstance(given, (tuple, list)) or len(given) != 2 or not given[0] < given[1]:
-        raise SettingsError("limits of %s are %r; (low, high)" % (key, given))
-    return float(given[0]), float(given[1])

@@ -1,9 +1,8 @@
 """Electrical conductivity at 25 °C: Atlas EZO-EC with a K 0.1 probe. Source: the maker's data sheet."""
 
-from sensors import flags as quality
+from sensors import quality
 from sensors.ezo import DONE, RESTARTED, SILENT, Ezo
 from sensors.ezo_line import parse_number
-from sensors.settings import SettingsError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,9 +41,7 @@ class Ec(Ezo):
     def __init__(self, settings: "dict[str, Any]", modules: "Modules", rail: "Rail") -> None:
         super().__init__(settings, modules, rail)
         self._check("k", 0.1, 10.0)
-        if self.settings["unit"] not in UNITS:
-            raise SettingsError("unit of ec is %r; µS/cm or mS/cm" % (self.settings["unit"],))
-        self._factor = UNITS[self.settings["unit"]]
+        self._factor = UNITS[self._choose("unit", tuple(UNITS))]
 
     @property
     def unit(self) -> str:

@@ -3,7 +3,7 @@
 Source: the maker's EZO-pH and EZO-EC data sheets, and study notes of drivers.
 """
 
-from sensors import flags as quality
+from sensors import quality
 from sensors.driver import Driver
 from sensors.ezo_line import ANSWER, CODE, READING, TROUBLE, EzoLine, parse_number
 

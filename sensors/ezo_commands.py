@@ -68,7 +68,7 @@ def ec_point(
         raise CalibrationError(
             "the circuit reads 0.00 in the solution and cannot be calibrated: probe, cable"
         )
-    value = "%g" % us_cm if us_cm < 1000 else "%d" % round(us_cm)
+    value = "%g" % us_cm
     if point:
         return "Cal,%s,%s" % (point, value), EC_MS
     return ("Cal,one,%s" if is_old(firmware) else "Cal,%s") % value, EC_MS

@@ -4,18 +4,45 @@ Flags are bits of a small integer; 0 is `ok`. A flag never changes a number: the
 measured or not at all, and whoever reads the error topic is told why.
 """
 
-OK = 0
-MISSING = 1
-RANGE = 2
-SATURATED = 4
-SATURATED_LOW = 8
-CRC = 16
-STALE = 32
-UNCAL = 64
-UNCOMP = 128
-WARMING = 256
-PARSE = 512
-CONTRADICTORY = 1024
+from sensors.quality import (
+    CONTRADICTORY,
+    CRC,
+    MISSING,
+    OK,
+    PARSE,
+    RANGE,
+    SATURATED,
+    SATURATED_LOW,
+    STALE,
+    UNCAL,
+    UNCOMP,
+    WARMING,
+    WITHHOLDING,
+    publishable,
+)
+
+__all__ = (
+    "CONTRADICTORY",
+    "CRC",
+    "MISSING",
+    "OK",
+    "PARSE",
+    "PUBLISHED",
+    "RANGE",
+    "REPORTED",
+    "SATURATED",
+    "SATURATED_LOW",
+    "STALE",
+    "TABLE",
+    "UNCAL",
+    "UNCOMP",
+    "WARMING",
+    "WITHHELD",
+    "WITHHOLDING",
+    "errors",
+    "names",
+    "publishable",
+)
 
 # What becomes of the value in the data message.
 PUBLISHED = "published"
@@ -38,20 +65,12 @@ TABLE = (
     (CONTRADICTORY, "contradictory", REPORTED, 111, "contradicted by the other sensors of the buoy"),
 )
 
-# Flags whose reading is not published.
-WITHHOLDING = MISSING | RANGE | SATURATED | SATURATED_LOW | CRC | WARMING | PARSE
-
 
 def names(flags: int) -> "tuple[str, ...]":
     """Names of the flags that are set; ("ok",) if none is."""
     if not flags:
         return ("ok",)
     return tuple([row[1] for row in TABLE if flags & row[0]])
-
-
-def publishable(flags: int) -> bool:
-    """Whether a reading with these flags belongs in a data message."""
-    return not flags & WITHHOLDING
 
 
 def errors(key: str, flags: int, note: str) -> "list[tuple[int, int, str]]":

@@ -4,7 +4,7 @@ Source: restatements of the maker's page. With a pull-down an unplugged switch r
 does: only the other sensors can tell (sensors.crosscheck).
 """
 
-from sensors import flags as quality
+from sensors import quality
 from sensors.driver import Driver
 
 TYPE_CHECKING = False

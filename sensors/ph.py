@@ -1,6 +1,6 @@
 """pH: Atlas EZO-pH. Source: the maker's data sheet."""
 
-from sensors import flags as quality
+from sensors import quality
 from sensors.ezo import DONE, Ezo
 from sensors.ezo_line import ANSWER, parse_number
 

@@ -1,6 +1,6 @@
 """One reading of all sensors of a buoy, interleaved: it takes no longer than the slowest of them."""
 
-from sensors import flags as quality
+from sensors import quality
 from sensors.crosscheck import Crosscheck
 from sensors.driver import Driver
 
@@ -82,9 +82,11 @@ class Reader:
         errors = []
         for key in self._read_keys:
             sensor = self.sensors[key]
-            for flag, code, text in quality.errors(key, sensor.flags & ~self._told[key], sensor.note):
-                if flag:
-                    errors.append((key, code, text))
+            new = sensor.flags & ~self._told[key]
+            if new:
+                from sensors.flags import errors as texts  # only a board in trouble needs them
+
+                errors.extend([(key, code, text) for _, code, text in texts(key, new, sensor.note)])
             self._told[key] = sensor.flags
         return errors
 

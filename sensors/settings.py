@@ -1,5 +1,9 @@
 """Settings of a driver: its defaults with what the board's settings give, mistakes refused by name."""
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 class SettingsError(ValueError):
     """A setting of a sensor that is unknown or of the wrong type; says which and what is allowed."""
@@ -34,3 +38,55 @@ def merged(key: str, defaults: "dict[str, object]", given: "dict[str, object]") 
             raise SettingsError("setting %s of %s is %r; it must be like %r" % (name, key, value, default))
         result[name] = value
     return result
+
+
+def check_number(key: str, name: str, number: "Any", low: float, high: float) -> None:
+    """Refuse a number that no working part has; None (not set) passes.
+
+    Raises:
+        SettingsError: no number, or not from low to high.
+    """
+    if number is None:
+        return
+    if isinstance(number, bool) or not isinstance(number, (int, float)) or not low <= number <= high:
+        raise SettingsError("%s of %s is %r; from %g to %g" % (name, key, number, low, high))
+
+
+def check_choice(key: str, name: str, text: str, allowed: "tuple[str, ...]") -> str:
+    """`text` if it is one of `allowed`.
+
+    Raises:
+        SettingsError: it is not.
+    """
+    if text not in allowed:
+        raise SettingsError("%s of %s is %r; one of %s" % (name, key, text, ", ".join(allowed)))
+    return text
+
+
+def coefficients(key: str, given: "Any") -> "tuple[float, ...] | None":
+    """Coefficients of a correction as floats; None if not set.
+
+    Raises:
+        SettingsError: no list of numbers.
+    """
+    if given is None:
+        return None
+    if not isinstance(given, (tuple, list)) or not given:
+        raise SettingsError("correction of %s is %r; a list of coefficients" % (key, given))
+    for coefficient in given:
+        if isinstance(coefficient, bool) or not isinstance(coefficient, (int, float)):
+            raise SettingsError("correction of %s has %r; numbers only" % (key, coefficient))
+    return tuple([float(coefficient) for coefficient in given])
+
+
+def limits(key: str, given: "Any") -> "tuple[float, float] | None":
+    """Limits as (low, high); None if not set.
+
+    Raises:
+        SettingsError: no pair, or the wrong way round.
+    """
+    if given is None:
+        return None
+    if not isinstance(given, (tuple, list)) or len(given) != 2 or not given[0] < given[1]:
+        raise SettingsError("limits of %s are %r; (low, high)" % (key, given))
+    return float(given[0]), float(given[1])

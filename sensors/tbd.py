@@ -3,9 +3,8 @@
 Near clear water 1 mV at the part is 3.7 NTU: a reading is uncertain by at least 30 NTU.
 """
 
-from sensors import flags as quality
+from sensors import quality
 from sensors.analog import AnalogDriver
-from sensors.settings import SettingsError
 from sensors.transfer import TURBIDITY_CLEAR_V, TURBIDITY_FULL_V, TURBIDITY_SQUARE, turbidity_ntu
 
 TYPE_CHECKING = False
@@ -43,9 +42,7 @@ class Tbd(AnalogDriver):
     def __init__(self, settings: "dict[str, Any]", modules: "Modules", rail: "Rail") -> None:
         super().__init__(settings, modules, rail)
         self._check("clear_v", 3.9, 4.5)
-        method = self.settings["clear_method"]
-        if method not in ("scale", "offset"):
-            raise SettingsError("clear_method of tbd is %r; scale or offset" % (method,))
+        self._choose("clear_method", ("scale", "offset"))
 
     def _evaluate(self, pin_mv: float, too_low: bool, too_high: bool) -> None:
         output_mv = pin_mv * self.settings["ratio"]

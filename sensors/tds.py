@@ -1,6 +1,6 @@
 """Total dissolved solids: DFRobot SEN0244. Source: the maker's library and wiki."""
 
-from sensors import flags as quality
+from sensors import quality
 from sensors.analog import RANGES, AnalogDriver
 from sensors.transfer import REFERENCE_TEMPERATURE_C, TDS_CUBIC, tds_ppm
 

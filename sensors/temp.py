@@ -1,6 +1,6 @@
 """Water temperature: DS18B20 on 1-Wire. Source: DS18B20 data sheet; micropython-lib `ds18x20`."""
 
-from sensors import flags as quality
+from sensors import quality
 from sensors.driver import Driver
 from sensors.transfer import temperature_c
 

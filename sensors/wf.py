@@ -4,7 +4,7 @@ Zero means less than 1 L/min, where the rotor stalls. The count is of a window, 
 deep sleep.
 """
 
-from sensors import flags as quality
+from sensors import quality
 from sensors.driver import Driver
 from sensors.transfer import FLOW_PULSES_PER_L, flow_l_s
 

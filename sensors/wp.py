@@ -3,7 +3,7 @@
 Source: restatements of the maker's wiki.
 """
 
-from sensors import flags as quality
+from sensors import quality
 from sensors.analog import AnalogDriver
 from sensors.transfer import PRESSURE_KPA_PER_V, PRESSURE_ZERO_V, pressure_kpa
 

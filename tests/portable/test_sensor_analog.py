@@ -87,13 +87,14 @@ def test_impossible_settings_are_refused_by_name():
         ("do", {"air_mv": 200.0}, "air_mv"),
         ("tds", {"k": 5.0}, "k of tds"),
         ("tbd", {"clear_v": 3.0}, "clear_v"),
-        ("tbd", {"clear_method": "screw"}, "scale or offset"),
+        ("tbd", {"clear_method": "screw"}, "scale, offset"),
         ("wp", {"zero_v": 1.0}, "zero_v"),
         ("wp", {"attenuation": "12"}, "2.5"),
         ("wp", {"ratioo": 2.0}, "ratioo"),
         ("wp", {"ratio": "2"}, "ratio"),
         ("do", {"limits": (5, 1)}, "limits"),
         ("do", {"correction": ()}, "correction"),
+        ("do", {"correction": (1.0, "0")}, "numbers only"),
     ):
         with raises(SettingsError, word):
             board.driver(key, **settings)

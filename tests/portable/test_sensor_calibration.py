@@ -107,6 +107,18 @@ def test_tds_inverse_follows_the_table_of_the_reference():
         assert tds_raw_ec(tds_volts(raw_ec)) == approx(raw_ec, rel=1e-6)
 
 
+def test_tds_inverse_takes_the_k_of_its_probe():
+    assert tds_raw_ec(tds_volts(500.0, 1.2), 1.2) == approx(500.0, rel=1e-6)
+
+
+def test_a_line_that_hardly_rises_is_refused_a_steep_or_falling_one_is_not():
+    with raises(CalibrationError, "no slope"):
+        least_squares([(0.0, 1.0), (1.0, 2.0), (0.0, 2.0), (1.0, 1.0)])
+    assert least_squares([(0.0, 1.0), (1e-3, 2e6)]).coefficients[0] > 0
+    assert least_squares([(10.0, 5.0), (20.0, -5.0)]).coefficients == approx((-1.0, 15.0), rel=1e-9)
+    assert least_squares([(0.0, 1000.0), (1000.0, 1001.0)]).coefficients == approx((0.001, 1000.0), rel=1e-9)
+
+
 def test_tds_compensation_is_inverted():
     volts = 0.8
     assert tds_raw_ec_of(tds_ppm(volts, 10.0), 10.0) == approx(tds_raw_ec(volts))

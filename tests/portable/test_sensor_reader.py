@@ -316,6 +316,32 @@ def test_waves_about_the_zero_are_not_stale():
         assert reader.sensors["wp"].flags == flags.OK
 
 
+def test_what_the_others_tell_is_added_to_what_a_driver_knows():
+    board = river()
+    board.scripts[PH_UART]["Slope,?"] = [(300, "?Slope,85.0,99.0"), (310, "*OK")]
+    reader = reader_of(board)
+    read(board, reader)
+    sensor = reader.sensors["ph"]
+    before = sensor.note
+    assert "slope" in before
+    sensor.mark(flags.CONTRADICTORY, "so say the others")
+    sensor.mark(flags.CONTRADICTORY, "told only once")
+    assert sensor.note == before + "; so say the others"
+    assert sensor.value is not None
+    sensor.mark(flags.RANGE, "withheld now")
+    assert sensor.value is None
+
+
+def test_a_pressure_that_drifts_slowly_about_its_zero_is_not_stuck():
+    board = river()
+    reader = reader_of(board)
+    # All near the zero, but the port is open.
+    for kpa in (0.0, 0.3, 0.0, 0.3, 0.0, 0.15, 0.3, 0.15, 0.0):
+        board.signals[WP] = (0.5 + kpa / 400) / 2 * 1000
+        read(board, reader)
+        assert reader.sensors["wp"].flags == flags.OK
+
+
 def test_no_flow_in_a_known_current_is_stale_unless_the_buoy_is_dry():
     for wet, expect, stale in ((1, True, True), (1, False, False), (0, True, False)):
         board = river()
