@@ -65,9 +65,14 @@ def make_sensors(
 
 
 def forget() -> None:
-    """Take what only making sensors needs out of a board's memory; import it again to make more."""
+    """Take what only making sensors needs out of a board's memory; import it again to make more.
+
+    Does nothing on CPython, where memory is no matter and others hold the same modules.
+    """
     import sys
 
+    if sys.implementation.name != "micropython":
+        return
     package = sys.modules["sensors"]
     for name in ("build", "pins", "settings"):
         if sys.modules.pop("sensors." + name, None) is not None and hasattr(package, name):
