@@ -9,8 +9,8 @@ from link_bench import CONNACK, Peer, run_link, scripted_broker
 
 from host.mqtt.codec import Connect, Publish, Subscribe
 
-# The link must leave the board's loop its turn, and take a few ms of it. Whoever waits in the link waits for a
-# deadline of 400 ms or more; a machine under load makes turns longer than they are.
+# The link must leave the board's loop its turn, and take a few ms of it. Whoever waits in the link waits for
+# a deadline of 400 ms or more; a machine under load makes turns longer than they are.
 TURN_MS = 300
 FAST = ("backoff_min_ms=20", "backoff_max_ms=100")
 
