@@ -31,7 +31,10 @@ def test_a_board_that_keeps_silent_is_dropped_by_the_broker_and_told(mosquitto: 
     run(main())
 
 
-def test_a_broker_that_stops_reading_makes_the_board_unwritable_until_it_reads_again() -> None:
+@pytest.mark.parametrize("messages_per_flush", [1, 1000])
+def test_a_broker_that_stops_reading_makes_the_board_unwritable_until_it_reads_again(
+    messages_per_flush: int,
+) -> None:
     read_on = asyncio.Event()
     received: list[int] = []
     sent = 0
@@ -56,6 +59,8 @@ def test_a_broker_that_stops_reading_makes_the_board_unwritable_until_it_reads_a
                     sent += 1
                     quiet = 0
                     board.publish(b"t", b"x" * 1000, sent)
+                    if sent % messages_per_flush == 0:
+                        board.call("flush")
                 board.call("flush")
                 await asyncio.sleep(0)
             wire = board.client._wire

@@ -256,6 +256,25 @@ def test_a_closed_board_hears_nothing_more_even_of_a_later_connection(kind: str,
     run(main())
 
 
+def test_what_was_queued_for_one_connection_never_leaves_on_the_next(kind: str, mosquitto: Any) -> None:
+    async def main() -> None:
+        async with Network(kind, mosquitto.port) as network:
+            board = await (await network.board("forgets").opened()).subscribed(b"forgets/")
+            board.publish(b"forgets/", b"stale", 1)
+            board.call("close")
+            board.publish(b"forgets/", b"while closed", 2)
+            board.call("flush")
+            board.heard.events.clear()
+            await (await board.opened()).subscribed(b"forgets/")
+            board.publish(b"forgets/", b"fresh", 3)
+            board.call("flush")
+            await board.heard.until(lambda: board.heard.acked and board.heard.messages)
+            assert board.heard.acked == [3]
+            assert board.heard.messages == [(b"forgets/", b"fresh", False)]
+
+    run(main())
+
+
 def test_the_listener_may_call_anything_from_an_event(kind: str, mosquitto: Any) -> None:
     async def main() -> None:
         async with Network(kind, mosquitto.port) as network:
