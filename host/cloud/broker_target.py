@@ -106,7 +106,15 @@ class BrokerTarget:
                 f"TLS was refused: {error.reason or error}",
                 next_step="check target.tls: certificate, key",
             ) from None
-        except (ConnectionError, ProtocolError) as error:
+        except ConnectionError as error:
+            if endpoint.tls is None:
+                raise TargetError(f"no MQTT there: {error}", next_step="correct target.port") from None
+            # The alert that says why can be overtaken by the reset of the connection.
+            raise TargetError(
+                "the connection was reset after the TLS handshake, as when a broker refuses a certificate",
+                next_step="check target.tls: certificate, key",
+            ) from None
+        except ProtocolError as error:
             raise TargetError(f"no MQTT there: {error}", next_step="correct target.port") from None
         raise TargetError(
             "the connection was closed before a CONNACK",
