@@ -323,8 +323,8 @@ class Ezo(Driver):
             line.trouble = ""
         elif status == REFUSED:
             self._end(None, None, quality.PARSE, "command refused (*ER)")
-        elif line.junk:
-            self._end(None, None, quality.PARSE, "%d lines not understood: baud rate" % line.junk)
+        elif line.junk or line.unfinished():
+            self._end(None, None, quality.PARSE, "bytes not understood: baud rate")
         else:
             self._end(None, None, quality.MISSING, "circuit silent: wiring, power, or switched to I²C")
         if self._rail.switched:

@@ -115,6 +115,10 @@ class EzoLine:
                 else:
                     self._length = MAX_LINE + 1
 
+    def unfinished(self) -> bool:
+        """Whether bytes have come that no line end followed: at a wrong rate there may never be one."""
+        return self._length > 0
+
     def forget_part(self) -> None:
         """Drop the beginning of a line: its end was lost with the power."""
         self._length = 0

@@ -18,6 +18,7 @@ WANDER_MS = 10000
 WANDER_READINGS = 5
 STANDSTILL_PH = 0.01  # less movement than this
 STANDSTILL_MS = 24 * 3600 * 1000  # in this time no river shows
+STANDSTILL_READINGS = 12  # fewer say nothing: a river has the same pH at the same hour of two days
 SLOPE_LIMITS_PERCENT = (90.0, 110.0)
 ZERO_LIMIT_MV = 30.0
 
@@ -43,6 +44,7 @@ class Ph(Ezo):
         self.slope: "tuple[float, float, float | None] | None" = None
         self._recent: "list[tuple[float, float]]" = []
         self._still_since_ms: "float | None" = None
+        self._still_readings = 0
         self._lowest = 0.0
         self._highest = 0.0
 
@@ -101,7 +103,10 @@ class Ph(Ezo):
             if highest - lowest < STANDSTILL_PH:
                 self._lowest = lowest
                 self._highest = highest
-                return self._now_ms - since_ms >= STANDSTILL_MS
+                self._still_readings += 1
+                day_over = self._now_ms - since_ms >= STANDSTILL_MS
+                return day_over and self._still_readings >= STANDSTILL_READINGS
         self._still_since_ms = self._now_ms
+        self._still_readings = 1
         self._lowest = self._highest = reading
         return False

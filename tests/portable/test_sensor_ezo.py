@@ -451,6 +451,15 @@ def test_garbage_of_a_wrong_baud_rate_is_parse():
     assert sensor.value is None
 
 
+def test_garbage_that_never_ends_a_line_is_parse_as_well():
+    script = {}
+    for command in ("", "C,0", "i"):
+        script[command] = [(300, b"\x80\xf8\x00")]
+    sensor = read("ph", script)
+    assert sensor.flags == flags.PARSE
+    assert "baud" in sensor.note
+
+
 def test_a_line_without_end_is_not_kept():
     script = new_ph()
     script["RT,10.0"] = [(100, b"9" * 500 + b"\r"), (900, "7.812")]
@@ -540,6 +549,16 @@ def test_ph_that_stands_still_for_a_day_is_stale_but_published():
     board.scripts[PH_UART]["RT,10.0"] = [(900, "7.930"), (910, "*OK")]
     board.read(sensor, 10.0)
     assert sensor.flags == flags.OK
+
+
+def test_ph_read_once_a_day_is_not_stale():
+    board = Board()
+    sensor = read("ph", new_ph(), board=board)
+    board.scripts[PH_UART]["RT,10.0"] = [(900, "7.900"), (910, "*OK")]
+    for _ in range(5):
+        board.clock.now_ms += 24 * 3600 * 1000
+        board.read(sensor, 10.0)
+        assert sensor.flags == flags.OK
 
 
 def test_ec_of_zero_is_a_probe_in_air_and_not_published():
