@@ -1,0 +1,359 @@
+# ruff: noqa
+# mypy: ignore-errors
+"""MicroPython side of a simulated board: file system, modules, boot.py, main.py and the REPL.
+
+micropython board.py WIRE_FD STATUS_FD FLASH OFFSET SIZE CONTROL_FILE raw|friendly START FOLDER…
+
+Status bytes to the supervisor: B code runs, I it waits for input, K Ctrl-C is data, k Ctrl-C interrupts,
+c one Ctrl-C was read as input, P the power was cut by the block device. Exit 64: soft reset in raw mode, 65: friendly.
+"""
+
+import gc
+import io
+import sys
+import vfs
+
+_status = open("/proc/self/fd/" + sys.argv[2], "wb")
+_in = sys.stdin.buffer
+_out = sys.stdout.buffer
+SOFT_RAW, SOFT_FRIENDLY = 64, 65
+
+
+class Partition:
+    """Block device of the file system: a range of the flash image."""
+
+    BLOCK = 4096
+
+    def __init__(self, path, offset, size, control):
+        self.file = open(path, "r+b")
+        self.control = open(control, "r+b")
+        self.offset = offset
+        self.blocks = size // self.BLOCK
+
+    def readblocks(self, number, buffer, offset=0):
+        self.file.seek(self.offset + number * self.BLOCK + offset)
+        self.file.readinto(buffer)
+
+    def writeblocks(self, number, buffer, offset=0):
+        self._count()
+        self.file.seek(self.offset + number * self.BLOCK + offset)
+        self.file.write(buffer)
+        self.file.flush()
+
+    def ioctl(self, operation, argument):
+        if operation == 4:
+            return self.blocks
+        if operation == 5:
+            return self.BLOCK
+        if operation == 6:
+            self._count()
+            self.file.seek(self.offset + argument * self.BLOCK)
+            self.file.write(b"\xff" * self.BLOCK)
+            self.file.flush()
+        return 0
+
+    def _count(self):
+        # How many writes and erasures are left before the power goes; 0: it stays.
+        self.control.seek(0)
+        left = int.from_bytes(self.control.read(4), "little")
+        if not left:
+            return
+        self.control.seek(0)
+        if left == 1:
+            tell(b"P")
+            while True:
+                pass  # the supervisor ends this process: nothing after this reaches the flash
+        self.control.write((left - 1).to_bytes(4, "little"))
+        self.control.flush()
+
+
+class Root:
+    """The board's file system, with the frozen modules behind it under a name that listings do not show."""
+
+    def __init__(self, flash, folders):
+        self.flash = flash
+        self.folders = folders
+
+    def _of(self, path):
+        if path.startswith("/:"):
+            return self.folders[int(path[2])], path[3:] or "/"
+        return self.flash, path
+
+    def mount(self, readonly, mkfs):
+        pass
+
+    def umount(self):
+        pass
+
+    def open(self, path, mode):
+        fs, path = self._of(path)
+        return fs.open(path, mode)
+
+    def stat(self, path):
+        fs, path = self._of(path)
+        return fs.stat(path)
+
+    def __getattr__(self, name):
+        return getattr(self.flash, name)
+
+
+def tell(what):
+    _status.write(what)
+
+
+def write(data):
+    _out.write(data)
+
+
+def get():
+    while True:
+        try:
+            got = _in.read(1)
+            if not got:
+                sys.exit(0)
+            if got[0] == 3:
+                tell(b"c")
+            return got[0]
+        except KeyboardInterrupt:
+            return 3
+
+
+def idle():
+    while True:
+        try:
+            tell(b"I")
+            return
+        except KeyboardInterrupt:
+            pass
+
+
+def run(source, name, single=False):
+    """What went wrong, as printed; None if nothing. SystemExit is a soft reset."""
+    error = None
+    try:
+        tell(b"B")
+        exec(compile(source, name, "single" if single else "exec"), _globals)
+    except SystemExit:
+        error = SystemExit
+    except BaseException as raised:
+        text = io.StringIO()
+        sys.print_exception(raised, text)
+        error = text.getvalue().replace("\n", "\r\n").encode()
+    idle()
+    return error
+
+
+def soft_reset(code):
+    write(b"MPY: soft reboot\r\n")
+    sys.exit(code)
+
+
+def raw():
+    write(b"raw REPL; CTRL-B to exit\r\n>")
+    buffer = bytearray()
+    while True:
+        c = get()
+        if c == 1:
+            buffer = bytearray()
+            write(b"raw REPL; CTRL-B to exit\r\n>")
+        elif c == 2:
+            write(b"\r\n")
+            return
+        elif c == 3:
+            buffer = bytearray()
+        elif c == 5 and not buffer:
+            get()
+            get()
+            buffer = paste()
+            write(b"\x04")
+            if buffer:
+                execute(buffer)
+            write(b"\x04>")
+            buffer = bytearray()
+        elif c == 4:
+            write(b"OK")
+            if not buffer:
+                write(b"\r\n")
+                soft_reset(SOFT_RAW)
+            execute(buffer)
+            write(b"\x04>")
+            buffer = bytearray()
+        else:
+            buffer.append(c)
+
+
+def paste():
+    window = 128
+    write(b"R\x01" + bytes((window, 0)) + b"\x01")
+    buffer = bytearray()
+    count = 0
+    while True:
+        c = get()
+        if c == 4:
+            return buffer
+        if c == 3:
+            return None
+        buffer.append(c)
+        count += 1
+        if count == window:
+            write(b"\x01")
+            count = 0
+
+
+def execute(buffer):
+    try:
+        source = str(buffer, "utf8")
+    except UnicodeError:
+        source = "raise UnicodeError"
+    error = run(source, "<stdin>")
+    if error is SystemExit:
+        write(b"\x04\x04\r\n")
+        soft_reset(SOFT_RAW)
+    write(b"\x04")
+    if error:
+        write(error)
+    gc.collect()
+
+
+def friendly():
+    write(BANNER)
+    line = bytearray()
+    lines = []
+    while True:
+        c = get()
+        if c == 1:
+            raw()
+            write(BANNER)
+            line, lines = bytearray(), []
+        elif c == 2 and not line:
+            write(b"\r\n" + BANNER)
+        elif c == 3:
+            line, lines = bytearray(), []
+            write(b"\r\n>>> ")
+        elif c == 4:
+            if line or lines:
+                continue
+            write(b"\r\n")
+            soft_reset(SOFT_FRIENDLY)
+        elif c == 5 and not line:
+            write(b"\r\npaste mode; Ctrl-C to cancel, Ctrl-D to finish\r\n=== ")
+            text = paste_friendly()
+            if text:
+                finish(text)
+            write(b">>> ")
+        elif c in (8, 127):
+            if line:
+                line = line[:-1]
+                write(b"\x08 \x08")
+        elif c in (10, 13):
+            write(b"\r\n")
+            text = str(line, "utf8")
+            line = bytearray()
+            if lines or text.rstrip().endswith(":"):
+                lines.append(text)
+                if text.strip():
+                    write(b"... ")
+                    continue
+                text = "\n".join(lines)
+                lines = []
+            if text.strip():
+                finish(text, len(text.split("\n")) == 1)
+            write(b">>> ")
+        else:
+            line.append(c)
+            write(bytes((c,)))
+
+
+def paste_friendly():
+    buffer = bytearray()
+    while True:
+        c = get()
+        if c == 4:
+            write(b"\r\n")
+            return str(buffer, "utf8")
+        if c == 3:
+            write(b"\r\n")
+            return ""
+        buffer.append(10 if c == 13 else c)
+        write(b"\r\n=== " if c == 13 else bytes((c,)))
+
+
+def finish(text, single=False):
+    error = run(text.replace("\r", ""), "<stdin>", single)
+    if error is SystemExit:
+        soft_reset(SOFT_FRIENDLY)
+    if error:
+        write(error)
+    gc.collect()
+
+
+def run_file(name, again):
+    """Run boot.py or main.py, if there."""
+    try:
+        with open(name) as file:
+            source = file.read()
+    except OSError:
+        return
+    error = run(source, name)
+    source = None
+    gc.collect()
+    if error is SystemExit:
+        soft_reset(again)
+    if error:
+        write(error)
+
+
+class Micropython:
+    """The module `micropython`, whose kbd_intr the supervisor must know of."""
+
+    def __getattr__(self, name):
+        return getattr(_micropython, name)
+
+    def kbd_intr(self, char):
+        tell(b"K" if char == -1 else b"k")
+
+
+def make_files():
+    device = Partition(sys.argv[3], int(sys.argv[4]), int(sys.argv[5]), sys.argv[6])
+    folders = [vfs.VfsPosix(folder) for folder in sys.argv[9:]]
+    try:
+        flash = vfs.VfsLfs2(device)
+        flash.statvfs("/")
+    except OSError:
+        vfs.VfsLfs2.mkfs(device)
+        flash = vfs.VfsLfs2(device)
+        with flash.open("/boot.py", "w") as file:
+            file.write("# This file is executed on every boot (including wake-boot from deepsleep)\n")
+    vfs.umount("/")
+    vfs.mount(Root(flash, folders), "/")
+    sys.path[:] = ["", ".frozen", "/lib"] + ["/:%d" % number for number in range(len(folders))]
+
+
+import micropython as _micropython
+
+BANNER = (
+    b'MicroPython v%d.%d.%d; simulated ESP32 module with ESP32\r\nType "help()" for more information.\r\n>>> '
+    % sys.implementation.version[:3]
+)
+_mode, _start, _wire_fd = sys.argv[7], sys.argv[8], int(sys.argv[1])
+_wire = open(_wire_fd, "r+b", 0)
+make_files()
+del sys.argv[:]
+sys.modules["micropython"] = Micropython()
+import buoy_wire
+
+buoy_wire.connect(_wire)
+import machine, esp32, network
+
+_globals = {"__name__": "__main__"}
+gc.collect()
+_again = SOFT_RAW if _mode == "raw" else SOFT_FRIENDLY
+if _start == "run":
+    run_file("boot.py", _again)
+    if _mode != "raw":
+        run_file("main.py", _again)
+idle()
+if _mode == "raw":
+    raw()
+while True:
+    friendly()
