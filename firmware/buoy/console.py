@@ -1,0 +1,192 @@
+"""The serial console: one JSON object per line behind a marker, so that log lines and answers share a port.
+
+    to the board     @buoy {"id": 7, "do": "health"}
+    from the board   @buoy {"id": 7, "ok": {...}}     or   @buoy {"id": 7, "error": "..."}
+                     @buoy {"n": 12, "event": {...}}  unasked; n counts all of them, so that loss is noticed
+                     # info ...                       a log line
+
+Every request with an id is answered exactly once. A line that is too long, breaks off, or is no request is
+dropped and counted; what has no id cannot be answered. The console does no I/O: `feed` takes bytes, `take`
+gives bytes.
+"""
+
+import json
+
+from buoy.jsonobject import parse_object
+
+MARKER = b"@buoy "
+MAX_LINE_BYTES = 2048
+# Beyond it events are dropped, which their numbers show; answers and at most as many log lines are kept.
+MAX_WAITING_BYTES = 4096
+
+LEVELS = ("debug", "info", "warning", "error")
+
+
+class Refused(ValueError):
+    """A request that cannot be followed; the text is the answer."""
+
+
+class Later:
+    """What a handler returns to answer at a later time, by calling `console.answer(request_id, ...)`."""
+
+
+LATER = Later()
+
+
+class Console:
+    """Lines in, lines out.
+
+    Args:
+        handlers: command → function(request) that returns what is answered as "ok", or `LATER`, or raises
+            `Refused`; the request is the parsed object.
+    """
+
+    def __init__(self, handlers, level="info"):
+        self.handlers = handlers
+        self._line = bytearray()
+        self._too_long = False
+        self._out = []
+        self._waiting = 0  # bytes in _out
+        self._events = 0
+        self.dropped_lines = 0  # that came and were no request
+        self.dropped_events = 0
+        self.dropped_logs = 0
+        self._level = LEVELS.index(level)
+
+    def feed(self, data):
+        """Bytes from the port."""
+        for byte in data:
+            if byte in (10, 13):
+                if self._too_long:
+                    self.dropped_lines += 1
+                elif self._line:
+                    self._take_line(bytes(self._line))
+                self._line = bytearray()
+                self._too_long = False
+            elif not self._too_long:
+                if len(self._line) < MAX_LINE_BYTES:
+                    self._line.append(byte)
+                else:
+                    self._too_long = True
+                    self._line = bytearray()
+
+    def take(self):
+        """Bytes for the port: whole lines, b"" if there are none."""
+        if not self._out:
+            return b""
+        data = b"".join(self._out)
+        self._out = []
+        self._waiting = 0
+        return data
+
+    def answer(self, request_id, value):
+        """The answer to a request whose handler returned `LATER`; once per request."""
+        self._put({"id": request_id, "ok": value})
+
+    def refuse(self, request_id, reason):
+        """The other answer."""
+        self._put({"id": request_id, "error": reason})
+
+    def event(self, body):
+        """Tell something unasked. It takes its number even if there is no room for it."""
+        self._events += 1
+        if self._waiting > MAX_WAITING_BYTES:
+            self.dropped_events += 1
+            return
+        self._put({"n": self._events, "event": body})
+
+    def set_level(self, level):
+        """Least level of log lines that are shown; raises Refused."""
+        if level not in LEVELS:
+            raise Refused("level is %r; one of %s" % (level, ", ".join(LEVELS)))
+        self._level = LEVELS.index(level)
+
+    def log(self, text, level="info"):
+        """One line of log, never mixed with an answer: it begins with "#" and holds no line end."""
+        if LEVELS.index(level) < self._level:
+            return
+        if self._waiting > MAX_WAITING_BYTES:
+            self.dropped_logs += 1
+            return
+        text = text.replace("\r", "\\r").replace("\n", "\\n")
+        self._append(("# %s %s\r\n" % (level, text)).encode())
+
+    # Inside
+
+    def _take_line(self, line):
+        start = line.find(MARKER)  # noise may stand before it
+        if start < 0:
+            self.dropped_lines += 1
+            return
+        try:
+            request = parse_object(line[start + len(MARKER) :])
+        except ValueError:
+            self.dropped_lines += 1
+            return
+        request_id = request.get("id")
+        if isinstance(request_id, bool) or not isinstance(request_id, int):
+            self.dropped_lines += 1
+            return
+        name = request.get("do")
+        handler = self.handlers.get(name) if isinstance(name, str) else None
+        if handler is None:
+            self.refuse(
+                request_id, "unknown command %r; one of %s" % (name, ", ".join(sorted(self.handlers)))
+            )
+            return
+        try:
+            value = handler(request)
+        except (ValueError, OSError, MemoryError) as error:
+            self.refuse(request_id, str(error) or type(error).__name__)
+            return
+        if value is not LATER:
+            self.answer(request_id, value)
+
+    def _put(self, body):
+        self._append(MARKER + json.dumps(body).encode() + b"\r\n")
+
+    def _append(self, line):
+        self._out.append(line)
+        self._waiting += len(line)
+
+
+class EventJournal:
+    """The journal of a link on a board with a cable: what was published, told over the console.
+
+    Times are integer ms since 1970. `payload` is the text as it was sent; an acknowledgement repeats only the
+    number.
+    """
+
+    def __init__(self, console, utc_ms, now_ms):
+        self._console = console
+        self._utc_ms = utc_ms
+        self._now_ms = now_ms
+        self.on = False
+
+    def sent(self, message):
+        """Before the bytes leave."""
+        if self.on and message.seq >= 0:
+            body = self._body("sent", message)
+            body["planned"] = self._utc_ms(message.planned_ms)
+            body["payload"] = message.payload.decode()
+            self._console.event(body)
+
+    def acknowledged(self, message):
+        """PUBACK arrived."""
+        if self.on and message.seq >= 0:
+            self._console.event(self._body("acknowledged", message))
+
+    def dropped(self, message, reason):
+        """An outbox gave the message up: its `on_drop`."""
+        if self.on and message.seq >= 0:
+            body = self._body("dropped", message)
+            body["reason"] = reason
+            self._console.event(body)
+
+    def _body(self, what, message):
+        return {
+            "what": what,
+            "seq": message.seq,
+            "attempt": message.attempts,
+            "time": self._utc_ms(self._now_ms()),
+        }
