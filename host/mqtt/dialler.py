@@ -143,6 +143,11 @@ class Dialler:
         """Sockets that are open, those closing politely included."""
         return len(self._wires)
 
+    @property
+    def connecting_count(self) -> int:
+        """Connections between their turn to connect and CONNACK."""
+        return len(self._connecting)
+
     async def close(self, timeout_s: float = LINGER_S) -> None:
         """Wait until the connections of disconnected clients are closed; after `timeout_s` drop the rest."""
         self._waiting.clear()

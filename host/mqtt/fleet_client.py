@@ -79,6 +79,7 @@ class FleetClient:
     def open(self) -> None:
         """Start to connect; a connection still there is dropped first."""
         self.close()
+        self._forget()
         wire = self._wire = _Wire(self)
         self._dialler.dial(wire)
 
@@ -130,13 +131,17 @@ class FleetClient:
             self._detach(wire)
             wire.abort()
 
+    def _forget(self) -> None:
+        """What is queued belongs to one connection."""
+        self._out.clear()
+        self._out_bytes = 0
+
     def _detach(self, wire: "_Wire") -> None:
         """From here on nothing this wire does is an event."""
         wire.client = None
         self._wire = None
         self.writable = False
-        self._out.clear()
-        self._out_bytes = 0
+        self._forget()
         self._dialler.settled(wire)
 
 

@@ -62,6 +62,7 @@ class PahoClient:
     def open(self) -> None:
         """Start to connect; a connection still there is dropped first."""
         self.close()
+        self._forget()
         self._session = PahoSession(self, self._hub, self._connect, self._tls)
         self._hub.dial(self._session)
 
@@ -108,9 +109,13 @@ class PahoClient:
             self.detach(session)
             session.drop()
 
+    def _forget(self) -> None:
+        """What is queued belongs to one connection."""
+        self._out.clear()
+        self._out_bytes = 0
+
     def detach(self, session: PahoSession) -> None:
         """From here on nothing this session does is an event."""
         session.client = None
         self._session = None
-        self._out.clear()
-        self._out_bytes = 0
+        self._forget()

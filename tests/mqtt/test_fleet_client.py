@@ -233,6 +233,7 @@ def test_few_boards_are_between_open_and_connack_at_a_time_and_all_get_their_tur
                     arrived.clear()
                     await arrived.wait()
                 assert sorted(waiting) == turn
+                assert network.shared.connecting_count == len(turn)
                 # One is refused, one accepted, one given up by its owner: each makes room for the next.
                 for place, name in enumerate(turn):
                     if place < 2:
@@ -248,6 +249,32 @@ def test_few_boards_are_between_open_and_connack_at_a_time_and_all_get_their_tur
             assert told == [["closed"], ["open"], []] * 3 + [["closed"]]
 
     run(main())
+
+
+def test_a_board_closed_in_the_very_moment_it_connects_leaves_nothing_open() -> None:
+    async def main() -> None:
+        async with serving(accept_and_hold) as port, Network("fleet", port) as network:
+            board = network.board("hasty")
+            made = network.shared.made
+            closed = asyncio.Event()
+
+            def close() -> None:
+                board.call("close")
+                closed.set()
+
+            def made_and_closed(wire: Any) -> None:
+                made(wire)
+                asyncio.get_running_loop().call_soon(close)
+
+            network.shared.made = made_and_closed
+            board.call("open")
+            await closed.wait()
+            while network.shared.open_count:
+                await asyncio.sleep(0)
+            assert network.shared.connecting_count == 0
+            assert board.heard.events == []
+
+    run(main(), deadline_s=5)
 
 
 def test_a_name_is_resolved_once_for_all_boards_and_every_address_is_tried(

@@ -7,7 +7,7 @@ from typing import Any
 
 from mqtt_support import Network, packets_of, run, serving
 
-from host.mqtt.codec import Connect, encode_connack
+from host.mqtt.codec import Connect, Publish, encode_connack, encode_puback, encode_publish
 from host.mqtt.paho_client import HIGH_WATER_BYTES
 
 
@@ -47,6 +47,34 @@ def test_boards_connect_side_by_side_though_paho_connects_blocking() -> None:
                 writer.write(encode_connack(False, 0))
             for board in network.boards:
                 await board.heard.event("open")
+
+    run(main())
+
+
+def test_acknowledgements_and_messages_reach_the_listener_in_the_order_they_came() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        ids = []
+        async for packet in packets_of(reader):
+            if isinstance(packet, Connect):
+                writer.write(encode_connack(False, 0))
+            elif isinstance(packet, Publish):
+                ids.append(packet.packet_id)
+                if len(ids) == 3:
+                    acks = [encode_puback(packet_id) for packet_id in ids]
+                    writer.write(acks[0] + acks[1] + encode_publish(b"t", b"m") + acks[2])
+
+    async def main() -> None:
+        async with serving(serve) as port, Network("paho", port) as network:
+            board = await network.board("ordered").opened()
+            for packet_id in (7, 8, 9):
+                board.publish(b"t", b"x", packet_id)
+            board.call("flush")
+            await board.heard.until(lambda: len(board.heard.acked) == 3)
+            assert board.heard.events[1:] == [
+                ("pubacks", [7, 8]),
+                ("message", b"t", b"m", False),
+                ("pubacks", [9]),
+            ]
 
     run(main())
 

@@ -14,7 +14,15 @@ from host.model.endpoint import Endpoint
 from host.model.errors import TargetError
 from host.model.evidence import EVIDENCE_FOLDER, WITNESS, WITNESS_SCHEMA
 from host.model.fleet import TlsSpec
-from host.mqtt.codec import Connect, Subscribe, encode_connack, encode_suback
+from host.mqtt.codec import (
+    PINGRESP,
+    Connect,
+    Pingreq,
+    Subscribe,
+    encode_connack,
+    encode_publish,
+    encode_suback,
+)
 from host.mqtt.witness import MESSAGES_PER_CONNECTION, Witness
 
 
@@ -68,6 +76,27 @@ def test_a_run_without_messages_leaves_an_empty_record(mosquitto: Any, tmp_path:
 
     run(main())
     assert rows(tmp_path) == []
+
+
+def test_closing_waits_for_what_the_broker_has_still_to_deliver(tmp_path: Path) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async for packet in packets_of(reader):
+            if isinstance(packet, Connect):
+                writer.write(encode_connack(False, 0))
+            elif isinstance(packet, Subscribe):
+                writer.write(encode_suback(packet.packet_id, b"\0"))
+            elif isinstance(packet, Pingreq):
+                # As a broker with a queue: messages it took earlier leave before the answer.
+                writer.write(encode_publish(b"aws/0/1/data/", b"queued") * 500 + PINGRESP)
+
+    async def main() -> None:
+        async with serving(serve) as port:
+            witness = Witness("aws/0", {1: 1.0})
+            await witness.open(endpoint(port))
+            await witness.close(tmp_path)
+
+    run(main())
+    assert rows(tmp_path) == [(1, b"queued")] * 500
 
 
 def test_rows_move_to_arrow_in_batches_without_loss(monkeypatch: pytest.MonkeyPatch) -> None:
