@@ -81,7 +81,7 @@ class Board:
         self.boots = 0
         self._heap = heap
         self._control = folder / "control.bin"
-        self._control.write_bytes(bytes(4))
+        self._control.write_bytes(bytes(2))
         self._loop = asyncio.get_running_loop()
         self._began = time.monotonic()
         self._random = random.Random(buoy.buoy_id)
@@ -113,7 +113,7 @@ class Board:
 
     def cut_after_writes(self, count: int) -> None:
         """The power goes when the file system begins its `count`-th block write or erasure from now on."""
-        self._control.write_bytes(count.to_bytes(4, "little"))
+        self._control.write_bytes(count.to_bytes(2, "little"))
 
     def hang(self, on: bool = True) -> None:
         """The program stands still (the watchdog runs on), or goes on."""

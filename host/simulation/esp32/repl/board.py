@@ -17,6 +17,7 @@ _status = open("/proc/self/fd/" + sys.argv[2], "wb")
 _in = sys.stdin.buffer
 _out = sys.stdout.buffer
 SOFT_RAW, SOFT_FRIENDLY = 64, 65
+COMPOUND = ("if", "for", "while", "try", "with", "def", "class", "async")
 
 
 class Partition:
@@ -29,6 +30,8 @@ class Partition:
         self.control = open(control, "r+b")
         self.offset = offset
         self.blocks = size // self.BLOCK
+        self.left = bytearray(2)
+        self.erased = b"\xff" * self.BLOCK
 
     def readblocks(self, number, buffer, offset=0):
         self.file.seek(self.offset + number * self.BLOCK + offset)
@@ -48,22 +51,29 @@ class Partition:
         if operation == 6:
             self._count()
             self.file.seek(self.offset + argument * self.BLOCK)
-            self.file.write(b"\xff" * self.BLOCK)
+            self.file.write(self.erased)
             self.file.flush()
         return 0
 
     def _count(self):
-        # How many writes and erasures are left before the power goes; 0: it stays.
+        # How many writes and erasures are left before the power goes; 0: it stays. Nothing here may allocate:
+        # files that a program forgot are closed, and written, by the collector while the heap is locked.
+        left = self.left
         self.control.seek(0)
-        left = int.from_bytes(self.control.read(4), "little")
-        if not left:
+        self.control.readinto(left)
+        if not (left[0] or left[1]):
             return
-        self.control.seek(0)
-        if left == 1:
+        if left[0] == 1 and not left[1]:
             tell(b"P")
             while True:
                 pass  # the supervisor ends this process: nothing after this reaches the flash
-        self.control.write((left - 1).to_bytes(4, "little"))
+        if left[0]:
+            left[0] -= 1
+        else:
+            left[1] -= 1
+            left[0] = 255
+        self.control.seek(0)
+        self.control.write(left)
         self.control.flush()
 
 
@@ -249,7 +259,7 @@ def friendly():
             write(b"\r\n")
             text = str(line, "utf8")
             line = bytearray()
-            if lines or text.rstrip().endswith(":"):
+            if lines or text.rstrip().endswith(":") or text.split(" ")[0].rstrip(":") in COMPOUND:
                 lines.append(text)
                 if text.strip():
                     write(b"... ")

@@ -1,0 +1,53 @@
+"""`buoy simulate`: simulated ESP32 boards on serial ports until Ctrl-C."""
+
+import json
+import signal
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from host.model.errors import UsageError
+
+FIRST_ID = 128
+MOST_BOARDS = 64
+
+
+def simulate(
+    boards: Annotated[int, typer.Option(help="How many.")] = 1,
+    first_id: Annotated[int, typer.Option(help="Buoy id of the first.")] = FIRST_ID,
+    folder: Annotated[Path, typer.Option(help="Where their flash images and ports live.")] = Path(
+        "runs/simulated"
+    ),
+    erased: Annotated[bool, typer.Option(help="New boards come without an interpreter.")] = False,
+    paced: Annotated[bool, typer.Option(help="Bytes take the time of the baud rate.")] = False,
+    seed: Annotated[int, typer.Option(help="Of the water and the parts.")] = 1,
+    scenario: Annotated[str, typer.Option(help="Of the water; `buoy water` lists them.")] = "calm",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON line instead of text.")] = False,
+) -> None:
+    """Simulate ESP32 boards on serial ports until Ctrl-C."""
+    from host.simulation.esp32.child import interpreter
+    from host.simulation.esp32.simulator import Simulator
+
+    if not 1 <= boards <= MOST_BOARDS:
+        raise UsageError(f"--boards {boards}", next_step=f"use 1 to {MOST_BOARDS}")
+    interpreter()
+    ids = range(first_id, first_id + boards)
+    over = threading.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, lambda *_: over.set())
+    with Simulator(folder, ids, seed=seed, scenario=scenario, paced=paced, flashed=not erased) as simulator:
+        rows = [{"id": i, "port": simulator.path(i), "url": simulator.url(i)} for i in ids]
+        if as_json:
+            typer.echo(json.dumps({"event": "ready", "boards": rows}))
+        else:
+            for row in rows:
+                typer.echo(f"board {row['id']}   {row['port']}   {row['url']}")
+            typer.echo("\nfor boards.yaml:\nboards:")
+            for row in rows:
+                typer.echo(f"  - id: {row['id']}\n    kind: simulated\n    port: {row['port']}")
+            typer.echo(
+                f"\ntry   mpremote connect {rows[0]['port']} repl\nCtrl-C ends them; their flash stays."
+            )
+        over.wait()

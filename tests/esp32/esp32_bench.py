@@ -1,0 +1,43 @@
+"""Runs the real tools against simulated boards."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+TOOL_TIMEOUT_S = 300.0
+
+
+def tool(name: str, *arguments: object, ok: bool = True) -> str:
+    """What a program of this environment printed; its exit code is checked."""
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / name), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=TOOL_TIMEOUT_S,
+        stdin=subprocess.DEVNULL,
+    )
+    text = done.stdout + done.stderr
+    assert (done.returncode == 0) == ok, text
+    return text
+
+
+def esptool(port: str, *arguments: object, ok: bool = True) -> str:
+    """esptool as anyone calls it."""
+    return tool("esptool", "--port", port, *arguments, ok=ok)
+
+
+def mpremote(port: str, *arguments: object, ok: bool = True) -> str:
+    """mpremote on a port."""
+    return tool("mpremote", "connect", port, *arguments, ok=ok)
+
+
+def wait_for(condition, timeout_s: float = 10.0):
+    """The condition's value once it is true; fails after the deadline."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.01)
+    raise AssertionError(f"not within {timeout_s} s")
