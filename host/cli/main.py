@@ -11,6 +11,7 @@ from host.cli.report import report
 from host.cli.run import run
 from host.cli.schema import schema
 from host.cli.sensors import sensors
+from host.cli.simulate import simulate
 from host.cli.water import water
 from host.model.errors import BuoyError
 from host.model.exit_codes import ExitCode
@@ -30,6 +31,7 @@ app.command()(report)
 app.add_typer(twin.app, name="twin")
 app.command()(schema)
 app.command()(sensors)
+app.command()(simulate)
 app.command()(water)
 
 
