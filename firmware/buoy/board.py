@@ -1,0 +1,274 @@
+"""One board: its parts wired together and driven in steps.
+
+`modules(name)` gives `machine`, `network`, `esp32`; `port` has `read() -> bytes` and `write(bytes)`, and
+neither waits. In maintenance mode there is a console and nothing else: no watchdog, no sleep, no application.
+"""
+
+import gc
+
+from buoy import config, settings
+from buoy.console import Console, EventJournal
+from buoy.identity import NAMESPACE, Identity
+from buoy.timekeeping import Clock, Sntp
+
+STEP_MS = 20  # longest wait between two looks at console and socket
+RETAINED_MS = 2000  # after the connection is up, for retained configuration
+AWAKE_MAX_MS = 120000  # in low-power mode: sleep then, whatever is missing; the outbox keeps what was made
+SHUTDOWN_SLEEP_MS = 12 * 3600 * 1000  # shut down: when to look at the configuration again
+_MESSAGE_WAIT_MS = 60000  # low power: without a link by then, the message is made for the outbox
+_LEAST_SLEEP_MS = 1000
+_DOWN = "down"  # mark: shut down by configuration, until a configuration says otherwise
+
+
+class Board:
+    """One board.
+
+    Args:
+        ticks: `time.ticks_ms`.
+        make_transport: (settings, identity) → transport of the link, with `poll`.
+        open_ntp: (host) → socket for `Sntp`.
+        random: returns [0, 1).
+    """
+
+    def __init__(self, modules, port, ticks, make_transport, open_ntp, random):
+        self.modules = modules
+        self.machine = modules("machine")
+        self._port = port
+        self.clock = Clock(ticks)
+        self.identity = Identity(modules("esp32").NVS(NAMESPACE))
+        self.settings, self.trouble = settings.load()
+        self.console = Console({}, self.settings["log_level"])
+        self.journal = EventJournal(self.console, self.clock.utc_ms, self.clock.now_ms)
+        self.maintenance_ms = 1000 * self.identity.maintenance_s()
+        self.sensors = None
+        self.reader = None
+        self.reading = None  # called with now_ms until it returns True: what the console asked of the sensors
+        self.action = None  # called after the answer has left: reboot, sleep
+        self.app = self.link = self.outbox = self.wifi = self._sntp = self._transport = None
+        self._wdt = None
+        self._woken = self.machine.reset_cause() == self.machine.DEEPSLEEP_RESET
+        self._down = self._woken and self.identity.get(_DOWN) is not None
+        self._up_ms = None
+        from buoy.commands import handlers
+
+        self.console.handlers = handlers(self)
+        if self.trouble:
+            self.console.log("settings: " + self.trouble, "error")
+        if self.maintenance_ms:
+            self.console.log("maintenance for %d s" % (self.maintenance_ms // 1000))
+            return
+        missing = self._missing()
+        if missing:
+            self.console.log("not commissioned: %s unset" % ", ".join(missing), "warning")
+            return
+        self._start(make_transport, open_ntp, random)
+
+    def step(self):
+        """One turn; returns ms that may be waited before the next."""
+        now_ms = self.clock.now_ms()
+        data = self._port.read()
+        if data:
+            self.console.feed(data)
+        wait_ms = STEP_MS
+        if self.reading is not None and self.reading(now_ms):
+            self.reading = None
+        if self.app is not None:
+            wait_ms = max(0, min(wait_ms, self._step_application(now_ms) - now_ms))
+        data = self.console.take()
+        if data:
+            self._port.write(data)
+        if self.action is not None:
+            action = self.action
+            self.action = None
+            action()
+        elif self.maintenance_ms and now_ms >= self.maintenance_ms:
+            self.identity.set_maintenance(0)
+            self.reset()
+        if self._wdt is not None:
+            self._wdt.feed()
+        return wait_ms
+
+    def make_reader(self):
+        """The sensors, made when first needed; raises sensors.settings.SettingsError."""
+        if self.reader is None:
+            from sensors.build import make_sensors
+            from sensors.reader import Reader
+
+            given = {name: self.settings[name] for name in settings.SECTIONS}
+            self.sensors = make_sensors(given, self.modules)
+            self.reader = Reader(self.sensors)
+        return self.reader
+
+    def reset(self):
+        """Say goodbye and start again."""
+        if self.link is not None:
+            self.link.stop()
+        self.machine.reset()
+
+    def sleep(self, duration_ms):
+        """Deep sleep; the board starts anew after it."""
+        if self.link is not None:
+            self.link.stop()
+        data = self.console.take()
+        if data:
+            self._port.write(data)
+        self.machine.deepsleep(duration_ms)
+
+    # Inside
+
+    def _missing(self):
+        identity = self.identity
+        missing = [name for name in ("thing", "ssid") if identity.text(name) is None]
+        if identity.buoy_id() is None:
+            missing.append("id")
+        if not self.settings["broker_host"]:
+            missing.append("broker_host")
+        return missing
+
+    def _start(self, make_transport, open_ntp, random):
+        given = self.settings
+        network = self.modules("network")
+        from buoy.app import FATAL_ERROR, App, Topics
+        from buoy.wifi import Wifi
+
+        gc.collect()
+        from buoy.link import Link, LinkPolicy
+        from buoy.payload import Payload
+
+        gc.collect()
+        from buoy.flash_outbox import FlashOutbox
+
+        gc.collect()
+        identity = self.identity
+        log = self.console.log
+        topics = Topics(given["topic_prefix"], identity.buoy_id())
+        self.app = App(
+            topics,
+            Payload(given["payload"]),
+            self._make_sampler(),
+            identity,
+            self.clock.utc_ms,
+            self._on_command,
+            log,
+        )
+        self.app.low_power = given["low_power"]
+        self.outbox = FlashOutbox(
+            "outbox", (topics.data, topics.error), given["outbox_segments"], on_drop=self.journal.dropped
+        )
+        gc.collect()
+        self._transport = make_transport(given, identity)
+        policy = LinkPolicy(
+            given["qos"],
+            given["in_flight"],
+            given["keep_alive_s"] * 1000,
+            given["connect_timeout_s"] * 1000,
+            given["ack_timeout_s"] * 1000,
+            given["backoff_min_ms"],
+            given["backoff_max_s"] * 1000,
+            1000 // given["max_rate_per_s"],
+        )
+        subscribed = (topics.config_global, topics.config_sensor)
+        self.link = self.app.link = Link(
+            self._transport,
+            self.outbox,
+            policy,
+            subscribed,
+            random,
+            self.journal,
+            self._on_config,
+            self.app.on_trouble,
+        )
+        self._config_topic = topics.config_global
+        self.wifi = Wifi(
+            network.WLAN(network.STA_IF), identity.text("ssid"), identity.text("password") or "", random, log
+        )
+        self._sntp = Sntp(self.clock, lambda: open_ntp(given["ntp_host"]), log)
+        if self.trouble:
+            self.app.report_error(FATAL_ERROR, 4, "settings: " + self.trouble, self.clock.now_ms())
+        if given["watchdog_s"]:
+            self._wdt = self.machine.WDT(timeout=given["watchdog_s"] * 1000)
+
+    def _make_sampler(self):
+        from sensors.settings import SettingsError
+
+        try:
+            reader = self.make_reader()
+        except SettingsError as error:
+            self.trouble = self.trouble or str(error)
+            self.console.log("sensors: %s" % error, "error")
+            self.sensors = []
+            from sensors.reader import Reader
+
+            reader = self.reader = Reader([])
+        fakes = [(sensor.key, sensor.sample) for sensor in self.sensors if hasattr(sensor, "sample")]
+        if len(fakes) == len(self.sensors):
+            from buoy.sampler import Sampler
+
+            return Sampler(fakes)
+        from buoy.probes import ProbeSampler
+        from sensors.reader import Reader
+
+        return ProbeSampler(Reader([s for s in reader.sensors.values() if not hasattr(s, "sample")]), fakes)
+
+    def _step_application(self, now_ms):
+        from buoy.link import IDLE, UP
+
+        wake_ms = self.wifi.step(now_ms)
+        if self.wifi.up:
+            wake_ms = min(wake_ms, self._sntp.step(now_ms))
+            # The time comes before TLS: certificates are judged by it, and messages carry it.
+            if self.link.state == IDLE and self.clock.known():
+                self.link.connect(now_ms)
+        if self._transport.poll():
+            wake_ms = now_ms
+        app = self.app
+        if self.link.state == UP and self._up_ms is None:
+            self._up_ms = now_ms
+        if not self.journal.on:
+            self._plan(now_ms)
+        # While the console reads the sensors, the application leaves them alone.
+        step_ms = self.link.step(now_ms) if self.reading is not None else app.step(now_ms)
+        self._transport.flush()
+        return min(wake_ms, step_ms)
+
+    def _plan(self, now_ms):
+        """Without a test plan: publish at the interval, or once and sleep."""
+        from buoy.schedule import Schedule
+
+        app = self.app
+        settled = self._up_ms is not None and now_ms >= self._up_ms + RETAINED_MS
+        if self._down:
+            if settled or now_ms >= AWAKE_MAX_MS:
+                self.action = lambda: self.sleep(SHUTDOWN_SLEEP_MS)
+            return
+        interval_ms = 1000 * self.settings["publish_interval_s"]
+        if app.schedule is None and self.clock.known():
+            if not app.low_power:
+                app.schedule = Schedule(now_ms, interval_ms)
+            elif settled or now_ms >= _MESSAGE_WAIT_MS:
+                app.schedule = Schedule(now_ms, interval_ms, 1)
+        if not app.low_power:
+            return
+        if now_ms >= AWAKE_MAX_MS or (
+            settled and app.schedule is not None and app.schedule.seq and app.link.idle()
+        ):
+            self.action = lambda: self.sleep(max(_LEAST_SLEEP_MS, interval_ms - now_ms))
+
+    def _on_config(self, topic, payload):
+        if topic == self._config_topic and self.identity.get(_DOWN) is not None:
+            try:
+                wanted = config.parse_global(payload).get(config.SHUTDOWN)
+            except config.ConfigError:
+                wanted = None  # the application tells
+            if wanted is False:
+                self.identity.set(_DOWN, "")
+                self._down = False
+        self.app.on_config(topic, payload)
+
+    def _on_command(self, command):
+        # The application has remembered the message; an older mark of "down" is of no use to a reset.
+        if command == config.SHUTDOWN:
+            self.identity.set(_DOWN, "1")
+            self.action = lambda: self.sleep(SHUTDOWN_SLEEP_MS)
+        else:
+            self.action = self.reset

@@ -1,0 +1,210 @@
+"""What the console can do with a board; docs/firmware.md lists it for people."""
+
+import gc
+import sys
+
+from buoy import settings
+from buoy.console import LATER, Refused
+
+FIRMWARE = "1.0.0"
+
+
+def handlers(board):
+    """Command → handler, for `Console`."""
+    identity = board.identity
+    console = board.console
+
+    def whole(request, name, least, most):
+        value = request.get(name)
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise Refused("%s is %r; a whole number from %d to %d" % (name, value, least, most))
+        return value
+
+    def state():
+        return {
+            "buoy": identity.buoy_id(),
+            "thing": identity.text("thing"),
+            "wifi": "set" if identity.text("ssid") else "unset",
+        }
+
+    def identify(_request):
+        from binascii import hexlify
+
+        body = state()
+        body["mac"] = hexlify(board.machine.unique_id()).decode()
+        body["chip"] = sys.platform
+        body["micropython"] = ".".join([str(part) for part in sys.implementation.version[:3]])
+        body["firmware"] = FIRMWARE
+        body["reset_cause"] = board.machine.reset_cause()
+        body["maintenance"] = board.maintenance_ms > 0
+        return body
+
+    def file_hash(request):
+        import hashlib
+        from binascii import hexlify
+
+        path = request.get("path")
+        if not isinstance(path, str) or path.startswith("certs"):
+            raise Refused("path is %r; a file outside certs/" % (path,))
+        digest = hashlib.sha256()
+        with open(path, "rb") as file:
+            while True:
+                block = file.read(512)
+                if not block:
+                    return hexlify(digest.digest()).decode()
+                digest.update(block)
+
+    def set_settings(request):
+        changes = request.get("settings")
+        if not isinstance(changes, dict):
+            raise Refused("settings is %r; an object" % (changes,))
+        board.settings = settings.merged(board.settings, changes)
+        settings.save(board.settings)
+        return "in force after reboot"
+
+    def set_id(request):
+        identity.set_buoy_id(request.get("buoy"))
+        return state()
+
+    def set_thing(request):
+        identity.set_texts(thing=request.get("thing"))
+        return state()
+
+    def set_wifi(request):
+        identity.set_texts(ssid=request.get("ssid"), password=request.get("password", ""))
+        return state()
+
+    def sensors(request):
+        if board.reading is not None:
+            raise Refused("the sensors are being read for another request")
+        reader = board.make_reader()
+        keys = request.get("keys")
+        if keys is not None and not (isinstance(keys, list) and all(key in reader.sensors for key in keys)):
+            raise Refused("keys is %r; some of %s" % (keys, ", ".join(sorted(reader.sensors))))
+        reader.start(board.clock.now_ms(), keys and tuple(keys))
+        request_id = request["id"]
+
+        def go_on(now_ms):
+            if not reader.poll(now_ms):
+                return False
+            answer = {}
+            for key in keys or reader.sensors:
+                sensor = reader.sensors[key]
+                answer[key] = {
+                    "value": sensor.value,
+                    "unit": sensor.unit,
+                    "raw": sensor.raw,
+                    "flags": sensor.flags,
+                }
+            console.answer(request_id, answer)
+            return True
+
+        board.reading = go_on
+        return LATER
+
+    def ezo(request):
+        if board.reading is not None:
+            raise Refused("the sensors are being read for another request")
+        driver = board.make_reader().sensors.get(request.get("key"))
+        command = request.get("command")
+        if not hasattr(driver, "begin_command") or not isinstance(command, str):
+            raise Refused("key is that of an EZO circuit in use (ph, ec), command a text")
+        driver.begin_command(command, board.clock.now_ms(), whole(request, "process_ms", 100, 5000))
+        request_id = request["id"]
+
+        def go_on(now_ms):
+            if not driver.poll(now_ms):
+                return False
+            console.answer(request_id, driver.reply)
+            return True
+
+        board.reading = go_on
+        return LATER
+
+    def run(request):
+        from buoy.schedule import Schedule
+
+        if board.app is None:
+            raise Refused("no application runs: maintenance, or not commissioned")
+        if not board.clock.known():
+            raise Refused("the time is not known yet; clock with utc sets it")
+        if not board.link.idle():
+            # Their numbers would pass for those of the plan.
+            raise Refused("messages from before are still on their way; ask again when they have arrived")
+        interval_ms = whole(request, "interval_ms", 1, 86400000)
+        count = whole(request, "count", 1, 1000000)
+        start_ms = board.clock.local_ms(whole(request, "start", 0, 1 << 52))
+        board.journal.on = True
+        board.app.schedule = Schedule(start_ms, interval_ms, count)
+        return {"starts_in_ms": start_ms - board.clock.now_ms()}
+
+    def stop(_request):
+        app = board.app
+        left = None
+        if app is not None and app.schedule is not None:
+            left = app.schedule.left()
+            app.schedule = None
+        board.journal.on = False
+        return {"left": left}
+
+    def health(_request):
+        gc.collect()
+        body = {
+            "uptime_ms": board.clock.now_ms(),
+            "utc": board.clock.known(),
+            "link": board.link.state if board.link else None,
+            "reconnects": board.link.reconnects if board.link else 0,
+            "wifi": bool(board.wifi and board.wifi.up),
+            "outbox": board.outbox.count if board.outbox else 0,
+            "dropped": board.outbox.dropped if board.outbox else 0,
+            "dropped_events": console.dropped_events,
+            "dropped_lines": console.dropped_lines,
+            "trouble": board.trouble,
+        }
+        if hasattr(gc, "mem_free"):  # MicroPython
+            body["heap_free"] = gc.mem_free()
+            body["heap_used"] = gc.mem_alloc()
+        esp32 = board.modules("esp32")
+        if hasattr(esp32, "idf_heap_info"):
+            # (total, free, largest free block, least free ever) per region, outside the Python heap
+            regions = esp32.idf_heap_info(esp32.HEAP_DATA)
+            body["idf_free"] = sum([region[1] for region in regions])
+            body["idf_largest"] = max([region[2] for region in regions])
+        return body
+
+    def clock(request):
+        now_ms = board.clock.now_ms()
+        if "utc" in request:
+            board.clock.set_utc(whole(request, "utc", 1704067200000, 1 << 52), now_ms)
+        return {"ticks": now_ms, "utc": board.clock.utc_ms(now_ms) if board.clock.known() else None}
+
+    def log(request):
+        console.set_level(request.get("level"))
+        return request["level"]
+
+    def maintenance(request):
+        identity.set_maintenance(request.get("seconds"))
+        return "in force after reboot"
+
+    def reboot(_request):
+        board.action = board.reset
+        return "rebooting"
+
+    return {
+        "identify": identify,
+        "hash": file_hash,
+        "get": lambda _request: board.settings,
+        "set": set_settings,
+        "id": set_id,
+        "thing": set_thing,
+        "wifi": set_wifi,
+        "sensors": sensors,
+        "ezo": ezo,
+        "run": run,
+        "stop": stop,
+        "health": health,
+        "clock": clock,
+        "log": log,
+        "maintenance": maintenance,
+        "reboot": reboot,
+    }

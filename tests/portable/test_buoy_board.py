@@ -1,0 +1,276 @@
+"""A whole board on a fake clock: console, Wi-Fi, time, link, commands, sleep."""
+
+import json
+import os
+
+from buoy import settings
+from buoy.board import SHUTDOWN_SLEEP_MS, Board
+from buoy.console import MARKER
+from buoy.identity import Identity
+from buoy_nvs import Nvs
+from buoy_parts import ScriptedTransport
+
+UTC_MS = 1790000000000
+
+
+class Wdt:
+    fed = 0
+
+    def feed(self):
+        self.fed += 1
+
+
+class Bare:
+    """A module: whatever attributes it is given."""
+
+
+class World:
+    """A board and everything around it; `boot` starts it again with the same flash."""
+
+    def __init__(self, **changes):
+        for name in os.listdir():
+            if name.startswith("settings."):
+                os.remove(name)
+        if "outbox" in os.listdir():
+            for name in os.listdir("outbox"):
+                os.remove("outbox/" + name)
+        self.nvs = Nvs()
+        identity = Identity(self.nvs)
+        identity.set_buoy_id(128)
+        identity.set_texts(thing="buoy-128", ssid="river", password="hush")
+        given = {
+            "broker_host": "b.test",
+            "publish_interval_s": 10,
+            "sensors": {"ph": {"mode": "counter"}},
+        }
+        given.update(changes)
+        settings.save(settings.merged(settings.defaults(), given))
+        self.now_ms = 0
+        self.cause = 1
+        self.acks = True
+
+    def boot(self, cause=1):
+        self.calls = []
+        self.cause = cause
+        self.inbox = b""
+        self.output = b""
+        self.wdts = []
+        self.transport = ScriptedTransport()
+        self.transport.poll = lambda: False
+        self.now_ms = 0
+        machine = Bare()
+        machine.DEEPSLEEP_RESET = 4
+        machine.reset_cause = lambda: self.cause
+        machine.unique_id = lambda: b"\x01\x02\x03\x04\x05\x06"
+        machine.reset = lambda: self.calls.append("reset")
+        machine.deepsleep = lambda ms: self.calls.append(("sleep", ms))
+        machine.WDT = self.make_wdt
+        wlan = Bare()
+        wlan.isconnected = lambda: True
+        network = Bare()
+        network.STA_IF = 0
+        network.WLAN = lambda _kind: wlan
+        esp32 = Bare()
+        esp32.NVS = lambda _space: self.nvs
+        found = {"machine": machine, "network": network, "esp32": esp32}
+        self.board = Board(
+            found.get, self, lambda: self.now_ms, lambda _s, _i: self.transport, self.no_ntp, lambda: 0.5
+        )
+        self.board.clock.set_utc(UTC_MS, 0)
+        return self.board
+
+    def make_wdt(self, timeout):
+        self.wdts.append(timeout)
+        self.wdt = Wdt()
+        return self.wdt
+
+    def no_ntp(self, _host):
+        raise OSError(118)
+
+    def read(self):
+        data = self.inbox
+        self.inbox = b""
+        return data
+
+    def write(self, data):
+        self.output += data
+
+    def run(self, ms):
+        end_ms = self.now_ms + ms
+        while self.now_ms < end_ms and not self.calls:
+            self.board.step()
+            if self.acks and self.transport.published:
+                self.board.link.on_pubacks(self.transport.ids())
+            self.now_ms += 20
+        return self
+
+    def connect(self, config=None):
+        self.run(40)
+        self.board.link.on_open(False)
+        self.board.link.on_suback(self.transport.subscriptions[-1][0], b"\x01\x01")
+        if config is not None:
+            self.board.link.on_message(b"aws/0/128/config/global/", config, True)
+
+    def ask(self, do, **more):
+        body = {"id": 1, "do": do}
+        body.update(more)
+        self.output = b""
+        self.inbox = MARKER + json.dumps(body).encode() + b"\n"
+        self.run(60)
+        lines = [
+            line
+            for line in self.output.split(b"\r\n")
+            if line.startswith(MARKER + b'{"id"') or b'"id"' in line
+        ]
+        assert len(lines) == 1
+        return json.loads(lines[0][len(MARKER) :])
+
+    def data(self):
+        return [p[2] for p in self.transport.published if p[1] == b"aws/0/128/data/"]
+
+
+def test_a_board_publishes_at_its_interval_with_the_time():
+    world = World()
+    world.boot()
+    world.connect()
+    world.run(25000)
+    assert len(world.data()) == 3
+    assert UTC_MS <= json.loads(world.data()[0])["timestamp"] < UTC_MS + 1000
+
+
+def test_the_watchdog_is_fed_by_turns_of_the_loop_alone():
+    world = World()
+    world.boot()
+    assert world.wdts == [120000]
+    world.run(1000)
+    assert world.wdt.fed == 50
+
+
+def test_reset_by_configuration_acts_once_over_ten_reboots():
+    world = World()
+    world.boot()
+    world.connect(b'{"reset": true}')
+    world.run(1000)
+    assert world.calls == ["reset"]
+    for _ in range(10):
+        world.nvs.power_cut()
+        world.boot()
+        world.connect(b'{"reset": true}')
+        world.run(1000)
+        assert world.calls == []
+
+
+def test_shutdown_sleeps_until_a_configuration_says_otherwise():
+    world = World()
+    world.boot()
+    world.connect(b'{"shutdown": true}')
+    world.run(1000)
+    assert world.calls == [("sleep", SHUTDOWN_SLEEP_MS)]
+    world.boot(cause=4)
+    world.connect(b'{"shutdown": true}')
+    world.run(10000)
+    assert world.calls == [("sleep", SHUTDOWN_SLEEP_MS)]
+    assert world.board.app.schedule is None
+    world.boot(cause=4)
+    world.connect(b'{"shutdown": false}')
+    world.run(10000)
+    assert world.calls == []
+    assert len(world.data()) >= 1
+
+
+def test_low_power_publishes_once_and_sleeps_for_the_rest_of_the_interval():
+    world = World(low_power=True)
+    world.acks = False
+    world.boot()
+    world.connect()
+    world.run(3000)
+    assert len(world.data()) == 1
+    assert world.calls == []
+    world.board.link.on_pubacks([world.transport.ids()[-1]])
+    world.run(1000)
+    assert world.calls[0][0] == "sleep"
+    assert 5000 < world.calls[0][1] < 8000
+
+
+def test_low_power_without_a_broker_keeps_the_message_and_sleeps():
+    world = World(low_power=True)
+    world.boot()
+    world.run(200000)
+    assert world.calls[0][0] == "sleep"
+    assert world.board.outbox.count >= 1
+
+
+def test_maintenance_has_a_console_and_nothing_else_and_ends_by_itself():
+    world = World()
+    Identity(world.nvs).set_maintenance(60)
+    board = world.boot()
+    assert board.app is None
+    assert world.wdts == []
+    assert world.ask("identify")["ok"]["maintenance"] is True
+    world.run(61000)
+    assert world.calls == ["reset"]
+    assert world.boot().app is not None
+
+
+def test_the_console_never_shows_a_secret():
+    world = World()
+    world.boot()
+    assert world.ask("wifi", ssid="sea", password="whisper")["ok"]["wifi"] == "set"
+    for do in ("identify", "get", "health"):
+        world.ask(do)
+        for secret in (b"hush", b"whisper", b'sea"'):
+            assert secret not in world.output
+
+
+def test_settings_are_checked_and_kept():
+    world = World()
+    world.boot()
+    assert "qos" in world.ask("set", settings={"qos": 5})["error"]
+    assert world.board.settings["qos"] == 1
+    assert "ok" in world.ask("set", settings={"publish_interval_s": 77})
+    assert settings.load()[0]["publish_interval_s"] == 77
+
+
+def test_a_test_plan_is_told_message_by_message():
+    world = World()
+    world.boot()
+    world.connect()
+    assert "on their way" in world.ask("run", start=UTC_MS + 500, interval_ms=100, count=3)["error"]
+    world.run(200)
+    world.ask("run", start=UTC_MS + 500, interval_ms=100, count=3)
+    world.run(2000)
+    lines = [json.loads(line[len(MARKER) :]) for line in world.output.split(b"\r\n") if b'"event"' in line]
+    events = [line["event"] for line in lines]
+    assert [event["seq"] for event in events if event["what"] == "sent"] == [0, 1, 2]
+    assert [line["n"] for line in lines] == [1, 2, 3, 4, 5, 6]
+    assert world.ask("stop")["ok"] == {"left": 0}
+
+
+def test_sensors_are_read_for_the_console():
+    world = World()
+    world.boot()
+    assert "ph" in world.ask("sensors")["ok"]
+    assert "xy" in world.ask("sensors", keys=["xy"])["error"]
+
+
+def test_bad_settings_are_told_on_the_error_topic():
+    world = World()
+    settings.save(settings.merged(settings.load()[0], {"qos": 1}))
+    with open(settings.FILE, "w") as file:
+        file.write("{")
+    world.boot()
+    world.connect()
+    world.run(1000)
+    errors = [p[2] for p in world.transport.published if p[1] == b"aws/0/128/error/"]
+    assert b"settings.json" in errors[0]
+
+
+def test_every_command_answers_on_a_board_that_was_never_commissioned():
+    world = World(broker_host="")
+    world.boot()
+    assert world.board.app is None
+    for do in list(world.board.console.handlers):
+        if do not in ("reboot", "sensors"):
+            assert len(world.ask(do)) == 2
+    world.ask("reboot")
+    assert world.calls == ["reset"]
