@@ -46,7 +46,7 @@ def simulate(
                 typer.echo(f"board {row['id']}   {row['port']}   {row['url']}")
             typer.echo("\nfor boards.yaml:\nboards:")
             for row in rows:
-                typer.echo(f"  - id: {row['id']}\n    kind: simulated\n    port: {row['port']}")
+                typer.echo(f"  - kind: simulated\n    ids: [{row['id']}]\n    port: {row['port']}")
             typer.echo(
                 f"\ntry   mpremote connect {rows[0]['port']} repl\nCtrl-C ends them; their flash stays."
             )

@@ -20,6 +20,7 @@ from host.simulation.esp32.boot import Boot, boot, download_text
 from host.simulation.esp32.child import HEAP, SOFT_FRIENDLY, SOFT_RAW, Child, Start
 from host.simulation.esp32.flash_image import VFS_OFFSET, VFS_SIZE, FlashImage
 from host.simulation.esp32.nvs import FlashNvs
+from host.simulation.esp32.pacer import Pacer
 from host.simulation.esp32.ports import PtyPort, Rfc2217Port
 from host.simulation.esp32.rom import ROM_BAUD, SYNC_START, RomLoader
 
@@ -91,7 +92,8 @@ class Board:
         self._watch = self._loop.call_later(WATCH_S, self._look)
         self._tail = b""
         self._baud = ROM_BAUD
-        self._free_out = self._free_in = 0.0
+        self._inward = Pacer(self._loop, self._take)
+        self._outward = Pacer(self._loop, lambda data, _flag: self._give(data))
         self._lines = (False, False)
         self._brown_out = False
 
@@ -145,9 +147,7 @@ class Board:
         if not self.paced:
             self._take(data, modem_lines)
             return
-        now = self._loop.time()
-        self._free_in = max(now, self._free_in) + len(data) * 10 / self._baud
-        self._loop.call_at(self._free_in, self._take, data, modem_lines)
+        self._inward.send(data, modem_lines, self._baud)
 
     def to_host(self, data: bytes) -> None:
         """Bytes for whoever has a port open."""
@@ -156,9 +156,7 @@ class Board:
         if not self.paced:
             self._give(data)
             return
-        now = self._loop.time()
-        self._free_out = max(now, self._free_out) + len(data) * 10 / self._baud
-        self._loop.call_at(self._free_out, self._give, data)
+        self._outward.send(data, False, self._baud)
 
     def lines(self, dtr: bool, rts: bool) -> None:
         """The two transistors of a DevKit: RTS alone pulls EN low, DTR alone pulls IO0 low."""
