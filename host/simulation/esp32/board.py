@@ -297,10 +297,7 @@ class Board:
     def _obey(self, reply: bytes) -> bytes | None:
         events, self.chip.events = self.chip.events, []
         for event in events:
-            if event.kind == "lightsleep":
-                time_s = event.sleep_ms / 1000
-                self._later(time_s, lambda: None)
-            else:
+            if event.kind != "lightsleep":  # which returns at once: see docs/simulated-esp32.md
                 self._loop.call_soon(self._carry_out, event)
                 return None
         return reply
