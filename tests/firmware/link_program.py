@@ -64,6 +64,7 @@ troubles = []
 trouble_count = 0
 configs = []
 longest_ms = 0
+turns = 0
 open_timeout_ms = policy.get("connect_timeout_ms", 5000)
 transport = UmqttTransport("buoy-100", "127.0.0.1", port, 60, open_timeout_ms, wrap if files else None)
 outbox = MemoryOutbox(100)
@@ -93,6 +94,7 @@ while True:
     link.step(now)
     transport.flush()
     spent = time.ticks_diff(time.ticks_ms(), before)
+    turns += 1
     if not connecting:
         longest_ms = max(longest_ms, spent)
     if not busy and not link.room():
@@ -109,6 +111,7 @@ print(  # noqa: T201
             "trouble_count": trouble_count,
             "configs": configs,
             "longest_ms": longest_ms,
+            "turns": turns,
             "spent_ms": time.ticks_diff(time.ticks_ms(), start),
             "heap": gc.mem_alloc(),
             "descriptors": len(os.listdir("/proc/self/fd")),

@@ -9,9 +9,9 @@ from link_bench import CONNACK, Peer, run_link, scripted_broker
 
 from host.mqtt.codec import Connect, Publish, Subscribe
 
-# The link must leave the board's loop its turn, and take a few ms of it. Whoever waits in the link waits for
-# a deadline of 400 ms or more; a machine under load makes turns longer than they are.
-TURN_MS = 300
+# The link must leave the board's loop its turn. A loop that waits in the link for deadlines of 400 ms and more
+# comes to a dozen turns in these tests; one that does not comes to a thousand, and to some hundred under load.
+LEAST_TURNS = 100
 FAST = ("backoff_min_ms=20", "backoff_max_ms=100")
 
 
@@ -91,7 +91,7 @@ def test_a_peer_that_is_silent_or_drips_bytes_cannot_hold_the_board(
         )
     assert words in result["troubles"][0]
     assert result["trouble_count"] >= 2
-    assert result["longest_ms"] < TURN_MS
+    assert result["turns"] > LEAST_TURNS
 
 
 def odd_connack(peer: Peer) -> None:
@@ -162,7 +162,7 @@ def test_an_odd_broker_is_trouble_and_never_an_exception_in_the_application(
             micropython, port, 5, "ack_timeout_ms=400", "connect_timeout_ms=500", *FAST, limit_ms=1500
         )
     assert result["trouble_count"] >= 2
-    assert result["longest_ms"] < TURN_MS
+    assert result["turns"] > LEAST_TURNS
 
 
 def test_sockets_are_closed_on_every_failure(micropython: Path) -> None:
