@@ -14,10 +14,10 @@ import argparse
 import asyncio
 import multiprocessing
 import multiprocessing.connection
+import select
 import socket
 import statistics
 import sys
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -269,22 +269,37 @@ def paho_processes(port: int, messages: int) -> Cost:
 def _paho_process(pipe: Pipe, port: int, number: int, messages: int) -> None:
     import paho.mqtt.client as paho
 
+    # paho at its best: one thread, a select of its own, whole windows. `loop_start` beside a publishing
+    # thread, as people write it, costs a third more.
     client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id=f"paho-{number}")
-    connected = threading.Event()
-    client.on_connect = lambda *_: connected.set()
+    acknowledged = 0
+
+    def on_publish(*_: object) -> None:
+        nonlocal acknowledged
+        acknowledged += 1
+
+    client.on_publish = on_publish
+    client.on_socket_register_write = lambda *_: None
     client.connect("127.0.0.1", port)
-    client.loop_start()
-    connected.wait(DEADLINE_S)
+    while not client.is_connected():
+        client.loop_write()
+        client.loop_read()
     pipe.send("ready")
     pipe.recv()
     cpu_s = time.process_time()
-    topic = f"aws/0/{number}/data/"
-    sent = [client.publish(topic, PAYLOAD, 1) for _ in range(messages)]
-    for info in sent:
-        info.wait_for_publish(DEADLINE_S)
+    sent = 0
+    while acknowledged < messages:
+        for _ in range(min(acknowledged + WINDOW, messages) - sent):
+            sent += 1
+            client.publish(f"aws/0/{number}/data/", PAYLOAD, 1)
+        client.loop_write()
+        connection = client.socket()
+        if connection is None:
+            sys.exit("paho lost its connection")
+        select.select([connection], [], [], DEADLINE_S)
+        client.loop_read()
     pipe.send(time.process_time() - cpu_s)
     client.disconnect()
-    client.loop_stop()
 
 
 def _subscribe(pipe: Pipe, port: int) -> None:
