@@ -12,6 +12,7 @@ Exit 1 if the fleet client needs more than `--limit-us` (median).
 
 import argparse
 import asyncio
+import functools
 import multiprocessing
 import multiprocessing.connection
 import select
@@ -19,7 +20,7 @@ import socket
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -196,25 +197,20 @@ async def raw(port: int, messages: int) -> Cost:
 
 async def fleet(port: int, messages: int) -> Cost:
     """The fleet client."""
-    progress = Progress()
     dialler = Dialler("127.0.0.1", port)
-    return await _senders(
-        [FleetClient(dialler, Connect(f"fleet-{number}", 0)) for number in range(CLIENTS)], progress, messages
-    )
+    return await _senders([FleetClient(dialler, Connect(f"fleet-{n}", 0)) for n in range(CLIENTS)], messages)
 
 
 async def link_paho(port: int, messages: int) -> Cost:
     """paho on one loop: `link: paho`."""
     from host.mqtt.paho_client import PahoClient, PahoHub
 
-    progress = Progress()
     hub = PahoHub("127.0.0.1", port)
-    return await _senders(
-        [PahoClient(hub, Connect(f"link-{number}", 0)) for number in range(CLIENTS)], progress, messages
-    )
+    return await _senders([PahoClient(hub, Connect(f"link-{n}", 0)) for n in range(CLIENTS)], messages)
 
 
-async def _senders(transports: "list[Transport]", progress: Progress, messages: int) -> Cost:
+async def _senders(transports: Sequence[Transport], messages: int) -> Cost:
+    progress = Progress()
     senders = [Sender(transport, number, messages, progress) for number, transport in enumerate(transports)]
     for sender in senders:
         sender.transport.listener = sender
@@ -223,11 +219,6 @@ async def _senders(transports: "list[Transport]", progress: Progress, messages: 
 
 
 SIDES = {"raw": raw, "fleet client": fleet, "link paho": link_paho}
-
-
-def one_process(side: str, port: int, messages: int) -> Cost:
-    """One turn of a side that needs one process."""
-    return _apart(_one_process, side, port, messages)
 
 
 def _one_process(pipe: Pipe, side: str, port: int, messages: int) -> None:
@@ -302,6 +293,12 @@ def _paho_process(pipe: Pipe, port: int, number: int, messages: int) -> None:
     client.disconnect()
 
 
+TURNS: dict[str, Callable[[int, int], Cost]] = {
+    **{side: functools.partial(_apart, _one_process, side) for side in SIDES},
+    "paho processes": paho_processes,
+}
+
+
 def _subscribe(pipe: Pipe, port: int) -> None:
     """Take everything, look at nothing."""
     with socket.create_connection(("127.0.0.1", port)) as connection:
@@ -335,17 +332,14 @@ def _connects(pipe: Pipe, port: int, count: int) -> None:
                     ready.set()
 
         before_kb, began_s = _resident_kb(), time.perf_counter()
-        progress = Progress()
-        senders = []
-        for number in range(count):
-            client = FleetClient(dialler, Connect(f"idle-{number}", 0))
-            client.listener = Counts(client, number, 0, progress)
+        clients = [FleetClient(dialler, Connect(f"idle-{number}", 0)) for number in range(count)]
+        for number, client in enumerate(clients):
+            client.listener = Counts(client, number, 0, Progress())
             client.open()
-            senders.append(client)
         await asyncio.wait_for(ready.wait(), DEADLINE_S)
         wall_s = time.perf_counter() - began_s
         kb_each = (_resident_kb() - before_kb) / count
-        for client in senders:
+        for client in clients:
             client.disconnect()
         await dialler.close()
         return Cost(kb_each, wall_s, count)
@@ -369,7 +363,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.quick:
         options.messages, options.rounds = 300, 1
-    sides: dict[str, list[Cost]] = {name: [] for name in (*SIDES, "paho processes")}
+    sides: dict[str, list[Cost]] = {name: [] for name in TURNS}
     with mosquitto() as port:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
@@ -378,11 +372,7 @@ def main() -> None:
         ours.recv()
         for turn in range(1, options.rounds + 1):
             for name, costs in sides.items():
-                side_messages = options.messages
-                if name == "paho processes":
-                    costs.append(paho_processes(port, side_messages))
-                else:
-                    costs.append(one_process(name, port, side_messages))
+                costs.append(TURNS[name](port, options.messages))
             print(
                 f"turn {turn}: CPU µs/message (messages/s): "
                 + ", ".join(
