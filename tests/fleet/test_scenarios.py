@@ -19,7 +19,8 @@ def test_the_original_finding_is_rehearsed_and_its_cause_named(tmp_path: Path) -
     kinesis = next(stage for stage in result["stages"] if stage["name"] == "kinesis")
     assert kinesis["rejected"] == {}
     assert kinesis["entered"] == 3000
-    (diagnosis,) = result["diagnoses"]
+    # A machine under load may send late as well, which is diagnosed by itself.
+    (diagnosis,) = [one for one in result["diagnoses"] if one["store"]]
     assert (diagnosis["store"], diagnosis["stage"]) == ("s3", "lambda")
     assert "timed out" in diagnosis["sentence"]
     assert "3 s" in diagnosis["sentence"]
