@@ -7,6 +7,8 @@ BIN := .venv/bin
 FLEET ?=
 ARGS ?=
 TESTS ?= tests
+# Tests that draw their examples: `make soak` draws new ones each time, `make test` the same ones.
+PROPERTIES = $$(grep -rlE '^from hypothesis import .*given|^import hypothesis' tests --include='test_*.py')
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /  make \1 | /p' Makefile | awk -F'|' '{ printf "%-18s%s\n", $$1, $$2 }'
@@ -26,8 +28,9 @@ format: setup-test ## let ruff rewrite what it can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-soak: setup-test ## the long tests that `make test` leaves out
+soak: setup-test ## the long tests that `make test` leaves out, and property tests with new examples
 	$(BIN)/pytest -m soak --timeout 3600 $(TESTS)
+	$(BIN)/pytest -n 2 --dist loadfile --timeout 3600 --hypothesis-profile explore $(PROPERTIES)
 
 bench: setup-test ## every benchmark, one after another
 	@set -e; for file in benchmarks/[!_]*.py; do echo "== $$file"; $(BIN)/python "$$file"; done

@@ -10,6 +10,13 @@ from pathlib import Path
 
 import pytest
 from found_programs import find_program
+from hypothesis import settings
+
+# `make test` tries the same examples every time, so that a red run is the fault of the change under test;
+# `make soak` draws new and more ones.
+settings.register_profile("repeatable", derandomize=True)
+settings.register_profile("explore", max_examples=500, deadline=None, print_blob=True)
+settings.load_profile("repeatable")
 
 ROOT = Path(__file__).resolve().parent.parent
 START_TIMEOUT_S = 10.0

@@ -13,7 +13,8 @@ from pathlib import Path
 import system_packages
 from console import SetupError, run, say
 
-BUILD_REQUIREMENTS = ("hatchling", "editables")  # editables: what hatchling needs for an editable install
+# What builds this project (editables: an editable install by hatchling) and esptool, which comes as source.
+BUILD_REQUIREMENTS = ("hatchling", "editables", "setuptools")
 CREATE_TIMEOUT_S = 120.0
 INSTALL_TIMEOUT_S = 1500.0
 

@@ -52,6 +52,12 @@ def checkout(tools: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyP
     return state
 
 
+def test_what_builds_packages_from_source_is_pinned(tools, project_root):
+    # An unpinned one would be satisfied by whatever old version a new environment happens to start with.
+    pinned = {line.split("==")[0] for line in (project_root / "constraints.txt").read_text().splitlines()}
+    assert set(tools.environment.BUILD_REQUIREMENTS) <= pinned
+
+
 def test_a_second_set_up_does_nothing(checkout):
     checkout.ensure("test")
     first = len(checkout.installed)
