@@ -10,7 +10,7 @@ from host.boards.kinds import UnitOptions, make_units
 from host.cli.check import local_checks
 from host.cli.console import print_error
 from host.cli.progress import Progress
-from host.cloud.target import Target
+from host.cloud.target import Manners, Target
 from host.fleet.engine import Engine, RunRecord, StopNow
 from host.fleet.pacing import make_plan
 from host.fleet.preflight import check_machine, require
@@ -25,9 +25,6 @@ from host.model.exit_codes import ExitCode
 from host.model.fleet import Fleet
 from host.model.plan import Plan
 from host.mqtt.witness import MESSAGES_PER_CONNECTION, Witness
-
-# IoT Core takes 500 connections per second of an account.
-_AWS_CONNECTS_PER_S = 500.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +64,9 @@ def execute(request: Request) -> int:
     _keep_fleet(fleet, run_folder)
     if talkative:
         _print_lines(describe_fleet(fleet, plan) + _limit_lines(target))
-    witness = _witness(fleet, limits)
+    if target.manners.enforced:
+        limits = "aws"
+    witness = _witness(fleet, limits, target.manners)
     with Progress(quiet=not talkative) as progress:
         try:
             record = asyncio.run(_run(fleet, plan, target, witness, limits, run_folder, progress))
@@ -103,7 +102,8 @@ async def _run(
     progress: Progress,
 ) -> RunRecord:
     lifted = limits == "lifted"
-    options = UnitOptions(run_folder, connect_rate=None if lifted else _AWS_CONNECTS_PER_S, lift_rate=lifted)
+    connect_rate = None if lifted else target.manners.connects_per_s
+    options = UnitOptions(run_folder, connect_rate=connect_rate, lift_rate=lifted)
     units = make_units(fleet, plan, options)
     return await Engine(fleet, plan, units, target, witness, run_folder, progress.show).run()
 
@@ -117,13 +117,15 @@ def _limits(asked: str | None, fleet: Fleet) -> LimitMode:
     return choices[asked]
 
 
-def _witness(fleet: Fleet, limits: LimitMode) -> Witness:
+def _witness(fleet: Fleet, limits: LimitMode, manners: Manners) -> Witness:
     rates = {
         board.buoy_id: None if board.interval_ms is None else 1000 / board.interval_ms
         for board in fleet.boards
     }
     limit = MESSAGES_PER_CONNECTION if limits == "aws" else None
-    return Witness(fleet.topic_prefix, rates, limit=limit)
+    return Witness(
+        fleet.topic_prefix, rates, limit=limit, client_id=manners.witness, settle_s=manners.settle_s
+    )
 
 
 def _keep_fleet(fleet: Fleet, run_folder: Path) -> None:

@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from host.cloud.target import Check, Collected, LiveCounts
+from host.cloud.target import Check, Collected, LiveCounts, Manners, Stakes
 from host.model.endpoint import Endpoint
 from host.model.errors import TargetError
 from host.model.fleet import TargetSpec
+from host.model.plan import Plan
 from host.mqtt.codec import (
     CONNACK_MEANINGS,
     DISCONNECT,
@@ -29,6 +30,7 @@ class BrokerTarget:
     """A broker of someone else's: nothing is started, nothing can be collected."""
 
     stores: tuple[str, ...] = ()
+    manners = Manners()
 
     def __init__(self, spec: TargetSpec, password: str = "", probe_as: str = "buoy-preflight") -> None:
         """Nothing is opened yet.
@@ -120,6 +122,10 @@ class BrokerTarget:
             "the connection was closed before a CONNACK",
             next_step="look into the broker's log, or correct target.tls",
         )
+
+    async def stakes(self, plan: Plan) -> Stakes | None:  # noqa: ARG002 - part of the protocol
+        """Nobody is asked: what listens to a foreign broker is not known."""
+        return None
 
     async def start(self) -> Endpoint:
         """Where boards connect; the broker runs already."""

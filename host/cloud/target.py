@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Protocol
 
 from host.model.endpoint import Endpoint
+from host.model.plan import Plan
 from host.model.stage_count import StageCount
 
-__all__ = ["Check", "Collected", "Endpoint", "LiveCounts", "Target"]
+__all__ = ["Check", "Collected", "Endpoint", "LiveCounts", "Manners", "Stakes", "Target"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +44,44 @@ class Collected:
     """What could not be collected and why; never swallowed."""
 
 
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """How those who connect to a target must behave."""
+
+    witness: str = "witness"
+    """Client id of the witness; where it needs several connections, `-1`, `-2`, … are appended."""
+    enforced: bool = False
+    """The rates of IoT Core hold and cannot be lifted, not even for an unpaced run."""
+    connects_per_s: float = 500.0
+    """Of all clients together, where rates are kept (IoT Core quotas: 500 per account)."""
+    settle_s: float = 0.0
+    """Least time between two connections of one client id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stakes:
+    """What a run would do to a system that others depend on: shown and agreed to before the first message."""
+
+    lines: tuple[str, ...]
+    """What will be used, and what it will cost."""
+    refusals: tuple[Check, ...] = ()
+    """Reasons not to begin. Failed checks, each with what to type."""
+    live: tuple[Check, ...] = ()
+    """Signs that boards in service would be disturbed; `--allow-live` overrules these."""
+
+
 class Target(Protocol):
     """A place where buoys publish. All methods raise `TargetError` or `PreflightError`."""
 
     stores: tuple[str, ...]
+    manners: Manners
 
     async def preflight(self) -> list[Check]:
         """Check what can be checked before anything is started."""
+        ...
+
+    async def stakes(self, plan: Plan) -> Stakes | None:
+        """What has to be agreed to before the first message; None where nothing is at stake."""
         ...
 
     async def start(self) -> Endpoint:

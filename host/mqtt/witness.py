@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from host.model.clock import Deadline, HostClock
 from host.model.endpoint import Endpoint
 from host.model.errors import TargetError
+from host.model.fleet import TlsSpec
 from host.mqtt.packets import Connect
 from host.mqtt.paho_client import PahoClient, PahoHub
 from host.mqtt.tls import client_context
@@ -50,6 +51,7 @@ class Witness:
         client_id: str = "witness",
         qos: int = 0,
         ready_timeout_s: float = 10.0,
+        settle_s: float = 0.0,
     ) -> None:
         """Nothing is opened yet.
 
@@ -61,6 +63,7 @@ class Witness:
             client_id: of the only connection; several append `-1`, `-2`, …
             qos: of the subscriptions.
             ready_timeout_s: `open` fails if it is not subscribed by then.
+            settle_s: least time before a connection is made again (IoT Core: 1 s per client id).
         """
         self.notes: list[str] = []
         """What is worth knowing about what it saw: lost connections, doubts."""
@@ -70,6 +73,8 @@ class Witness:
         self._client_id = client_id
         self._qos = qos
         self._ready_timeout_s = ready_timeout_s
+        self.backoff_s = max(_BACKOFF_MIN_S, settle_s)
+        """Before the first try to connect again, doubled for each further one."""
         self._clock = HostClock()
         self._hub: PahoHub | None = None
         self._watches: list[_Watch] = []
@@ -90,31 +95,25 @@ class Witness:
         Raises:
             TargetError: not subscribed in time, refused, or a TLS file cannot be used.
         """
-        try:
-            tls = None if endpoint.tls is None else client_context(endpoint.tls, self._client_id)
-        except (OSError, ssl.SSLError) as error:
-            raise TargetError(
-                f"the witness cannot use its TLS files: {error}", next_step="check `tls` of the fleet file"
-            ) from None
+        contexts = self._contexts(endpoint.tls)
         self._hub = PahoHub(
             endpoint.host,
             endpoint.port,
-            tls=tls,
             server_name=endpoint.tls.server_name if endpoint.tls else "",
             connect_timeout_s=self._ready_timeout_s,
         )
         count = len(self._groups)
         for number, group in enumerate(self._groups, 1):
+            connect = Connect(
+                self._names()[number - 1],
+                keep_alive_s=_KEEP_ALIVE_S,
+                username=endpoint.username or None,
+                password=endpoint.password.encode() if endpoint.password else None,
+            )
             self._watches.append(
                 _Watch(
                     self,
-                    self._hub,
-                    Connect(
-                        self._client_id if count == 1 else f"{self._client_id}-{number}",
-                        keep_alive_s=_KEEP_ALIVE_S,
-                        username=endpoint.username or None,
-                        password=endpoint.password.encode() if endpoint.password else None,
-                    ),
+                    PahoClient(self._hub, connect, contexts[number - 1]),
                     self._filters(group),
                     f"witness connection {number} of {count} (buoys {group[0]}–{group[-1]})",
                     self._qos,
@@ -138,6 +137,25 @@ class Witness:
         except BaseException:
             await self._close_connections()
             raise
+
+    def _names(self) -> list[str]:
+        count = len(self._groups)
+        return [self._client_id if count == 1 else f"{self._client_id}-{n}" for n in range(1, count + 1)]
+
+    def _contexts(self, tls: TlsSpec | None) -> list[ssl.SSLContext | None]:
+        """One per connection: where there are files for each they are used, else those of the witness."""
+        contexts: list[ssl.SSLContext | None] = []
+        try:
+            for name in self._names():
+                own = tls is not None and Path(tls.certificate.replace("{thing}", name)).is_file()
+                contexts.append(
+                    None if tls is None else client_context(tls, name if own else self._client_id)
+                )
+        except (OSError, ssl.SSLError) as error:
+            raise TargetError(
+                f"the witness cannot use its TLS files: {error}", next_step="check `tls` of the fleet file"
+            ) from None
+        return contexts
 
     async def close(self, run_folder: Path) -> list[str]:
         """Wait for what the broker still has for us, disconnect, write the evidence; returns the notes."""
@@ -237,8 +255,7 @@ class _Watch:
     def __init__(
         self,
         witness: Witness,
-        hub: PahoHub,
-        connect: Connect,
+        client: PahoClient,
         filters: tuple[bytes, ...],
         name: str,
         qos: int,
@@ -248,7 +265,7 @@ class _Watch:
         self.trouble = ""
         """Why it is not connected."""
         self._witness = witness
-        self._client = PahoClient(hub, connect)
+        self._client = client
         self._client.listener = self
         self._filters = filters
         self._name = name
@@ -257,7 +274,7 @@ class _Watch:
         """Packet ids of SUBSCRIBEs without an answer."""
         self._lost_at_s: float | None = None
         """Since when it is being made again, by the loop's clock."""
-        self._backoff_s = _BACKOFF_MIN_S
+        self._backoff_s = witness.backoff_s
         self._timer: asyncio.TimerHandle | None = None
         self._pong: asyncio.Future[None] | None = None
         self._closed = False
@@ -320,7 +337,7 @@ class _Watch:
         self._awaited.discard(packet_id)
         if self._awaited:
             return
-        self._backoff_s = _BACKOFF_MIN_S
+        self._backoff_s = self._witness.backoff_s
         if not self.ready.done():
             self.ready.set_result(None)
         elif self._lost_at_s is not None:

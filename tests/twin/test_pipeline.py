@@ -10,7 +10,8 @@ import pytest
 from twin_bench import Bench, drive, payload, values
 
 from host.cloud.local.rule_sql import RuleError
-from host.cloud.local.s3_reader import list_objects, read_failed
+from host.cloud.local.s3 import list_objects
+from host.cloud.s3_reader import read_failed
 from host.model.fleet import TwinSpec
 from sensors.catalog import KEYS
 

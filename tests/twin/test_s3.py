@@ -11,9 +11,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from host.cloud.local.measure_rows import MeasureRows
-from host.cloud.local.s3 import FAILED_PREFIX, Bucket
-from host.cloud.local.s3_reader import ObjectInfo, documents, list_objects, read_failed, read_object, unpack
+from host.cloud.local.s3 import Bucket, list_objects
+from host.cloud.measure_rows import MeasureRows
+from host.cloud.s3_reader import FAILED_PREFIX, ObjectInfo, documents, read_failed, read_object, unpack
 
 AT_NS = 1_795_429_500_123_456_789  # 2026-11-23 10:25:00 UTC
 HOUR_NS = 3600 * 10**9

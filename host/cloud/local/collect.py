@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from host.cloud.local import s3_reader
-from host.cloud.local.measure_rows import NO_MESSAGE, VERSION_COLUMN, MeasureRows
+from host.cloud import s3_reader
 from host.cloud.local.pipeline import EVIDENCE_FOLDER, S3_FOLDER, TIMESTREAM_FOLDER
-from host.cloud.local.s3 import INDEX_FOLDER
+from host.cloud.local.s3 import INDEX_FOLDER, list_objects
 from host.cloud.local.segments import TEMPORARY_SUFFIX, segment_paths, write_parquet
 from host.cloud.local.trace import (
     ACCEPTED_COLUMN,
@@ -21,6 +20,7 @@ from host.cloud.local.trace import (
     REFUSED_FOLDER,
     TRACE_FOLDER,
 )
+from host.cloud.measure_rows import NO_MESSAGE, VERSION_COLUMN, MeasureRows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -289,7 +289,7 @@ def _s3(folder: Path, target: Path, window: Window, chosen: _Chosen, problems: _
 
     def parts() -> "Iterator[pa.Table]":
         rows = MeasureRows()
-        for info in s3_reader.list_objects(bucket):
+        for info in list_objects(bucket):
             if s3_reader.is_failed(info.key) or info.last_modified_ns < window.since_ns:
                 continue
             body = _body(bucket / info.key, problems.add)

@@ -18,8 +18,9 @@ from host.cloud.local.firehose_events import RECORD_OVERHEAD_BYTES, Failure, Tra
 from host.cloud.local.kinesis import BYTES_PER_MB, Record
 from host.cloud.local.lambda_runtime import MAX_PAYLOAD_BYTES, LambdaModel, LambdaRuntime
 from host.cloud.local.lambda_stage import LambdaStage
-from host.cloud.local.s3 import FAILED_PREFIX, Bucket
+from host.cloud.local.s3 import Bucket
 from host.cloud.local.trace import Trace
+from host.cloud.s3_reader import FAILED_PREFIX
 from host.model.fleet import TwinSpec
 from host.model.stage_count import StageCount
 

@@ -12,18 +12,19 @@ clock.
 import gzip
 import os
 import uuid
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from host.cloud.local.segments import TEMPORARY_SUFFIX, ColumnRows, SegmentLog
+from host.cloud.s3_reader import ObjectInfo
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 DELIVERY_STREAM = "buoys"
 VERSION = 1
-FAILED_PREFIX = "processing-failed/"
 INDEX_FOLDER = "s3-index"
 """Beside the bucket: which message wrote which bytes, as S3 itself does not know."""
 
@@ -39,6 +40,13 @@ def index_schema() -> "pa.Schema":
             pa.field("message", pa.int64(), nullable=False),
         ]
     )
+
+
+def list_objects(folder: Path) -> Iterator[ObjectInfo]:
+    """The complete objects of a bucket's folder, in order of their keys; none where there is no folder."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.suffix != TEMPORARY_SUFFIX:
+            yield ObjectInfo(path.relative_to(folder).as_posix(), path.stat().st_mtime_ns)
 
 
 class Bucket:

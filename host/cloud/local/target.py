@@ -19,10 +19,11 @@ from host.cloud.local.config import LimitMode, TwinConfig, lifted_limits, to_jso
 from host.cloud.local.control_client import ControlClient, parse_address
 from host.cloud.local.pipeline import EVIDENCE_FOLDER, STORES
 from host.cloud.local.process import TwinProcess
-from host.cloud.target import Check, Collected, LiveCounts
+from host.cloud.target import Check, Collected, LiveCounts, Manners, Stakes
 from host.model.endpoint import Endpoint
 from host.model.errors import PreflightError, TargetError
 from host.model.fleet import PayloadMode, TargetSpec, TwinSpec
+from host.model.plan import Plan
 from host.model.stage_count import STAGES, StageCount
 
 CONFIG_FILE, LOG_FILE, FOLDER = "twin-config.json", "twin.log", "twin"
@@ -36,6 +37,7 @@ class LocalTarget:
     """A twin as the target of one run."""
 
     stores: tuple[str, ...] = STORES
+    manners = Manners()
 
     def __init__(
         self,
@@ -88,6 +90,10 @@ class LocalTarget:
         if self._spec.port:
             checks.append(await self._port_check())
         return checks
+
+    async def stakes(self, plan: Plan) -> Stakes | None:  # noqa: ARG002 - part of the protocol
+        """Nothing is at stake: a twin serves nobody else."""
+        return None
 
     async def start(self) -> Endpoint:
         """Start the twin (or attach to it) and return where boards connect.

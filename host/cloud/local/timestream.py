@@ -26,9 +26,9 @@ from pathlib import Path
 from typing import Any
 
 from host.cloud.local.faults import StageFaults
-from host.cloud.local.measure_rows import KINDS, NO_TIME, VARCHAR, Layout, MeasureRows
 from host.cloud.local.segments import SegmentLog
 from host.cloud.local.trace import Trace
+from host.cloud.measure_rows import KINDS, NO_TIME, VARCHAR, Layout, MeasureRows
 from host.model.stage_count import StageCount
 from sensors.catalog import KEYS
 

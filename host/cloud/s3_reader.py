@@ -11,13 +11,12 @@ import zlib
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from host.cloud.local.measure_rows import BOOLEAN, DOUBLE, NO_MESSAGE, NO_TIME, VARCHAR, MeasureRows
-from host.cloud.local.s3 import FAILED_PREFIX
-from host.cloud.local.segments import TEMPORARY_SUFFIX
+from host.cloud.measure_rows import BOOLEAN, DOUBLE, NO_MESSAGE, NO_TIME, VARCHAR, MeasureRows
 
+FAILED_PREFIX = "processing-failed/"
+"""Where Firehose puts what could not be transformed, if it is given no other prefix (Firehose guide)."""
 GZIP_MAGIC = b"\x1f\x8b"
 MAX_OBJECT_BYTES = 1 << 30
 """A bound on unpacked content: Firehose's S3 buffer is at most 128 MB."""
@@ -46,13 +45,6 @@ class FailedRecord:
     lambda_arn: str
     arrival_ms: int
     ended_ms: int
-
-
-def list_objects(folder: Path) -> Iterator[ObjectInfo]:
-    """The complete objects of a bucket's folder, in order of their keys; none where there is no folder."""
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.suffix != TEMPORARY_SUFFIX:
-            yield ObjectInfo(path.relative_to(folder).as_posix(), path.stat().st_mtime_ns)
 
 
 def unpack(body: bytes) -> bytes:
