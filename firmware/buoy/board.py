@@ -42,6 +42,8 @@ class Board:
         self.maintenance_ms = 1000 * self.identity.maintenance_s()
         self.sensors = None
         self.reader = None
+        # Tells one start of the board from the next.
+        self.boot = int(random() * 65536) << 16 | int(random() * 65536)
         self.reading = None  # called with now_ms until it returns True: what the console asked of the sensors
         self.action = None  # called after the answer has left: reboot, sleep
         self.app = self.link = self.outbox = self.wifi = self._sntp = self._transport = None
@@ -104,6 +106,12 @@ class Board:
         if self.link is not None:
             self.link.stop()
         self.machine.reset()
+
+    def soft_reset(self):
+        """Start the interpreter anew: new settings are in force, with no window for Ctrl-C before."""
+        if self.link is not None:
+            self.link.stop()
+        self.machine.soft_reset()
 
     def sleep(self, duration_ms):
         """Deep sleep; the board starts anew after it."""

@@ -37,6 +37,8 @@ def handlers(board):
         body["firmware"] = FIRMWARE
         body["reset_cause"] = board.machine.reset_cause()
         body["maintenance"] = board.maintenance_ms > 0
+        body["boot"] = board.boot
+        body["events"] = console.events
         return body
 
     def file_hash(request):
@@ -136,7 +138,7 @@ def handlers(board):
         start_ms = board.clock.local_ms(whole(request, "start", 0, 1 << 52))
         board.journal.on = True
         board.app.schedule = Schedule(start_ms, interval_ms, count)
-        return {"starts_in_ms": start_ms - board.clock.now_ms()}
+        return {"starts_in_ms": start_ms - board.clock.now_ms(), "events": console.events}
 
     def stop(_request):
         app = board.app
@@ -157,6 +159,7 @@ def handlers(board):
             "wifi": bool(board.wifi and board.wifi.up),
             "outbox": board.outbox.count if board.outbox else 0,
             "dropped": board.outbox.dropped if board.outbox else 0,
+            "events": console.events,
             "dropped_events": console.dropped_events,
             "dropped_lines": console.dropped_lines,
             "trouble": board.trouble,
@@ -186,9 +189,9 @@ def handlers(board):
         identity.set_maintenance(request.get("seconds"))
         return "in force after reboot"
 
-    def reboot(_request):
-        board.action = board.reset
-        return "rebooting"
+    def reboot(request):
+        board.action = board.soft_reset if request.get("soft") is True else board.reset
+        return board.boot
 
     return {
         "identify": identify,

@@ -47,7 +47,7 @@ class Console:
         self._too_long = False
         self._out = []
         self._waiting = 0  # bytes in _out
-        self._events = 0
+        self.events = 0  # told since the start, dropped ones too
         self.dropped_lines = 0  # that came and were no request
         self.dropped_events = 0
         self.dropped_logs = 0
@@ -89,11 +89,11 @@ class Console:
 
     def event(self, body):
         """Tell something unasked. It takes its number even if there is no room for it."""
-        self._events += 1
+        self.events += 1
         if self._waiting > MAX_WAITING_BYTES:
             self.dropped_events += 1
             return
-        self._put({"n": self._events, "event": body})
+        self._put({"n": self.events, "event": body})
 
     def set_level(self, level):
         """Least level of log lines that are shown; raises Refused."""

@@ -1,0 +1,1 @@
+"""Serial ports of this computer: opening and locking them, and the console of a board."""

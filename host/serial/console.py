@@ -1,0 +1,399 @@
+"""The console of one board, for programs: requests and their answers, events, text; see docs/firmware.md.
+
+    with Console("/dev/ttyUSB0", purpose="commission") as console:
+        console.add_listener(print)
+        print(console.request("identify"))
+
+May be used from any thread. A thread of its own reads the port, gives answers to whoever asked and everything
+to the listeners. A port that goes away is opened again as soon as it is there; boards may reset at any time.
+"""
+
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+from buoy.console import MARKER, MAX_LINE_BYTES
+
+from host.model.clock import Deadline, HostClock
+from host.model.errors import BoardError, PreflightError
+from host.serial.lines import Answer, Event, EventCounter, LineSplitter, parse_line, visible
+from host.serial.lock import PortLock
+from host.serial.port import BAUD, SerialPort, open_port
+from host.serial.records import BoardEvent, ConsoleRecord, EventsLost, Line, PortChange
+from host.serial.trouble import Refusal, Unanswered, likely_cause
+
+REQUEST_TIMEOUT_S = 5.0
+REOPEN_S = 0.2
+"""How often a port that went away is looked for."""
+READY_POLL_S = 0.5
+# The receive buffer of the REPL's UART holds 260 bytes, and the firmware looks every 20 ms.
+_PIECE_BYTES = 128
+_PIECE_PAUSE_S = 0.02
+_JOIN_S = 10.0
+
+Listener = Callable[[ConsoleRecord], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A request that was answered."""
+
+    value: Any
+    sent_ns: int
+    """Host UTC just before the request was written."""
+    received_ns: int
+    """Host UTC when its answer had been read."""
+
+
+class _Waiting:
+    __slots__ = ("answer", "at_ns", "done", "failure")
+
+    def __init__(self) -> None:
+        self.done = threading.Event()
+        self.answer: Answer | None = None
+        self.failure = ""
+        self.at_ns = 0
+
+
+class Console:
+    """Open from the moment it is made until `close`.
+
+    Args:
+        port: path or URL.
+        purpose: why the port is held; told to others who want it.
+        baud: bits per second.
+        lock: a lock that is held already, and stays so; without it the console takes and releases one.
+        clock: of the times in records and exchanges.
+
+    Raises:
+        PreflightError: the port cannot be opened, or somebody has it.
+    """
+
+    def __init__(
+        self,
+        port: str,
+        *,
+        purpose: str = "",
+        baud: int = BAUD,
+        lock: PortLock | None = None,
+        clock: HostClock | None = None,
+    ) -> None:
+        self.port = port
+        self.clock = clock or HostClock()
+        self._baud = baud
+        self._own_lock = PortLock(port, purpose) if lock is None else None
+        self._listeners: tuple[Listener, ...] = ()
+        self._guard = threading.Lock()  # of what follows
+        self._waiting: dict[int, _Waiting] = {}
+        self._next_id = 1
+        self._events = EventCounter()
+        self._write_guard = threading.Lock()
+        self._opened = threading.Event()
+        self._closing = threading.Event()
+        self._last_text = b""
+        self._heard_ns = 0
+        self._gone = ""
+        self._defect: Exception | None = None
+        try:
+            self._serial: SerialPort | None = open_port(port, baud)
+        except BaseException:
+            self._release_lock()
+            raise
+        self._opened.set()
+        self._thread: threading.Thread | None = None
+        self._start()
+
+    # Asking
+
+    def request(
+        self, do: str, timeout_s: float = REQUEST_TIMEOUT_S, *, tries: int = 1, **fields: object
+    ) -> Any:
+        """Ask for something and wait for the answer.
+
+        Args:
+            do: command, see docs/firmware.md.
+            timeout_s: of each try.
+            tries: for commands that may be done twice: how often to ask when no answer comes.
+            **fields: of the request.
+
+        Returns:
+            What the board answered.
+
+        Raises:
+            BoardError: it refused, no answer came in time, or the port is gone.
+        """
+        return self.exchange(do, timeout_s, tries=tries, **fields).value
+
+    def exchange(
+        self, do: str, timeout_s: float = REQUEST_TIMEOUT_S, *, tries: int = 1, **fields: object
+    ) -> Exchange:
+        """`request`, with the times at which it was sent and answered."""
+        for _ in range(tries - 1):
+            with contextlib.suppress(Unanswered):
+                return self._exchange(do, timeout_s, fields)
+        return self._exchange(do, timeout_s, fields)
+
+    def wait_until_ready(self, timeout_s: float) -> dict[str, Any]:
+        """Wait until the firmware answers, e.g. after a reset; returns what `identify` says.
+
+        Raises:
+            BoardError: it did not in time.
+        """
+        deadline = Deadline(timeout_s)
+        while True:
+            try:
+                found: dict[str, Any] = self.request("identify", min(READY_POLL_S, deadline.remaining_s))
+            except Unanswered:
+                if deadline.expired:
+                    raise
+            else:
+                return found
+
+    def restart(self, timeout_s: float = 20.0, *, soft: bool = True) -> dict[str, Any]:
+        """Reboot the board and wait until its firmware answers again; returns what `identify` says.
+
+        Args:
+            timeout_s: for all of it.
+            soft: start the interpreter anew, which brings settings into force; otherwise reset the chip.
+
+        Raises:
+            BoardError: it refused, or did not come back in time.
+        """
+        deadline = Deadline(timeout_s)
+        boot = self.request("reboot", soft=soft)
+        while True:
+            found = self.wait_until_ready(deadline.remaining_s)
+            # An answer from before it went down would be believed otherwise.
+            if found.get("boot") != boot:
+                return found
+            if deadline.expired:
+                raise BoardError("answers, but did not reboot", where=self.port)
+            self._closing.wait(0.05)
+
+    # Listening
+
+    def add_listener(self, listener: Listener) -> None:
+        """Call `listener(record)` for everything that comes, from the reading thread; it must not wait."""
+        with self._guard:
+            self._listeners = (*self._listeners, listener)
+
+    def remove_listener(self, listener: Listener) -> None:
+        """Call it no more."""
+        with self._guard:
+            self._listeners = tuple(one for one in self._listeners if one != listener)
+
+    # Port
+
+    def send(self, data: bytes) -> None:
+        """Write bytes as they are, e.g. Ctrl-C.
+
+        Raises:
+            BoardError: the port is gone.
+        """
+        self._write(data, Deadline(REQUEST_TIMEOUT_S))
+
+    @contextlib.contextmanager
+    def released(self) -> Iterator[str]:
+        """Close the port for a while, so that another program may use it, and keep the lock.
+
+        Raises:
+            PreflightError: the port cannot be opened again.
+        """
+        self._stop("in use by another program")
+        try:
+            yield self.port
+        finally:
+            self._serial = open_port(self.port, self._baud)
+            self._opened.set()
+            self._start()
+
+    def close(self) -> None:
+        """Close the port; whoever waits gets a BoardError. Safe to call twice."""
+        self._stop("the console was closed")
+        self._release_lock()
+
+    def __enter__(self) -> "Console":
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # Inside
+
+    def _exchange(self, do: str, timeout_s: float, fields: dict[str, object]) -> Exchange:
+        deadline = Deadline(timeout_s)
+        with self._guard:
+            request_id, self._next_id = self._next_id, self._next_id + 1
+            waiting = self._waiting[request_id] = _Waiting()
+        # The line end before it ends whatever half line the board may have.
+        line = b"\n" + MARKER + json.dumps({"id": request_id, "do": do, **fields}).encode() + b"\n"
+        try:
+            if len(line) - 2 > MAX_LINE_BYTES:
+                raise BoardError(
+                    f"{do}: the request has {len(line) - 2} bytes; a board takes {MAX_LINE_BYTES}",
+                    where=self.port,
+                )
+            sent_ns = self._write(line, deadline)
+            waiting.done.wait(deadline.remaining_s)
+        finally:
+            with self._guard:
+                del self._waiting[request_id]
+        answer = waiting.answer
+        if answer is None:
+            raise self._unanswered(do, timeout_s, waiting.failure, sent_ns)
+        if answer.error is not None:
+            raise Refusal(f"{do}: {answer.error}", where=self.port)
+        return Exchange(answer.value, sent_ns, waiting.at_ns)
+
+    def _write(self, data: bytes, deadline: Deadline) -> int:
+        if not self._opened.wait(deadline.remaining_s):
+            raise Unanswered(
+                f"the port is gone ({self._gone})", where=self.port, next_step="plug the board in"
+            )
+        if self._defect is not None:
+            raise RuntimeError(f"a listener of {self.port} failed") from self._defect
+        with self._write_guard:
+            try:
+                sent_ns = self.clock.utc_ns()
+                for at in range(0, len(data), _PIECE_BYTES):
+                    if at:
+                        time.sleep(_PIECE_PAUSE_S)
+                        sent_ns = self.clock.utc_ns()
+                    if self._serial is None:
+                        raise OSError(self._gone)
+                    self._serial.write(data[at : at + _PIECE_BYTES])
+            except (OSError, TypeError, AttributeError) as error:
+                # pyserial's errors are OSErrors; a port closed by the reader meanwhile gives the others.
+                raise Unanswered(f"the port is gone ({error})", where=self.port) from error
+        return sent_ns
+
+    def _unanswered(self, do: str, timeout_s: float, failure: str, sent_ns: int) -> Unanswered:
+        if failure:
+            return Unanswered(f"{do}: no answer ({failure})", where=self.port)
+        text = visible(self._last_text[-100:])
+        heard = "it said nothing" if self._heard_ns < sent_ns or not text else f"it said last: {text}"
+        cause, next_step = likely_cause(self._last_text if self._heard_ns else b"")
+        return Unanswered(
+            f"{do}: no answer within {timeout_s:g} s; {heard}",
+            where=self.port,
+            cause=cause,
+            next_step=next_step,
+        )
+
+    def _start(self) -> None:
+        self._closing.clear()
+        self._thread = threading.Thread(target=self._read, name=f"console {self.port}", daemon=True)
+        self._thread.start()
+
+    def _stop(self, reason: str) -> None:
+        self._gone = reason
+        self._opened.clear()
+        self._closing.set()
+        thread, self._thread = self._thread, None
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(_JOIN_S)
+        self._drop_port()
+        self._fail_all(reason)
+
+    def _release_lock(self) -> None:
+        lock, self._own_lock = self._own_lock, None
+        if lock is not None:
+            lock.release()
+
+    def _drop_port(self) -> None:
+        serial, self._serial = self._serial, None
+        if serial is not None:
+            with contextlib.suppress(OSError):
+                serial.close()
+
+    def _read(self) -> None:
+        try:
+            self._read_on()
+        except Exception as error:  # of a listener: whoever uses the console must not wait for ever
+            self._defect = error
+            self._opened.set()
+            self._fail_all(f"a listener failed: {error!r}")
+            raise
+
+    def _read_on(self) -> None:
+        splitter = LineSplitter()
+        while not self._closing.is_set():
+            serial = self._serial
+            if serial is None:
+                if not self._reopen():
+                    return
+                splitter = LineSplitter()
+                continue
+            try:
+                data = serial.read(max(1, serial.in_waiting))
+            except (OSError, TypeError, AttributeError) as error:
+                self._lose_port(error)
+                continue
+            if data:
+                at_ns = self.clock.utc_ns()
+                self._heard_ns = at_ns
+                for line in splitter.feed(data):
+                    self._take(line, at_ns)
+                if splitter.rest:
+                    self._last_text = splitter.rest
+
+    def _lose_port(self, error: Exception) -> None:
+        self._gone = str(error)
+        self._opened.clear()
+        self._drop_port()
+        self._fail_all("the port is gone")
+        self._tell(PortChange(self.clock.utc_ns(), False, self._gone))
+
+    def _reopen(self) -> bool:
+        """False: the console is being closed."""
+        while not self._closing.wait(REOPEN_S):
+            try:
+                self._serial = open_port(self.port, self._baud)
+            except PreflightError as error:
+                self._gone = error.what
+                continue
+            self._tell(PortChange(self.clock.utc_ns(), True, "opened again"))
+            self._opened.set()
+            return True
+        return False
+
+    def _take(self, line: bytes, at_ns: int) -> None:
+        self._tell(Line(at_ns, line))
+        said = parse_line(line)
+        if isinstance(said, Answer):
+            if isinstance(said.value, dict) and isinstance(said.value.get("events"), int):
+                # Several answers say how many were told: so the loss of the last ones is noticed too.
+                self._tell_lost(self._events.told(said.value["events"]), at_ns)
+            with self._guard:
+                waiting = self._waiting.get(said.request_id)
+            if waiting is not None and waiting.answer is None:
+                waiting.answer, waiting.at_ns = said, at_ns
+                waiting.done.set()
+        elif isinstance(said, Event):
+            self._tell_lost(self._events.came(said.number), at_ns)
+            self._tell(BoardEvent(at_ns, said.number, said.body))
+        else:
+            self._last_text = line
+
+    def _tell_lost(self, count: int, at_ns: int) -> None:
+        if count:
+            self._tell(EventsLost(at_ns, count))
+
+    def _tell(self, record: ConsoleRecord) -> None:
+        for listener in self._listeners:
+            listener(record)
+
+    def _fail_all(self, reason: str) -> None:
+        with self._guard:
+            waiting = list(self._waiting.values())
+        for one in waiting:
+            if one.answer is None:
+                one.failure = reason
+                one.done.set()

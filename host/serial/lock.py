@@ -1,0 +1,113 @@
+"""One program at a time on a port: a lock between processes that says who holds it.
+
+The lock is the system's (`flock`): it goes with the process, however that ends. It is held for as long as a
+board is worked with, also while the port is closed in between for a program such as esptool.
+"""
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from urllib.parse import quote, urlsplit
+
+from host.model.errors import PreflightError
+
+_FOLDER_VARIABLE = "BUOY_LOCKS"
+
+
+def canonical_port(port: str) -> str:
+    """The same text for the same port: links such as `/dev/serial/by-id/…` are followed, URLs are kept."""
+    if is_url(port):
+        parts = urlsplit(port)
+        return f"{parts.scheme.lower()}://{parts.netloc.lower()}{parts.path}"
+    return os.path.realpath(port)
+
+
+def is_url(port: str) -> bool:
+    """Whether a port is named by URL (`rfc2217://`, `socket://`) rather than by path."""
+    return "://" in port
+
+
+class PortLock:
+    """A held lock on a port; release it, or leave the `with`.
+
+    Args:
+        port: path or URL.
+        purpose: what the port is used for; shown to whoever wants it meanwhile.
+
+    Raises:
+        PreflightError: somebody has it; says who, since when and for what.
+    """
+
+    def __init__(self, port: str, purpose: str = "") -> None:
+        self.port = port
+        self._path = _folder() / (quote(canonical_port(port), safe="") + ".lock")
+        # Never through a link that somebody else put there; readable, so that others see who holds it.
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            self._descriptor = os.open(self._path, flags, 0o666)
+        except PermissionError:
+            # Another user's file: a lock needs no right to write.
+            self._descriptor = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = _holder(self._descriptor)
+            os.close(self._descriptor)
+            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                raise PreflightError(f"cannot lock it: {error}", where=port) from error
+            raise PreflightError(
+                f"in use by {holder}", where=port, next_step="wait until that has ended, or end it"
+            ) from None
+        self._tell(purpose)
+
+    def release(self) -> None:
+        """Let others have the port; safe to call twice."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            with contextlib.suppress(OSError):
+                os.ftruncate(descriptor, 0)
+            os.close(descriptor)
+
+    def __enter__(self) -> "PortLock":
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+    def _tell(self, purpose: str) -> None:
+        note = {
+            "pid": os.getpid(),
+            "program": purpose or Path(sys.argv[0]).name,
+            "since": time.strftime("%H:%M:%S"),
+        }
+        with contextlib.suppress(OSError):  # of another user: the lock holds all the same
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, json.dumps(note).encode(), 0)
+
+
+def _folder() -> Path:
+    """Shared by all users of this computer, since they share its ports."""
+    given = os.environ.get(_FOLDER_VARIABLE)
+    folder = Path(given) if given else Path(tempfile.gettempdir()) / "buoyfleet-locks"
+    if not folder.is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(PermissionError):
+            folder.chmod(0o1777)
+    return folder
+
+
+def _holder(descriptor: int) -> str:
+    try:
+        note = json.loads(os.pread(descriptor, 1000, 0))
+        return f"{note['program']} (process {note['pid']}, since {note['since']})"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another program"

@@ -1,0 +1,117 @@
+"""Opening a serial port by path (`/dev/ttyUSB0`, a PTY) or URL (`rfc2217://HOST:PORT`, `socket://HOST:PORT`)."""
+
+import contextlib
+import errno
+import os
+import termios
+from typing import Protocol
+
+from host.model.errors import PreflightError
+from host.serial.lock import is_url
+
+BAUD = 115200
+"""Of the REPL on every ESP32 image."""
+READ_TIMEOUT_S = 0.1
+"""A reader looks up at least this often. Set once: over RFC 2217 a change costs a round trip and 50 ms."""
+WRITE_TIMEOUT_S = 10.0
+"""A port that takes nothing for so long is broken."""
+
+
+class SerialPort(Protocol):
+    """What is used of pyserial's port."""
+
+    baudrate: int
+    dtr: bool
+    rts: bool
+
+    @property
+    def in_waiting(self) -> int:
+        """Bytes that can be read at once."""
+        ...
+
+    def read(self, size: int = 1) -> bytes:
+        """At most `size` bytes; fewer when the time-out is over."""
+        ...
+
+    def write(self, data: bytes) -> int | None:
+        """All bytes."""
+        ...
+
+    def close(self) -> None:
+        """Safe to call twice."""
+        ...
+
+
+def open_port(port: str, baud: int = BAUD, read_timeout_s: float = READ_TIMEOUT_S) -> SerialPort:
+    """Open a port and leave its board alone; bytes that came before are thrown away.
+
+    On a DevKit DTR pulls IO0 and RTS pulls EN, each only while the other is released. The system asserts both
+    when a port is opened, and they stay so here: EN is never pulled. On closing they would drop one after the
+    other on some adapters, so hang-up on close is switched off.
+
+    Args:
+        port: path or URL.
+        baud: bits per second.
+        read_timeout_s: how long `read` waits.
+
+    Raises:
+        PreflightError: it cannot be opened; says why and what to do.
+    """
+    import serial
+
+    # pyserial's exclusive lock also keeps out programs that know nothing of ours, such as mpremote. Over
+    # RFC 2217 it cannot limit a write, but there the socket's own time-out does.
+    local = {} if is_url(port) else {"exclusive": True, "write_timeout": WRITE_TIMEOUT_S}
+    try:
+        opened: SerialPort = serial.serial_for_url(port, baudrate=baud, timeout=read_timeout_s, **local)
+    except (serial.SerialException, OSError, ValueError) as error:
+        raise _cannot_open(port, error) from error
+    if not is_url(port):
+        _keep_lines_on_close(opened)
+    return opened
+
+
+def _keep_lines_on_close(opened: SerialPort) -> None:
+    descriptor = opened.fileno()  # type: ignore[attr-defined]
+    with contextlib.suppress(termios.error, OSError):
+        attributes = termios.tcgetattr(descriptor)
+        attributes[2] &= ~termios.HUPCL
+        termios.tcsetattr(descriptor, termios.TCSANOW, attributes)
+
+
+def _cannot_open(port: str, error: Exception) -> PreflightError:
+    number = getattr(error, "errno", None)
+    if is_url(port):
+        if isinstance(error, ValueError):
+            return PreflightError(
+                f"no port: {error}", where=port, next_step="write rfc2217://HOST:PORT or socket://HOST:PORT"
+            )
+        return PreflightError(
+            f"cannot be opened: {error}",
+            where=port,
+            cause="nothing listens there, or another program has the port",
+            next_step="start the server of that port (`buoy simulate`, or esp_rfc2217_server on the computer "
+            "that has the cable)",
+        )
+    if number in (errno.ENOENT, errno.ENXIO, errno.ENODEV) or not os.path.exists(port):
+        return PreflightError(
+            "no such port",
+            where=port,
+            cause="not plugged in, a cable without data lines, or back under another name",
+            next_step="list the ports: ls -l /dev/serial/by-id/",
+        )
+    if number in (errno.EACCES, errno.EPERM):
+        return PreflightError(
+            "permission denied",
+            where=port,
+            cause="your user is not in the group that owns serial ports",
+            next_step="sudo usermod -aG dialout $USER, then log in again",
+        )
+    if number in (errno.EAGAIN, errno.EBUSY) or "exclusively lock" in str(error):
+        return PreflightError(
+            "in use by another program",
+            where=port,
+            cause="a terminal, mpremote or esptool has it open",
+            next_step=f"see who: fuser -v {port}",
+        )
+    return PreflightError(f"cannot be opened: {error}", where=port, next_step="is it a serial port?")
