@@ -13,8 +13,9 @@ from pathlib import Path
 import system_packages
 from console import SetupError, run, say
 
-# What builds this project (editables: an editable install by hatchling) and esptool, which comes as source.
-BUILD_REQUIREMENTS = ("hatchling", "editables", "setuptools")
+# What builds this project (editables: an editable install by hatchling) and esptool, which comes as source;
+# and what fetches umqtt.
+BUILD_REQUIREMENTS = ("hatchling", "editables", "setuptools", "unearth")
 CREATE_TIMEOUT_S = 120.0
 INSTALL_TIMEOUT_S = 1500.0
 

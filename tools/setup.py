@@ -19,7 +19,7 @@ from console import SetupError, fail, say
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCK_TIMEOUT_S = 1800.0
-NEEDED = {"run": (), "test": (programs.MOSQUITTO, programs.MICROPYTHON)}
+NEEDED = {"run": (programs.MICROPYTHON,), "test": (programs.MOSQUITTO, programs.MICROPYTHON)}
 
 
 @contextlib.contextmanager
@@ -60,8 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
                 environment.ensure(ROOT, tools, options.goal)
             for program in NEEDED[options.goal]:
                 programs.ensure(program, tools)
-            if options.goal == "test":
-                umqtt.ensure(ROOT, tools)
+            umqtt.ensure(ROOT, tools)
     except SetupError as error:
         return fail(error)
     except KeyboardInterrupt:

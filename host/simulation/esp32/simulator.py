@@ -6,6 +6,7 @@ with Simulator(folder, [128, 129]) as simulator:
 """
 
 import asyncio
+import shutil
 import threading
 from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
@@ -32,6 +33,7 @@ class Simulator:
         seed, scenario: of the water they share.
         paced: bytes take the time of the baud rate.
         flashed: boards whose flash is new get a synthetic MicroPython image; else it is erased.
+        factory: flash image that new boards get instead, see `factory_image`.
         heap: of MicroPython.
         access_points: Wi-Fi in range, name → password.
     """
@@ -45,12 +47,14 @@ class Simulator:
         scenario: str = "calm",
         paced: bool = False,
         flashed: bool = True,
+        factory: Path | None = None,
         heap: str = HEAP,
         access_points: dict[str, str] | None = None,
     ) -> None:
         self.folder = Path(folder).resolve()
         self._environment = Environment(scenario, seed)
         self._seed, self._paced, self._flashed, self._heap = seed, paced, flashed, heap
+        self._factory = factory
         self._access_points = access_points
         self._boards: dict[int, Board] = {}
         self._servers: dict[int, asyncio.Server] = {}
@@ -179,11 +183,15 @@ class Simulator:
     async def _add(self, buoy_id: int, plugged: bool) -> None:
         profile = self.folder / str(buoy_id)
         new = not (profile / "flash.bin").exists()
+        if new and self._factory is not None:
+            profile.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(self._factory, profile / "flash.new")
+            (profile / "flash.new").replace(profile / "flash.bin")
         buoy = simulated_buoy(buoy_id, self._seed, environment=self._environment, cold=True)
         board = Board(buoy, profile, self._paced, self._heap)
         if self._access_points is not None:
             board.chip.radio.access_points = dict(self._access_points)
-        if new and self._flashed:
+        if new and self._flashed and self._factory is None:
             self._image = self._image or synthetic_image()
             board.flash.write(0x1000, self._image)
         self._boards[buoy_id] = board

@@ -13,6 +13,8 @@ import io
 import sys
 import vfs
 
+from partition import Partition
+
 _status = open("/proc/self/fd/" + sys.argv[2], "wb")
 _in = sys.stdin.buffer
 _out = sys.stdout.buffer
@@ -20,42 +22,14 @@ SOFT_RAW, SOFT_FRIENDLY = 64, 65
 COMPOUND = ("if", "for", "while", "try", "with", "def", "class", "async")
 
 
-class Partition:
-    """Block device of the file system: a range of the flash image."""
+class PowerCut:
+    """Ends the power at the block write or erasure that the control file names."""
 
-    BLOCK = 4096
-
-    def __init__(self, path, offset, size, control):
-        self.file = open(path, "r+b")
+    def __init__(self, control):
         self.control = open(control, "r+b")
-        self.offset = offset
-        self.blocks = size // self.BLOCK
         self.left = bytearray(2)
-        self.erased = b"\xff" * self.BLOCK
 
-    def readblocks(self, number, buffer, offset=0):
-        self.file.seek(self.offset + number * self.BLOCK + offset)
-        self.file.readinto(buffer)
-
-    def writeblocks(self, number, buffer, offset=0):
-        self._count()
-        self.file.seek(self.offset + number * self.BLOCK + offset)
-        self.file.write(buffer)
-        self.file.flush()
-
-    def ioctl(self, operation, argument):
-        if operation == 4:
-            return self.blocks
-        if operation == 5:
-            return self.BLOCK
-        if operation == 6:
-            self._count()
-            self.file.seek(self.offset + argument * self.BLOCK)
-            self.file.write(self.erased)
-            self.file.flush()
-        return 0
-
-    def _count(self):
+    def __call__(self):
         # How many writes and erasures are left before the power goes; 0: it stays. Nothing here may allocate:
         # files that a program forgot are closed, and written, by the collector while the heap is locked.
         left = self.left
@@ -324,7 +298,7 @@ class Micropython:
 
 
 def make_files():
-    device = Partition(sys.argv[3], int(sys.argv[4]), int(sys.argv[5]), sys.argv[6])
+    device = Partition(sys.argv[3], int(sys.argv[4]), int(sys.argv[5]), PowerCut(sys.argv[6]))
     folders = [vfs.VfsPosix(folder) for folder in sys.argv[9:]]
     try:
         flash = vfs.VfsLfs2(device)
