@@ -1,7 +1,7 @@
 """What must be quick because people wait for it: reading a fleet file, and a twin that is ready for boards.
 
-Each figure stands beside a peer of the same run: the file beside PyYAML's own parser on the same text, the twin
-beside a Python process that imports uvloop and pyarrow and does nothing.
+Each figure stands beside a peer of the same run: the file beside PyYAML's own parser on the same text, the
+twin beside a Python process that imports uvloop and pyarrow and does nothing.
 """
 
 import json
