@@ -1,0 +1,204 @@
+"""Files of a board over its raw REPL: list them by hash, send them in one batch, fetch, remove.
+
+One program receives everything: no start-up per file, checked blocks, compressed where that is smaller. Files
+arrive beside their places and are put there at the end, so that a cut leaves the old ones.
+"""
+
+import functools
+import hashlib
+import re
+import struct
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from host.model.clock import Deadline
+from host.model.errors import BoardError
+from host.serial.raw_repl import LineError, RawRepl
+
+BLOCK = 2048
+"""Bytes a block, before compression: a board holds it twice."""
+HIDDEN = ("certs/key.der",)
+"""Never hashed, fetched or shown."""
+STAGED = ".new"
+_DATA, _DEFLATED, _END = 0, 1, 2
+_ANSWER_S = 6.0
+"""A block on its way at 115 200 baud (0.2 s), and the longest erasure of a file system."""
+_TRIES = 8
+_WINDOW_BITS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class BoardFile:
+    """One file on a board."""
+
+    digest: str
+    """SHA-256 in hex; `-` where it is hidden."""
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class BoardListing:
+    """What is on a board."""
+
+    files: dict[str, BoardFile]
+    """Path without leading slash → file."""
+    free: int
+    """Bytes."""
+
+
+def list_files(repl: RawRepl, places: Iterable[str]) -> BoardListing:
+    """Files of a board under places (a folder ends with `/`).
+
+    Raises:
+        BoardError: no sensible answer.
+    """
+    call = f"listing({tuple(places)!r}, {HIDDEN!r})"
+    text = repl.run(f"{_program('listing')}\n{call}", 30.0)
+    files: dict[str, BoardFile] = {}
+    free = -1
+    for line in text.splitlines():
+        match = re.fullmatch(r"([0-9a-f]{64}|-) ([0-9]+) (.+)", line)
+        if match:
+            files[match[3].lstrip("/")] = BoardFile(match[1], int(match[2]))
+        elif line.startswith("free ") and line[5:].isdecimal():
+            free = int(line[5:])
+        else:
+            raise LineError(f"a listing of files has the line {line!r}", where=repl.port)
+    if free < 0:
+        raise LineError("a listing of files broke off", where=repl.port)
+    return BoardListing(files, free)
+
+
+def send_files(
+    repl: RawRepl, files: Mapping[str, bytes], progress: Callable[[int, int], None] | None = None
+) -> int:
+    """Send files; each replaces what had its path, all at the end.
+
+    Args:
+        repl: at its prompt.
+        files: path on the board → content.
+        progress: called with bytes sent and all bytes, before compression.
+
+    Returns:
+        Bytes that went over the line.
+
+    Raises:
+        BoardError: the board refused (no space …), or blocks did not get through.
+    """
+    stream = b"".join(_framed(path, data) for path, data in files.items())
+    repl.begin(f"{_program('receive')}\nreceive({BLOCK})")
+    if repl.read_line(_ANSWER_S) != "ready":
+        raise LineError("the receiver of files did not start", where=repl.port)
+    sent = 0
+    blocks = [stream[at : at + BLOCK] for at in range(0, len(stream), BLOCK)]
+    for number, block in enumerate(blocks):
+        kind, data = _packed(block)
+        sent += _send_block(repl, number, kind, data)
+        if progress is not None:
+            progress(min(len(stream), (number + 1) * BLOCK), len(stream))
+    sent += _send_block(repl, len(blocks), _END, b"")
+    repl.finish(_ANSWER_S)
+    return sent
+
+
+def remove_files(repl: RawRepl, paths: Iterable[str]) -> None:
+    """Remove files and the folders they leave empty; what is not there is no mistake."""
+    paths = tuple(paths)
+    if not paths:
+        return
+    code = f"""
+import os
+for path in {paths!r}:
+    try:
+        os.remove(path)
+        while "/" in path:
+            path = path.rsplit("/", 1)[0]
+            os.rmdir(path)
+    except OSError:
+        pass
+"""
+    repl.run(code, 30.0)
+
+
+def fetch_file(repl: RawRepl, path: str) -> bytes:
+    """The content of a file.
+
+    Raises:
+        BoardError: it is a key, it is not there, or it did not arrive whole.
+    """
+    if path.lstrip("/") in HIDDEN:
+        raise BoardError("keys stay on the board", where=f"{repl.port}: {path}")
+    code = f"""
+import hashlib
+from binascii import hexlify
+d = hashlib.sha256()
+with open({path!r}, "rb") as f:
+    while True:
+        b = f.read(512)
+        if not b: break
+        d.update(b)
+        print(hexlify(b).decode())
+print("=" + hexlify(d.digest()).decode())
+"""
+    *lines, last = repl.run(code, 60.0).split() or [""]
+    try:
+        data = bytes.fromhex("".join(lines))
+    except ValueError:
+        data = b""
+    if last != "=" + hashlib.sha256(data).hexdigest():
+        raise LineError("the file did not arrive whole", where=f"{repl.port}: {path}")
+    return data
+
+
+@functools.cache
+def _program(name: str) -> str:
+    """A program of `on_board`, without what only people read."""
+    text = (Path(__file__).parent / "on_board" / f"{name}.py").read_text()
+    text = re.sub(r'(?s)^.*?"""\n\n\n', "", text, count=1)
+    lines = [
+        re.sub(r"^( {4})+", lambda indent: " " * (len(indent[0]) // 4), line) for line in text.splitlines()
+    ]
+    return "\n".join(line for line in lines if line.strip())
+
+
+def _framed(path: str, data: bytes) -> bytes:
+    name = path.encode()
+    return struct.pack("<BI32s", len(name), len(data), hashlib.sha256(data).digest()) + name + data
+
+
+def _packed(block: bytes) -> tuple[int, bytes]:
+    packer = zlib.compressobj(9, zlib.DEFLATED, -_WINDOW_BITS)
+    packed = packer.compress(block) + packer.flush()
+    return (_DEFLATED, packed) if len(packed) < len(block) - 16 else (_DATA, block)
+
+
+def _send_block(repl: RawRepl, number: int, kind: int, data: bytes) -> int:
+    """One block until it is taken; returns the bytes that this took."""
+    head = struct.pack("<BBH", number & 0xFF, kind, len(data))
+    block = head + struct.pack("<I", zlib.crc32(data, zlib.crc32(head))) + data
+    sent = 0
+    for _ in range(_TRIES):
+        repl.send(block)
+        sent += len(block)
+        deadline = Deadline(_ANSWER_S)
+        while not deadline.expired:
+            answer = repl.read_line(_ANSWER_S / 4)
+            if answer == "+":
+                return sent
+            if answer == "!":
+                break
+            if answer is not None and answer.startswith("E "):
+                raise BoardError(f"the board cannot store it: {answer[2:]}", where=repl.port)
+            if answer is not None:
+                continue  # spoilt by noise, or a line of somebody else
+            # Bytes were lost, and the board waits for the rest of the block: let it have something.
+            repl.send(bytes(BLOCK + 8))
+            sent += BLOCK + 8
+    raise LineError(
+        f"a block of {len(data)} bytes did not get through in {_TRIES} tries",
+        where=repl.port,
+        cause="the line loses or spoils bytes: cable, hub or power supply",
+        next_step="another cable, a port of the computer itself, and the same command again",
+    )

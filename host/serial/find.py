@@ -1,0 +1,123 @@
+"""Finding boards by any of their names, whatever port they come up on."""
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from host.model.errors import PreflightError
+from host.serial.listing import PortInfo, list_ports
+from host.serial.lock import is_url
+from host.serial.names import BoardName, mac_text, parse_name
+from host.serial.probe import BOOT_S, Found, probe
+
+MOST_AT_ONCE = 32
+
+
+def look_at_all(
+    ports: Sequence[PortInfo], *, patience_s: float = BOOT_S, wake: bool = False, purpose: str = ""
+) -> list[Found]:
+    """Probe ports, all at once; one result a port, in their order."""
+    if not ports:
+        return []
+    with ThreadPoolExecutor(min(MOST_AT_ONCE, len(ports)), "probe") as pool:
+        return list(
+            pool.map(
+                lambda port: probe(
+                    port.port, patience_s=patience_s, wake=wake, purpose=purpose or "looking who it is"
+                ),
+                ports,
+            )
+        )
+
+
+def find_board(
+    name: str | BoardName,
+    *,
+    more_ports: Iterable[str] = (),
+    hint: str = "",
+    patience_s: float = BOOT_S,
+    wake: bool = False,
+) -> Found:
+    """The board of a name, on the port where it is now.
+
+    A name by port, USB or location needs no search. By MAC or id every port is asked, `hint` first.
+
+    Args:
+        name: see `host.serial.names`.
+        more_ports: paths, patterns and URLs beside the USB ports of this computer.
+        hint: the port where it was last.
+        patience_s: for a board that boots.
+        wake: interrupt or reset boards that do not answer.
+
+    Raises:
+        PreflightError: no such board, or several; lists what there is.
+        UsageError: the name is none.
+    """
+    wanted = parse_name(name) if isinstance(name, str) else name
+    if wanted.kind == "port":
+        return probe(wanted.value, patience_s=patience_s, wake=wake)
+    ports = list_ports([*more_ports, *([hint] if hint else [])])
+    if wanted.kind in ("usb", "location"):
+        port = port_of(wanted, ports)
+        return probe(port.port, patience_s=patience_s, wake=wake)
+    matches = _matching(wanted)
+    if hint:
+        found = probe(hint, patience_s=min(patience_s, 1.0))
+        if matches(found):
+            return found
+    all_found = look_at_all(ports, patience_s=patience_s, wake=wake)
+    fitting = [found for found in all_found if matches(found)]
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
+        where = ", ".join(f"{found.port} ({mac_text(found.mac)})" for found in fitting)
+        raise PreflightError(
+            f"{len(fitting)} boards are {wanted}: {where}",
+            next_step="name one by its port or MAC; `buoy id PORT NUMBER` gives it another id",
+        )
+    raise _none(wanted, all_found)
+
+
+def port_of(name: BoardName, ports: Sequence[PortInfo]) -> PortInfo:
+    """The port that a name by port, USB or location means.
+
+    Raises:
+        PreflightError: none, or several.
+    """
+    if name.kind == "port":
+        return next((port for port in ports if port.answers_to(name)), PortInfo(name.value))
+    fitting = [port for port in ports if port.answers_to(name)]
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
+        raise PreflightError(
+            f"{len(fitting)} ports are {name}: {', '.join(port.port for port in fitting)}",
+            cause="adapters of one batch often share a serial number",
+            next_step="name it by location (buoy ports shows it) or by MAC",
+        )
+    there = ", ".join(f"{port.port} ({_seen_as(port)})" for port in ports) or "no USB serial port at all"
+    raise PreflightError(
+        f"nothing is {name}", cause=f"there is {there}", next_step="plug it in, then: buoy ports"
+    )
+
+
+def _matching(name: BoardName) -> Callable[[Found], bool]:
+    if name.kind == "mac":
+        return lambda found: found.mac == name.value
+    return lambda found: found.buoy is not None and str(found.buoy) == name.value
+
+
+def _seen_as(port: PortInfo) -> str:
+    if is_url(port.port) or not port.usb_id:
+        return "not USB"
+    return f"usb:{port.usb_id}:{port.serial}, location:{port.location}"
+
+
+def _none(name: BoardName, found: Sequence[Found]) -> PreflightError:
+    lines = [f"{one.port}: {mac_text(one.mac) + ', ' if one.mac else ''}{one.runs}" for one in found] or [
+        "no USB serial port, and none was given"
+    ]
+    return PreflightError(
+        f"no board is {name}",
+        cause="it is not plugged in, asleep, or its port is not among these:\n    " + "\n    ".join(lines),
+        next_step="buoy ports --ports 'FOLDER/*' looks at more ports",
+    )

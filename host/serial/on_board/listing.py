@@ -1,0 +1,52 @@
+# ruff: noqa
+# mypy: ignore-errors
+"""Runs on the board: prints a line `SHA-256 SIZE PATH` per file under the given places, and the free bytes.
+
+A folder ends with "/"; `hidden` are paths whose content is nobody's business: `-` stands for their hash.
+"""
+
+
+def listing(places, hidden):
+    import hashlib, os
+    from binascii import hexlify
+
+    block = bytearray(1024)
+    view = memoryview(block)
+
+    def show(path):
+        if path in hidden:
+            print("-", os.stat(path)[6], path)
+            return
+        digest = hashlib.sha256()
+        size = 0
+        with open(path, "rb") as file:
+            while True:
+                count = file.readinto(block)
+                if not count:
+                    break
+                digest.update(view[:count])
+                size += count
+        print(hexlify(digest.digest()).decode(), size, path)
+
+    def walk(folder):
+        try:
+            entries = list(os.ilistdir(folder))
+        except OSError:
+            return
+        for entry in entries:
+            path = folder + entry[0]
+            if entry[1] & 0x4000:
+                walk(path + "/")
+            else:
+                show(path)
+
+    for place in places:
+        if place.endswith("/"):
+            walk(place)
+        else:
+            try:
+                show(place)
+            except OSError:
+                pass
+    stat = os.statvfs("/")
+    print("free", stat[0] * stat[3])

@@ -1,0 +1,111 @@
+# ruff: noqa
+# mypy: ignore-errors
+"""Runs on the board: takes files over the REPL's line in checked blocks, and puts them in place at the end.
+
+Block: number, kind, length (2 bytes), CRC-32 (4 bytes), data. Answers are lines: `+` next, `!` again, `E …` over.
+Kinds: 0 data, 1 compressed data, 2 the end: put everything in place.
+Data is a stream of files: length of the path (1), size (4), SHA-256 (32), path, content.
+Ctrl-C is data meanwhile; a host that is gone is noticed after 5 s without a block.
+"""
+
+
+def receive(size):
+    import hashlib, io, micropython, os, select, struct, sys
+    from binascii import crc32
+
+    line = sys.stdin.buffer
+    poll = select.poll()
+    poll.register(sys.stdin, select.POLLIN)
+    head = bytearray(8)
+    block = bytearray(size)
+    one = bytearray(1)
+    pending = b""
+    file = digest = None
+    left = 0
+    wanted = b""
+    staged = []
+    last = -1
+
+    def say(text):
+        sys.stdout.write(text + "\n")
+
+    def folders(path):
+        at = path.find("/", 1)
+        while at > 0:
+            try:
+                os.mkdir(path[:at])
+            except OSError:
+                pass
+            at = path.find("/", at + 1)
+
+    micropython.kbd_intr(-1)
+    try:
+        say("ready")
+        while poll.poll(5000):
+            line.readinto(head)
+            number, kind, length, crc = struct.unpack("<BBHI", head)
+            good = kind <= 2 and length <= size
+            if good:
+                view = memoryview(block)[:length]
+                if length:
+                    line.readinto(view)
+                good = crc32(view, crc32(head[:4])) & 0xFFFFFFFF == crc
+            if not good:
+                while poll.poll(40):
+                    line.readinto(one)
+                say("!")
+                continue
+            if number == last:
+                say("+")
+                continue
+            if kind == 2:
+                if left or file:
+                    say("E the last file is not whole")
+                    return
+                for path in staged:
+                    os.rename(path + ".new", path)
+                say("+")
+                return
+            if kind == 1:
+                import deflate
+
+                view = deflate.DeflateIO(io.BytesIO(view), deflate.RAW, 12).read()
+            data = pending + bytes(view) if pending else bytes(view)
+            pending = b""
+            view = None
+            at = 0
+            while at < len(data) or (file and not left):
+                if file is None:
+                    rest = len(data) - at
+                    if rest < 37 or rest < 37 + data[at]:
+                        pending = data[at:]
+                        break
+                    count = data[at]
+                    left, wanted = struct.unpack("<I32s", data[at + 1 : at + 37])
+                    path = data[at + 37 : at + 37 + count].decode()
+                    at += 37 + count
+                    folders(path)
+                    file = open(path + ".new", "wb")
+                    digest = hashlib.sha256()
+                    staged.append(path)
+                piece = data[at : at + left]
+                file.write(piece)
+                digest.update(piece)
+                left -= len(piece)
+                at += len(piece)
+                if not left:
+                    file.close()
+                    file = None
+                    if digest.digest() != wanted:
+                        say("E %s arrived altered" % path)
+                        return
+            data = None
+            last = number
+            say("+")
+        say("E no block came for 5 s")
+    except (OSError, MemoryError) as error:
+        say("E %s" % (error or type(error).__name__))
+    finally:
+        micropython.kbd_intr(3)
+        if file:
+            file.close()

@@ -1,0 +1,217 @@
+"""What is on a port: our firmware, MicroPython, an empty chip, or something else."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Literal
+
+from host.model.clock import Deadline
+from host.model.errors import BoardError, BuoyError, PreflightError
+from host.serial.console import Console
+from host.serial.esptool import Esptool
+from host.serial.listing import holder
+from host.serial.lock import PortLock
+from host.serial.names import plain_mac
+from host.serial.port import open_port
+from host.serial.raw_repl import RawRepl
+from host.serial.records import ConsoleRecord, Line
+from host.serial.trouble import Refusal, Unanswered
+
+State = Literal["firmware", "micropython", "empty", "silent", "busy", "gone", "other"]
+
+ASK_S = 0.6
+"""A running firmware answers within 100 ms."""
+BOOT_S = 6.0
+"""A board that was just plugged in: ROM, interpreter, the 3 s window of boot.py, start of the firmware."""
+_LOOK_S = 0.05
+_WHO = """
+import json, os, sys, machine
+from binascii import hexlify
+try:
+    from buoy.commands import FIRMWARE as firmware
+except ImportError:
+    firmware = ""
+print(json.dumps({"mac": hexlify(machine.unique_id()).decode(), "machine": sys.implementation._machine
+    if hasattr(sys.implementation, "_machine") else sys.platform,
+    "version": ".".join([str(n) for n in sys.implementation.version[:3]]), "firmware": firmware}))
+"""
+
+
+@dataclass(slots=True)
+class Found:
+    """What a look at a port told."""
+
+    port: str
+    state: State
+    mac: str = ""
+    """Twelve hex digits; empty where it is not known."""
+    chip: str = ""
+    micropython: str = ""
+    """Version of the interpreter."""
+    firmware: str = ""
+    """Version of ours; where `state` is `micropython` it is installed, but not running."""
+    buoy: int | None = None
+    thing: str = ""
+    wifi: bool = False
+    maintenance: bool = False
+    detail: str = ""
+    """What is wrong, or who has the port."""
+    identity: dict[str, object] = field(default_factory=dict)
+    """All that `identify` answered."""
+
+    @property
+    def runs(self) -> str:
+        """What runs on it, for people."""
+        if self.state == "firmware":
+            name = "no id yet" if self.buoy is None else f"buoy {self.buoy}"
+            return f"firmware {self.firmware} on MicroPython {self.micropython}, {name}"
+        if self.state == "micropython":
+            with_files = f", firmware {self.firmware} stopped" if self.firmware else ""
+            return f"MicroPython {self.micropython} at its prompt{with_files}"
+        return {
+            "empty": "nothing",
+            "silent": "does not answer",
+            "busy": "in use",
+            "gone": "not there",
+            "other": "not a board of ours",
+        }[self.state] + (f": {self.detail}" if self.detail else "")
+
+
+def probe(
+    port: str, *, purpose: str = "looking who it is", patience_s: float = BOOT_S, wake: bool = False
+) -> Found:
+    """Look at a port; never raises for what is on it.
+
+    A board is asked, not disturbed: a program without our console is not interrupted and nothing is reset,
+    but for a chip that complains that nothing boots, which esptool asks.
+
+    Args:
+        port: path or URL.
+        purpose: shown to others who want the port meanwhile.
+        patience_s: for a board that is silent at first.
+        wake: interrupt or reset a board that does not answer.
+    """
+    try:
+        lock = PortLock(port, purpose)
+    except PreflightError as error:
+        return Found(port, "busy", detail=error.what)
+    with lock:
+        return probe_locked(port, lock, patience_s=patience_s, wake=wake)
+
+
+def probe_locked(port: str, lock: PortLock, *, patience_s: float = BOOT_S, wake: bool = False) -> Found:
+    """`probe` by who holds the port's lock already."""
+    try:
+        found, heard = _ask(port, lock, patience_s)
+        if found is not None:
+            return found
+        if _nothing_boots(heard):
+            return _ask_rom(port)
+        if b">>>" in heard or b"raw REPL" in heard or b"SyntaxError" in heard or wake:
+            found = _ask_repl(port)
+            if found is not None:
+                return found
+        if wake:
+            return _ask_rom(port, "other")
+    except PreflightError as error:
+        who = holder(port)
+        if who:
+            return Found(port, "busy", detail=f"in use by {who}")
+        return Found(port, "gone", detail=error.what)
+    except BuoyError as error:
+        return Found(port, "gone", detail=error.what)
+    if heard:
+        last = heard.decode("ascii", "backslashreplace").strip().splitlines()[-1:]
+        return Found(port, "silent", detail=f"it says {last[0][-60:]!r}" if last else "")
+    return Found(port, "silent", detail="asleep, hung, or no board")
+
+
+def _ask(port: str, lock: PortLock, patience_s: float) -> tuple[Found | None, bytes]:
+    heard = bytearray()
+
+    def listen(record: ConsoleRecord) -> None:
+        if isinstance(record, Line):
+            heard.extend(record.data + b"\n")
+
+    deadline = Deadline(patience_s)
+    with Console(port, lock=lock) as console:
+        console.add_listener(listen)
+        while True:
+            try:
+                return from_identity(port, console.request("identify", ASK_S)), bytes(heard)
+            except Refusal as error:
+                return Found(port, "silent", detail=error.what), bytes(heard)
+            except Unanswered as error:
+                # The prompt has no line end, so it is no line; the console quotes it.
+                heard += error.what.encode()
+                # Somebody may have left it at the raw prompt, which echoes nothing; to others this is noise.
+                console.send(b"\r\x02")
+                done = b">>>" in heard or b"SyntaxError" in heard or _nothing_boots(bytes(heard))
+                if done or deadline.expired:
+                    return None, bytes(heard)
+
+
+def from_identity(port: str, answer: object) -> Found:
+    """What `identify` answered."""
+    if not isinstance(answer, dict):
+        return Found(port, "other", detail="it answers in another way than our firmware")
+    buoy = answer.get("buoy")
+    return Found(
+        port,
+        "firmware",
+        mac=plain_mac(str(answer.get("mac", ""))),
+        chip=str(answer.get("chip", "")),
+        micropython=str(answer.get("micropython", "")),
+        firmware=str(answer.get("firmware", "")),
+        buoy=buoy if isinstance(buoy, int) else None,
+        thing=str(answer.get("thing") or ""),
+        wifi=answer.get("wifi") == "set",
+        maintenance=bool(answer.get("maintenance")),
+        identity=answer,
+    )
+
+
+def ask_repl(repl: RawRepl) -> Found:
+    """Who is at a raw prompt.
+
+    Raises:
+        BoardError: no sensible answer.
+    """
+    text = repl.run(_WHO)
+    try:
+        answer = json.loads(text)
+    except ValueError:
+        raise BoardError(f"the board says {text[:80]!r} to who it is", where=repl.port) from None
+    return Found(
+        repl.port,
+        "micropython",
+        mac=plain_mac(answer["mac"]),
+        chip=answer["machine"],
+        micropython=answer["version"],
+        firmware=answer["firmware"],
+    )
+
+
+def _ask_repl(port: str) -> Found | None:
+    line = open_port(port)
+    try:
+        repl = RawRepl(line, port)
+        repl.enter(4.0)
+        found = ask_repl(repl)
+        repl.leave()
+        return found
+    except BoardError:
+        return None
+    finally:
+        line.close()
+
+
+def _ask_rom(port: str, otherwise: State = "empty") -> Found:
+    try:
+        chip = Esptool(port).identify()
+    except BoardError as error:
+        return Found(port, otherwise, detail=error.what)
+    return Found(port, "empty", mac=chip.mac, chip=chip.chip)
+
+
+def _nothing_boots(heard: bytes) -> bool:
+    return any(text in heard for text in (b"invalid header", b"E (85) boot", b"boot: ", b"Checksum failed"))

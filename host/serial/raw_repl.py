@@ -1,0 +1,303 @@
+"""The raw REPL of MicroPython: code to the board, what it printed back.
+
+Protocol: MicroPython documentation, "The MicroPython Interactive Interpreter Mode", raw and raw-paste mode.
+"""
+
+import contextlib
+from collections.abc import Callable
+from typing import Final
+
+from host.model.clock import Deadline
+from host.model.errors import BoardError
+from host.serial.port import SerialPort
+
+ENTER_S = 15.0
+"""Longer than the boot window of boot.py and the start of the firmware."""
+_ATTEMPT_S = 1.0
+_PLAIN_CHUNK = 128
+"""Without raw-paste mode nothing holds the sender back: short pieces, as a UART's buffer is short."""
+_FLUSH = 2200
+"""More than a block of `file_transfer`, whose end a board may still be waiting for."""
+PROMPT: Final = b"raw REPL; CTRL-B to exit\r\n>"
+KEPT_BYTES = 4000
+
+
+class ReplError(BoardError):
+    """Code on the board raised; `traceback` is what it printed."""
+
+    def __init__(self, port: str, traceback: str) -> None:
+        last = traceback.strip().splitlines()[-1:] or ["an error without a text"]
+        super().__init__(f"the board's REPL says: {last[0]}", where=port)
+        self.traceback = traceback
+
+
+class LineError(BoardError):
+    """The REPL did not answer, or something else than it should: worth another try."""
+
+
+class RawRepl:
+    """A board's REPL on an open port. One thread uses it."""
+
+    def __init__(self, line: SerialPort, port: str, on_text: Callable[[bytes], None] | None = None) -> None:
+        """Nothing is sent yet.
+
+        Args:
+            line: the open port.
+            port: its name, for messages.
+            on_text: takes everything that the board says, for a log.
+        """
+        self._line = line
+        self.port = port
+        self._on_text = on_text
+        self._waiting = bytearray()
+        self._paste = True
+        self.window = 0
+
+    def enter(self, timeout_s: float = ENTER_S, alive: Callable[[], None] | None = None) -> None:
+        """Interrupt whatever runs and get the raw prompt.
+
+        A program that boots, prints or hogs the REPL is interrupted again until the deadline.
+
+        Args:
+            timeout_s: for all attempts.
+            alive: called before every attempt; may raise to give up.
+
+        Raises:
+            BoardError: no prompt until then; says what the board printed instead.
+        """
+        deadline = Deadline(timeout_s)
+        attempt = 0
+        seen = b""
+        while True:
+            if alive is not None:
+                alive()
+            attempt += 1
+            self._waiting.clear()
+            # A board that waits for the rest of a block of a transfer takes Ctrl-C as data.
+            self.send(b"\x03" * (_FLUSH if attempt % 4 == 0 else 2))
+            self._drain(min(0.05 * attempt, 0.3))
+            self.send(b"\r\x01")
+            text = self._until(PROMPT, Deadline(min(_ATTEMPT_S, max(0.2, deadline.remaining_s))))
+            if text is not None:
+                self._drain(0.0)
+                return
+            seen = (seen + bytes(self._waiting))[-KEPT_BYTES:]
+            if deadline.expired:
+                raise _no_prompt(self.port, seen, timeout_s)
+
+    def run(self, code: str, timeout_s: float = 10.0) -> str:
+        """Run code; returns what it printed.
+
+        Raises:
+            ReplError: it raised.
+            LineError: no answer within the time.
+        """
+        self.begin(code, timeout_s)
+        return self.finish(timeout_s)
+
+    def begin(self, code: str, timeout_s: float = 10.0) -> None:
+        """Send code and let it start; what it does with its input is the caller's.
+
+        Raises:
+            LineError: the board did not take it.
+        """
+        deadline = Deadline(timeout_s)
+        data = code.encode()
+        if self._paste:
+            self.send(b"\x05A\x01")
+            answer = self._read(2, deadline)
+            if answer == b"R\x01":
+                self._raw_paste(data, deadline)
+                return
+            self._paste = False
+            if answer == b"ra":  # older than raw-paste mode: it greets
+                if self._until(PROMPT, deadline) is None:
+                    raise self._silent("did not finish its greeting")
+            elif answer != b"R\x00":
+                raise self._silent(f"answered {answer!r} to raw-paste mode")
+        for at in range(0, len(data), _PLAIN_CHUNK):
+            self.send(data[at : at + _PLAIN_CHUNK])
+            self._drain(0.01)
+        self.send(b"\x04")
+        if self._read(2, deadline) != b"OK":
+            raise self._silent("did not take the code")
+
+    def finish(self, timeout_s: float) -> str:
+        """What the code printed until its end.
+
+        Raises:
+            ReplError, LineError: as `run`.
+        """
+        deadline = Deadline(timeout_s)
+        printed = self._until(b"\x04", deadline)
+        if printed is None:
+            raise self._silent(f"did not finish within {timeout_s:g} s")
+        raised = self._until(b"\x04", deadline)
+        if raised is None or self._until(b">", deadline) is None:
+            raise self._silent("did not get back to its prompt")
+        if raised.strip():
+            raise ReplError(self.port, raised.decode(errors="replace"))
+        return printed.decode(errors="replace")
+
+    def read_line(self, timeout_s: float) -> str | None:
+        """The next line that running code prints; None after the time, or when the code has ended."""
+        deadline = Deadline(timeout_s)
+        while True:
+            end = self._waiting.find(b"\n")
+            over = self._waiting.find(b"\x04")
+            if over >= 0 and (end < 0 or over < end):
+                return None
+            if end >= 0:
+                line = bytes(self._waiting[:end])
+                del self._waiting[: end + 1]
+                return line.decode(errors="replace").strip("\r")
+            if deadline.expired:
+                return None
+            self._fill()
+
+    def send(self, data: bytes) -> None:
+        """Bytes to the board.
+
+        Raises:
+            BoardError: the port is gone.
+        """
+        with _port_errors(self.port):
+            self._line.write(data)
+
+    def leave(self) -> None:
+        """Back to the friendly REPL."""
+        with contextlib.suppress(BoardError):
+            self.send(b"\r\x02")
+
+    def hard_reset(self) -> None:
+        """Let the board restart itself; it boots when this returns."""
+        # The answer may or may not come before the reset.
+        with contextlib.suppress(LineError, ReplError):
+            self.begin("import machine\nmachine.reset()")
+        self._waiting.clear()
+
+    # Inside
+
+    def _raw_paste(self, data: bytes, deadline: Deadline) -> None:
+        header = self._read(3, deadline)
+        self.window = window = int.from_bytes(header[:2], "little")
+        if not window or header[2:] != b"\x01":
+            raise self._silent("began raw-paste mode without a window")
+        room = window
+        at = 0
+        while at < len(data):
+            while room == 0 or self._waiting:
+                answer = self._read(1, deadline)
+                if answer == b"\x01":
+                    room += window
+                elif answer == b"\x04":
+                    self.send(b"\x04")
+                    raise self._silent("gave up taking the code")
+                else:
+                    raise self._silent("sent something else while it took code")
+            piece = data[at : at + room]
+            self.send(piece)
+            room -= len(piece)
+            at += len(piece)
+            self._peek()
+        self.send(b"\x04")
+        if self._until(b"\x04", deadline) is None:
+            raise self._silent("did not confirm the code")
+
+    def _silent(self, what: str) -> LineError:
+        return LineError(
+            f"the REPL {what}",
+            where=self.port,
+            cause=_shown(bytes(self._waiting)) or "the board reset or hangs, or the line loses bytes",
+        )
+
+    def _peek(self) -> None:
+        with _port_errors(self.port):
+            count = self._line.in_waiting
+            if count:
+                self._take(self._line.read(count))
+
+    def _fill(self) -> None:
+        with _port_errors(self.port):
+            self._take(self._line.read(max(1, self._line.in_waiting)))
+
+    def _take(self, data: bytes) -> None:
+        if data and self._on_text is not None:
+            self._on_text(data)
+        self._waiting += data
+
+    def _read(self, count: int, deadline: Deadline) -> bytes:
+        while len(self._waiting) < count and not deadline.expired:
+            self._fill()
+        if len(self._waiting) < count:
+            raise self._silent("did not answer")
+        data = bytes(self._waiting[:count])
+        del self._waiting[:count]
+        return data
+
+    def _until(self, mark: bytes, deadline: Deadline) -> bytes | None:
+        """What stands before a mark; None, and everything stays, if the mark does not come."""
+        while (at := self._waiting.find(mark)) < 0:
+            if deadline.expired:
+                return None
+            self._fill()
+        data = bytes(self._waiting[:at])
+        del self._waiting[: at + len(mark)]
+        return data
+
+    def _drain(self, silence_s: float) -> None:
+        """Forget what comes, until nothing came for that time (at most ten times as long)."""
+        whole = Deadline(10 * silence_s)
+        quiet = Deadline(silence_s)
+        self._peek()
+        while not quiet.expired and not whole.expired:
+            before = len(self._waiting)
+            self._fill()
+            if len(self._waiting) > before:
+                quiet = Deadline(silence_s)
+        self._waiting.clear()
+
+
+class _port_errors:
+    """A port that vanishes raises many things; they mean one."""
+
+    def __init__(self, port: str) -> None:
+        self._port = port
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        # SerialException is an OSError; pyserial lets TypeError out where a port was closed under it.
+        if isinstance(error, OSError | TypeError):
+            raise BoardError(
+                f"the port is gone: {error}",
+                where=self._port,
+                cause="the cable was pulled, or the board lost its power",
+                next_step="plug it in again and type the same command",
+            ) from error
+
+
+def _no_prompt(port: str, seen: bytes, timeout_s: float) -> BoardError:
+    text = _shown(seen)
+    if b"invalid header" in seen or b"No bootable app" in seen or b"Image hash failed" in seen:
+        return BoardError(
+            "no MicroPython starts: the flash holds none",
+            where=port,
+            cause=text,
+            next_step=f"buoy flash {port}",
+        )
+    if not seen:
+        cause = "it is asleep, hangs, or is no board with MicroPython"
+    else:
+        cause = f"another device, another baud rate, or a program that cannot be interrupted; it said {text}"
+    return BoardError(
+        f"no REPL within {timeout_s:g} s", where=port, cause=cause, next_step="press EN (reset) and try again"
+    )
+
+
+def _shown(data: bytes) -> str:
+    """The last line of what a board said, control bytes visible."""
+    text = data.decode("ascii", "backslashreplace").strip()
+    lines = [line for line in text.splitlines() if line.strip()]
+    return repr(lines[-1][-100:]) if lines else ""

@@ -1,0 +1,174 @@
+"""Raw REPL, files and looking at ports, on simulated boards by PTY and by RFC 2217."""
+
+import hashlib
+import os
+import threading
+
+import pytest
+
+from host.model.errors import BoardError, PreflightError
+from host.serial.board_files import fetch_file, list_files, remove_files, send_files
+from host.serial.esptool import Esptool
+from host.serial.find import find_board
+from host.serial.lock import PortLock
+from host.serial.port import open_port
+from host.serial.probe import probe
+from host.serial.raw_repl import RawRepl, ReplError
+from host.simulation.esp32.simulator import Simulator
+
+
+@pytest.fixture(scope="module")
+def simulator(tmp_path_factory):
+    with Simulator(tmp_path_factory.mktemp("boards"), [130, 131]) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory):
+    with Simulator(tmp_path_factory.mktemp("empty"), [132], flashed=False) as running:
+        yield running
+
+
+@pytest.fixture(params=["pty", "rfc2217"])
+def repl(request, simulator):
+    port = simulator.path(130) if request.param == "pty" else simulator.url(130)
+    line = open_port(port)
+    found = RawRepl(line, port)
+    found.enter()
+    yield found
+    found.leave()
+    line.close()
+
+
+def test_code_prints_raises_and_leaves_the_prompt(repl):
+    assert repl.run("print(6 * 7)") == "42\r\n" or repl.run("print(6 * 7)").strip() == "42"
+    with pytest.raises(ReplError, match="ZeroDivisionError") as caught:
+        repl.run("1 / 0")
+    assert "Traceback" in caught.value.traceback
+    assert caught.value.where == repl.port
+    long = "\n".join(f"a{n} = {n}" for n in range(400)) + "\nprint(a399)"
+    assert repl.run(long).strip() == "399"
+
+
+def test_files_arrive_in_one_batch_and_replace_what_was_there(repl):
+    files = {f"batch/{n}.bin": os.urandom(n * 97) for n in range(12)}
+    files["batch/deep/text.txt"] = b"hello " * 2000 + b"\x03\x04\x01"
+    shares = []
+    sent = send_files(repl, files, lambda done, whole: shares.append(done / whole))
+    assert shares[-1] == 1.0
+    assert sent < sum(map(len, files.values()))
+    files["batch/3.bin"] = b"other"
+    send_files(repl, {"batch/3.bin": b"other"})
+    listing = list_files(repl, ["batch/", "nothing/", "boot.py", "none.py"])
+    found = {path: file.digest for path, file in listing.files.items() if path.startswith("batch")}
+    assert found == {path: hashlib.sha256(data).hexdigest() for path, data in files.items()}
+    assert "boot.py" in listing.files
+    assert listing.free > 1_000_000
+    assert fetch_file(repl, "batch/deep/text.txt") == files["batch/deep/text.txt"]
+    remove_files(repl, [*files, "batch/never.bin"])
+    assert list_files(repl, ["batch/"]).files == {}
+
+
+def test_a_private_key_is_neither_hashed_nor_fetched(repl):
+    send_files(repl, {"certs/key.der": b"very private"})
+    assert list_files(repl, ["certs/"]).files["certs/key.der"].digest == "-"
+    with pytest.raises(BoardError, match="keys stay"):
+        fetch_file(repl, "/certs/key.der")
+    remove_files(repl, ["certs/key.der"])
+
+
+def test_blocks_that_the_line_spoils_are_sent_again(simulator):
+    line = open_port(simulator.path(131))
+    repl = RawRepl(line, simulator.path(131))
+    repl.enter()
+    files = {f"noise/{n}": os.urandom(3000) for n in range(6)}
+    started = threading.Event()
+
+    def spoil(_done, _whole):
+        if not started.is_set():
+            started.set()
+            simulator.noise(131, 0.0002)
+
+    try:
+        send_files(repl, files, spoil)
+    finally:
+        simulator.noise(131, 0.0)
+    repl.enter()
+    listing = list_files(repl, ["noise/"])
+    assert {path: file.digest for path, file in listing.files.items()} == {
+        path: hashlib.sha256(data).hexdigest() for path, data in files.items()
+    }
+    line.close()
+
+
+def test_a_program_that_hogs_the_repl_is_interrupted(simulator):
+    port = simulator.path(131)
+    line = open_port(port)
+    repl = RawRepl(line, port)
+    repl.enter()
+    send_files(repl, {"main.py": b"import time\nwhile True:\n  print('busy')\n  time.sleep_ms(1)\n"})
+    repl.hard_reset()
+    repl.enter()
+    assert repl.run("print('mine')").strip() == "mine"
+    remove_files(repl, ["main.py"])
+    line.close()
+
+
+def test_a_board_that_hangs_is_given_up_at_the_deadline(simulator):
+    port = simulator.path(131)
+    simulator.hang(131)
+    line = open_port(port)
+    try:
+        with pytest.raises(BoardError, match=r"no REPL within 0\.5 s"):
+            RawRepl(line, port).enter(0.5)
+    finally:
+        line.close()
+        simulator.hang(131, False)
+
+
+def test_a_look_tells_what_runs_and_finds_boards_by_mac(simulator, empty):
+    found = probe(simulator.path(130))
+    assert (found.state, found.mac, found.micropython) == ("micropython", "240ac4000082", "1.25.0")
+    nothing = probe(empty.path(132))
+    assert (nothing.state, nothing.mac, nothing.runs) == ("empty", "240ac4000084", "nothing")
+    assert "ESP32" in nothing.chip
+    ports = [str(simulator.folder / "ports/*")]
+    assert find_board("mac:24:0a:c4:00:00:83", more_ports=ports).port.endswith("buoy-131")
+    moved = simulator.replug(131, "another-name")
+    assert find_board("mac:24:0a:c4:00:00:83", more_ports=ports).port == moved
+    with pytest.raises(PreflightError, match="no board is 999") as caught:
+        find_board("999", more_ports=ports)
+    assert "24:0a:c4:00:00:82" in caught.value.cause
+    assert find_board(simulator.url(130)).mac == "240ac4000082"
+
+
+def test_a_port_in_use_is_told_with_who_has_it(simulator):
+    port = simulator.path(130)
+    with PortLock(port, "another job"):
+        found = probe(port)
+    assert found.state == "busy"
+    assert "another job" in found.detail
+    assert probe("/nowhere/at-all").state == "gone"
+
+
+def test_esptool_writes_with_progress_and_tells_the_mac(empty, tmp_path):
+    from host.serial.esp_image import read_image
+    from host.simulation.esp32.synthetic import write_synthetic
+
+    image = read_image(write_synthetic(tmp_path / "image.bin", size=120_000))
+    pieces = []
+    for address, data in image.pieces():
+        file = tmp_path / f"{address:x}.bin"
+        file.write_bytes(data)
+        pieces.append((address, file))
+    shares = []
+    tool = Esptool(empty.path(132))
+    assert tool.write(pieces, 460800, shares.append) == "240ac4000084"
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+    chip = tool.identify()
+    assert (chip.is_esp32, chip.flash_bytes, chip.mac) == (True, 4 << 20, "240ac4000084")
+    with pytest.raises(BoardError, match="stopped"):
+        Esptool(empty.path(132), stopped=lambda: True).identify()
+    with pytest.raises(BoardError, match="the port is gone or in use"):
+        Esptool("/nowhere/at-all").identify()
