@@ -1,10 +1,11 @@
-"""What simulated water costs: a year of one river, and a thousand buoys that read it, beside one sine each."""
+"""What simulated water costs: a year of one river, and a thousand buoys that read it, beside a sine."""
 
 import math
 import time
 from collections.abc import Callable
 
-from host.simulation.water.environment import Environment, Place
+from host.simulation.water.environment import Environment
+from host.simulation.water.place import Place
 
 HOUR = 3600.0
 BUOYS = 1000
