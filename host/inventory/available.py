@@ -6,7 +6,7 @@ Adding one is one line here, once the part behind it exists.
 from dataclasses import dataclass
 from typing import get_args
 
-from host.model.fleet import BoardKind, SensorMode
+from host.model.fleet import BoardKind, SensorMode, TargetSpec
 
 KINDS: dict[BoardKind, str] = {
     "virtual": "the firmware's own application on this computer, thousands per process",
@@ -43,16 +43,14 @@ class TargetKind:
     """Used where a fleet file names none."""
 
 
+_LOSSLESS = ("missing", "duplicated", "altered")
+
 TARGETS: dict[str, TargetKind] = {
     "local": TargetKind(
         "the twin: a stand-in of the cloud on this computer",
         ("timestream", "s3"),
         (
-            *(
-                f"{store}.{name} == 0"
-                for store in ("timestream", "s3")
-                for name in ("missing", "duplicated", "altered")
-            ),
+            *(f"{store}.{name} == 0" for store in ("timestream", "s3") for name in _LOSSLESS),
             "send.dropped == 0",
             "boards.failed == 0",
         ),
@@ -63,6 +61,22 @@ TARGETS: dict[str, TargetKind] = {
         ("send.dropped == 0", "send.unacknowledged == 0", "boards.failed == 0"),
     ),
 }
+
+INFLUXDB = "influxdb"
+
+
+def stores_of(target: TargetSpec) -> tuple[str, ...]:
+    """Where measures of a fleet with this target should end."""
+    stores = TARGETS[target.kind].stores
+    return (*stores, INFLUXDB) if target.twin is not None and target.twin.influxdb is not None else stores
+
+
+def thresholds_of(target: TargetSpec) -> tuple[str, ...]:
+    """What must hold where a fleet file names no thresholds."""
+    added = set(stores_of(target)) - set(TARGETS[target.kind].stores)
+    lossless = [f"{store}.{name} == 0" for store in sorted(added) for name in _LOSSLESS]
+    return (*lossless, *TARGETS[target.kind].thresholds)
+
 
 # Words that people may know from elsewhere and that get an answer of their own.
 LATER_KINDS: tuple[str, ...] = tuple(kind for kind in get_args(BoardKind) if kind not in KINDS)

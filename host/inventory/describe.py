@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from host.inventory.available import TARGETS
+from host.inventory.available import stores_of
 from host.inventory.values import decimal_text, duration_text, ids_shown
 from host.model.fleet import BoardSpec, Fleet
 from host.model.plan import BoardPlan, Plan
@@ -68,7 +68,7 @@ def describe_fleet(fleet: Fleet, plan: Plan | None = None) -> list[str]:
     pace = _shared(_pace(board) for board in fleet.boards)
     end = "" if totals.duration_s is None else f"about {_about(totals.duration_s)}, "
     exact = plan is not None or run.duration_s is None
-    stores = ", ".join(TARGETS[fleet.target.kind].stores)
+    stores = ", ".join(stores_of(fleet.target))
     lines = [
         ("fleet", f"{fleet.name} ({fleet.source})"),
         ("boards", _boards(fleet)),

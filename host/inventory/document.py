@@ -4,8 +4,9 @@ from collections.abc import Hashable
 from dataclasses import fields
 from typing import Any
 
+from host.inventory.document_twin import secret_text, twin_document
 from host.inventory.values import decimal_text, duration_text, ids_text
-from host.model.fleet import BoardSpec, FaultSpec, Fleet, LinkSpec, SensorSpec, TargetSpec, TlsSpec, TwinSpec
+from host.model.fleet import BoardSpec, Fleet, LinkSpec, SensorSpec, TargetSpec, TlsSpec
 
 Document = dict[str, Any]
 FILE_NAME = "fleet.yaml"
@@ -62,7 +63,7 @@ def _target(target: TargetSpec) -> Document:
         if target.attach:
             local["attach"] = target.attach
         if target.twin is not None:
-            local["twin"] = _twin(target.twin)
+            local["twin"] = twin_document(target.twin)
         return local
     broker: Document = {"kind": "broker", "host": target.host, "port": target.port}
     if target.tls is not None:
@@ -70,44 +71,12 @@ def _target(target: TargetSpec) -> Document:
     if target.username:
         broker["username"] = target.username
     if target.password is not None:
-        broker["password"] = f"${{{target.password.source}:{target.password.name}}}"
+        broker["password"] = secret_text(target.password)
     return broker
 
 
 def _tls(tls: TlsSpec) -> Document:
     return {one.name: getattr(tls, one.name) for one in fields(tls) if getattr(tls, one.name)}
-
-
-def _twin(twin: TwinSpec) -> Document:
-    document: Document = {
-        "kinesis_shards": twin.kinesis_shards,
-        "firehose_lambda_buffer_size": f"{decimal_text(twin.firehose_lambda_buffer_mb)} MB",
-        "firehose_lambda_buffer_time": duration_text(twin.firehose_lambda_buffer_s),
-        "firehose_s3_buffer_size": f"{decimal_text(twin.firehose_s3_buffer_mb)} MB",
-        "firehose_s3_buffer_time": duration_text(twin.firehose_s3_buffer_s),
-        "lambda_timeout": duration_text(twin.lambda_timeout_s),
-        "lambda_memory": f"{twin.lambda_memory_mb} MB",
-        "lambda_cold_start": _milliseconds(twin.lambda_cold_start_ms),
-        "lambda_per_record": _milliseconds(twin.lambda_per_record_ms),
-    }
-    if twin.faults:
-        document["faults"] = [_fault(fault) for fault in twin.faults]
-    return document
-
-
-def _fault(fault: FaultSpec) -> Document:
-    document: Document = {"stage": fault.stage, "kind": fault.kind}
-    if fault.buoys:
-        document["buoys"] = ids_text(fault.buoys)
-    if fault.messages:
-        document["messages"] = ids_text(fault.messages)
-    if fault.measures:
-        document["measures"] = list(fault.measures)
-    if fault.value is not None:
-        document["value"] = fault.value
-    if fault.seconds:
-        document["delay"] = duration_text(fault.seconds)
-    return document
 
 
 def _groups(boards: tuple[BoardSpec, ...]) -> list[Document]:

@@ -3,28 +3,23 @@
 import os
 from pathlib import Path
 
-from host.inventory.available import TARGETS
-from host.inventory.fields import IdPiece
+from host.inventory.available import stores_of, thresholds_of
 from host.inventory.format import FleetSection, RunSection
 from host.inventory.overrides import Changes
 from host.inventory.problems import Reporter
 from host.inventory.resolve_boards import BoardMaker, members, piece_text
+from host.inventory.resolve_twin import resolve_twin
 from host.inventory.target_format import (
     PLAIN_PORT,
     TLS_PORT,
     BrokerSection,
-    FaultSection,
     LocalSection,
     TargetSection,
     TlsSection,
-    TwinSection,
 )
 from host.inventory.values import duration_text, ids_shown
-from host.model.fleet import BoardSpec, FaultSpec, Fleet, RunSpec, TargetSpec, TlsSpec, TwinSpec
+from host.model.fleet import BoardSpec, Fleet, RunSpec, TargetSpec, TlsSpec
 from host.model.thresholds import Threshold, parse_threshold
-
-# A fault names messages one by one.
-_MOST_FAULT_MESSAGES = 100_000
 
 
 def resolve(
@@ -46,7 +41,7 @@ def resolve(
     target_section = _chosen_target(document, changes)
     run = _run(document.run, changes, len(boards), report, options)
     target = _target(target_section, source.parent, ids, report)
-    thresholds, notes = _thresholds(document, target.kind, changes, report)
+    thresholds, notes = _thresholds(document, target, changes, report)
     return Fleet(
         name=document.fleet,
         source=str(source),
@@ -111,7 +106,7 @@ def _target(section: TargetSection, folder: Path, ids: set[int], report: Reporte
         name = "twin" if section.has("twin") else "port"
         message = f"`attach` uses a twin that runs already, which has its own; `{name}` cannot change it"
         report.add(section.line(name), section.under(name), message, f"leave `{name}` or `attach` out")
-    twin = None if section.twin is None else _twin(section.twin, ids, report)
+    twin = None if section.twin is None else resolve_twin(section.twin, folder, ids, report)
     return TargetSpec("local", port=section.port or 0, attach=section.attach, twin=twin)
 
 
@@ -124,56 +119,11 @@ def _tls(section: TlsSection, folder: Path) -> TlsSpec:
     )
 
 
-def _twin(section: TwinSection, ids: set[int], report: Reporter) -> TwinSpec:
-    return TwinSpec(
-        kinesis_shards=section.kinesis_shards,
-        firehose_lambda_buffer_mb=section.firehose_lambda_buffer_size,
-        firehose_lambda_buffer_s=section.firehose_lambda_buffer_time,
-        firehose_s3_buffer_mb=section.firehose_s3_buffer_size,
-        firehose_s3_buffer_s=section.firehose_s3_buffer_time,
-        lambda_timeout_s=section.lambda_timeout,
-        lambda_memory_mb=section.lambda_memory,
-        lambda_cold_start_ms=section.lambda_cold_start,
-        lambda_per_record_ms=section.lambda_per_record,
-        faults=tuple(_fault(fault, ids, report) for fault in section.faults),
-    )
-
-
-def _fault(section: FaultSection, ids: set[int], report: Reporter) -> FaultSpec:
-    buoys, strange = members(section.buoys or [], ids)
-    if ids:
-        _report_strange(strange, ids, section, report)
-    return FaultSpec(
-        stage=section.stage,
-        kind=section.kind,
-        buoys=tuple(sorted(set(buoys))),
-        messages=_numbers(section, report),
-        measures=tuple(section.measures or ()),
-        value=section.value,
-        seconds=section.delay or 0.0,
-    )
-
-
-def _report_strange(strange: list[IdPiece], ids: set[int], section: FaultSection, report: Reporter) -> None:
-    for piece in strange:
-        message = f"{piece_text(piece)} is not in the fleet ({ids_shown(ids)})"
-        report.add(piece.line, section.under("buoys"), message)
-
-
-def _numbers(section: FaultSection, report: Reporter) -> tuple[int, ...]:
-    pieces = section.messages or []
-    if sum(piece.last - piece.first + 1 for piece in pieces) > _MOST_FAULT_MESSAGES:
-        message = f"these are more than {_MOST_FAULT_MESSAGES} messages; leave `messages` out for all"
-        report.add(section.line("messages"), section.under("messages"), message)
-        return ()
-    return tuple(sorted({n for piece in pieces for n in range(piece.first, piece.last + 1)}))
-
-
 def _thresholds(
-    document: FleetSection, kind: str, changes: Changes, report: Reporter
+    document: FleetSection, spec: TargetSpec, changes: Changes, report: Reporter
 ) -> tuple[tuple[Threshold, ...], tuple[str, ...]]:
-    target = TARGETS[kind]
-    usual = tuple(parse_threshold(text) for text in target.thresholds)
+    stores = stores_of(spec)
+    usual = tuple(parse_threshold(text) for text in thresholds_of(spec))
     if document.thresholds is None:
         return usual, ()
     kept: list[Threshold] = []
@@ -186,16 +136,16 @@ def _thresholds(
             message = f"'{threshold.text}' stands on line {lines[same]} already"
             report.add(line, path, message, "keep one of them")
         lines.setdefault(same, line)
-        if not threshold.store or threshold.store in target.stores:
+        if not threshold.store or threshold.store in stores:
             kept.append(threshold)
         elif changes.target is not None:
             left_out.append(threshold.text)
         else:
-            has = f"it has {' and '.join(target.stores)}" if target.stores else "it has none"
-            report.add(line, path, f"target `{kind}` has no store '{threshold.store}'; {has}")
+            has = f"it has {' and '.join(stores)}" if stores else "it has none"
+            report.add(line, path, f"target `{spec.kind}` has no store '{threshold.store}'; {has}")
     if not left_out:
         return tuple(kept), ()
-    notes = (f"thresholds left out, because target {kind} lacks their store: {', '.join(left_out)}",)
+    notes = (f"thresholds left out, because target {spec.kind} lacks their store: {', '.join(left_out)}",)
     known = {threshold.text for threshold in kept}
     return (*kept, *(threshold for threshold in usual if threshold.text not in known)), notes
 

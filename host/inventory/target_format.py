@@ -4,155 +4,29 @@
 
 import re
 from dataclasses import dataclass
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 from host.inventory.available import LATER_TARGETS, TARGETS
 from host.inventory.fields import (
     Field,
-    IdPiece,
-    Ids,
-    Many,
-    Number,
     Schema,
     Secret,
     Text,
     Whole,
     Word,
-    duration_field,
-    size_field,
 )
 from host.inventory.problems import Reporter
 from host.inventory.sections import Nested, Section, entry, read_section, section_schema
-from host.inventory.values import decimal_text, duration_text
+from host.inventory.twin_format import TWIN_SECTIONS, TwinSection
 from host.inventory.yaml_nodes import Mapping, Node, Scalar
-from host.model.fleet import FaultSpec, SecretRef, TwinSpec
-from sensors.catalog import KEYS
+from host.model.fleet import SecretRef
 
 # IANA's ports of MQTT, plain and over TLS.
 PLAIN_PORT = 1883
 TLS_PORT = 8883
 
-_TWIN = TwinSpec()
 _HOST = r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*"
 _PORT = r"[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
-_FAULTS = get_type_hints(FaultSpec)
-_STAGES: tuple[str, ...] = get_args(_FAULTS["stage"])
-_FAULT_KINDS: tuple[str, ...] = get_args(_FAULTS["kind"])
-# Far beyond every sensor, and two decimals are still exact.
-_LIMIT = 1_000_000
-
-
-@dataclass
-class FaultSection(Section):
-    """A rehearsed fault."""
-
-    OF = " of a fault"
-
-    stage: Any = entry(Word(_STAGES, "stage"), "On entering which stage.", required=True)
-    kind: Any = entry(Word(_FAULT_KINDS, "kind of fault"), "What happens.", required=True)
-    buoys: list[IdPiece] | None = entry(Ids(2**31 - 1), "To messages of these buoys.", shown="all")
-    messages: list[IdPiece] | None = entry(
-        Ids(2**31 - 1, "message"),
-        "To these messages, counted per buoy from 0 as they arrive there.",
-        shown="all",
-    )
-    measures: list[str] | None = entry(
-        Many(Word(KEYS, "measure"), alone=True), "To these measures.", shown="all nine"
-    )
-    value: float | None = entry(
-        Number(-_LIMIT, _LIMIT, f"a number from -{_LIMIT} to {_LIMIT}"),
-        "What `altered` measures become.",
-        shown="one more than they were",
-    )
-    delay: float | None = entry(duration_field("1 ms", "30 d"), "How much later `delayed` messages come.")
-
-
-def _check_fault(fault: FaultSection, report: Reporter) -> None:
-    if fault.kind is None:
-        return
-    if fault.kind == "delayed" and not fault.has("delay"):
-        report.add(
-            fault.line("kind"), fault.path, "a `delayed` fault needs `delay`", "write e.g. `delay: 5 s`"
-        )
-    for name, kind in (("delay", "delayed"), ("value", "altered")):
-        if fault.has(name) and fault.kind != kind:
-            report.add(fault.line(name), fault.under(name), f"only a fault of kind `{kind}` takes `{name}`")
-
-
-def _megabytes(value: float) -> str:
-    return f"`{decimal_text(value)} MB`"
-
-
-def _duration(seconds: float) -> str:
-    return f"`{duration_text(seconds)}`"
-
-
-@dataclass
-class TwinSection(Section):
-    """Settings of the local twin; the defaults are AWS's or the source system's."""
-
-    kinesis_shards: int = entry(
-        Whole(1, 500),
-        "Shards of the stream.",
-        default=_TWIN.kinesis_shards,
-        shown=f"`{_TWIN.kinesis_shards}`",
-    )
-    # Firehose's buffering hints end at 128 MB and 900 s (API reference, BufferingHints).
-    firehose_lambda_buffer_size: float = entry(
-        size_field("1 kB", "128 MB"),
-        "Firehose collects this much for one Lambda invocation.",
-        default=_TWIN.firehose_lambda_buffer_mb,
-        shown=_megabytes(_TWIN.firehose_lambda_buffer_mb),
-    )
-    firehose_lambda_buffer_time: float = entry(
-        duration_field("0 s", "900 s"),
-        "Or this long, whichever is first.",
-        default=_TWIN.firehose_lambda_buffer_s,
-        shown=_duration(_TWIN.firehose_lambda_buffer_s),
-    )
-    firehose_s3_buffer_size: float = entry(
-        size_field("1 kB", "128 MB"),
-        "Firehose collects this much for one object in S3.",
-        default=_TWIN.firehose_s3_buffer_mb,
-        shown=_megabytes(_TWIN.firehose_s3_buffer_mb),
-    )
-    firehose_s3_buffer_time: float = entry(
-        duration_field("0 s", "900 s"),
-        "Or this long, whichever is first.",
-        default=_TWIN.firehose_s3_buffer_s,
-        shown=_duration(_TWIN.firehose_s3_buffer_s),
-    )
-    # Lambda quotas: 15 minutes, 128 to 10 240 MB.
-    lambda_timeout: float = entry(
-        duration_field("1 ms", "15 min"),
-        "An invocation that would take longer fails.",
-        default=_TWIN.lambda_timeout_s,
-        shown=_duration(_TWIN.lambda_timeout_s),
-    )
-    lambda_memory: int = entry(
-        size_field("128 MB", "10240 MB", whole=True),
-        "Memory, and with it speed, of the Lambda function.",
-        default=_TWIN.lambda_memory_mb,
-        shown=_megabytes(_TWIN.lambda_memory_mb),
-    )
-    lambda_cold_start: float = entry(
-        duration_field("0 s", "15 min", milliseconds=True),
-        "Modelled time of a cold start.",
-        default=_TWIN.lambda_cold_start_ms,
-        shown=_duration(_TWIN.lambda_cold_start_ms / 1000),
-    )
-    lambda_per_record: float = entry(
-        duration_field("0 s", "15 min", milliseconds=True),
-        "Modelled time per record, at 128 MB.",
-        default=_TWIN.lambda_per_record_ms,
-        shown=_duration(_TWIN.lambda_per_record_ms / 1000),
-    )
-    faults: list[FaultSection] = entry(
-        Many(Nested(FaultSection, "a mapping with `stage` and `kind`", _check_fault)),
-        "Faults to rehearse.",
-        default_factory=list,
-        also=("fault",),
-    )
 
 
 @dataclass
@@ -243,8 +117,7 @@ _SECTION_OF: dict[str, type[TargetSection]] = {"local": LocalSection, "broker": 
 # Where the keys of a section are written → the section.
 SECTIONS: dict[str, type[Section]] = {
     "target, kind: local": LocalSection,
-    "target.twin": TwinSection,
-    "target.twin.faults[]": FaultSection,
+    **TWIN_SECTIONS,
     "target, kind: broker": BrokerSection,
     "target.tls": TlsSection,
 }

@@ -3,20 +3,15 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from host.model.secret import SecretRef as SecretRef
 from host.model.thresholds import Threshold
+from host.model.twin import FaultSpec as FaultSpec
+from host.model.twin import TwinSpec as TwinSpec
 
 BoardKind = Literal["virtual", "simulated", "esp32"]
 LinkClient = Literal["fleet", "paho"]
 PayloadMode = Literal["stamped", "original"]
 SensorMode = Literal["hardware", "counter", "walk", "constant", "off"]
-
-
-@dataclass(frozen=True, slots=True)
-class SecretRef:
-    """A secret by name, resolved at use and never serialised: `${env:NAME}` or a key of secrets.yaml."""
-
-    source: Literal["env", "file"]
-    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +89,9 @@ class RunSpec:
     """How long to wait for outstanding acknowledgements, and then for the stores."""
     late_send_ms: float = 100.0
     """A message that leaves later than this after its planned time counts as sent late."""
-    late_after_s: dict[str, float] = field(default_factory=lambda: {"timestream": 60.0, "s3": 900.0})
+    late_after_s: dict[str, float] = field(
+        default_factory=lambda: {"timestream": 60.0, "s3": 900.0, "influxdb": 60.0}
+    )
     """Per store: visible later than this after sending counts as late."""
 
 
@@ -111,43 +108,8 @@ class TargetSpec:
     password: SecretRef | None = None
     attach: str = ""
     """`local`: control address HOST:PORT of a twin that runs already (`buoy twin`); empty: start one."""
-    twin: "TwinSpec | None" = None
+    twin: TwinSpec | None = None
     """`local` only."""
-
-
-@dataclass(frozen=True, slots=True)
-class FaultSpec:
-    """A rehearsed fault: what happens to chosen messages on entering a stage of the twin.
-
-    `where` selects: `buoys`, `messages` (counted per buoy from 0, in order of arrival at the stage) and
-    `measures` (empty: all). `altered` takes `value`, `delayed` takes `seconds`.
-    """
-
-    stage: Literal["broker", "rules", "timestream", "kinesis", "firehose", "lambda", "s3"]
-    kind: Literal["lost", "duplicated", "altered", "delayed", "retyped"]
-    buoys: tuple[int, ...] = ()
-    messages: tuple[int, ...] = ()
-    measures: tuple[str, ...] = ()
-    value: float | None = None
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class TwinSpec:
-    """Settings of the local twin; the defaults are AWS's, sources in the modules that use them."""
-
-    kinesis_shards: int = 1
-    firehose_lambda_buffer_mb: float = 1.0
-    firehose_lambda_buffer_s: float = 60.0
-    firehose_s3_buffer_mb: float = 5.0
-    firehose_s3_buffer_s: float = 300.0
-    lambda_timeout_s: float = 60.0
-    lambda_memory_mb: int = 128
-    lambda_cold_start_ms: float = 250.0
-    """Modelled, not measured: a verdict must be the same on every machine."""
-    lambda_per_record_ms: float = 1.0
-    """Modelled, at 128 MB."""
-    faults: tuple[FaultSpec, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ METRICS: dict[str, str] = {
     "boards.unproven": "boards",
     "witness.shortfall": "messages",
 }
-STORES: tuple[str, ...] = ("timestream", "s3")
+STORES: tuple[str, ...] = ("timestream", "s3", "influxdb")
 STORE_METRICS: dict[str, str] = {f"{store}.{name}": "measures" for store in STORES for name in _STORE_NAMES}
 
 _COMPARISONS: dict[str, Callable[[float, float], bool]] = {

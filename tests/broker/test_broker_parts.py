@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from host.cloud.local.broker.limits import Limits
+from host.model.limits import Limits
 from host.cloud.local.broker.rates import ByteBucket, SecondWindow
 from host.cloud.local.broker.records import Records
 from host.cloud.local.broker.routing import Router

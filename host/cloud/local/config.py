@@ -11,13 +11,14 @@ import difflib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from host.cloud.local.broker import Limits
-from host.cloud.local.rule_sql import SqlVersion
-from host.cloud.local.rules import RuleSpec, default_rules
+from host.cloud.local.rules import RuleSpec, TimestreamAction, default_rules
 from host.model.errors import UsageError
 from host.model.fleet import FaultSpec, PayloadMode, TwinSpec
+from host.model.limits import TwinLimits
+from host.model.twin import RuleSettings
 
 LimitMode = Literal["lifted", "aws"]
 
@@ -40,37 +41,22 @@ class TwinConfig:
     """`stamped`: the Timestream action takes the time from the payload; `original`: that of processing."""
     seed: int = 1
     twin: TwinSpec = field(default_factory=TwinSpec)
-    timestream_sql: str = ""
-    """Empty: the source system's rule, for `topic_prefix`."""
-    timestream_sql_version: SqlVersion = "2015-10-08"
-    kinesis_sql: str = ""
-    kinesis_sql_version: SqlVersion = "2016-03-23"
-    memory_store_h: float = 24.0
-    """The source system's table keeps 24 h in memory (AWS's default is 6 h)."""
-    timestream_visible_after_s: float = 0.0
-    """Eventual consistency: a reader sees a record this much later."""
-    shard_records_per_s: float = 1000.0
-    """Kinesis Data Streams quotas, per shard."""
-    shard_mb_per_s: float = 1.0
-    s3_delimiter: str = ""
-    """Appended to each record (Firehose processor AppendDelimiterToRecord); empty as in the source system."""
-    s3_gzip: bool = False
-    lambda_handler: str = ""
-    """A Python file with `lambda_handler(event, context)`; empty: `datatransform.py` beside this module."""
     lambda_wall_limit_s: float = 60.0
     """Protection against a handler that hangs; the Lambda timeout acts on the modelled duration instead."""
 
     def rules(self) -> tuple[RuleSpec, ...]:
         """The rules to run."""
         timestream, kinesis = default_rules(self.topic_prefix, self.payload)
-        return (
-            dataclasses.replace(
-                timestream, sql=self.timestream_sql or timestream.sql, version=self.timestream_sql_version
-            ),
-            dataclasses.replace(
-                kinesis, sql=self.kinesis_sql or kinesis.sql, version=self.kinesis_sql_version
-            ),
-        )
+        twin = self.twin
+        return (_changed(timestream, twin.timestream_rule), _changed(kinesis, twin.kinesis_rule))
+
+    def limits_held(self) -> TwinLimits:
+        """Every limit that this twin holds its clients to.
+
+        Raises:
+            ValueError: a limit that is set does not exist, or cannot have that value.
+        """
+        return TwinLimits.of(self.limits == "lifted", self.twin.limits)
 
     @property
     def has_own_rules(self) -> bool:
@@ -85,17 +71,23 @@ class TwinConfig:
     @property
     def handler_path(self) -> Path:
         """The Lambda handler's file."""
-        return (
-            Path(self.lambda_handler) if self.lambda_handler else Path(__file__).with_name("datatransform.py")
+        handler = self.twin.lambda_handler
+        return Path(handler) if handler else Path(__file__).with_name("datatransform.py")
+
+
+def _changed(rule: RuleSpec, settings: RuleSettings) -> RuleSpec:
+    action = rule.action
+    if isinstance(action, TimestreamAction) and settings.timestamp:
+        action = dataclasses.replace(
+            action, timestamp=settings.timestamp, timestamp_unit=settings.timestamp_unit
         )
-
-
-def lifted_limits(limits: LimitMode) -> tuple[str, ...]:
-    """What `limits` does not hold the run to, for the run's report; empty where everything is held."""
-    if limits == "aws":
-        return ()
-    shard = "records and bytes per second and shard: lifted (Kinesis: 1000 and 1 MB)"
-    return (*Limits.lifted().lifted_in_words(), shard)
+    return dataclasses.replace(
+        rule,
+        sql=settings.sql or rule.sql,
+        version=settings.sql_version or rule.version,
+        action=action,
+        error_action=settings.error_action,
+    )
 
 
 def to_json(config: TwinConfig) -> str:
@@ -133,10 +125,8 @@ def _check(config: Any) -> list[str]:
     problems += [f"{name} {port} is no port" for name, port in ports.items() if not 0 <= port <= 65535]
     twin = config.twin
     positive = {
-        "shard_records_per_s": config.shard_records_per_s,
-        "shard_mb_per_s": config.shard_mb_per_s,
         "lambda_wall_limit_s": config.lambda_wall_limit_s,
-        "memory_store_h": config.memory_store_h,
+        "twin.timestream_memory_store_h": twin.timestream_memory_store_h,
         "twin.kinesis_shards": twin.kinesis_shards,
         "twin.firehose_lambda_buffer_mb": twin.firehose_lambda_buffer_mb,
         "twin.firehose_s3_buffer_mb": twin.firehose_s3_buffer_mb,
@@ -145,7 +135,10 @@ def _check(config: Any) -> list[str]:
     }
     problems += [f"{name} must be above 0, not {value}" for name, value in positive.items() if not value > 0]
     not_negative = {
-        "timestream_visible_after_s": config.timestream_visible_after_s,
+        "twin.timestream_visible_after_s": twin.timestream_visible_after_s,
+        "twin.lambda_base_memory_mb": twin.lambda_base_memory_mb,
+        "twin.lambda_record_memory_kb": twin.lambda_record_memory_kb,
+        "twin.lambda_concurrency": twin.lambda_concurrency,
         "twin.firehose_lambda_buffer_s": twin.firehose_lambda_buffer_s,
         "twin.firehose_s3_buffer_s": twin.firehose_s3_buffer_s,
         "twin.lambda_cold_start_ms": twin.lambda_cold_start_ms,
@@ -154,6 +147,10 @@ def _check(config: Any) -> list[str]:
     problems += [
         f"{name} must not be negative ({value})" for name, value in not_negative.items() if value < 0
     ]
+    try:
+        config.limits_held()
+    except ValueError as error:
+        problems.append(str(error))
     return problems
 
 
@@ -195,10 +192,8 @@ def _convert(hint: Any, value: Any, name: str, problems: list[str]) -> Any:
             return value
         problems.append(f"{name} is {value!r}; allowed: {', '.join(map(str, arguments))}")
         return None
-    if type(None) in arguments:
-        if value is None:
-            return None
-        hint = next(argument for argument in arguments if argument is not type(None))
+    if origin in (UnionType, Union):
+        return _convert_any_of(arguments, value, name, problems)
     if hint is float and type(value) is int:
         return float(value)
     if type(value) is not hint:
@@ -208,4 +203,16 @@ def _convert(hint: Any, value: Any, name: str, problems: list[str]) -> Any:
     return value
 
 
-__all__ = ["FaultSpec", "LimitMode", "TwinConfig", "lifted_limits", "load", "to_json"]
+def _convert_any_of(hints: tuple[Any, ...], value: Any, name: str, problems: list[str]) -> Any:
+    if value is None and type(None) in hints:
+        return None
+    for hint in hints:
+        tried: list[str] = []
+        converted = _convert(hint, value, name, tried) if hint is not type(None) else None
+        if hint is not type(None) and not tried:
+            return converted
+    hint = next(hint for hint in hints if hint is not type(None))
+    return _convert(hint, value, name, problems)
+
+
+__all__ = ["FaultSpec", "LimitMode", "TwinConfig", "load", "to_json"]

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from host.cloud.local.agenda import Agenda
+from host.cloud.local.bucket_layout import DEFAULT_ERROR_PREFIX
 from host.cloud.local.faults import StageFaults
 from host.cloud.local.firehose_events import RECORD_OVERHEAD_BYTES, Failure, Transformed, failed_document
 from host.cloud.local.kinesis import BYTES_PER_MB, Record
@@ -223,7 +224,8 @@ class Firehose:
             return
         oldest_ns = min(done.record.arrival_ns for done in items)
         try:
-            self._bucket.put("", [(done.record.message, done.data) for done in items], oldest_ns, at_ns)
+            prefix = self._bucket.layout.data_prefix(oldest_ns)
+            self._bucket.put(prefix, [(done.record.message, done.data) for done in items], at_ns)
         except OSError as error:
             messages = [done.record.message for done in items]
             if self._try_again(at_ns, attempt, error, messages):
@@ -257,7 +259,8 @@ class Firehose:
         oldest_ns = min(failed.record.arrival_ns for failed in items)
         documents = [(failed.record.message, failed.data) for failed in items]
         try:
-            self._bucket.put(FAILED_PREFIX, documents, oldest_ns, at_ns, index=False)
+            prefix = self._bucket.layout.failed_prefix(oldest_ns)
+            self._bucket.put(prefix, documents, at_ns, index=False)
         except OSError as error:
             if self._try_again(at_ns, attempt, error, []):
                 self._agenda.at(
@@ -340,7 +343,8 @@ class Firehose:
         notes = list(self._notes)
         if self._failed_records:
             notes.append(
-                f"{self._failed_records} records in {self._failed_objects} objects under {FAILED_PREFIX}"
+                f"{self._failed_records} records in {self._failed_objects} objects under "
+                f"{self._bucket.layout.error_prefix or DEFAULT_ERROR_PREFIX}"
             )
         return StageCount(
             S3_STAGE,

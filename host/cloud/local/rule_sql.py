@@ -7,7 +7,7 @@ understood is refused.
 """
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any
 
 from host.cloud.local.rule_tree import (
     KEYWORDS,
@@ -24,9 +24,9 @@ from host.cloud.local.rule_tree import (
     statement_tokens,
 )
 from host.model.errors import UsageError
+from host.model.twin import SqlVersion
 from host.mqtt.topics import TopicError, check_filter
 
-SqlVersion = Literal["2015-10-08", "2016-03-23"]
 VERSIONS: tuple[SqlVersion, ...] = ("2015-10-08", "2016-03-23")
 
 FUNCTIONS: dict[str, tuple[int, ...]] = {"topic": (0, 1), "timestamp": (0,), "newuuid": (0,)}

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from host.cloud.local.rule_sql import VERSIONS, RuleError, SqlVersion, parse_expression, parse_statement
+from host.cloud.local.rule_sql import VERSIONS, RuleError, parse_expression, parse_statement
 from host.cloud.local.rule_tree import Call, Column, Constant, Expression, Group, Unary
 from host.cloud.local.rule_values import BINARY, MAX_INT, UNARY, UNDEFINED, whole_numbers_as_int
 from host.model.fleet import PayloadMode
+from host.model.twin import ErrorAction, SqlVersion, TimeUnit
 from host.mqtt.topics import topic_matches
 
 Payload = dict[str, Any]
@@ -35,7 +36,8 @@ class TimestreamAction:
     dimension: str = "${topic(3)}"
     """Value of the dimension `buoy_id`."""
     timestamp: str = ""
-    """Template of the record's time in ms; empty: the time of processing."""
+    """Template of the record's time; empty: the time of processing."""
+    timestamp_unit: TimeUnit = "ms"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class RuleSpec:
     sql: str
     version: SqlVersion
     action: TimestreamAction | KinesisAction
+    error_action: ErrorAction | None = None
 
 
 @dataclass(frozen=True, slots=True)

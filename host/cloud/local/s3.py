@@ -3,7 +3,8 @@
     2026/11/23/10/buoys-1-2026-11-23-10-15-02-<uuid>        records one after another
     processing-failed/2026/11/23/10/buoys-1-…               what could not be transformed
 
-The prefix is the UTC hour of the oldest record's arrival in Firehose, the name holds delivery stream,
+The prefix is the UTC hour of the oldest record's arrival in Firehose, or a custom one
+(`host.cloud.local.bucket_layout`); the name holds delivery stream,
 version, time of delivery and a UUID (Firehose guide, Amazon S3 object name format). Objects appear complete
 or not at all. An object's modification time is its `LastModified`: the time of delivery by Firehose's own
 clock.
@@ -17,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from host.cloud.local.bucket_layout import BucketLayout
 from host.cloud.local.segments import TEMPORARY_SUFFIX, ColumnRows, SegmentLog
 from host.cloud.s3_reader import ObjectInfo
 
@@ -52,7 +54,15 @@ def list_objects(folder: Path) -> Iterator[ObjectInfo]:
 class Bucket:
     """Writes objects into a folder."""
 
-    def __init__(self, folder: Path, *, delimiter: str = "", compress: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        layout: BucketLayout | None = None,
+        delimiter: str = "",
+        compress: bool = False,
+    ) -> None:
+        self.layout = layout or BucketLayout()
         self._folder = folder
         self._delimiter = delimiter.encode()
         self._compress = compress
@@ -61,23 +71,21 @@ class Bucket:
         folder.mkdir(parents=True, exist_ok=True)
 
     def put(
-        self, prefix: str, records: list[tuple[int, bytes]], oldest_ns: int, at_ns: int, *, index: bool = True
+        self, prefix: str, records: list[tuple[int, bytes]], at_ns: int, *, index: bool = True
     ) -> tuple[str, int]:
         """Write one object of (message, data) and return its key and size.
 
         Args:
-            prefix: before the hour, e.g. `processing-failed/` or empty.
+            prefix: of the key, from `layout`.
             records: in the order they shall stand in.
-            oldest_ns: arrival of the oldest record, for the hour.
             at_ns: time of delivery.
             index: whether to note which message is where, and to append the delimiter.
 
         Raises:
             OSError: the object could not be written; nothing of it is there.
         """
-        hour = datetime.fromtimestamp(oldest_ns / 1e9, UTC).strftime("%Y/%m/%d/%H")
         moment = datetime.fromtimestamp(at_ns / 1e9, UTC).strftime("%Y-%m-%d-%H-%M-%S")
-        key = f"{prefix}{hour}/{DELIVERY_STREAM}-{VERSION}-{moment}-{uuid.uuid4()}"
+        key = f"{prefix}{DELIVERY_STREAM}-{VERSION}-{moment}-{uuid.uuid4()}"
         if self._compress:
             key += ".gz"
         delimiter = self._delimiter if index else b""
@@ -99,3 +107,15 @@ class Bucket:
                 self._index.append(key, offset, message)
                 offset += len(data) + len(delimiter)
         return key, len(body)
+
+    def put_plain(self, key: str, body: bytes) -> None:
+        """One object that is no record of the stream, e.g. what a rule's error action leaves.
+
+        Raises:
+            OSError: it could not be written.
+        """
+        path = self._folder / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
+        temporary.write_bytes(body)
+        os.replace(temporary, path)

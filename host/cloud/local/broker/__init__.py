@@ -3,7 +3,7 @@
 from host.cloud.local.broker.authority import Authorise, Principal
 from host.cloud.local.broker.broker import Broker
 from host.cloud.local.broker.context import Sink
-from host.cloud.local.broker.limits import Limits
+from host.model.limits import Limits
 from host.cloud.local.broker.records import ConnectionInfo, DisconnectReason, Metric, OnRefused, Reason
 
 __all__ = [

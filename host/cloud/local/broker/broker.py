@@ -11,7 +11,7 @@ from host.cloud.local.broker.admission import Admission
 from host.cloud.local.broker.authority import Authorise
 from host.cloud.local.broker.connection import Connection
 from host.cloud.local.broker.context import Context, Sink
-from host.cloud.local.broker.limits import Limits
+from host.model.limits import Limits
 from host.cloud.local.broker.publishing import Publishing
 from host.cloud.local.broker.records import (
     ConnectionInfo,

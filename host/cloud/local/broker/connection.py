@@ -6,7 +6,7 @@ from typing import Protocol, cast
 
 from host.cloud.local.broker.authority import Gate
 from host.cloud.local.broker.backlog import Backlog
-from host.cloud.local.broker.limits import Limits
+from host.model.limits import Limits
 from host.cloud.local.broker.rates import ByteBucket, SecondWindow
 from host.cloud.local.broker.records import DisconnectReason, Metric, Reason, Records
 from host.cloud.local.broker.session import Session

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from host.cloud.local.broker.authority import Authorise, Gate, Principal
-from host.cloud.local.broker.limits import Limits
+from host.model.limits import Limits
 from host.cloud.local.broker.records import Records
 from host.cloud.local.broker.retained import RetainedMessages
 from host.cloud.local.broker.routing import Router

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from host.cloud.local.broker.limits import Limits
+from host.model.limits import Limits
 from host.cloud.local.broker.records import Reason
 from host.cloud.local.broker.session import Session
 

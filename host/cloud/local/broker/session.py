@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from host.cloud.local.broker.authority import Gate
-from host.cloud.local.broker.limits import Limits
+from host.model.limits import Limits
 from host.cloud.local.broker.rates import SecondWindow
 from host.cloud.local.broker.records import Metric, Reason, Records
 from host.mqtt.codec import encode_publish

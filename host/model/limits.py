@@ -5,8 +5,12 @@ Where not said otherwise a value is from the AWS General Reference, "AWS IoT Cor
 guide, "MQTT", section "AWS IoT differences from MQTT specifications".
 """
 
+import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Final
+
+from host.model.twin import LimitSetting
 
 CONNECTS_PER_S: Final = 500
 """CONNECT requests per second and account; adjustable, and 100 in some regions."""
@@ -116,17 +120,31 @@ class Limits:
     @classmethod
     def lifted(cls) -> "Limits":
         """IoT Core's limits without the rates: for unpaced runs, whose subject is not the account's quota."""
-        return cls(
-            connects_per_s=None,
-            connects_per_client_id_per_s=None,
-            account_publishes_in_per_s=None,
-            account_publishes_out_per_s=None,
-            publishes_in_per_s=None,
-            publishes_out_per_s=None,
-            bytes_in_per_s=None,
-            bytes_out_per_s=None,
-            replay_per_s=None,
-        )
+        return cls().with_settings(LimitSetting(name, None) for name in RATES)
+
+    def with_settings(self, settings: Iterable[LimitSetting]) -> "Limits":
+        """These limits with some of them set.
+
+        Raises:
+            ValueError: a name that is none of these, a value of the wrong type or below 1, or None for a limit
+                that is no rate.
+        """
+        known = {field.name: field.default for field in fields(self)}
+        changes: dict[str, bool | float | None] = {}
+        for setting in settings:
+            if setting.name not in known:
+                raise ValueError(f"there is no limit {setting.name!r}")
+            usual, value = known[setting.name], setting.value
+            if value is None and setting.name not in RATES:
+                raise ValueError(f"limit {setting.name} cannot be lifted, only set")
+            if value is not None and isinstance(value, bool) != isinstance(usual, bool):
+                raise ValueError(f"limit {setting.name} is {value!r}; it must be like {usual!r}")
+            if isinstance(usual, int) and isinstance(value, float) and not isinstance(usual, bool):
+                if not value.is_integer():
+                    raise ValueError(f"limit {setting.name} is {value!r}, not a whole number")
+                value = int(value)
+            changes[setting.name] = value
+        return dataclasses.replace(self, **changes)  # type: ignore[arg-type]
 
     def changes_in_words(self) -> list[str]:
         """What differs from IoT Core, a phrase a limit: "bytes in per second …: lifted (IoT Core: …)"."""
@@ -143,6 +161,20 @@ class Limits:
         return [phrase for phrase in self.changes_in_words() if ": lifted (" in phrase]
 
 
+RATES: Final = frozenset(
+    {
+        "connects_per_s",
+        "connects_per_client_id_per_s",
+        "account_publishes_in_per_s",
+        "account_publishes_out_per_s",
+        "publishes_in_per_s",
+        "publishes_out_per_s",
+        "bytes_in_per_s",
+        "bytes_out_per_s",
+        "replay_per_s",
+    }
+)
+"""Limits that can be lifted, because a run may be about something else than the account's quotas."""
 _WORDS: Final = {
     "connects_per_s": "connects per second and account",
     "connects_per_client_id_per_s": "connects per second and client id",
@@ -159,3 +191,70 @@ _NUMBERS: Final = tuple(
     for field in fields(Limits)
     if not isinstance(field.default, bool) and field.name != "topic_slashes"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class ShardLimits:
+    """What one shard of a Kinesis stream takes (Kinesis Data Streams quotas); None: lifted."""
+
+    shard_records_per_s: float | None = 1000.0
+    shard_bytes_per_s: float | None = float(1 << 20)
+
+    def with_settings(self, settings: Iterable[LimitSetting]) -> "ShardLimits":
+        """These limits with some of them set.
+
+        Raises:
+            ValueError: a name that is none of these, or a value that is not above 0.
+        """
+        changes: dict[str, float | None] = {}
+        for setting in settings:
+            if setting.name not in SHARD_LIMITS:
+                raise ValueError(f"there is no limit {setting.name!r}")
+            if setting.value is not None and not setting.value > 0:
+                raise ValueError(f"limit {setting.name} is {setting.value!r}; it must be above 0")
+            changes[setting.name] = None if setting.value is None else float(setting.value)
+        return dataclasses.replace(self, **changes)
+
+    def changes_in_words(self) -> list[str]:
+        """As `Limits.changes_in_words`, of the shard."""
+        words = {
+            "shard_records_per_s": "records per second and shard",
+            "shard_bytes_per_s": "bytes per second and shard",
+        }
+        phrases = []
+        for one in fields(self):
+            value, usual = getattr(self, one.name), one.default
+            if value != usual:
+                shown = "lifted" if value is None else f"{value:g}"
+                phrases.append(f"{words[one.name]}: {shown} (Kinesis: {usual:.0f})")
+        return phrases
+
+
+SHARD_LIMITS: Final = frozenset(one.name for one in fields(ShardLimits))
+
+
+@dataclass(frozen=True, slots=True)
+class TwinLimits:
+    """Every limit that a twin holds a run to."""
+
+    broker: Limits
+    shard: ShardLimits
+
+    @classmethod
+    def of(cls, lifted: bool, settings: Iterable[LimitSetting]) -> "TwinLimits":
+        """AWS's limits, their rates lifted if asked for, and then what is set one by one.
+
+        Raises:
+            ValueError: as `Limits.with_settings`.
+        """
+        chosen = tuple(settings)
+        broker = Limits.lifted() if lifted else Limits.aws()
+        shard = ShardLimits(None, None) if lifted else ShardLimits()
+        return cls(
+            broker.with_settings(one for one in chosen if one.name not in SHARD_LIMITS),
+            shard.with_settings(one for one in chosen if one.name in SHARD_LIMITS),
+        )
+
+    def changes_in_words(self) -> tuple[str, ...]:
+        """What differs from AWS, a phrase each: "…: lifted (IoT Core: 100)"."""
+        return (*self.broker.changes_in_words(), *self.shard.changes_in_words())
