@@ -135,12 +135,17 @@ def _keep_fleet(fleet: Fleet, run_folder: Path) -> None:
 
 
 def _limit_lines(target: Target) -> list[str]:
-    lifted = getattr(target, "lifted", ())
-    names = [limit.partition(": lifted")[0] + limit.partition(": lifted")[2] for limit in lifted]
-    if not names:
-        return []
-    indented = [f"          {name}" for name in names]
-    return ["limits    these are lifted (`--limits aws` keeps them):", *indented]
+    changed: tuple[str, ...] = getattr(target, "changed_limits", ())
+    lifted = [limit.replace(": lifted", "") for limit in changed if ": lifted (" in limit]
+    others = [limit for limit in changed if ": lifted (" not in limit]
+    lines = []
+    for title, limits in (
+        ("these are lifted (`--limits aws` keeps them):", lifted),
+        ("these are not AWS's:", others),
+    ):
+        if limits:
+            lines += [f"limits    {title}", *(f"          {limit}" for limit in limits)]
+    return lines
 
 
 def _print_lines(lines: list[str]) -> None:

@@ -120,8 +120,9 @@ class _TextScreen:
         self._twin = twin
         answer = twin.status()
         _print(_connection_lines(answer))
-        lifted = answer["lifted"]
-        _print(f"limits   {answer['limits']}" + (f" ({len(lifted)} rates are not held)" if lifted else ""))
+        _print(f"limits   {answer['limits']}")
+        for limit in answer["changed_limits"]:
+            _print(f"         {limit}")
         _print("stop     Ctrl-C")
 
     async def watch(self, twin: "Twin") -> None:

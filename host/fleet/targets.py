@@ -32,6 +32,7 @@ def _local(fleet: Fleet, run_folder: Path, limits: LimitMode, _password: str) ->
         payload=fleet.run.payload,
         limits=limits,
         seed=fleet.run.seed,
+        things=tuple((board.thing_name, board.buoy_id) for board in fleet.boards),
     )
 
 

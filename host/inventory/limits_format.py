@@ -1,14 +1,12 @@
 """The `limits` key of a twin: every limit of IoT Core's broker and of a Kinesis shard, by name."""
 
-# ruff: noqa: RUF009 (`entry` makes a dataclass field, which is what the rule wants)
-
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, make_dataclass
 from typing import Any
 
 from host.inventory.fields import Field, Number, Quantity, Schema, Switch, Whole, duration_field
 from host.inventory.problems import Reporter
-from host.inventory.sections import Section, entry, keys_of
+from host.inventory.sections import Section, entry
 from host.inventory.values import RATE_UNITS, decimal_text, duration_text, parse_rate
 from host.inventory.yaml_nodes import Node, Scalar
 from host.model.limits import Limits, ShardLimits
@@ -112,11 +110,11 @@ LIMITS: tuple[_Limit, ...] = (
     _rated("shard_records", "Records a Kinesis shard takes.", whole=False),
     _rated("shard_bytes", "Bytes a Kinesis shard takes.", whole=False),
 )
-_USUAL = {one.name: one.default for of in (Limits, ShardLimits) for one in fields(of)}
+USUAL = {one.name: one.default for of in (Limits, ShardLimits) for one in fields(of)}
 
 
 def _key(limit: _Limit) -> tuple[str, Any, Any]:
-    usual = limit.text(_USUAL[limit.name])
+    usual = limit.text(USUAL[limit.name])
     shown = f"`{str(usual).lower() if isinstance(usual, bool) else usual}`"
     return limit.key, Any, field(**_arguments(entry(limit.kind, limit.about, shown=shown)))
 
@@ -156,4 +154,4 @@ def limits_document(settings: tuple[LimitSetting, ...]) -> dict[str, Any]:
 
 
 # Every limit has its key, else a limit could not be set from a fleet file.
-assert {limit.name for limit in LIMITS} == set(_USUAL) and len(list(keys_of(LimitsSection))) == len(LIMITS)
+assert {limit.name for limit in LIMITS} == set(USUAL)

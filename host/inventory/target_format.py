@@ -4,7 +4,6 @@
 
 import re
 from dataclasses import dataclass
-from typing import Any
 
 from host.inventory.available import LATER_TARGETS, TARGETS
 from host.inventory.fields import (

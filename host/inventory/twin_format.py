@@ -76,6 +76,9 @@ def _check_fault(fault: FaultSection, report: Reporter) -> None:
     if fault.kind in _BROKER_KINDS and fault.stage not in (None, "broker"):
         message = f"`{fault.kind}` happens between board and broker, not at `{fault.stage}`"
         report.add(fault.line("stage"), fault.under("stage"), message, "write `stage: broker`")
+    if fault.kind == "truncated" and fault.stage == "timestream":
+        message = "Timestream gets values, and only a payload can be `truncated`"
+        report.add(fault.line("stage"), fault.under("stage"), message, "write `stage: rules`")
     if fault.kind == "delayed" and not fault.has("delay"):
         report.add(
             fault.line("kind"), fault.path, "a `delayed` fault needs `delay`", "write e.g. `delay: 5 s`"
@@ -278,14 +281,14 @@ class TwinSection(Section):
     )
     hurry: bool = entry(
         Switch(),
-        "The end of a run does not wait for buffers: they run ahead of their time. `false`: it waits for them, "
-        "up to `drain_timeout`.",
+        "The end of a run does not wait for buffers: they run ahead of their time. `false`: it waits for "
+        "them, up to `drain_timeout`.",
         default=_TWIN.hurry,
         shown="`true`",
     )
     lambda_handler: str = entry(
         Text("a path", _PATH),
-        "The function: a Python file with `lambda_handler`, or a JavaScript file with `handler` (needs node).",
+        "The function: a Python file with `lambda_handler`, or a JavaScript one with `handler` (needs node).",
         default="",
         shown="`host/cloud/local/datatransform.py`",
         also=("handler",),

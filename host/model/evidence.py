@@ -10,6 +10,8 @@ from host.model.stage_count import STAGES, StageCount
 
 __all__ = [
     "EVIDENCE_FOLDER",
+    "LINKS",
+    "LINKS_SCHEMA",
     "OUTCOMES",
     "OUTCOMES_SCHEMA",
     "RECEIVED",
@@ -30,6 +32,7 @@ TRACE = "trace.parquet"
 OUTCOMES = "outcomes.parquet"
 WITNESS = "witness.parquet"
 REFUSED = "refused.parquet"
+LINKS = "links.parquet"
 
 # Every message a target accepted from a board, numbered in order of arrival.
 RECEIVED_SCHEMA = pa.schema(
@@ -73,6 +76,16 @@ REFUSED_SCHEMA = pa.schema(
         pa.field("topic", pa.string(), nullable=False),
         pa.field("payload", pa.binary(), nullable=False),
         pa.field("reason", pa.string(), nullable=False),  # a short name, e.g. `payload-too-large`
+        pa.field("detail", pa.string(), nullable=False),  # a sentence with figures
+        pa.field("at_ns", pa.int64(), nullable=False),
+    ]
+)
+
+# What befell connections, apart from messages: refused, throttled, taken over, dropped.
+LINKS_SCHEMA = pa.schema(
+    [
+        pa.field("client", pa.string(), nullable=False),  # MQTT client id, a board's thing name
+        pa.field("reason", pa.string(), nullable=False),  # a short name, e.g. `duplicate-client-id`
         pa.field("detail", pa.string(), nullable=False),  # a sentence with figures
         pa.field("at_ns", pa.int64(), nullable=False),
     ]

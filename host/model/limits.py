@@ -126,8 +126,8 @@ class Limits:
         """These limits with some of them set.
 
         Raises:
-            ValueError: a name that is none of these, a value of the wrong type or below 1, or None for a limit
-                that is no rate.
+            ValueError: a name that is none of these, a value of the wrong type or below 1, or None for what
+                is no rate.
         """
         known = {field.name: field.default for field in fields(self)}
         changes: dict[str, bool | float | None] = {}

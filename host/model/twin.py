@@ -17,9 +17,9 @@ FaultKind = Literal[
 class FaultSpec:
     """A rehearsed fault: what happens to chosen messages on entering a stage of the twin.
 
-    `buoys`, `messages` (counted per buoy from 0, in order of arrival at the stage) and `measures` (empty: all)
-    select. `altered` takes `value`, `delayed` takes `seconds`. `unanswered` and `taken-over` are the broker's
-    alone: it neither takes nor acknowledges the message, or another client takes the buoy's client id.
+    `buoys`, `messages` (counted per buoy from 0, in order of arrival at the stage) and `measures` select,
+    empty ones all. `altered` takes `value`, `delayed` takes `seconds`. `unanswered` and `taken-over` are the
+    broker's alone: it neither takes nor acknowledges the message, or another client takes the client id.
     """
 
     stage: FaultStage

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from host.model.limits import Limits
 from host.cloud.local.broker.rates import ByteBucket, SecondWindow
 from host.cloud.local.broker.records import Records
 from host.cloud.local.broker.routing import Router
 from host.cloud.local.broker.session import Message, Session
 from host.cloud.local.broker.wheel import DeadlineWheel
+from host.model.limits import Limits
 from host.mqtt.codec import Decoder, Publish, topic_matches
 
 # Rates

@@ -318,13 +318,56 @@ MISTAKES = {
         [("target: local", "target: {kind: local, twin: {faults: [{stage: s3, kind: delayed}]}}")],
         ["2: target.twin.faults[0]: a `delayed` fault needs `delay` (write e.g. `delay: 5 s`)"],
     ),
+    "fault of the link elsewhere": (
+        [("target: local", "target: {kind: local, twin: {faults: [{stage: s3, kind: unanswered}]}}")],
+        [
+            "2: target.twin.faults[0].stage: `unanswered` happens between board and broker, not at `s3` "
+            "(write `stage: broker`)"
+        ],
+    ),
+    "records have no halves": (
+        [("target: local", "target: {kind: local, twin: {faults: [{stage: timestream, kind: truncated}]}}")],
+        [
+            "2: target.twin.faults[0].stage: Timestream gets values, and only a payload can be `truncated` "
+            "(write `stage: rules`)"
+        ],
+    ),
+    "limits that contradict each other": (
+        [("target: local", "target: {kind: local, twin: {limits: {keep_alive_max: 20 s}}}")],
+        ["2: target.twin.limits: keep-alive from 30 to 20 s"],
+    ),
+    "unit of no time": (
+        [("target: local", "target: {kind: local, twin: {timestream_rule: {timestamp_unit: s}}}")],
+        [
+            "2: target.twin.timestream_rule.timestamp_unit: `timestamp_unit` is the unit of `timestamp`, "
+            "which is not written"
+        ],
+    ),
+    "two error actions": (
+        [
+            (
+                "target: local",
+                "target: {kind: local, twin: {kinesis_rule: {error_action: {s3: a/, republish: b}}}}",
+            )
+        ],
+        [
+            "2: target.twin.kinesis_rule.error_action: write one of `s3: PREFIX/` and `republish: TOPIC`",
+        ],
+    ),
+    "a limit that cannot be lifted": (
+        [("target: local", "target: {kind: local, twin: {limits: {payload_bytes: lifted}}}")],
+        ["2: target.twin.limits.payload_bytes: 'lifted' is not a whole number from 1 to 268435455"],
+    ),
     "fault of a strange buoy": (
         [("target: local", "target: {kind: local, twin: {faults: [{stage: s3, kind: lost, buoys: 7}]}}")],
         ["2: target.twin.faults[0].buoys: 7 is not in the fleet (100-103)"],
     ),
     "store that does not exist": (
         [("messages: 100", "messages: 100\n  late_after: {timestrem: 5 s}")],
-        ["5: run.late_after: unknown store 'timestrem'; one of timestream, s3 (did you mean `timestream`?)"],
+        [
+            "5: run.late_after: unknown store 'timestrem'; one of timestream, s3, influxdb "
+            "(did you mean `timestream`?)"
+        ],
     ),
     "key twice": (
         [("messages: 100", "messages: 100\n  messages: 200")],

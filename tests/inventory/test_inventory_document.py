@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from host.inventory.document import FILE_NAME, fleet_document, fleet_yaml
+from host.inventory.limits_format import LIMITS
 from host.inventory.loader import load_fleet
 from host.inventory.overrides import Overrides
 from host.model.fleet import (
@@ -25,6 +26,7 @@ from host.model.fleet import (
     TwinSpec,
 )
 from host.model.thresholds import parse_threshold
+from host.model.twin import ErrorAction, InfluxSpec, LimitSetting, RuleSettings, TwinTls
 from sensors.catalog import BOOLEAN_KEYS, KEYS
 
 
@@ -91,6 +93,7 @@ links = st.builds(
     outbox=st.integers(1, 1000),
     clean_session=st.booleans(),
 )
+NAMES = [limit.name for limit in LIMITS]
 twins = st.builds(
     TwinSpec,
     kinesis_shards=st.integers(1, 500),
@@ -102,6 +105,55 @@ twins = st.builds(
     lambda_memory_mb=st.integers(128, 10240),
     lambda_cold_start_ms=times,
     lambda_per_record_ms=times,
+    limits=st.lists(
+        st.one_of(
+            st.builds(
+                LimitSetting,
+                st.sampled_from(["connects_per_s", "publishes_in_per_s", "bytes_out_per_s", "replay_per_s"]),
+                st.none() | st.integers(1, 10**6),
+            ),
+            st.builds(LimitSetting, st.just("shard_records_per_s"), st.none() | st.floats(0.1, 1e6)),
+            st.builds(LimitSetting, st.just("payload_bytes"), st.integers(1, 10**6)),
+            st.builds(LimitSetting, st.just("qos2_silent"), st.booleans()),
+            st.builds(LimitSetting, st.just("session_s"), st.floats(1, 1e5)),
+        ),
+        unique_by=lambda setting: setting.name,
+        max_size=4,
+    ).map(lambda found: tuple(sorted(found, key=lambda one: NAMES.index(one.name)))),
+    tls=st.none() | st.builds(TwinTls, st.booleans(), st.sampled_from(["", "/policies/buoy.json"])),
+    timestream_rule=st.one_of(
+        st.just(RuleSettings()),
+        st.builds(
+            RuleSettings,
+            st.sampled_from(["", "SELECT * FROM 'a: #b'"]),
+            st.sampled_from([None, "2016-03-23"]),
+            st.just("${timestamp / 1000}"),
+            st.sampled_from(["s", "us"]),
+            st.sampled_from([None, ErrorAction(s3="errors/"), ErrorAction(republish="a/b")]),
+        ),
+    ),
+    kinesis_rule=st.builds(RuleSettings, sql_version=st.sampled_from([None, "2015-10-08"])),
+    timestream_memory_store_h=st.sampled_from([0.5, 6.0, 24.0, 8766.0]),
+    timestream_visible_after_s=times,
+    hurry=st.booleans(),
+    lambda_handler=st.sampled_from(["", "/handlers/transform.mjs"]),
+    lambda_base_memory_mb=st.floats(0.5, 100),
+    lambda_record_memory_kb=st.sampled_from([0.5, 6.0, 100.0]),
+    lambda_concurrency=st.integers(0, 1000),
+    s3_prefix=st.sampled_from(["", "buoys/!{timestamp:yyyy}/"]),
+    s3_error_prefix=st.sampled_from(["", "bad/"]),
+    s3_delimiter=st.sampled_from(["", "\n"]),
+    s3_gzip=st.booleans(),
+    influxdb=st.none()
+    | st.builds(
+        InfluxSpec,
+        st.just("http://localhost:8086"),
+        st.just("buoys"),
+        st.sampled_from(["", "bench"]),
+        username=st.sampled_from(["", "no"]),
+        password=st.none() | st.just(SecretRef("env", "A")),
+        token=st.none() | st.just(SecretRef("file", "b")),
+    ),
     faults=st.lists(
         st.one_of(
             st.builds(
@@ -159,7 +211,7 @@ def fleets(draw: st.DrawFn) -> Fleet:
         seed=draw(st.integers(0, 2**31 - 1)),
         drain_timeout_s=draw(times),
         late_send_ms=draw(st.floats(1, 1000)),
-        late_after_s={"timestream": draw(times), "s3": draw(times)},
+        late_after_s={"timestream": draw(times), "s3": draw(times), "influxdb": draw(times)},
     )
     thresholds = (parse_threshold("ack.p99 < 1.5 s"), parse_threshold("boards.failed == 0"))
     return Fleet("a-1", "x", target, "aws/0", tuple(boards), run, thresholds)

@@ -10,12 +10,14 @@ from fleet_mistakes import MISTAKES
 
 from host.cli.main import invoke
 from host.inventory.format import PLACES
+from host.inventory.limits_format import LIMITS, USUAL, limits_document
 from host.inventory.problems import Reporter
 from host.inventory.reference import reference_page
 from host.inventory.schema import fleet_schema
 from host.inventory.sections import keys_of
 from host.inventory.yaml_nodes import compose, plain_data
 from host.model.errors import ConfigurationError
+from host.model.twin import LimitSetting
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +64,10 @@ ONLY_THE_LOADER_KNOWS = {
     "threshold of a store that the target lacks",
     "fault that needs a delay",
     "fault of a strange buoy",
+    "fault of the link elsewhere",
+    "records have no halves",
+    "limits that contradict each other",
+    "unit of no time",
     "key twice",
     "tag",
     "reference where no secret is",
@@ -78,6 +84,13 @@ def test_the_schema_refuses_what_the_loader_refuses(name, validator):
     assert validator.is_valid(document) == (name in ONLY_THE_LOADER_KNOWS)
 
 
+LIMITS_TEXT = "\n".join(
+    f"      {key}: {str(value).lower() if isinstance(value, bool) else value}"
+    for key, value in {
+        **limits_document(tuple(LimitSetting(limit.name, USUAL[limit.name]) for limit in LIMITS)),
+        "publishes_in": "lifted",
+    }.items()
+)
 GOOD_CHANGES = {
     "as it is": [],
     "address": [("target: local", "target: mqtt://broker.example:2883")],
@@ -92,12 +105,36 @@ GOOD_CHANGES = {
     lambda_timeout: 3 s
     firehose_s3_buffer_size: 500 kB
     lambda_memory: 1 GB
+    lambda_handler: handlers/transform.py
+    lambda_base_memory: 50 MB
+    lambda_record_memory: 10 kB
+    lambda_concurrency: 0
+    s3_prefix: buoys/!{timestamp:yyyy/MM/dd}/
+    s3_error_prefix: failed/!{firehose:error-output-type}/
+    s3_delimiter: newline
+    s3_gzip: true
+    hurry: false
+    timestream_memory_store: 6 h
+    timestream_visible_after: 2 s
+    tls: {alpn: true, policy: policies/buoy.json}
+    timestream_rule:
+      sql: SELECT *, topic(3) as buoy_id FROM 'aws/+/+/data/#'
+      sql_version: '2015-10-08'
+      timestamp: ${timestamp / 1000}
+      timestamp_unit: s
+      error_action: {s3: rule-errors/}
+    kinesis_rule: {error_action: {republish: errors/rules}}
+    influxdb: {url: 'http://localhost:8086', database: buoys, measurement: readings, username: bob,
+      password: '${env:INFLUX}', token: '${file:influx}', organisation: bench}
+    limits:
+%LIMITS%
     faults:
       - {stage: s3, kind: lost, buoys: 100, messages: [1, 5-9], measures: [ph]}
       - {stage: rules, kind: altered, measures: ph, value: 3}
-      - {stage: lambda, kind: delayed, delay: 5 s}""",
+      - {stage: lambda, kind: delayed, delay: 5 s}""".replace("%LIMITS%", LIMITS_TEXT),
         )
     ],
+    "plain tls": [("target: local", "target: {kind: local, twin: {tls: true}}")],
     "attached twin": [("target: local", "target: {kind: local, attach: 'localhost:18883'}")],
     "broker": [
         (

@@ -1,5 +1,6 @@
 """Collecting a run from a twin's folder: its window and buoys and nothing else, whatever the files hold."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -244,9 +245,19 @@ def test_a_configuration_survives_the_way_through_json(tmp_path: Path) -> None:
     from twin_bench import fault
 
     from host.cloud.local.config import TwinConfig, load, to_json
+    from host.model.secret import SecretRef
+    from host.model.twin import InfluxSpec, LimitSetting, TwinTls
 
     config = TwinConfig(
-        "f", twin=fault("s3", "altered", buoys=(1, 2), value=3.0), limits="aws", s3_delimiter="\n"
+        "f",
+        twin=dataclasses.replace(
+            fault("s3", "altered", buoys=(1, 2), value=3.0),
+            s3_delimiter="\n",
+            limits=(LimitSetting("publishes_in_per_s", 5), LimitSetting("connects_per_s", None)),
+            tls=TwinTls(alpn=True),
+            influxdb=InfluxSpec("http://localhost:8086", "buoys", token=SecretRef("env", "TOKEN")),
+        ),
+        limits="aws",
     )
     path = tmp_path / "c.json"
     path.write_text(to_json(config))

@@ -10,6 +10,7 @@ import pytest
 from host.cloud.local.kinesis import Record, Stream, shard_of
 from host.cloud.local.rules import Uuids
 from host.cloud.local.trace import Trace
+from host.model.limits import ShardLimits
 
 START_NS = 1_800_000_000_000_000_000
 S = 10**9
@@ -34,7 +35,7 @@ class Bench:
 
 
 def test_a_shard_takes_its_records_per_second_and_refuses_the_rest(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, records_per_s=10)
+    bench = Bench(tmp_path, limits=ShardLimits(10))
     for number in range(15):
         bench.put(number, START_NS)
     for number in range(15, 20):
@@ -51,7 +52,7 @@ def test_a_shard_takes_its_records_per_second_and_refuses_the_rest(tmp_path: Pat
 
 
 def test_a_shard_takes_its_bytes_per_second_and_refuses_the_rest(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, mb_per_s=1.0)
+    bench = Bench(tmp_path, limits=ShardLimits(shard_bytes_per_s=1 << 20))
     for number in range(4):
         bench.put(number, START_NS, size=400_000)
     assert [number for number, _ in bench.taken] == [0, 1]
@@ -59,7 +60,7 @@ def test_a_shard_takes_its_bytes_per_second_and_refuses_the_rest(tmp_path: Path)
 
 
 def test_a_refused_record_uses_nothing_of_the_limit(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, records_per_s=2, mb_per_s=1.0)
+    bench = Bench(tmp_path, limits=ShardLimits(2, 1 << 20))
     bench.put(0, START_NS, size=1_000_000)
     bench.put(1, START_NS, size=1_000_000)  # too many bytes
     bench.put(2, START_NS, size=10)
@@ -67,11 +68,11 @@ def test_a_refused_record_uses_nothing_of_the_limit(tmp_path: Path) -> None:
 
 
 def test_lifted_limits_refuse_nothing_and_still_tell_the_share(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, records_per_s=10, lifted=True)
-    for number in range(25):
+    bench = Bench(tmp_path, limits=ShardLimits(None, None))
+    for number in range(2500):
         bench.put(number, START_NS)
     count = bench.stream.stage_count()
-    assert count.left == 25
+    assert count.left == 2500
     assert count.metrics["twin busiest second of a shard, share of its limit"] == 2.5
     assert "250 %" in count.notes[0]
 
@@ -94,7 +95,7 @@ def test_random_keys_spread_evenly_over_the_shards_and_one_key_stays_on_one() ->
 
 
 def test_every_shard_has_limits_of_its_own(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, shards=2, records_per_s=10)
+    bench = Bench(tmp_path, shards=2, limits=ShardLimits(10))
     keys = {shard_of(key, 2): key for key in map(str, range(20))}
     for number in range(20):
         bench.put(number, START_NS, key=keys[number % 2])

@@ -69,8 +69,8 @@ def test_the_settings_of_the_run_reach_the_twin(tmp_path: Path) -> None:
     async def main() -> None:
         spec = TargetSpec("local", twin=fault("s3", "lost", buoys=(101,), messages=(1,)))
         target = LocalTarget(spec, tmp_path, limits="aws")
-        assert target.lifted == ()
-        assert any("Kinesis" in words for words in LocalTarget(LOCAL, tmp_path).lifted)
+        assert target.changed_limits == ()
+        assert any("Kinesis" in words for words in LocalTarget(LOCAL, tmp_path).changed_limits)
         try:
             told = await send(target)
             assert told[-1].stored == {"timestream": 135, "s3": 126}

@@ -13,6 +13,7 @@ from host.cloud.local.rule_sql import RuleError
 from host.cloud.local.s3 import list_objects
 from host.cloud.s3_reader import read_failed
 from host.model.fleet import TwinSpec
+from host.model.twin import LimitSetting, RuleSettings
 from sensors.catalog import KEYS
 
 
@@ -266,7 +267,7 @@ def test_a_handler_that_fails_a_batch_sends_it_to_processing_failed(tmp_path: Pa
         assert run.store("s3") == []
         assert len(run.store("timestream")) == 27
 
-    drive(tmp_path, work, lambda_handler=str(tmp_path / "handler.py"))
+    drive(tmp_path, work, TwinSpec(lambda_handler=str(tmp_path / "handler.py")))
 
 
 def test_a_handler_can_fail_and_drop_single_records(tmp_path: Path) -> None:
@@ -287,7 +288,7 @@ def test_a_handler_can_fail_and_drop_single_records(tmp_path: Path) -> None:
         assert reasons == {1: dropped, 5: dropped, 2: failed, 3: failed, 6: failed, 7: failed}
         assert run.reached("s3") == [0, 4]
 
-    drive(tmp_path, work, lambda_handler=str(tmp_path / "handler.py"))
+    drive(tmp_path, work, TwinSpec(lambda_handler=str(tmp_path / "handler.py")))
 
 
 def test_a_shard_that_is_too_small_loses_for_s3_alone(tmp_path: Path) -> None:
@@ -301,7 +302,8 @@ def test_a_shard_that_is_too_small_loses_for_s3_alone(tmp_path: Path) -> None:
         assert run.reached("s3") == list(range(25))
         assert [row["message"] for row in run.outcomes("kinesis")] == list(range(25, 60))
 
-    drive(tmp_path, work, limits="aws", shard_records_per_s=25.0)
+    twin = TwinSpec(limits=(LimitSetting("shard_records_per_s", 25.0),))
+    drive(tmp_path, work, twin, limits="aws")
 
 
 def test_original_payloads_of_one_millisecond_collide_in_timestream(tmp_path: Path) -> None:
@@ -334,7 +336,7 @@ def test_sql_version_2016_on_the_timestream_rule_loses_whole_numbers(tmp_path: P
         (refused,) = run.outcomes("timestream")
         assert (refused["message"], refused["measure"], refused["reason"]) == (1, "temp", "type-conflict")
 
-    drive(tmp_path, work, timestream_sql_version="2016-03-23")
+    drive(tmp_path, work, TwinSpec(timestream_rule=RuleSettings(sql_version="2016-03-23")))
 
 
 @pytest.mark.parametrize(
@@ -418,7 +420,8 @@ def test_where_keeps_messages_from_a_store_and_says_so(tmp_path: Path) -> None:
             (1, "where"),
         ]
 
-    drive(tmp_path, work, timestream_sql="SELECT *, topic(3) AS buoy_id FROM 'aws/+/+/data/#' WHERE ec >= 4")
+    sql = "SELECT *, topic(3) AS buoy_id FROM 'aws/+/+/data/#' WHERE ec >= 4"
+    drive(tmp_path, work, TwinSpec(timestream_rule=RuleSettings(sql)))
 
 
 def test_a_rule_that_is_not_allowed_is_refused_before_anything_runs(tmp_path: Path) -> None:
@@ -426,7 +429,7 @@ def test_a_rule_that_is_not_allowed_is_refused_before_anything_runs(tmp_path: Pa
         with pytest.raises(RuleError):
             bench.pipeline.compile_rules()
 
-    drive(tmp_path, work, kinesis_sql="SELECT VALUE do FROM 'aws/#'")
+    drive(tmp_path, work, TwinSpec(kinesis_rule=RuleSettings("SELECT VALUE do FROM 'aws/#'")))
 
 
 def test_what_is_still_in_a_buffer_is_waiting_and_says_until_when(tmp_path: Path) -> None:

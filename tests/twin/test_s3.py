@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from host.cloud.local.s3 import Bucket, list_objects
 from host.cloud.measure_rows import MeasureRows
-from host.cloud.s3_reader import FAILED_PREFIX, ObjectInfo, documents, read_failed, read_object, unpack
+from host.cloud.s3_reader import ObjectInfo, documents, read_failed, read_object, unpack
 
 AT_NS = 1_795_429_500_123_456_789  # 2026-11-23 10:25:00 UTC
 HOUR_NS = 3600 * 10**9
@@ -27,7 +27,8 @@ def rows_of(body: bytes, **options: Any) -> tuple[list[dict[str, Any]], list[str
 
 
 def test_an_object_lies_where_firehose_would_put_it(tmp_path: Path) -> None:
-    key, size = Bucket(tmp_path / "s3").put("", [(1, b"{}"), (2, b"[]")], AT_NS - HOUR_NS, AT_NS)
+    bucket = Bucket(tmp_path / "s3")
+    key, size = bucket.put(bucket.layout.data_prefix(AT_NS - HOUR_NS), [(1, b"{}"), (2, b"[]")], AT_NS)
     uuid = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
     assert re.fullmatch(f"2026/11/23/09/buoys-1-2026-11-23-10-25-00-{uuid}", key)
     path = tmp_path / "s3" / key
@@ -38,7 +39,7 @@ def test_an_object_lies_where_firehose_would_put_it(tmp_path: Path) -> None:
 
 def test_a_delimiter_follows_every_record_where_it_is_set(tmp_path: Path) -> None:
     bucket = Bucket(tmp_path / "s3", delimiter="\n")
-    key, _ = bucket.put("", [(1, b"{}"), (2, b"[]")], AT_NS, AT_NS)
+    key, _ = bucket.put("", [(1, b"{}"), (2, b"[]")], AT_NS)
     assert (tmp_path / "s3" / key).read_bytes() == b"{}\n[]\n"
 
 
@@ -53,7 +54,7 @@ def test_an_object_that_cannot_be_written_leaves_nothing(
     with monkeypatch.context() as patched:
         patched.setattr(os, "replace", full)
         with pytest.raises(OSError, match="No space left"):
-            bucket.put("", [(1, b"{}")], AT_NS, AT_NS)
+            bucket.put("", [(1, b"{}")], AT_NS)
     assert list(list_objects(tmp_path / "s3")) == []
     assert [path for path in (tmp_path / "s3").rglob("*") if path.is_file()] == []
 
@@ -73,7 +74,7 @@ def test_what_was_put_is_read_back_with_the_numbers_of_its_messages(
         )
         for number in range(5)
     ]
-    key, _ = bucket.put("", records, AT_NS, AT_NS)
+    key, _ = bucket.put("", records, AT_NS)
     (info,) = list_objects(tmp_path / "s3")
     assert info.key == key
     bucket.log.flush()
@@ -168,7 +169,8 @@ def test_failed_records_are_read_with_firehoses_fields() -> None:
 
 
 def test_failed_records_have_a_prefix_of_their_own(tmp_path: Path) -> None:
-    key, _ = Bucket(tmp_path / "s3").put(FAILED_PREFIX, [(1, b"{}\n")], AT_NS, AT_NS, index=False)
+    bucket = Bucket(tmp_path / "s3")
+    key, _ = bucket.put(bucket.layout.failed_prefix(AT_NS), [(1, b"{}\n")], AT_NS, index=False)
     assert key.startswith("processing-failed/2026/11/23/10/buoys-1-")
 
 

@@ -74,7 +74,7 @@ def test_with_json_every_line_is_an_object(tmp_path: Path) -> None:
     with twin("--folder", str(tmp_path / "t"), "--limits", "aws", "--json") as process:
         assert process.stdout is not None
         ready = json.loads(process.stdout.readline())
-        assert (ready["event"], ready["limits"], ready["lifted"]) == ("ready", "aws", [])
+        assert (ready["event"], ready["limits"], ready["changed_limits"]) == ("ready", "aws", [])
         process.send_signal(signal.SIGTERM)
         rest, _ = process.communicate(timeout=DEADLINE_S)
         (summary,) = [json.loads(line) for line in rest.splitlines()]

@@ -59,7 +59,7 @@ def test_it_ends_its_lambda_worker_with_it(tmp_path: Path, hangs: bool) -> None:
     )
 
     async def main() -> None:
-        async with server(tmp_path, lambda_handler=str(handler)) as twin:
+        async with server(tmp_path, twin={"lambda_handler": str(handler)}) as twin:
             await until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
             pid = int((tmp_path / "pid").read_text())
             twin.process.kill()  # no chance to tidy up: the worker sees its input end
@@ -137,7 +137,7 @@ def test_a_drain_that_runs_out_of_time_says_so(tmp_path: Path) -> None:
     (tmp_path / "handler.py").write_text("import time\ndef lambda_handler(event, context): time.sleep(30)\n")
 
     async def main() -> None:
-        async with server(tmp_path, lambda_handler=str(tmp_path / "handler.py")) as twin:
+        async with server(tmp_path, twin={"lambda_handler": str(tmp_path / "handler.py")}) as twin:
             await publish(twin.endpoint, 100, 1)
             answer = await twin.ask("drain", expected=1, timeout_s=0.5)
             assert answer["complete"] is False
@@ -213,7 +213,7 @@ def test_a_wrong_request_is_answered_with_what_is_wrong(
 @pytest.mark.parametrize(
     ("settings", "exit_code", "words"),
     [
-        ({"kinesis_sql": "SELECT VALUE do FROM 'a'"}, 2, "cannot be read as a rule"),
+        ({"twin": {"kinesis_rule": {"sql": "SELECT VALUE do FROM 'a'"}}}, 2, "cannot be read as a rule"),
         ({"limits": "some"}, 2, "limits is 'some'"),
         ({"folder": "/dev/null/x"}, 3, "cannot be written"),
     ],

@@ -1,7 +1,7 @@
 """Where objects lie in the bucket: Firehose's prefixes, and how to tell data from what failed.
 
     YYYY/MM/dd/HH/…                        without a prefix, as Firehose does it
-    buoys/!{timestamp:yyyy-MM-dd}/…        Firehose's custom prefixes (guide, "Custom prefixes for S3 objects")
+    buoys/!{timestamp:yyyy-MM-dd}/…        Firehose's custom prefixes (guide, "Custom prefixes")
     failed/!{firehose:error-output-type}/  for records that could not be transformed
 
 Times are UTC, of the oldest record's arrival. What Java's DateTimeFormatter knows beyond the letters below is
@@ -13,10 +13,10 @@ import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from host.cloud.s3_reader import FAILED_PREFIX
 from host.model.errors import UsageError
 
 ERROR_TYPE = "processing-failed"
-DEFAULT_ERROR_PREFIX = f"{ERROR_TYPE}/"
 _HOUR = "!{timestamp:yyyy/MM/dd/HH}/"
 _EXPRESSION = re.compile(r"!\{([a-z]+):([^}]*)\}")
 _LETTERS = {"yyyy": "%Y", "MM": "%m", "dd": "%d", "HH": "%H", "mm": "%M", "ss": "%S"}
@@ -61,12 +61,12 @@ class BucketLayout:
 
     def failed_prefix(self, oldest_ns: int) -> str:
         """Of an object with records that could not be transformed."""
-        return expand(self.error_prefix or f"{DEFAULT_ERROR_PREFIX}{_HOUR}", oldest_ns)
+        return expand(self.error_prefix or f"{FAILED_PREFIX}{_HOUR}", oldest_ns)
 
     def is_failed(self, key: str) -> bool:
         """Whether an object holds records that were not transformed."""
         fixed = self.error_prefix.replace("!{firehose:error-output-type}", ERROR_TYPE)
-        return key.startswith(fixed.split("!{", 1)[0] or DEFAULT_ERROR_PREFIX)
+        return key.startswith(fixed.split("!{", 1)[0] or FAILED_PREFIX)
 
     def is_data(self, key: str) -> bool:
         """Whether an object holds delivered records."""
@@ -105,7 +105,9 @@ def _formatted(prefix: str, pattern: str, moment: datetime) -> str:
         elif part.startswith("'"):
             parts.append(part[1:-1])
         elif part.isalpha():
-            raise PrefixError(prefix, f"{part!r} of {pattern!r} is not known; known are {', '.join(_LETTERS)}")
+            raise PrefixError(
+                prefix, f"{part!r} of {pattern!r} is not known; known are {', '.join(_LETTERS)}"
+            )
         else:
             parts.append(part)
     return "".join(parts)

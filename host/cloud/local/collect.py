@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from host.cloud import s3_reader
+from host.cloud.local.bucket_layout import BucketLayout
 from host.cloud.local.pipeline import EVIDENCE_FOLDER, S3_FOLDER, TIMESTREAM_FOLDER
 from host.cloud.local.s3 import INDEX_FOLDER, list_objects
 from host.cloud.local.segments import TEMPORARY_SUFFIX, segment_paths, write_parquet
 from host.cloud.local.trace import (
     ACCEPTED_COLUMN,
+    LINKS_FOLDER,
     OUTCOMES_FOLDER,
     RECEIVED_FOLDER,
     REFUSED_FOLDER,
@@ -53,7 +55,13 @@ class Waiting:
     detail: str
 
 
-def collect(folder: Path, run_folder: Path, window: Window, waiting: Iterable[Waiting] = ()) -> list[str]:
+def collect(
+    folder: Path,
+    run_folder: Path,
+    window: Window,
+    waiting: Iterable[Waiting] = (),
+    layout: BucketLayout | None = None,
+) -> list[str]:
     """Write `evidence/` and `stores/` of the run's folder, and return what could not be read.
 
     Raises:
@@ -67,7 +75,7 @@ def collect(folder: Path, run_folder: Path, window: Window, waiting: Iterable[Wa
     chosen = _evidence(folder / EVIDENCE_FOLDER, run_folder, window, waiting, problems)
     stores = run_folder / STORE_FOLDER
     _timestream(folder / TIMESTREAM_FOLDER, stores / "timestream", window, chosen, problems)
-    _s3(folder, stores / "s3", window, chosen, problems)
+    _s3(folder, stores / "s3", window, chosen, problems, layout or BucketLayout())
     return problems.found
 
 
@@ -187,6 +195,11 @@ def _evidence(
         mask = (at_ns >= window.since_ns) & (at_ns <= window.until_ns)
         refused.write(table.filter(pa.array(mask & ((buoy < 0) | np.isin(buoy, buoys)))))
     refused.close()
+    links = _Output(target / evidence.LINKS, evidence.LINKS_SCHEMA)
+    for table in _tables(folder / LINKS_FOLDER, problems):
+        at_ns = _column(table, "at_ns", 0)
+        links.write(table.filter(pa.array((at_ns >= window.since_ns) & (at_ns <= window.until_ns))))
+    links.close()
     return chosen
 
 
@@ -278,7 +291,9 @@ def _write_parts(tables: "Iterable[pa.Table]", target: Path) -> None:
             number += 1
 
 
-def _s3(folder: Path, target: Path, window: Window, chosen: _Chosen, problems: _Problems) -> None:
+def _s3(
+    folder: Path, target: Path, window: Window, chosen: _Chosen, problems: _Problems, layout: BucketLayout
+) -> None:
     target.mkdir(parents=True, exist_ok=True)
     index = _s3_index(folder / INDEX_FOLDER, problems)
     bucket = folder / S3_FOLDER
@@ -290,7 +305,7 @@ def _s3(folder: Path, target: Path, window: Window, chosen: _Chosen, problems: _
     def parts() -> "Iterator[pa.Table]":
         rows = MeasureRows()
         for info in list_objects(bucket):
-            if s3_reader.is_failed(info.key) or info.last_modified_ns < window.since_ns:
+            if not layout.is_data(info.key) or info.last_modified_ns < window.since_ns:
                 continue
             body = _body(bucket / info.key, problems.add)
             s3_reader.read_object(info, body, rows, problems.add, index.get(info.key), wanted)

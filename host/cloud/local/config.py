@@ -14,6 +14,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from host.cloud.local.bucket_layout import BucketLayout, PrefixError
 from host.cloud.local.rules import RuleSpec, TimestreamAction, default_rules
 from host.model.errors import UsageError
 from host.model.fleet import FaultSpec, PayloadMode, TwinSpec
@@ -34,6 +35,8 @@ class TwinConfig:
     port: int = 0
     """MQTT; 0: any free one."""
     control_port: int = 0
+    alpn_port: int = 0
+    """Second MQTT port where there is TLS: clients name MQTT by ALPN, as on IoT Core's 443."""
     limits: LimitMode = "lifted"
     """`aws` keeps IoT Core's rates and the shard's; `lifted` does not, so that a flat-out run can pass."""
     topic_prefix: str = "aws/0"
@@ -49,6 +52,17 @@ class TwinConfig:
         timestream, kinesis = default_rules(self.topic_prefix, self.payload)
         twin = self.twin
         return (_changed(timestream, twin.timestream_rule), _changed(kinesis, twin.kinesis_rule))
+
+    @property
+    def layout(self) -> BucketLayout:
+        """Where objects lie in the bucket.
+
+        Raises:
+            PrefixError: a prefix with an expression that is not known.
+        """
+        rules = (self.twin.timestream_rule, self.twin.kinesis_rule)
+        prefixes = [rule.error_action.s3 for rule in rules if rule.error_action is not None]
+        return BucketLayout(self.twin.s3_prefix, self.twin.s3_error_prefix, tuple(filter(None, prefixes)))
 
     def limits_held(self) -> TwinLimits:
         """Every limit that this twin holds its clients to.
@@ -121,7 +135,7 @@ def _check(config: Any) -> list[str]:
     problems: list[str] = []
     if config.host not in ("127.0.0.1", "::1", "localhost"):
         problems.append(f"host {config.host!r}: the twin has no authentication and binds to loopback only")
-    ports = {"port": config.port, "control_port": config.control_port}
+    ports = {"port": config.port, "control_port": config.control_port, "alpn_port": config.alpn_port}
     problems += [f"{name} {port} is no port" for name, port in ports.items() if not 0 <= port <= 65535]
     twin = config.twin
     positive = {
@@ -151,6 +165,10 @@ def _check(config: Any) -> list[str]:
         config.limits_held()
     except ValueError as error:
         problems.append(str(error))
+    try:
+        config.layout  # noqa: B018 - only whether it can be made
+    except PrefixError as error:
+        problems.append(f"{error.where}: {error.what}")
     return problems
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from host.cloud.local.error_actions import ErrorActions, Failed
 from host.cloud.local.faults import StageFaults
 from host.cloud.local.kinesis import Record, Stream
 from host.cloud.local.rule_values import UNDEFINED
@@ -15,15 +16,29 @@ from host.cloud.local.rules import KinesisAction, Payload, Rule, RuleSpec, Times
 from host.cloud.local.timestream import Timestream
 from host.cloud.local.trace import Trace
 from host.model.stage_count import StageCount
+from host.model.twin import TimeUnit
 from sensors.catalog import KEYS
 
 STAGE = "rules"
 MAX_TOPICS = 100_000
 """Topics kept bound: topics come from outside and must not fill the memory."""
 _KNOWN = frozenset(KEYS)
+_TO_MS: dict[TimeUnit, tuple[int, int]] = {
+    "s": (1000, 1),
+    "ms": (1, 1),
+    "us": (1, 1000),
+    "ns": (1, 1_000_000),
+}
+"""Unit → factor and divisor to milliseconds."""
+_REJECTED = "One or more records have been rejected. See RejectedRecords for details."
+_THROTTLED = "Rate exceeded for shard: ProvisionedThroughputExceededException"
 
 _Carry = Callable[[int, int | None, Payload, int], None]
 """(message, buoy, payload, time in ns): one rule's share of a message."""
+
+
+_Act = Callable[[int, int | None, Payload, Payload, int], str]
+"""(message, buoy, payload, result, time in ns) → why the action failed; empty: it did not."""
 
 
 @dataclass(slots=True)
@@ -35,6 +50,8 @@ class RuleCount:
     """WHERE was not true."""
     succeeded: int = 0
     failed: int = 0
+    error_succeeded: int = 0
+    error_failed: int = 0
 
 
 class RulesEngine:
@@ -53,6 +70,7 @@ class RulesEngine:
         faults: StageFaults | None = None,
         seed: int = 1,
         charge: Callable[[int], bool] | None = None,
+        errors: ErrorActions | None = None,
     ) -> None:
         uuids = Uuids(seed)
         self._rules = [Rule(spec, uuids) for spec in specs]
@@ -63,6 +81,9 @@ class RulesEngine:
         self._stream = stream
         self._faults = faults
         self._charge = charge
+        self._errors = errors
+        self._now: tuple[str, bytes] = ("", b"")
+        """Client and payload of the message under way, for error actions."""
         self._throttled = 0
         self._bound: dict[str, list[_Carry]] = {}
         self._decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
@@ -70,8 +91,11 @@ class RulesEngine:
         self.count = StageCount(STAGE, "messages")
         self._parse_errors = 0
 
-    def run(self, message: int, buoy: int | None, topic: str, payload: bytes, at_ns: int) -> None:
+    def run(
+        self, message: int, buoy: int | None, topic: str, payload: bytes, at_ns: int, client_id: str = ""
+    ) -> None:
         """One message that the broker accepted; rehearsed faults act first."""
+        self._now = (client_id, payload)
         if self._faults is not None:
             parts = self._faults.data(buoy, payload)
             if parts is not None:
@@ -133,6 +157,8 @@ class RulesEngine:
         select = rule.bind(topic)
         name = rule.spec.name
         action = self._action(rule, topic)
+        error_action = rule.spec.error_action
+        what = _action_names(rule.spec.action)
 
         def carry(message: int, buoy: int | None, payload: Payload, at_ns: int) -> None:
             count.matched += 1
@@ -141,56 +167,66 @@ class RulesEngine:
                 count.filtered += 1
                 self._trace.rejected(STAGE, message, None, "where", f"rule {name}: WHERE is not true", at_ns)
                 return
-            if action(message, buoy, payload, result, at_ns):
+            problem = action(message, buoy, payload, result, at_ns)
+            if not problem:
                 count.succeeded += 1
-            else:
-                count.failed += 1
+                return
+            count.failed += 1
+            if error_action is not None and self._errors is not None:
+                client_id, raw = self._now
+                failed = Failed(name, topic.name, client_id, raw, *what, problem)
+                if self._errors.run(error_action, failed):
+                    count.error_succeeded += 1
+                else:
+                    count.error_failed += 1
 
         return carry
 
-    def _action(self, rule: Rule, topic: Topic) -> Callable[[int, int | None, Payload, Payload, int], bool]:
+    def _action(self, rule: Rule, topic: Topic) -> _Act:
         spec = rule.spec.action
         if isinstance(spec, TimestreamAction):
             return self._timestream_action(rule, spec, topic)
         return self._kinesis_action(rule, spec, topic)
 
-    def _timestream_action(
-        self, rule: Rule, spec: TimestreamAction, topic: Topic
-    ) -> Callable[[int, int | None, Payload, Payload, int], bool]:
+    def _timestream_action(self, rule: Rule, spec: TimestreamAction, topic: Topic) -> _Act:
         dimension_of = rule.template(spec.dimension, topic)
         stamp_of = rule.template(spec.timestamp, topic) if spec.timestamp else None
-        write = self._timestream.write
+        table = self._timestream
+        write = table.write
+        factor, divisor = _TO_MS[spec.timestamp_unit]
 
-        def act(message: int, _buoy: int | None, payload: Payload, result: Payload, at_ns: int) -> bool:
+        def act(message: int, _buoy: int | None, payload: Payload, result: Payload, at_ns: int) -> str:
             dimension = dimension_of(payload, at_ns)
             if dimension is UNDEFINED:
                 self._reject(message, "no-dimension", f"rule {rule.spec.name}: dimension is Undefined", at_ns)
-                return False
+                return "the dimension is Undefined"
             time_ms: Any = at_ns // 1_000_000 if stamp_of is None else stamp_of(payload, at_ns)
+            if factor != divisor and type(time_ms) is int:
+                time_ms = time_ms * factor // divisor
+            before = table.refused_writes
             write(message, str(dimension), time_ms, result, at_ns)
-            return True
+            return "" if table.refused_writes == before else _REJECTED
 
         return act
 
-    def _kinesis_action(
-        self, rule: Rule, spec: KinesisAction, topic: Topic
-    ) -> Callable[[int, int | None, Payload, Payload, int], bool]:
+    def _kinesis_action(self, rule: Rule, spec: KinesisAction, topic: Topic) -> _Act:
         key_of = rule.template(spec.partition_key, topic)
         stream, encode = self._stream, self._encode
         needs_key = stream.needs_key
 
-        def act(message: int, buoy: int | None, payload: Payload, result: Payload, at_ns: int) -> bool:
+        def act(message: int, buoy: int | None, payload: Payload, result: Payload, at_ns: int) -> str:
             key: Any = key_of(payload, at_ns) if needs_key else ""
             if key is UNDEFINED:
                 self._reject(message, "no-partition-key", f"rule {rule.spec.name}: key is Undefined", at_ns)
-                return False
+                return "the partition key is Undefined"
             try:
                 data = encode(result).encode()
             except (ValueError, RecursionError) as error:  # a lone surrogate, or a number beyond JSON
                 self._reject(message, "not-json", f"rule {rule.spec.name}: {str(error)[:120]}", at_ns)
-                return False
+                return f"the result is no JSON: {str(error)[:120]}"
+            before = stream.refused
             stream.put(Record(message, buoy, data, at_ns, len(_KNOWN.intersection(result)), str(key)), at_ns)
-            return True
+            return "" if stream.refused == before else _THROTTLED
 
         return act
 
@@ -212,9 +248,19 @@ class RulesEngine:
             metrics[f"AWS/IoT TopicMatch {label}"] = count.matched
             metrics[f"AWS/IoT Success {label}"] = count.succeeded
             metrics[f"AWS/IoT Failure {label}"] = count.failed
+            if rule.spec.error_action is not None:
+                metrics[f"AWS/IoT ErrorActionSuccess {label}"] = count.error_succeeded
+                metrics[f"AWS/IoT ErrorActionFailure {label}"] = count.error_failed
             if count.filtered:
                 rejected[f"where {rule.spec.name}"] = count.filtered
         return StageCount(STAGE, "messages", self.count.entered, self.count.left, rejected, metrics=metrics)
+
+
+def _action_names(action: TimestreamAction | KinesisAction) -> tuple[str, str]:
+    """What failed, as an error action is told: the kind of action, and on what."""
+    if isinstance(action, TimestreamAction):
+        return "TimestreamAction", "buoys"
+    return "KinesisAction", "buoys"
 
 
 def _refuse_constant(name: str) -> Any:

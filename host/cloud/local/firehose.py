@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from host.cloud.local.agenda import Agenda
-from host.cloud.local.bucket_layout import DEFAULT_ERROR_PREFIX
 from host.cloud.local.faults import StageFaults
 from host.cloud.local.firehose_events import RECORD_OVERHEAD_BYTES, Failure, Transformed, failed_document
 from host.cloud.local.kinesis import BYTES_PER_MB, Record
@@ -344,7 +343,7 @@ class Firehose:
         if self._failed_records:
             notes.append(
                 f"{self._failed_records} records in {self._failed_objects} objects under "
-                f"{self._bucket.layout.error_prefix or DEFAULT_ERROR_PREFIX}"
+                f"{self._bucket.layout.error_prefix or FAILED_PREFIX}"
             )
         return StageCount(
             S3_STAGE,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from host.cloud.local.faults import StageFaults
 from host.cloud.local.trace import Trace
+from host.model.limits import ShardLimits
 from host.model.stage_count import StageCount
 
 STAGE = "kinesis"
@@ -92,19 +93,21 @@ class Stream:
         deliver: Callable[[Record, int], None],
         *,
         shards: int = 1,
-        records_per_s: float = 1000.0,
-        mb_per_s: float = 1.0,
-        lifted: bool = False,
+        limits: ShardLimits | None = None,
         faults: StageFaults | None = None,
     ) -> None:
         self._trace = trace
         self._entries = trace.entries(STAGE)
         self._deliver = deliver
         self._faults = faults
-        self._records_per_s = records_per_s
-        self._bytes_per_s = mb_per_s * BYTES_PER_MB
-        self._lifted = lifted
-        self._shards = [_Shard(records_per_s, self._bytes_per_s) for _ in range(shards)]
+        limits = limits or ShardLimits()
+        usual = ShardLimits()
+        # A lifted limit refuses nothing; the share of it is still told.
+        self._records_per_s = limits.shard_records_per_s or usual.shard_records_per_s or 1.0
+        self._bytes_per_s = limits.shard_bytes_per_s or usual.shard_bytes_per_s or 1.0
+        self._keeps_records = limits.shard_records_per_s is not None
+        self._keeps_bytes = limits.shard_bytes_per_s is not None
+        self._shards = [_Shard(self._records_per_s, self._bytes_per_s) for _ in range(shards)]
         self._sequence = 0
         self.entered = 0
         self.left = 0
@@ -136,11 +139,11 @@ class Stream:
         number = shard_of(record.partition_key, len(self._shards)) if len(self._shards) > 1 else 0
         shard = self._shards[number]
         size = len(record.data)
-        if not self._lifted:
+        if self._keeps_records or self._keeps_bytes:
             reason = ""
-            if not shard.records.has(1, at_ns):
+            if self._keeps_records and not shard.records.has(1, at_ns):
                 reason = "records-per-second"
-            elif not shard.bytes.has(size, at_ns):
+            elif self._keeps_bytes and not shard.bytes.has(size, at_ns):
                 reason = "bytes-per-second"
             if reason:
                 self._refuse(record, number, reason, at_ns)
@@ -153,6 +156,11 @@ class Stream:
         self.left += 1
         record.arrival_ns, record.shard, record.sequence = at_ns, number, self._sequence
         self._deliver(record, at_ns)
+
+    @property
+    def refused(self) -> int:
+        """Records refused so far."""
+        return sum(self._rejected.values())
 
     def _refuse(self, record: Record, shard: int, reason: str, at_ns: int) -> None:
         self._rejected[reason] = self._rejected.get(reason, 0) + 1
@@ -176,14 +184,14 @@ class Stream:
             max(shard.busiest / self._records_per_s, shard.busiest_bytes / self._bytes_per_s)
             for shard in self._shards
         )
-        refused = sum(self._rejected.values())
+        refused = self.refused
         notes = []
         if busiest.busiest:
             notes.append(
                 f"busiest second of a shard: {busiest.busiest} records, "
                 f"{max(shard.busiest_bytes for shard in self._shards)} bytes; "
                 f"{math.ceil(share * 1000) / 10:g} % of its limit"
-                + (" (limit lifted)" if self._lifted and share > 1 else "")
+                + (" (limit lifted)" if share > 1 and not (self._keeps_records and self._keeps_bytes) else "")
             )
         return StageCount(
             STAGE,

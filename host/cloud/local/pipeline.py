@@ -16,7 +16,8 @@ from pathlib import Path
 from host.cloud.local.agenda import NEVER, Agenda
 from host.cloud.local.config import TwinConfig
 from host.cloud.local.engine import MAX_TOPICS, RulesEngine
-from host.cloud.local.faults import StageFaults, stage_faults
+from host.cloud.local.error_actions import ErrorActions
+from host.cloud.local.faults import StageFaults, link_faults, stage_faults
 from host.cloud.local.firehose import DeliveryFaults, Firehose
 from host.cloud.local.kinesis import Record, Stream
 from host.cloud.local.lambda_runtime import LambdaRuntime
@@ -33,6 +34,8 @@ STORES = ("timestream", "s3")
 _NS_PER_S = 1_000_000_000
 _MAX_WAIT_S = 3600.0
 _COMPILE_LOOK_S = 0.005
+_NO_LINK_TROUBLE = ("delivery-", "throughput-delay")
+"""Reasons that are about messages to a subscriber, or only about time."""
 
 
 @dataclass(slots=True)
@@ -63,6 +66,9 @@ class Pipeline:
         self.intake = Intake()
         self._entries = self.trace.entries("broker")
         self._broker_faults = stage_faults(spec.faults, "broker")
+        self._link_faults = link_faults(spec.faults)
+        self.take_over: Callable[[str], None] | None = None
+        """Rehearses another client under a board's client id."""
         self._agenda = Agenda()
         self._runtime = LambdaRuntime(
             config.handler_path,
@@ -71,7 +77,10 @@ class Pipeline:
             memory_mb=spec.lambda_memory_mb,
             timeout_s=spec.lambda_timeout_s,
         )
-        self._bucket = Bucket(folder / S3_FOLDER, delimiter=config.s3_delimiter, compress=config.s3_gzip)
+        self._bucket = Bucket(
+            folder / S3_FOLDER, layout=config.layout, delimiter=spec.s3_delimiter, compress=spec.s3_gzip
+        )
+        self.errors = ErrorActions(self._bucket)
         self.firehose = Firehose(
             self._agenda, self.trace, self._bucket, self._runtime, spec, _delivery_faults(spec)
         )
@@ -79,23 +88,21 @@ class Pipeline:
             self.trace,
             self._read_stream,
             shards=spec.kinesis_shards,
-            records_per_s=config.shard_records_per_s,
-            mb_per_s=config.shard_mb_per_s,
-            lifted=config.limits == "lifted",
+            limits=config.limits_held().shard,
             faults=stage_faults(spec.faults, "kinesis"),
         )
         self.timestream = Timestream(
             folder / TIMESTREAM_FOLDER,
             self.trace,
             stage_faults(spec.faults, "timestream"),
-            TableSettings(config.memory_store_h, config.timestream_visible_after_s),
+            TableSettings(spec.timestream_memory_store_h, spec.timestream_visible_after_s),
         )
         self.charge: Callable[[int], bool] | None = None
         """Asked with the number of rules a message matches: False where the account's rate is used up."""
         self._engine: RulesEngine | None = None
         self._compiling = threading.Lock()
         self._buoys: dict[str, int | None] = {}
-        self._inbox: list[tuple[str, bytes, bool, int]] = []
+        self._inbox: list[tuple[str, bytes, bool, int, str]] = []
         self._scheduled = False
         self._stream_inbox: list[tuple[int, Record]] = []
         self._wake = asyncio.Event()
@@ -127,6 +134,7 @@ class Pipeline:
                     stage_faults(self.config.twin.faults, "rules"),
                     self.config.seed,
                     self.charge,
+                    self.errors,
                 )
 
     def start(self) -> "asyncio.Task[None]":
@@ -157,17 +165,27 @@ class Pipeline:
         qos: int,  # noqa: ARG002
         retain: bool,  # noqa: ARG002
         dup: bool,
-        client_id: str,  # noqa: ARG002
-    ) -> None:
-        """A message the broker accepted (the broker's `sink`)."""
-        self._inbox.append((topic, payload, dup, self.clock.utc_ns()))
+        client_id: str,
+    ) -> bool:
+        """A message the broker accepts (the broker's `sink`); False: a rehearsed fault keeps it from being
+        taken, and from being acknowledged."""
+        if self._link_faults is not None:
+            kind = self._link_faults.hits(self._buoy(topic), payload)
+            if kind is not None:
+                if kind == "taken-over" and self.take_over is not None:
+                    self.take_over(client_id)
+                return False
+        self._inbox.append((topic, payload, dup, self.clock.utc_ns(), client_id))
         if not self._scheduled:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._take_in_soon)
+        return True
 
     def refused(self, reason: str, detail: str, client_id: str, topic: str, payload: bytes | None) -> None:
         """What the broker refused (its `on_refused`). Without a payload no message was lost by it."""
         if payload is None:
+            if not reason.startswith(_NO_LINK_TROUBLE):
+                self.trace.links.append(client_id, reason, detail, self.clock.utc_ns())
             return
         self.intake.refused[reason] = self.intake.refused.get(reason, 0) + 1
         self.trace.refused.append(
@@ -192,14 +210,14 @@ class Pipeline:
         self._last_arrival_s = time.monotonic()
         self.intake.arrived += len(batch)
         faults = self._broker_faults
-        for topic, payload, dup, at_ns in batch:
+        for topic, payload, dup, at_ns, client_id in batch:
             buoy = self._buoy(topic)
             parts = None if faults is None else faults.data(buoy, payload)
             if parts is None:
-                self._accept(topic, buoy, payload, dup, at_ns, at_ns)
+                self._accept(topic, buoy, payload, dup, at_ns, at_ns, client_id)
             else:
                 for data, delay_ns in parts:
-                    self._accept(topic, buoy, data, dup, at_ns, at_ns + delay_ns)
+                    self._accept(topic, buoy, data, dup, at_ns, at_ns + delay_ns, client_id)
         self._wake.set()
         self._arrived.set()
 
@@ -214,7 +232,14 @@ class Pipeline:
         return True
 
     def _accept(
-        self, topic: str, buoy: int | None, payload: bytes, dup: bool, accepted_ns: int, at_ns: int
+        self,
+        topic: str,
+        buoy: int | None,
+        payload: bytes,
+        dup: bool,
+        accepted_ns: int,
+        at_ns: int,
+        client_id: str,
     ) -> None:
         number = self.intake.accepted
         self.intake.accepted += 1
@@ -222,7 +247,7 @@ class Pipeline:
         self._entries.numbers.append(number)
         self._entries.times.append(at_ns)
         if self._engine is not None:
-            self._engine.run(number, buoy, topic, payload, at_ns)
+            self._engine.run(number, buoy, topic, payload, at_ns, client_id)
 
     def _buoy(self, topic: str) -> int | None:
         known = self._buoys.get(topic)

@@ -15,19 +15,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from host.cloud.local.config import LimitMode, TwinConfig, lifted_limits, to_json
+from host.cloud.local.config import LimitMode, TwinConfig, to_json
 from host.cloud.local.control_client import ControlClient, parse_address
 from host.cloud.local.pipeline import EVIDENCE_FOLDER, STORES
 from host.cloud.local.process import TwinProcess
 from host.cloud.target import Check, Collected, LiveCounts, Manners, Stakes
 from host.model.endpoint import Endpoint
 from host.model.errors import PreflightError, TargetError
-from host.model.fleet import PayloadMode, TargetSpec, TwinSpec
+from host.model.fleet import PayloadMode, TargetSpec, TlsSpec, TwinSpec
 from host.model.plan import Plan
 from host.model.stage_count import STAGES, StageCount
 
 CONFIG_FILE, LOG_FILE, FOLDER = "twin-config.json", "twin.log", "twin"
 ANSWER_TIMEOUT_S = 10.0
+ENROL_TIMEOUT_S = 120.0
+"""Ten thousand certificates take some seconds."""
 COLLECT_TIMEOUT_S = 600.0
 """Reading the stores of ten million rows takes tens of seconds."""
 _GRACE_S = 5.0
@@ -48,6 +50,7 @@ class LocalTarget:
         payload: PayloadMode = "stamped",
         limits: LimitMode = "lifted",
         seed: int = 1,
+        things: tuple[tuple[str, int], ...] = (),
     ) -> None:
         """Nothing is started yet.
 
@@ -58,9 +61,11 @@ class LocalTarget:
             payload: of the run; decides where a record's time comes from.
             limits: `aws` keeps the rates of IoT Core and Kinesis, `lifted` does not.
             seed: of the run; partition keys follow it.
+            things: (name, buoy id) of the boards; where the twin has TLS they get certificates.
         """
         self._spec = spec
         self._run_folder = run_folder
+        self._things = things
         self._config = TwinConfig(
             folder=str(run_folder / FOLDER),
             port=spec.port,
@@ -77,10 +82,15 @@ class LocalTarget:
         self.folder = Path(self._config.folder)
         """The twin's own data."""
 
+        self._attached: dict[str, Any] = {}
+        """What a twin to attach to has said of itself."""
+
     @property
-    def lifted(self) -> tuple[str, ...]:
-        """The limits that this run is not held to, in words; for the report of an unpaced run."""
-        return () if self._spec.attach else lifted_limits(self._config.limits)
+    def changed_limits(self) -> tuple[str, ...]:
+        """The limits that are not AWS's in this run, in words: lifted, or set to another value."""
+        if self._spec.attach:
+            return tuple(self._attached.get("changed_limits", ()))
+        return self._config.limits_held().changes_in_words()
 
     async def preflight(self) -> list[Check]:
         """The port, or the twin to attach to; the Lambda handler."""
@@ -119,7 +129,14 @@ class LocalTarget:
         except BaseException:
             await self.stop()
             raise
-        return Endpoint(ready["host"], ready["port"])
+        return await self._endpoint(ready)
+
+    async def _endpoint(self, ready: dict[str, Any]) -> Endpoint:
+        """Where boards connect, and where the twin has TLS their certificates."""
+        answer = await self._ask("enrol", ENROL_TIMEOUT_S, things=self._things)
+        if answer["tls"] is None:
+            return Endpoint(ready["host"], ready["port"])
+        return Endpoint(ready["host"], answer["port"], TlsSpec(**answer["tls"]))
 
     async def counts(self) -> LiveCounts:
         """Messages received and measures stored since `start`.
@@ -196,7 +213,8 @@ class LocalTarget:
             f"the twin ended in mid-run ({self._process.end_in_words()}); its files are used",
         ]
         window = Window(since_ns, until_ns, buoys)
-        problems += await asyncio.to_thread(collect, self.folder, run_folder, window)
+        layout = self._config.layout
+        problems += await asyncio.to_thread(collect, self.folder, run_folder, window, (), layout)
         stages, found = _read_stages(self.folder / EVIDENCE_FOLDER / STAGES)
         _write_stages(run_folder, stages)
         return Collected(self.stores, stages, problems + found)
@@ -221,7 +239,7 @@ class LocalTarget:
             raise PreflightError(mismatch, where=control.address, next_step="start another with `buoy twin`")
         self.folder = Path(status["folder"])
         self._mark = int((await control.request("mark", ANSWER_TIMEOUT_S))["mark"])
-        return Endpoint(status["host"], status["port"])
+        return await self._endpoint(status)
 
     def _mismatch(self, status: dict[str, Any]) -> str:
         for key, wanted in (("payload", self._config.payload), ("topic_prefix", self._config.topic_prefix)):
@@ -248,6 +266,7 @@ class LocalTarget:
         finally:
             if control is not None:
                 control.close()
+        self._attached = status
         mismatch = self._mismatch(status)
         detail = mismatch or f"{self._spec.attach}, running for {status['uptime_s']:.0f} s"
         return Check(name, not mismatch, detail, "start another with `buoy twin`")

@@ -138,7 +138,8 @@ class Timestream:
         """Records visible whose measure is one of the nine."""
         self.count = StageCount(STAGE, "measures")
         self._writes = 0
-        self._refused_writes = 0
+        self.refused_writes = 0
+        """Writes of which at least one record was refused: what a rule action counts as failed."""
         self._same_again = 0
         self._replaced = 0
         self._foreign: dict[str, int] = {}
@@ -226,7 +227,7 @@ class Timestream:
         refused_before = sum(self.count.rejected.values())
         for name, value in attributes.items():
             self._write_one(message, dimension, buoy, time_ms, name, value, version, at_ns)
-        self._refused_writes += sum(self.count.rejected.values()) > refused_before
+        self.refused_writes += sum(self.count.rejected.values()) > refused_before
 
     def _write_one(
         self,
@@ -345,7 +346,7 @@ class Timestream:
 
     def _refuse_all(self, message: int, reason: str, detail: str, at_ns: int, records: int) -> None:
         self._writes += 1
-        self._refused_writes += 1
+        self.refused_writes += 1
         self._refuse(message, None, reason, detail, at_ns, records)
 
     def _refuse_time(self, message: int, time_ms: Any, at_ns: int, records: int) -> None:
@@ -376,8 +377,8 @@ class Timestream:
             self.count.left,
             dict(self.count.rejected),
             metrics={
-                "AWS/Timestream SuccessfulRequestLatency.SampleCount": self._writes - self._refused_writes,
-                "AWS/Timestream UserErrors": self._refused_writes,
+                "AWS/Timestream SuccessfulRequestLatency.SampleCount": self._writes - self.refused_writes,
+                "AWS/Timestream UserErrors": self.refused_writes,
                 "AWS/Timestream SystemErrors": 0,
                 "AWS/Timestream MagneticStoreRejectedRecordCount": 0,
                 "twin records written again with the same value": self._same_again,

@@ -17,6 +17,7 @@ STAGES = ("broker", "rules", "timestream", "kinesis", "firehose", "lambda", "s3"
 """In the order of the way; from `rules` it forks to `timestream` and `kinesis`."""
 
 RECEIVED_FOLDER, TRACE_FOLDER, OUTCOMES_FOLDER, REFUSED_FOLDER = "received", "trace", "outcomes", "refused"
+LINKS_FOLDER = "links"
 ACCEPTED_COLUMN = "accepted_ns"
 """Beside the columns of RECEIVED_SCHEMA: when the message really came, whatever a rehearsed fault delayed."""
 
@@ -95,6 +96,12 @@ def _refused_schema() -> "pa.Schema":
     return REFUSED_SCHEMA
 
 
+def _links_schema() -> "pa.Schema":
+    from host.model.evidence import LINKS_SCHEMA
+
+    return LINKS_SCHEMA
+
+
 class Trace:
     """What happened to each message, in segments under `folder`."""
 
@@ -104,12 +111,15 @@ class Trace:
         """message, buoy, topic, payload, at_ns, dup, accepted_ns."""
         self.refused = ColumnRows(_refused_schema, 7)
         """buoy, client, topic, payload, reason, detail, at_ns."""
+        self.links = ColumnRows(_links_schema, 4)
+        """client, reason, detail, at_ns."""
         self._outcomes = ColumnRows(_outcomes_schema, 7)
         self.logs = (
             SegmentLog(folder / RECEIVED_FOLDER, self.received),
             SegmentLog(folder / TRACE_FOLDER, self._trace),
             SegmentLog(folder / OUTCOMES_FOLDER, self._outcomes),
             SegmentLog(folder / REFUSED_FOLDER, self.refused),
+            SegmentLog(folder / LINKS_FOLDER, self.links),
         )
 
     def entries(self, stage: str) -> Entries:

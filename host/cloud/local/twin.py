@@ -5,20 +5,26 @@ import contextlib
 import dataclasses
 import json
 import os
+import ssl
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from host.cloud.local.broker import Broker, Limits
-from host.cloud.local.config import TwinConfig, lifted_limits, to_json
+from host.cloud.local.broker import Broker
+from host.cloud.local.broker.tls import ALPN_MQTT, SERVER_NAME
+from host.cloud.local.config import TwinConfig, to_json
 from host.cloud.local.control import ControlServer, Progress
+from host.cloud.local.impostor import Impostors
 from host.cloud.local.marks import Mark, since
 from host.cloud.local.pipeline import EVIDENCE_FOLDER, Pipeline
 from host.cloud.local.segments import MAX_ROWS, due_age_s
 from host.model.clock import Deadline
 from host.model.errors import PreflightError, UsageError
 from host.model.stage_count import STAGES, StageCount
+
+if TYPE_CHECKING:
+    from host.cloud.local.registry import Registry
 
 CONFIG_FILE = "twin.json"
 """In the twin's folder: its configuration. A folder that has one belongs to a twin already."""
@@ -46,14 +52,19 @@ class Twin:
         self.pipeline = Pipeline(config)
         if config.has_own_rules:
             self.pipeline.compile_rules()
-        aws = config.limits == "aws"
+        tls, limits = config.twin.tls, config.limits_held().broker
+        self.registry = None if tls is None else _registry(self._folder, config.topic_prefix, tls.policy)
         self.broker = Broker(
             self.pipeline.sink,
-            limits=Limits.aws() if aws else Limits.lifted(),
+            limits=limits,
             on_refused=self.pipeline.refused,
+            authorise=None if self.registry is None else self.registry.authorise,
         )
-        if aws:
+        if limits.account_publishes_out_per_s is not None:
             self.pipeline.charge = self.broker.charge_rule_matches
+        self.pipeline.errors.republish = self.broker.republish
+        self.impostors = Impostors(config.host, self._client_context, SERVER_NAME)
+        self.pipeline.take_over = self.impostors.take_over
         self.control = ControlServer(
             {
                 "status": self._status,
@@ -61,6 +72,7 @@ class Twin:
                 "metrics": self._metrics,
                 "stages": self._stages,
                 "mark": self._mark,
+                "enrol": self._enrol,
                 "drain": self._drain,
                 "collect": self._collect,
                 "stop": self._stop,
@@ -85,7 +97,14 @@ class Twin:
         """
         config = self.config
         try:
-            self.port = await self.broker.start(config.host, config.port)
+            registry = self.registry
+            self.port = await self.broker.start(
+                config.host,
+                config.port,
+                tls=None if registry is None else registry.server_context(),
+                alpn_port=None if registry is None else config.alpn_port,
+            )
+            self.impostors.port = self.port
             self.control_port = await self.control.start(config.host, config.control_port)
         except OSError as error:
             await self.close()
@@ -102,6 +121,7 @@ class Twin:
 
     async def close(self) -> None:
         """Stop listening, write everything down. Safe to call twice."""
+        await self.impostors.close()
         await self.broker.stop()
         await self.control.stop()
         tasks, self._tasks = self._tasks, []
@@ -131,7 +151,7 @@ class Twin:
         while True:
             await asyncio.sleep(_FLUSH_LOOK_S)
             now_s = time.monotonic()
-            rows = max(len(log) for log in self.pipeline.logs)
+            rows = max(len(log) for log in self.pipeline.logs) + len(self.pipeline.errors)
             if rows and (rows >= MAX_ROWS or now_s - last_s >= due_age_s(now_s - self._began_s)):
                 await self._write_down()
                 last_s = time.monotonic()
@@ -150,6 +170,7 @@ class Twin:
     def _write(self, stages: str) -> None:
         for log in self.pipeline.logs:
             log.write()
+        self.pipeline.errors.write()
         path = self._folder / EVIDENCE_FOLDER / STAGES
         temporary = path.with_suffix(".part")
         temporary.write_text(stages)
@@ -194,7 +215,9 @@ class Twin:
             "folder": str(self._folder),
             "uptime_s": round(time.monotonic() - self._began_s, 1),
             "limits": config.limits,
-            "lifted": list(lifted_limits(config.limits)),
+            "changed_limits": list(config.limits_held().changes_in_words()),
+            "tls": self.registry is not None,
+            "alpn_port": self.broker.alpn_port,
             "topic_prefix": config.topic_prefix,
             "payload": config.payload,
             "rules": [dataclasses.asdict(rule) for rule in config.rules()],
@@ -232,6 +255,27 @@ class Twin:
         )
         self._marks.append(mark)
         return {"mark": len(self._marks) - 1, "at_ns": mark.at_ns}
+
+    async def _enrol(self, request: dict[str, Any], _progress: Progress) -> dict[str, Any]:
+        """Things of (name, buoy id) get their certificates; the answer says where those are."""
+        if self.registry is None:
+            return {"tls": None}
+        things = [(str(name), int(buoy)) for name, buoy in request["things"]]
+        enrolled = await asyncio.to_thread(self.registry.enrol, things)
+        alpn = self.config.twin.tls is not None and self.config.twin.tls.alpn
+        return {
+            "tls": {
+                "ca": str(enrolled.ca),
+                "certificate": enrolled.certificate,
+                "key": enrolled.key,
+                "server_name": SERVER_NAME,
+                "alpn": ALPN_MQTT if alpn else "",
+            },
+            "port": self.broker.alpn_port if alpn else self.port,
+        }
+
+    def _client_context(self, client_id: str) -> ssl.SSLContext | None:
+        return None if self.registry is None else self.registry.client_context(client_id)
 
     async def _drain(self, request: dict[str, Any], progress: Progress) -> dict[str, Any]:
         mark = self._marked(request)
@@ -288,12 +332,20 @@ class Twin:
         await self._write_down()
         waiting = [Waiting(*row) for row in self.pipeline.firehose.waiting()]
         run_folder = Path(request["run_folder"])
-        problems = await asyncio.to_thread(collect, self._folder, run_folder, window, waiting)
+        layout = self.config.layout
+        problems = await asyncio.to_thread(collect, self._folder, run_folder, window, waiting, layout)
         return {"stages": self._stages_since(mark), "problems": [*self._problems, *problems]}
 
     async def _stop(self, _request: dict[str, Any], _progress: Progress) -> dict[str, Any]:
         self.stopping.set()
         return {"stopping": True}
+
+
+def _registry(folder: Path, topic_prefix: str, policy: str) -> "Registry":
+    # `cryptography` is dear to import, and most twins speak plain MQTT.
+    from host.cloud.local.registry import Registry
+
+    return Registry(folder, topic_prefix, policy)
 
 
 def _import_dear_modules() -> None:

@@ -3,8 +3,8 @@
 from host.cloud.local.broker.authority import Authorise, Principal
 from host.cloud.local.broker.broker import Broker
 from host.cloud.local.broker.context import Sink
-from host.model.limits import Limits
 from host.cloud.local.broker.records import ConnectionInfo, DisconnectReason, Metric, OnRefused, Reason
+from host.model.limits import Limits
 
 __all__ = [
     "Authorise",

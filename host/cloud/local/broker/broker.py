@@ -11,7 +11,6 @@ from host.cloud.local.broker.admission import Admission
 from host.cloud.local.broker.authority import Authorise
 from host.cloud.local.broker.connection import Connection
 from host.cloud.local.broker.context import Context, Sink
-from host.model.limits import Limits
 from host.cloud.local.broker.publishing import Publishing
 from host.cloud.local.broker.records import (
     ConnectionInfo,
@@ -27,6 +26,7 @@ from host.cloud.local.broker.session import Session
 from host.cloud.local.broker.subscribing import Subscribing
 from host.cloud.local.broker.tls import TlsListener
 from host.cloud.local.broker.wheel import DeadlineWheel
+from host.model.limits import Limits
 from host.mqtt.codec import Connect, Publish, Subscribe, Unsubscribe, encode_connack
 
 TICK_S = 0.1
@@ -213,6 +213,12 @@ class Broker:
     def charge_rule_matches(self, matches: int) -> bool:
         """Count rule matches as outbound publishes of the account, as AWS does; False: rate used up."""
         return self._publishing.charge_rule_match(matches, self.clock())
+
+    def republish(self, topic: str, payload: bytes) -> bool:
+        """Publish what a rule sends (the action Republish); whether it was taken."""
+        taken = self._publishing.republish(topic.encode(), payload, self.clock())
+        self.flush()
+        return taken
 
     # What a connection asks (`connection.Service`)
 

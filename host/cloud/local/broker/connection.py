@@ -6,10 +6,10 @@ from typing import Protocol, cast
 
 from host.cloud.local.broker.authority import Gate
 from host.cloud.local.broker.backlog import Backlog
-from host.model.limits import Limits
 from host.cloud.local.broker.rates import ByteBucket, SecondWindow
 from host.cloud.local.broker.records import DisconnectReason, Metric, Reason, Records
 from host.cloud.local.broker.session import Session
+from host.model.limits import Limits
 from host.mqtt.codec import (
     PINGRESP,
     Connect,

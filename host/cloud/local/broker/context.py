@@ -4,13 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from host.cloud.local.broker.authority import Authorise, Gate, Principal
-from host.model.limits import Limits
 from host.cloud.local.broker.records import Records
 from host.cloud.local.broker.retained import RetainedMessages
 from host.cloud.local.broker.routing import Router
+from host.model.limits import Limits
 
-Sink = Callable[[str, bytes, int, bool, bool, str], None]
-"""`(topic, payload, qos, retain, dup, client_id)`, once per accepted PUBLISH, before its PUBACK is sent."""
+Sink = Callable[[str, bytes, int, bool, bool, str], bool | None]
+"""`(topic, payload, qos, retain, dup, client_id)`, once per accepted PUBLISH, before its PUBACK is sent.
+
+False: the message is as if it never came, neither counted nor acknowledged."""
 
 
 @dataclass(slots=True)

@@ -73,6 +73,11 @@ class Publishing:
         account = self._account_out
         return account is None or all([account.take(now_s) for _ in range(matches)])
 
+    def republish(self, topic: bytes, payload: bytes, now_s: float) -> bool:
+        """Publish in the name of a rule: to subscribers and rules alike."""
+        route = self._routes.get(topic) or self._context.router.route(topic)
+        return route.reason is None and self._accept("", Publish(topic, payload, 0), route, now_s)
+
     def _accept(self, client_id: str, packet: Publish, route: Route, now_s: float) -> bool:
         """Take a message that its client may send: the account's rate, the sink, then everybody else."""
         account = self._account_in
@@ -86,7 +91,7 @@ class Publishing:
             )
             return False
         try:
-            self._sink(route.text, packet.payload, packet.qos, packet.retain, packet.dup, client_id)
+            taken = self._sink(route.text, packet.payload, packet.qos, packet.retain, packet.dup, client_id)
         except Exception as error:
             # Whatever failed behind the broker: others must get through, and this one stay unacknowledged.
             self._records.refuse(
@@ -97,6 +102,8 @@ class Publishing:
                 route.text,
                 packet.payload,
             )
+            return False
+        if taken is False:
             return False
         self._records.count(Metric.PUBLISH_IN_SUCCESS)
         if packet.retain:

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-from host.model.limits import Limits
 from host.cloud.local.broker.records import Reason
 from host.cloud.local.broker.session import Session
+from host.model.limits import Limits
 
 _CACHE_ENTRIES = 50_000
 """Topics remembered at once: several a board for large fleets, and an end for peers that invent topics."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from host.cloud.local.broker.authority import Gate
-from host.model.limits import Limits
 from host.cloud.local.broker.rates import SecondWindow
 from host.cloud.local.broker.records import Metric, Reason, Records
+from host.model.limits import Limits
 from host.mqtt.codec import encode_publish
 
 _OVERHEAD_BYTES = 150

@@ -14,6 +14,8 @@ from host.cloud.local.broker.records import Metric, Reason, Records
 ALPN_MQTT = "x-amzn-mqtt-ca"
 """Names MQTT with a client certificate on port 443 (AWS IoT developer guide, "Protocols, port mappings, and
 authentication")."""
+SERVER_NAME = "localhost"
+"""What clients of a twin name by SNI: IoT Core wants a name there, and the twin's certificate carries it."""
 _SHUTDOWN_S = 5.0
 """For a client to answer the end of TLS."""
 _RETRY_S = 0.5

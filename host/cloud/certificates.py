@@ -1,0 +1,139 @@
+"""A certificate authority of our own: EC P-256 keys and X.509 certificates as PEM files, keys 0600."""
+
+import datetime
+import hashlib
+import ipaddress
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+VALID_DAYS = 825
+"""Of issued certificates: long enough for a season of tests, short enough to be replaced."""
+_SKEW = datetime.timedelta(hours=1)
+"""A board's clock may be a little behind the host's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A certificate and its key as PEM files."""
+
+    certificate: Path
+    key: Path
+    certificate_id: str
+    """SHA-256 of the DER in hex, which is AWS's certificate id."""
+
+
+class CertificateAuthority:
+    """Signs for one folder: `ca.pem`, and `<name>.pem` and `<name>.key` per certificate."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        """Make a new authority in `folder`; its key stays in memory.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.file = folder / "ca.pem"
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = _common_name(name)
+        self._public = self._key.public_key()
+        self._identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._public)
+        builder = (
+            _builder(self._name, self._name, self._public)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(self._public), critical=False)
+            .add_extension(_usage(signs=True), critical=True)
+        )
+        self.file.write_bytes(_pem(builder.sign(self._key, hashes.SHA256())))
+
+    def issue_server(self, name: str, hosts: Iterable[str]) -> Issued:
+        """A certificate of a server that is reached under these names and addresses.
+
+        Raises:
+            OSError: a file cannot be written.
+        """
+        names = x509.SubjectAlternativeName([_host(host) for host in hosts])
+        return self._issue(name, ExtendedKeyUsageOID.SERVER_AUTH, names)
+
+    def issue_client(self, name: str) -> Issued:
+        """A certificate of a device or another client.
+
+        Raises:
+            OSError: a file cannot be written.
+        """
+        return self._issue(name, ExtendedKeyUsageOID.CLIENT_AUTH, None)
+
+    def _issue(
+        self, name: str, purpose: x509.ObjectIdentifier, names: x509.SubjectAlternativeName | None
+    ) -> Issued:
+        key = ec.generate_private_key(ec.SECP256R1())
+        builder = (
+            _builder(_common_name(name), self._name, key.public_key())
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_usage(signs=False), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
+            .add_extension(self._identifier, critical=False)
+        )
+        if names is not None:
+            builder = builder.add_extension(names, critical=False)
+        signed = builder.sign(self._key, hashes.SHA256())
+        certificate, key_file = self.folder / f"{name}.pem", self.folder / f"{name}.key"
+        certificate.write_bytes(_pem(signed))
+        text = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        with os.fdopen(os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(text)
+        der = signed.public_bytes(serialization.Encoding.DER)
+        return Issued(certificate, key_file, hashlib.sha256(der).hexdigest())
+
+
+def _common_name(name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])])  # X.520: at most 64 characters
+
+
+def _host(text: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(text))
+    except ValueError:
+        return x509.DNSName(text)
+
+
+def _usage(*, signs: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not signs,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=signs,
+        crl_sign=signs,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey
+) -> x509.CertificateBuilder:
+    now = datetime.datetime.now(datetime.UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - _SKEW)
+        .not_valid_after(now + datetime.timedelta(days=VALID_DAYS))
+    )
+
+
+def _pem(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.PEM)

@@ -1,0 +1,124 @@
+"""The twin's registry: its own certificate authority, things with certificates, and their policies.
+
+    certs/ca.pem  certs/server.pem  certs/<thing>.pem  certs/<thing>.key  certs/witness.pem …
+
+A run enrols the boards of its fleet before they connect, as `buoy cloud enroll` does on an account. Every
+board gets a certificate, attached to a thing with the attribute `buoy_id`, and one policy for all of them.
+"""
+
+import ssl
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from host.cloud.certificates import CertificateAuthority, Issued
+from host.cloud.local.broker.policy import Certificate, Policy, PolicyAuthoriser, Thing
+from host.cloud.local.broker.tls import SERVER_NAME, server_context
+from host.model.errors import UsageError
+
+WITNESS = "witness"
+FOLDER = "certs"
+_ARN = "arn:aws:iot:local:000000000000"
+_BUOY = "${iot:Connection.Thing.Attributes[buoy_id]}"
+
+
+def buoy_policy(topic_prefix: str) -> dict[str, Any]:
+    """What a buoy needs and nothing else: connect as itself, publish its own data and errors, read its own
+    configuration."""
+    own = f"{topic_prefix}/{_BUOY}"
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            _allow("iot:Connect", "client/${iot:Connection.Thing.ThingName}"),
+            _allow("iot:Publish", f"topic/{own}/data/*", f"topic/{own}/error/*"),
+            _allow("iot:Subscribe", f"topicfilter/{own}/config/*"),
+            _allow("iot:Receive", f"topic/{own}/config/*"),
+        ],
+    }
+
+
+def witness_policy(topic_prefix: str) -> dict[str, Any]:
+    """What the witness needs: to read everything under the prefix, on as many connections as that takes."""
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            _allow("iot:Connect", f"client/{WITNESS}", f"client/{WITNESS}-*"),
+            _allow("iot:Subscribe", f"topicfilter/{topic_prefix}/*"),
+            _allow("iot:Receive", f"topic/{topic_prefix}/*"),
+        ],
+    }
+
+
+def _allow(action: str, *resources: str) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": action, "Resource": [f"{_ARN}:{tail}" for tail in resources]}
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """Files of TLS for clients; `{thing}` stands for the thing's name."""
+
+    ca: Path
+    certificate: str
+    key: str
+
+
+class Registry:
+    """Who may connect to one twin, and what for.
+
+    Raises:
+        UsageError: the policy cannot be read, or IoT Core would refuse it.
+        OSError: the folder cannot be written.
+    """
+
+    def __init__(self, folder: Path, topic_prefix: str, policy: str = "") -> None:
+        self._folder = folder / FOLDER
+        self._policy = _policy(policy) if policy else Policy.parse(buoy_policy(topic_prefix), "buoy policy")
+        self._authority = CertificateAuthority(self._folder, "buoyfleet twin CA")
+        self._server = self._authority.issue_server("server", (SERVER_NAME, "127.0.0.1", "::1"))
+        self._certificates: dict[str, Certificate] = {}
+        self._things: dict[str, Issued] = {}
+        witness = self._authority.issue_client(WITNESS)
+        self._certificates[witness.certificate_id] = Certificate(
+            (Thing(WITNESS),), (Policy.parse(witness_policy(topic_prefix), "witness policy"),)
+        )
+        self.authorise = PolicyAuthoriser(self._certificates)
+
+    def server_context(self) -> ssl.SSLContext:
+        """TLS of the broker's ports."""
+        return server_context(self._server.certificate, self._server.key, self._authority.file)
+
+    def enrol(self, things: Iterable[tuple[str, int]]) -> Enrolled:
+        """Make things of (name, buoy id) with a certificate each; those that exist are kept.
+
+        Raises:
+            OSError: a file cannot be written.
+        """
+        for name, buoy in things:
+            if name in self._things:
+                continue
+            issued = self._things[name] = self._authority.issue_client(name)
+            self._certificates[issued.certificate_id] = Certificate(
+                (Thing(name, attributes={"buoy_id": str(buoy)}),), (self._policy,)
+            )
+        folder = self._folder.resolve()
+        return Enrolled(folder / "ca.pem", str(folder / "{thing}.pem"), str(folder / "{thing}.key"))
+
+    def client_context(self, thing: str) -> ssl.SSLContext:
+        """TLS of a client that has the thing's certificate.
+
+        Raises:
+            OSError: the thing was not enrolled, or its files are gone.
+        """
+        context = ssl.create_default_context(cafile=str(self._authority.file))
+        context.load_cert_chain(self._folder / f"{thing}.pem", self._folder / f"{thing}.key")
+        return context
+
+
+def _policy(path: str) -> Policy:
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"the policy cannot be read: {reason}", where=path) from None
+    return Policy.parse(text, path)
