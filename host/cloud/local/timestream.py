@@ -136,7 +136,7 @@ class Timestream:
         self._shapes: dict[tuple[tuple[str, ...], tuple[type, ...]], _Shape] = {}
         self.stored_known = 0
         """Records visible whose measure is one of the nine."""
-        self.count = StageCount(STAGE, "measures")
+        self.count = StageCount(STAGE, "records")
         self._writes = 0
         self.refused_writes = 0
         """Writes of which at least one record was refused: what a rule action counts as failed."""
@@ -372,7 +372,7 @@ class Timestream:
         ]
         return StageCount(
             STAGE,
-            "measures",
+            self.count.unit,
             self.count.entered,
             self.count.left,
             dict(self.count.rejected),
