@@ -32,25 +32,39 @@ class Issued:
 class CertificateAuthority:
     """Signs for one folder: `ca.pem`, and `<name>.pem` and `<name>.key` per certificate."""
 
-    def __init__(self, folder: Path, name: str) -> None:
-        """Make a new authority in `folder`; its key stays in memory.
+    def __init__(self, folder: Path, name: str, *, keep: bool = False) -> None:
+        """Make a new authority in `folder`.
+
+        Args:
+            folder: for its certificate and those it issues; made if missing.
+            name: common name.
+            keep: keep its key in `ca.key`, and take what is kept there; otherwise the key stays in memory.
 
         Raises:
-            OSError: the folder cannot be written.
+            OSError: the folder cannot be read or written.
+            ValueError: a kept key or certificate is damaged.
         """
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.file = folder / "ca.pem"
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = _common_name(name)
-        self._public = self._key.public_key()
-        self._identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._public)
+        kept = folder / "ca.key"
+        if keep and kept.exists() and self.file.exists():
+            self._name, self._key = _kept_authority(self.file, kept)
+        else:
+            self._name, self._key = _common_name(name), ec.generate_private_key(ec.SECP256R1())
+            self._make(kept if keep else None)
+        self._identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+
+    def _make(self, kept: Path | None) -> None:
+        public = self._key.public_key()
         builder = (
-            _builder(self._name, self._name, self._public)
+            _builder(self._name, self._name, public)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(self._public), critical=False)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
             .add_extension(_usage(signs=True), critical=True)
         )
+        if kept is not None:
+            _write_key(kept, self._key)
         self.file.write_bytes(_pem(builder.sign(self._key, hashes.SHA256())))
 
     def issue_server(self, name: str, hosts: Iterable[str]) -> Issued:
@@ -61,6 +75,20 @@ class CertificateAuthority:
         """
         names = x509.SubjectAlternativeName([_host(host) for host in hosts])
         return self._issue(name, ExtendedKeyUsageOID.SERVER_AUTH, names)
+
+    def find_client(self, name: str) -> Issued | None:
+        """The certificate that `issue_client` made for a name before; None if there is none.
+
+        Raises:
+            OSError, ValueError: it cannot be read.
+        """
+        certificate, key = self.folder / f"{name}.pem", self.folder / f"{name}.key"
+        if not (certificate.exists() and key.exists()):
+            return None
+        der = x509.load_pem_x509_certificate(certificate.read_bytes()).public_bytes(
+            serialization.Encoding.DER
+        )
+        return Issued(certificate, key, hashlib.sha256(der).hexdigest())
 
     def issue_client(self, name: str) -> Issued:
         """A certificate of a device or another client.
@@ -86,13 +114,24 @@ class CertificateAuthority:
         signed = builder.sign(self._key, hashes.SHA256())
         certificate, key_file = self.folder / f"{name}.pem", self.folder / f"{name}.key"
         certificate.write_bytes(_pem(signed))
-        text = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        with os.fdopen(os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(text)
+        _write_key(key_file, key)
         der = signed.public_bytes(serialization.Encoding.DER)
         return Issued(certificate, key_file, hashlib.sha256(der).hexdigest())
+
+
+def _write_key(path: Path, key: ec.EllipticCurvePrivateKey) -> None:
+    text = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(text)
+
+
+def _kept_authority(certificate: Path, key: Path) -> tuple[x509.Name, ec.EllipticCurvePrivateKey]:
+    loaded = serialization.load_pem_private_key(key.read_bytes(), None)
+    if not isinstance(loaded, ec.EllipticCurvePrivateKey):
+        raise ValueError(f"{key} is no EC key")
+    return x509.load_pem_x509_certificate(certificate.read_bytes()).subject, loaded
 
 
 def _common_name(name: str) -> x509.Name:

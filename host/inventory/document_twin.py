@@ -72,6 +72,8 @@ def _others(twin: TwinSpec) -> Document:
         document["tls"] = {"alpn": twin.tls.alpn}
         if twin.tls.policy:
             document["tls"]["policy"] = twin.tls.policy
+        if twin.tls.authority:
+            document["tls"]["authority"] = twin.tls.authority
     for name in ("timestream_rule", "kinesis_rule"):
         rule = _rule(getattr(twin, name))
         if rule:

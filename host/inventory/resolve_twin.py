@@ -99,7 +99,7 @@ def _limits(section: Section | None, report: Reporter) -> tuple[LimitSetting, ..
 
 def _tls(section: bool | TwinTlsSection, folder: Path) -> TwinTls | None:
     if isinstance(section, TwinTlsSection):
-        return TwinTls(section.alpn, _path(section.policy, folder))
+        return TwinTls(section.alpn, _path(section.policy, folder), _path(section.authority, folder))
     return TwinTls() if section else None
 
 

@@ -176,6 +176,12 @@ class TwinTlsSection(Section):
         default="",
         shown="what a buoy needs: connect as itself, publish its own topics, read its configuration",
     )
+    authority: str = entry(
+        Text("a path", _PATH),
+        "Folder of an authority that is kept: that of boards from `buoy commission` is `bench/certs`.",
+        default="",
+        shown="a new one for each twin",
+    )
 
 
 @dataclass

@@ -70,6 +70,9 @@ class TwinTls:
     """Boards connect to the second port, which takes MQTT by ALPN as IoT Core does on 443."""
     policy: str = ""
     """Policy document of every board's certificate; empty: what a buoy needs and nothing else."""
+    authority: str = ""
+    """Folder of an authority that is kept from run to run, as boards with certificates of their own need it;
+    empty: a new one for each twin."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,7 @@ class _Paho(paho.Client):
         return result
 
 
-class _NamedContext:
+class NamedContext:
     """paho takes the name for SNI from the address it connects to; this puts the wanted name in its place."""
 
     def __init__(self, context: ssl.SSLContext, server_name: str) -> None:
@@ -136,7 +136,7 @@ class PahoSession:
             mine.will_set(will.topic.decode(), will.payload, will.qos, will.retain)
         context = tls or hub.tls
         if context is not None:
-            mine.tls_set_context(_NamedContext(context, hub.server_name))  # type: ignore[arg-type]
+            mine.tls_set_context(NamedContext(context, hub.server_name))  # type: ignore[arg-type]
         # Its presence keeps paho from writing each packet at once; `write` does that for a batch.
         mine.on_socket_register_write = _ignore
         mine.on_socket_close = self._on_socket_close

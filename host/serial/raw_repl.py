@@ -35,6 +35,14 @@ class LineError(BoardError):
     """The REPL did not answer, or something else than it should: worth another try."""
 
 
+class PortGone(LineError):
+    """The port went away under us."""
+
+
+class NoPrompt(LineError):
+    """The board could not be brought to its prompt."""
+
+
 class RawRepl:
     """A board's REPL on an open port. One thread uses it."""
 
@@ -270,7 +278,7 @@ class _port_errors:
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         # SerialException is an OSError; pyserial lets TypeError out where a port was closed under it.
         if isinstance(error, OSError | TypeError):
-            raise BoardError(
+            raise PortGone(
                 f"the port is gone: {error}",
                 where=self._port,
                 cause="the cable was pulled, or the board lost its power",
@@ -278,10 +286,10 @@ class _port_errors:
             ) from error
 
 
-def _no_prompt(port: str, seen: bytes, timeout_s: float) -> BoardError:
+def _no_prompt(port: str, seen: bytes, timeout_s: float) -> NoPrompt:
     text = _shown(seen)
     if b"invalid header" in seen or b"No bootable app" in seen or b"Image hash failed" in seen:
-        return BoardError(
+        return NoPrompt(
             "no MicroPython starts: the flash holds none",
             where=port,
             cause=text,
@@ -291,7 +299,7 @@ def _no_prompt(port: str, seen: bytes, timeout_s: float) -> BoardError:
         cause = "it is asleep, hangs, or is no board with MicroPython"
     else:
         cause = f"another device, another baud rate, or a program that cannot be interrupted; it said {text}"
-    return BoardError(
+    return NoPrompt(
         f"no REPL within {timeout_s:g} s", where=port, cause=cause, next_step="press EN (reset) and try again"
     )
 

@@ -116,7 +116,7 @@ GOOD_CHANGES = {
     hurry: false
     timestream_memory_store: 6 h
     timestream_visible_after: 2 s
-    tls: {alpn: true, policy: policies/buoy.json}
+    tls: {alpn: true, policy: policies/buoy.json, authority: bench/certs}
     timestream_rule:
       sql: SELECT *, topic(3) as buoy_id FROM 'aws/+/+/data/#'
       sql_version: '2015-10-08'

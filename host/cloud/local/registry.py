@@ -71,10 +71,11 @@ class Registry:
         OSError: the folder cannot be written.
     """
 
-    def __init__(self, folder: Path, topic_prefix: str, policy: str = "") -> None:
-        self._folder = folder / FOLDER
+    def __init__(self, folder: Path, topic_prefix: str, policy: str = "", authority: str = "") -> None:
+        self._folder = Path(authority) if authority else folder / FOLDER
+        self._kept = bool(authority)
         self._policy = _policy(policy) if policy else Policy.parse(buoy_policy(topic_prefix), "buoy policy")
-        self._authority = CertificateAuthority(self._folder, "buoyfleet twin CA")
+        self._authority = CertificateAuthority(self._folder, "buoyfleet twin CA", keep=self._kept)
         self._server = self._authority.issue_server("server", (SERVER_NAME, "127.0.0.1", "::1"))
         self._certificates: dict[str, Certificate] = {}
         self._things: dict[str, Issued] = {}
@@ -97,7 +98,8 @@ class Registry:
         for name, buoy in things:
             if name in self._things:
                 continue
-            issued = self._things[name] = self._authority.issue_client(name)
+            issued = self._authority.find_client(name) if self._kept else None
+            issued = self._things[name] = issued or self._authority.issue_client(name)
             self._certificates[issued.certificate_id] = Certificate(
                 (Thing(name, attributes={"buoy_id": str(buoy)}),), (self._policy,)
             )

@@ -22,6 +22,7 @@ from host.cloud.local.segments import MAX_ROWS, due_age_s
 from host.model.clock import Deadline
 from host.model.errors import PreflightError, UsageError
 from host.model.stage_count import STAGES, StageCount
+from host.model.twin import TwinTls
 
 if TYPE_CHECKING:
     from host.cloud.local.registry import Registry
@@ -53,7 +54,7 @@ class Twin:
         if config.has_own_rules:
             self.pipeline.compile_rules()
         tls, limits = config.twin.tls, config.limits_held().broker
-        self.registry = None if tls is None else _registry(self._folder, config.topic_prefix, tls.policy)
+        self.registry = None if tls is None else _registry(self._folder, config.topic_prefix, tls)
         self.broker = Broker(
             self.pipeline.sink,
             limits=limits,
@@ -341,11 +342,11 @@ class Twin:
         return {"stopping": True}
 
 
-def _registry(folder: Path, topic_prefix: str, policy: str) -> "Registry":
+def _registry(folder: Path, topic_prefix: str, tls: TwinTls) -> "Registry":
     # `cryptography` is dear to import, and most twins speak plain MQTT.
     from host.cloud.local.registry import Registry
 
-    return Registry(folder, topic_prefix, policy)
+    return Registry(folder, topic_prefix, tls.policy, tls.authority)
 
 
 def _import_dear_modules() -> None:

@@ -1,0 +1,1 @@
+"""Flash and commission boards: resumable plans, many boards at once, records, labels."""

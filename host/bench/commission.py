@@ -1,0 +1,366 @@
+"""Commissioning one board: look, see what is missing, do that, test, write it down.
+
+Every step looks at the board itself: a run that was cut anywhere is completed by the next.
+"""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
+
+from host.bench.flashing import write_image
+from host.bench.identity import Claim
+from host.bench.keys import Credentials
+from host.bench.plan import StepName, missing, to_remove, wanted_digests
+from host.bench.records import Record
+from host.bench.self_test import SelfTest, run_self_test
+from host.bench.session import BoardLog, Session
+from host.bench.shared import Bench, Happening, Result, StepFailed
+from host.bench.survey import SETTINGS_FILE, State, set_maintenance, survey, survey_by_repl, write_identity
+from host.bench.wanted import Wanted, differing
+from host.model.errors import BoardError, BuoyError
+from host.serial.board_files import remove_files, send_files
+from host.serial.probe import Found
+from host.serial.raw_repl import RawRepl
+
+MAINTENANCE_S = 3600
+NEEDED: dict[str, str] = {
+    "busy": "close the program that has it",
+    "gone": "plug the board in",
+    "silent": "press EN (reset) on the board and try again",
+    "other": "take the board off this port, or give the right port",
+}
+
+
+class Commission:
+    """One board, from its port to its record. Runs in a thread of its own."""
+
+    def __init__(self, wanted: Wanted, bench: Bench, session: Session) -> None:
+        self.wanted = wanted
+        self.result = Result(wanted)
+        self._bench = bench
+        self._session = session
+        self._step: StepName = "find"
+        self._credentials: Credentials | None = None
+        self._held = False
+        """In maintenance by us: to be released whatever happens."""
+
+    def run(self) -> Result:
+        """Do what is missing.
+
+        Raises:
+            StepFailed: where it ended.
+        """
+        began = time.monotonic()
+        try:
+            with self._session:
+                self._find()
+                state = self._survey()
+                self._plan(state)
+                if not self._bench.dry_run:
+                    try:
+                        self._carry_out(state)
+                    finally:
+                        self._release()
+        except BuoyError as error:
+            self._note("failed", str(error))
+            raise StepFailed(self._step, error) from error
+        finally:
+            self.result.seconds = time.monotonic() - began
+        self._note("done", "nothing was missing" if not self.result.done else "")
+        return self.result
+
+    # Looking
+
+    def _find(self) -> None:
+        with self._doing("find"):
+            self.result.port = self._session.port
+        with self._doing("identify"):
+            found = self._session.persevere(lambda: self._session.look(wake=not self._bench.dry_run))
+            _usable(found)
+            self.result.port, self.result.mac = self._session.port, found.mac
+            self._found = found
+            log = self._session.log
+            if self._bench.logs is not None and log.path is None:
+                self._session.log = BoardLog(self._bench.logs / f"{found.mac}.log")
+
+    def _survey(self) -> State:
+        paths = tuple(self._bench.software.digests)
+        with self._doing("identify"):
+            found = self._found
+
+            def look() -> State:
+                return survey(self._session, found, paths)
+
+            state = self._session.persevere(look)
+        with self._doing("check"):
+            self._credentials = self._make_credentials(state)
+            claim = Claim(
+                self._session.port,
+                state.mac,
+                self.wanted.buoy,
+                state.found.buoy,
+                self._credentials.fingerprint if self._credentials else "",
+            )
+            self._bench.claim(claim)
+        return state
+
+    def _make_credentials(self, state: State) -> Credentials | None:
+        source = self.wanted.credentials
+        if source is None:
+            return None
+        return source.get(self.wanted.thing, state.mac, self._bench.book.of_certificate)
+
+    def _plan(self, state: State) -> None:
+        last = self._bench.book.installed.get(state.mac)
+        passed = last is not None and last.buoy == self.wanted.buoy
+        self.result.plan = missing(
+            self.wanted, state, self._bench.software, self._credentials, passed, self._bench.options
+        )
+
+    # Doing
+
+    def _carry_out(self, state: State) -> None:
+        names = [step.name for step in self.result.plan]
+        if "maintenance" in names:
+            self._do("maintenance", self._hold)
+        if "interpreter" in names:
+            self._do("interpreter", lambda: self._flash(state))
+        if {"files", "keys", "settings"} & set(names):
+            self._bring(names)
+        if "identity" in names:
+            self._do("identity", self._identify)
+        if "restart" in names:
+            self._do("restart", self._restart)
+        figures: dict[str, Any] = {}
+        if "self-test" in names:
+            figures = self._do("self-test", self._test)
+        if "record" in names:
+            with self._doing("record"):
+                self.result.record = self._bench.records.append(self._record(figures))
+                self.result.done.append("record")
+
+    def _hold(self) -> None:
+        """Stop the application so that neither watchdog nor sleep comes in the way."""
+        session = self._session
+        found = session.look()
+        if found.state == "firmware":
+            self._held = True
+            if not found.maintenance:
+                console = session.console()
+                console.request("maintenance", tries=3, seconds=MAINTENANCE_S)
+                found_after = console.restart(self._bench.patience.boot_s, soft=False)
+                if not found_after.get("maintenance"):
+                    raise BoardError("did not go into maintenance", where=session.port)
+            return
+        repl = session.repl()
+        # A program that is no firmware of ours may have started a watchdog, which only a reset ends.
+        own = repl.run("import os\nprint('buoy' in os.listdir())").strip() == "True"
+        if own:
+            self._held = True
+            set_maintenance(repl, MAINTENANCE_S)
+        else:
+            remove_files(repl, ["main.py"])
+        repl.hard_reset()
+        repl.enter(self._bench.patience.prompt_s)
+
+    def _flash(self, state: State) -> None:
+        image = self._bench.image
+        if image is None:
+            raise BoardError(
+                "there is no image to write",
+                where=self._session.port,
+                next_step="name one: --interpreter FILE or VERSION, or `interpreter` in the fleet file",
+            )
+        keep = not self._bench.options.erase
+        write_image(
+            self._session,
+            image,
+            baud=self._bench.baud,
+            mac=state.mac,
+            erase=not keep,
+            progress=lambda share: self._progress("interpreter", share),
+        )
+        after = self._session.persevere(lambda: survey_by_repl(self._session.repl()))
+        if keep and state.found.buoy is not None and after.found.buoy != state.found.buoy:
+            raise BoardError(
+                f"the id was {state.found.buoy} before flashing and is {after.found.buoy} now",
+                where=self._session.port,
+                cause="the image was not written around the identity",
+            )
+
+    def _bring(self, names: list[StepName]) -> None:
+        """Files, keys and settings in one transfer, put in place together."""
+        first = next(name for name in ("files", "keys", "settings") if name in names)
+        self._do(
+            first, lambda: self._transfer(names), [n for n in names if n in ("files", "keys", "settings")]
+        )
+
+    def _transfer(self, names: list[StepName]) -> None:
+        repl = self._session.repl()
+        now = survey_by_repl(repl)
+        batch = self._differing_files(now, everything="files" in self._bench.options.force)
+        credentials = self._credentials
+        if "settings" in names and differing(now.settings, self.wanted.settings(now.settings)):
+            import json
+
+            batch[SETTINGS_FILE] = json.dumps(self.wanted.settings(now.settings)).encode()
+        if "keys" in names and credentials is not None:
+            batch.update(credentials.files())
+        needed = sum(map(len, batch.values()))
+        if needed > now.files_free:
+            raise BoardError(
+                f"{needed} bytes of files do not fit: {now.files_free} are free",
+                where=self._session.port,
+                next_step="buoy wipe --files, or remove files of your own from the board",
+            )
+        if batch:
+            send_files(repl, batch, lambda sent, whole: self._progress(self._step, sent / max(1, whole)))
+        remove_files(repl, to_remove(now, self._bench.software))
+        self._compare(repl)
+
+    def _differing_files(self, now: State, everything: bool) -> dict[str, bytes]:
+        software = self._bench.software
+        content = {**software.files, **({} if now.umqtt_frozen else software.umqtt)}
+        wanted = wanted_digests(now, software)
+        return {
+            path: content[path]
+            for path, digest in wanted.items()
+            if everything or now.files.get(path) != digest
+        }
+
+    def _compare(self, repl: RawRepl) -> None:
+        after = survey_by_repl(repl)
+        wanted = wanted_digests(after, self._bench.software)
+        wrong = [path for path, digest in wanted.items() if after.files.get(path) != digest]
+        if wrong:
+            raise BoardError(
+                f"{len(wrong)} files are not as they were sent, first {wrong[0]}",
+                where=self._session.port,
+                cause="a worn or full flash",
+            )
+
+    def _identify(self) -> None:
+        wanted = self.wanted
+        # Straight from its keeper into the code, and nowhere else.
+        write_identity(self._session.repl(), wanted.buoy, wanted.thing, wanted.ssid, wanted.password.reveal())
+
+    def _restart(self) -> None:
+        """Start the application, and see by its own console that it is who it should be."""
+        session, bench = self._session, self._bench
+        found = session.look()
+        if found.state == "firmware":
+            console = session.console()
+            console.request("maintenance", tries=3, seconds=0)
+            console.restart(bench.patience.boot_s, soft=False)
+        else:
+            repl = session.repl()
+            set_maintenance(repl, 0)
+            repl.hard_reset()
+        console = session.console()
+        who = console.wait_until_ready(bench.patience.boot_s)
+        self._held = False
+        wanted = self.wanted
+        told = {"id": who.get("buoy"), "thing": who.get("thing"), "Wi-Fi": who.get("wifi")}
+        expected = {"id": wanted.buoy, "thing": wanted.thing, "Wi-Fi": "set" if wanted.ssid else "unset"}
+        wrong = [
+            f"{name} {told[name]} instead of {expected[name]}"
+            for name in told
+            if told[name] != expected[name]
+        ]
+        own = console.request("get", tries=3)
+        wrong += [f"setting {name}" for name in differing(own, wanted.settings(own))]
+        if wrong:
+            raise BoardError(f"after the reboot it has {', '.join(wrong)}", where=session.port)
+
+    def _test(self) -> dict[str, Any]:
+        sensors = self.wanted.changes.get("sensors", {})
+        test = SelfTest(
+            f"{self._bench.topic_prefix}/{self.wanted.buoy}/data/",
+            self._bench.arrivals(),
+            tuple(key for key, given in sensors.items() if given.get("mode", "off") != "off"),
+            self._bench.connect_s,
+        )
+        console = self._session.console()
+        console.wait_until_ready(self._bench.patience.boot_s)
+        return run_self_test(console, test, self._session.stop)
+
+    def _release(self) -> None:
+        """Whatever went wrong: a board in service goes back to it."""
+        if not self._held:
+            return
+        with contextlib.suppress(BuoyError):
+            found = self._session.look()
+            if found.state == "firmware":
+                console = self._session.console()
+                console.request("maintenance", tries=3, seconds=0)
+                console.request("reboot")
+            else:
+                repl = self._session.repl()
+                set_maintenance(repl, 0)
+                repl.hard_reset()
+
+    def _record(self, figures: dict[str, Any]) -> Record:
+        bench, wanted = self._bench, self.wanted
+        console = self._session.console()
+        who = console.request("identify", tries=3)
+        own = console.request("get", tries=3)
+        flashed = "interpreter" in self.result.done
+        return Record(
+            "commissioned",
+            self.result.mac,
+            wanted.buoy,
+            wanted.thing,
+            port=self._session.port,
+            micropython=str(who.get("micropython", "")),
+            image=bench.software.image if flashed else self._image_before(),
+            firmware=str(who.get("firmware", "")),
+            files=dict(bench.software.digests),
+            certificate=self._credentials.fingerprint if self._credentials else "",
+            broker=bench.broker,
+            settings=own if isinstance(own, dict) else {},
+            self_test=figures,
+        )
+
+    def _image_before(self) -> str:
+        last = self._bench.book.installed.get(self.result.mac)
+        return last.image if last is not None else ""
+
+    # Screen
+
+    def _do(self, step: StepName, work: Callable[[], Any], also: list[StepName] | None = None) -> Any:
+        with self._doing(step):
+            value = self._session.persevere(work)
+            self.result.done += also or [step]
+            return value
+
+    @contextlib.contextmanager
+    def _doing(self, step: StepName) -> Iterator[None]:
+        self._step = step
+        self._session.stop.check(self._session.port)
+        self._note("step")
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            spent = time.monotonic() - began
+            self.result.timings[step] = self.result.timings.get(step, 0.0) + spent
+
+    def _note(self, kind: Literal["step", "note", "done", "failed"], text: str = "") -> None:
+        self._bench.show(Happening(self.wanted.key, kind, self._step, text))
+
+    def _progress(self, step: StepName, share: float) -> None:
+        self._session.stop.check(self._session.port)
+        self._bench.show(Happening(self.wanted.key, "progress", step, "", share))
+
+
+def _usable(found: Found) -> None:
+    """Refuse what cannot be commissioned, with what it is.
+
+    Raises:
+        BoardError: not a board that answers.
+    """
+    if found.state in NEEDED:
+        raise BoardError(found.runs, where=found.port, next_step=NEEDED[found.state])
+    if found.state == "empty" and found.chip and not found.chip.startswith("ESP32"):
+        raise BoardError(f"the chip is {found.chip}, not ESP32", where=found.port, next_step=NEEDED["other"])

@@ -1,0 +1,164 @@
+"""What is missing on a board: from what it is and what it shall be, the steps that lead there."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from host.bench.keys import BOARD_CA, BOARD_KEY, Credentials
+from host.bench.survey import SETTINGS_FILE, State
+from host.bench.wanted import Wanted, differing
+
+StepName = Literal[
+    "find", "identify", "check", "maintenance", "interpreter", "files", "keys", "settings", "identity",
+    "restart", "self-test", "record",
+]  # fmt: skip
+STEPS: tuple[StepName, ...] = (
+    "find", "identify", "check", "maintenance", "interpreter", "files", "keys", "settings", "identity",
+    "restart", "self-test", "record",
+)  # fmt: skip
+ABOUT: dict[StepName, str] = {
+    "find": "find the port and lock it",
+    "identify": "ask what runs on it",
+    "check": "compare with the records",
+    "maintenance": "stop the application, without watchdog and sleep",
+    "interpreter": "write MicroPython around the identity",
+    "files": "bring the files that differ",
+    "keys": "bring key and certificates",
+    "settings": "write the settings",
+    "identity": "write id, thing name and Wi-Fi",
+    "restart": "reboot, read id and settings back",
+    "self-test": "read the sensors, connect, publish one message, see it arrive",
+    "record": "write down what was done",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing to do, and why."""
+
+    name: StepName
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Software:
+    """What belongs on every board."""
+
+    micropython: str
+    """Version of the image; empty: whatever runs stays."""
+    image: str
+    """SHA-256 of it."""
+    files: dict[str, bytes]
+    """Path → content of firmware and sensors."""
+    digests: dict[str, str]
+    umqtt: dict[str, bytes]
+    """The library, where it is not frozen into the interpreter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a command was told beyond the fleet file."""
+
+    force: frozenset[str] = frozenset()
+    """Steps to do although nothing seems to be missing; `all`."""
+    erase: bool = False
+    test: bool = False
+    """Self-test also where nothing is missing."""
+
+    def forces(self, step: StepName) -> bool:
+        """Whether a step is to be done in any case."""
+        return step in self.force or "all" in self.force
+
+
+def missing(
+    wanted: Wanted,
+    state: State,
+    software: Software,
+    credentials: Credentials | None,
+    passed_before: bool,
+    options: Options,
+) -> list[Step]:
+    """The steps that a board needs; empty if it is in service as it should be."""
+    steps: list[Step] = []
+    runs = state.found.micropython
+    if options.erase:
+        steps.append(Step("interpreter", "everything is erased and written anew (--erase)"))
+    elif not runs:
+        steps.append(Step("interpreter", f"MicroPython {software.micropython}, nothing runs"))
+    elif software.micropython and runs != software.micropython:
+        steps.append(Step("interpreter", f"MicroPython {software.micropython}, {runs} runs"))
+    elif options.forces("interpreter"):
+        steps.append(Step("interpreter", f"MicroPython {software.micropython} again"))
+    steps += _files(state, software, options)
+    if credentials is not None:
+        if options.erase or state.certificate != credentials.fingerprint:
+            steps.append(Step("keys", f"certificate {credentials.fingerprint[:12]}…"))
+        elif BOARD_CA not in state.files or (state.complete and BOARD_KEY not in state.files):
+            steps.append(Step("keys", "the CA or the key is missing"))
+        elif options.forces("keys"):
+            steps.append(Step("keys", f"certificate {credentials.fingerprint[:12]}… again"))
+    changed = differing(None if options.erase else state.settings, wanted.settings(state.settings))
+    if changed:
+        names = ", ".join(changed[:4]) + (f" and {len(changed) - 4} more" if len(changed) > 4 else "")
+        steps.append(Step("settings", names))
+    steps += _identity(wanted, state, options)
+    by_prompt = bool(steps)
+    if by_prompt and (state.found.firmware or "main.py" in state.files):
+        steps.insert(0, Step("maintenance", "the application runs" if state.found.state == "firmware" else
+                             "a program starts by itself"))  # fmt: skip
+    if not by_prompt and state.found.maintenance:
+        steps.append(Step("restart", "it is in maintenance"))
+    elif by_prompt or state.found.state == "micropython":
+        steps.append(Step("restart", "with what is new" if by_prompt else "the application is stopped"))
+    if steps or not passed_before or options.test:
+        why = "" if not steps else "after what was done"
+        steps.append(Step("self-test", why or ("--test" if passed_before else "not passed yet by record")))
+        steps.append(Step("record", ""))
+    return steps
+
+
+def wanted_digests(state: State, software: Software) -> dict[str, str]:
+    """Path → SHA-256 of all files that belong on this board."""
+    import hashlib
+
+    wanted = dict(software.digests)
+    if not state.umqtt_frozen:
+        wanted.update({path: hashlib.sha256(data).hexdigest() for path, data in software.umqtt.items()})
+    return wanted
+
+
+def to_remove(state: State, software: Software) -> list[str]:
+    """Files of ours on the board that do not belong there any more, and what a cut transfer left."""
+    wanted = wanted_digests(state, software)
+    return sorted(
+        path
+        for path in state.files
+        if path not in wanted and path != SETTINGS_FILE and not path.startswith("certs/")
+    ) + sorted(path for path in state.files if path.startswith("certs/") and path.endswith(".new"))
+
+
+def _files(state: State, software: Software, options: Options) -> list[Step]:
+    wanted = wanted_digests(state, software)
+    # Files lie outside what an image of the interpreter covers.
+    changed = [path for path, digest in wanted.items() if options.erase or state.files.get(path) != digest]
+    gone = [] if options.erase or not state.complete else to_remove(state, software)
+    if not changed and not gone:
+        return [Step("files", "all again")] if options.forces("files") else []
+    parts = [f"{len(changed)} of {len(wanted)}"] if changed else []
+    parts += [f"{len(gone)} to remove"] if gone else []
+    return [Step("files", ", ".join(parts))]
+
+
+def _identity(wanted: Wanted, state: State, options: Options) -> list[Step]:
+    found = state.found
+    why: list[str] = []
+    if options.erase or found.buoy != wanted.buoy:
+        why.append(f"id {wanted.buoy}" + ("" if found.buoy is None else f", was {found.buoy}"))
+    if options.erase or found.thing != wanted.thing:
+        why.append(f"thing {wanted.thing}")
+    if options.erase or not found.wifi:
+        why.append("Wi-Fi")
+    elif state.ssid is not None and state.ssid != wanted.ssid:
+        why.append(f"Wi-Fi {wanted.ssid}")
+    if not why and options.forces("identity"):
+        why.append("again")
+    return [Step("identity", ", ".join(why))] if why else []

@@ -1,0 +1,174 @@
+"""The self-test of a commissioned board: sensors, link, and one message that is seen to arrive."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from buoy.link import UP
+
+from host.bench.arrivals import Arrivals
+from host.bench.batch import Stop
+from host.model.clock import Deadline
+from host.model.errors import BoardError
+from host.serial.console import Console
+from host.serial.records import BoardEvent, ConsoleRecord
+from sensors.quality import publishable
+
+SENSORS_S = 15.0
+"""All nine together take little longer than the slowest (flow, 1 s); warming up comes before."""
+CONNECT_S = 60.0
+"""Wi-Fi, time, name look-up and TLS; 15 s each are allowed."""
+ARRIVE_S = 20.0
+_POLL_S = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class SelfTest:
+    """What to test against; `arrivals` None: no broker, so that connecting is not tested."""
+
+    topic: str
+    arrivals: Arrivals | None
+    sensors: tuple[str, ...]
+    """Keys that are not off."""
+    connect_s: float = CONNECT_S
+
+
+def run_self_test(console: Console, test: SelfTest, stop: Stop) -> dict[str, Any]:
+    """Carry it out; returns the figures for the record.
+
+    Raises:
+        BoardError: the first thing that does not work.
+    """
+    figures: dict[str, Any] = {}
+    console.request("clock", tries=3, utc=time.time_ns() // 1_000_000)
+    figures["sensors"] = _read_sensors(console, test.sensors)
+    if test.arrivals is not None:
+        figures["connect_s"] = _wait_for_link(console, stop, test.connect_s)
+        figures.update(_publish(console, test, test.arrivals, stop))
+    health = console.request("health", tries=3)
+    for name in ("heap_free", "idf_free", "idf_largest", "uptime_ms"):
+        if name in health:
+            figures[name] = health[name]
+    return figures
+
+
+def _read_sensors(console: Console, keys: tuple[str, ...]) -> dict[str, Any]:
+    if not keys:
+        return {}
+    # The first reading of a part that warms up is of no use yet.
+    deadline = Deadline(SENSORS_S)
+    while True:
+        answer = console.request("sensors", SENSORS_S, tries=2)
+        bad = [key for key in keys if not _good(answer.get(key))]
+        if not bad:
+            return {key: answer[key]["value"] for key in keys}
+        if deadline.expired:
+            break
+        time.sleep(_POLL_S)
+    texts = ", ".join(f"{key} ({_flags(answer.get(key))})" for key in bad)
+    raise BoardError(
+        f"{len(bad)} of {len(keys)} sensors give no reading: {texts}",
+        where=console.port,
+        cause="a probe is not connected, or not on the pin that the settings name",
+        next_step="look at the wiring table of docs/bench.md, or set the sensor to `off` in the fleet file",
+    )
+
+
+def _good(reading: Any) -> bool:
+    return (
+        isinstance(reading, dict)
+        and reading.get("value") is not None
+        and publishable(reading.get("flags", 0))
+    )
+
+
+def _flags(reading: Any) -> str:
+    from sensors.flags import names
+
+    if not isinstance(reading, dict):
+        return "not built"
+    return ", ".join(names(reading.get("flags", 0))) or "no value"
+
+
+def _wait_for_link(console: Console, stop: Stop, timeout_s: float) -> float:
+    deadline = Deadline(timeout_s)
+    while True:
+        health = console.request("health", tries=3)
+        if health.get("link") == UP:
+            return round(timeout_s - deadline.remaining_s, 2)
+        if deadline.expired:
+            break
+        stop.wait(_POLL_S, console.port)
+    if health.get("link") is None:
+        what, cause, next_step = (
+            "the application does not run",
+            str(health.get("trouble") or "settings or identity are not complete"),
+            f"buoy settings get {console.port}",
+        )
+    elif not health.get("wifi"):
+        what, cause, next_step = (
+            "the Wi-Fi is not joined",
+            "name or password are wrong, or the access point is not in reach",
+            "correct `wifi` in the fleet file, then the same command with --force identity",
+        )
+    else:
+        what, cause, next_step = (
+            f"no connection to the broker (link: {health.get('link')})",
+            "the broker's name, port or certificate, or a policy that refuses the thing",
+            f"buoy monitor {console.port} shows what the board says",
+        )
+    raise BoardError(f"{what} after {timeout_s:g} s", where=console.port, cause=cause, next_step=next_step)
+
+
+def _publish(console: Console, test: SelfTest, arrivals: Arrivals, stop: Stop) -> dict[str, Any]:
+    """Have one message made; it must be told as sent and acknowledged, and arrive as it was told."""
+    payloads: list[str] = []
+    acknowledged: list[int] = []
+
+    def listen(record: ConsoleRecord) -> None:
+        if isinstance(record, BoardEvent):
+            if record.body.get("what") == "sent":
+                payloads.append(str(record.body.get("payload")))
+            elif record.body.get("what") == "acknowledged":
+                acknowledged.append(record.at_ns)
+
+    console.add_listener(listen)
+    began = time.monotonic()
+    try:
+        _start_plan(console, stop)
+        deadline = Deadline(ARRIVE_S)
+        while not (payloads and acknowledged):
+            if deadline.expired:
+                what = "was not acknowledged by the broker" if payloads else "was not sent"
+                raise BoardError(f"a message {what} within {ARRIVE_S:g} s", where=console.port)
+            stop.wait(0.05, console.port)
+        acknowledged_s = time.monotonic() - began
+        try:
+            arrivals.wait_for(test.topic, payloads[-1].encode(), ARRIVE_S, lambda: stop.check(console.port))
+        except TimeoutError:
+            raise BoardError(
+                f"a message was acknowledged, but did not arrive on {test.topic} within {ARRIVE_S:g} s",
+                where=console.port,
+                cause="another broker than the one that is watched, or a policy that refuses the topic",
+            ) from None
+        return {"acknowledged_s": round(acknowledged_s, 2), "arrived": True}
+    finally:
+        console.remove_listener(listen)
+        # `end` also forgets that a plan is under way, where the firmware remembers that over resets.
+        console.request("stop", tries=3, end=True)
+
+
+def _start_plan(console: Console, stop: Stop) -> None:
+    from host.serial.trouble import Refusal
+
+    deadline = Deadline(ARRIVE_S)
+    while True:
+        try:
+            now_ms = time.time_ns() // 1_000_000
+            console.request("run", start=now_ms + 100, interval_us=1_000_000, interval_ms=1000, count=1)
+            return
+        except Refusal as error:
+            # A message of its own may still be on its way.
+            if deadline.expired or "on their way" not in error.what:
+                raise
+            stop.wait(_POLL_S, console.port)

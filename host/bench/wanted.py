@@ -1,0 +1,60 @@
+"""What a board shall be, known before any board is looked at."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from buoy import settings as board_settings
+
+from host.bench.keys import CredentialSource
+from host.inventory.secrets import Secret
+from host.model.errors import UsageError
+from host.serial.names import BoardName
+
+_NO_PASSWORD = Secret("")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One board."""
+
+    name: BoardName
+    buoy: int
+    thing: str
+    ssid: str
+    password: Secret = _NO_PASSWORD
+    changes: dict[str, Any] = field(default_factory=dict)
+    """Settings of the firmware that are laid over those the board has."""
+    credentials: CredentialSource | None = None
+    """Key and certificates; None: the target wants none."""
+
+    @property
+    def key(self) -> str:
+        """What it is called on the screen."""
+        return f"{self.buoy}"
+
+    def settings(self, own: dict[str, Any] | None) -> dict[str, Any]:
+        """All settings of the board as they shall be.
+
+        Args:
+            own: those it has; None: it has none.
+
+        Raises:
+            UsageError: the firmware would refuse them.
+        """
+        base = {**board_settings.defaults(), **(own or {})}
+        try:
+            return dict(board_settings.merged(base, self.changes))
+        except board_settings.SettingsError as error:
+            raise UsageError(
+                f"the firmware would refuse the settings of buoy {self.buoy}: {error}",
+                next_step="correct the fleet file",
+            ) from None
+
+
+def differing(own: dict[str, Any] | None, wanted: dict[str, Any]) -> list[str]:
+    """Names of settings that are not as wanted."""
+    if own is None:
+        return sorted(wanted)
+    plain = json.loads(json.dumps(wanted))
+    return sorted(name for name in plain if own.get(name) != plain[name])
