@@ -44,17 +44,18 @@ class TargetKind:
 
 
 _LOSSLESS = ("missing", "duplicated", "altered")
+_PIPELINE_STORES = ("timestream", "s3")
+_PIPELINE_THRESHOLDS = (
+    *(f"{store}.{name} == 0" for store in _PIPELINE_STORES for name in _LOSSLESS),
+    "send.dropped == 0",
+    "boards.failed == 0",
+)
 
 TARGETS: dict[str, TargetKind] = {
     "local": TargetKind(
-        "the twin: a stand-in of the cloud on this computer",
-        ("timestream", "s3"),
-        (
-            *(f"{store}.{name} == 0" for store in ("timestream", "s3") for name in _LOSSLESS),
-            "send.dropped == 0",
-            "boards.failed == 0",
-        ),
+        "the twin: a stand-in of the cloud on this computer", _PIPELINE_STORES, _PIPELINE_THRESHOLDS
     ),
+    "aws": TargetKind("a pipeline in an AWS account", _PIPELINE_STORES, _PIPELINE_THRESHOLDS),
     "broker": TargetKind(
         "any MQTT broker, with nothing behind it",
         (),
@@ -80,5 +81,5 @@ def thresholds_of(target: TargetSpec) -> tuple[str, ...]:
 
 # Words that people may know from elsewhere and that get an answer of their own.
 LATER_KINDS: tuple[str, ...] = tuple(kind for kind in get_args(BoardKind) if kind not in KINDS)
-LATER_TARGETS: tuple[str, ...] = ("aws",)
+LATER_TARGETS: tuple[str, ...] = ()
 LATER_MODES: tuple[str, ...] = tuple(mode for mode in get_args(SensorMode) if mode not in SENSOR_MODES)

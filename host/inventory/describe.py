@@ -153,6 +153,10 @@ def _target(fleet: Fleet) -> str:
     target = fleet.target
     if target.kind == "local":
         return f"local: the twin at {target.attach}" if target.attach else "local: the twin on this computer"
+    if target.aws is not None:
+        where = target.aws.region or "the region of your AWS settings"
+        account = f", account {target.aws.account}" if target.aws.account else ""
+        return f"aws: pipeline {target.aws.name} in {where}{account}"
     host = f"[{target.host}]" if ":" in target.host else target.host
     return f"broker at {host}:{target.port}" + (" with TLS" if target.tls else "")
 

@@ -4,6 +4,7 @@ from collections.abc import Hashable
 from dataclasses import fields
 from typing import Any
 
+from host.inventory.aws_format import aws_document
 from host.inventory.document_twin import secret_text, twin_document
 from host.inventory.values import decimal_text, duration_text, ids_text
 from host.model.fleet import BoardSpec, Fleet, LinkSpec, SensorSpec, TargetSpec, TlsSpec
@@ -65,6 +66,8 @@ def _target(target: TargetSpec) -> Document:
         if target.twin is not None:
             local["twin"] = twin_document(target.twin)
         return local
+    if target.aws is not None:
+        return aws_document(target.aws)
     broker: Document = {"kind": "broker", "host": target.host, "port": target.port}
     if target.tls is not None:
         broker["tls"] = _tls(target.tls)

@@ -29,7 +29,8 @@ from host.inventory.problems import Reporter
 from host.inventory.sections import Nested, Section, entry, read_section
 from host.inventory.sensor_fields import SensorChoices, Sensors, SensorSection, SensorsSection
 from host.inventory.target_format import SECTIONS as TARGET_SECTIONS
-from host.inventory.target_format import TargetField, TargetSection
+from host.inventory.target_format import TargetField
+from host.inventory.target_section import TargetSection
 from host.inventory.values import duration_text
 from host.inventory.yaml_nodes import Mapping, Node, Scalar
 from host.model.fleet import BoardKind, PayloadMode, RunSpec
@@ -273,7 +274,7 @@ class GroupSection(PaceSection):
         ),
         "MQTT client id and name of the thing in the cloud; `{id}` stands for the board's id.",
         default="buoy-{id}",
-        shown="`buoy-{id}`",
+        shown="`buoy-{id}`; with target `aws` `<name>-{id}`",
         also=("thing", "client_id", "name"),
     )
     overrides: list[Override] = entry(
@@ -306,7 +307,7 @@ class FleetSection(Section):
     )
     target: TargetSection | None = entry(
         TargetField(),
-        "Where the buoys publish: `local`, `broker`, `mqtt://HOST:PORT`, or a mapping.",
+        "Where the buoys publish: `local`, `aws`, `broker`, `mqtt://HOST:PORT`, or a mapping.",
         shown="`local`",
         also=("host", "server", "cloud"),
     )
@@ -319,7 +320,7 @@ class FleetSection(Section):
         ),
         "Topics are `<prefix>/<id>/data/`.",
         default=DEFAULT_PREFIX,
-        shown=f"`{DEFAULT_PREFIX}`",
+        shown=f"`{DEFAULT_PREFIX}`; with target `aws` `<name>/0`",
         also=("topic", "prefix"),
     )
     run: RunSection | None = entry(Nested(RunSection), "What every board does.", required=True)

@@ -7,7 +7,8 @@ from host.inventory.fields import Field, IdPiece, Ids, Invalid
 from host.inventory.format import FLAT_OUT, HIGHEST_ID, PaceSection, Rate, RunSection
 from host.inventory.problems import Reporter
 from host.inventory.sections import field_of
-from host.inventory.target_format import TargetField, TargetSection
+from host.inventory.target_format import TargetField
+from host.inventory.target_section import TargetSection
 from host.inventory.yaml_nodes import Scalar
 
 COMMAND_LINE = "command line"

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from host.inventory.available import stores_of, thresholds_of
+from host.inventory.aws_format import AwsSection, aws_spec
 from host.inventory.format import FleetSection, RunSection
 from host.inventory.overrides import Changes
 from host.inventory.problems import Reporter
@@ -14,9 +15,9 @@ from host.inventory.target_format import (
     TLS_PORT,
     BrokerSection,
     LocalSection,
-    TargetSection,
     TlsSection,
 )
+from host.inventory.target_section import TargetSection
 from host.inventory.values import duration_text, ids_shown
 from host.model.fleet import BoardSpec, Fleet, RunSpec, TargetSpec, TlsSpec
 from host.model.thresholds import Threshold, parse_threshold
@@ -34,11 +35,13 @@ def resolve(
         report: takes mistakes of the file.
         options: takes mistakes of the command line.
     """
-    boards = BoardMaker(document, changes, report).boards()
+    target_section = _chosen_target(document, changes)
+    # Test fleets of an account have things and topics of their own: nobody's boards in service are touched.
+    aws_name = target_section.name if isinstance(target_section, AwsSection) else ""
+    boards = BoardMaker(document, changes, report, aws_name).boards()
     # Without all ids nobody can say which one does not exist.
     complete = all(group.ids for group in document.boards or [])
     ids = {board.buoy_id for board in boards} if complete else set()
-    target_section = _chosen_target(document, changes)
     run = _run(document.run, changes, len(boards), report, options)
     target = _target(target_section, source.parent, ids, report)
     thresholds, notes = _thresholds(document, target, changes, report)
@@ -46,7 +49,9 @@ def resolve(
         name=document.fleet,
         source=str(source),
         target=target,
-        topic_prefix=document.topic_prefix,
+        topic_prefix=f"{aws_name}/0"
+        if aws_name and not document.has("topic_prefix")
+        else document.topic_prefix,
         boards=_selected(boards, ids, changes, options),
         run=run,
         thresholds=thresholds,
@@ -100,6 +105,8 @@ def _target(section: TargetSection, folder: Path, ids: set[int], report: Reporte
             username=section.username,
             password=section.password,
         )
+    if isinstance(section, AwsSection):
+        return TargetSpec("aws", aws=aws_spec(section, folder))
     if not isinstance(section, LocalSection):
         raise TypeError(f"no rule makes a target of {type(section).__name__}")
     if section.attach and (section.has("twin") or section.has("port")):

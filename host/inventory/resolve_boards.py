@@ -23,6 +23,8 @@ from sensors.catalog import BOOLEAN_KEYS, KEYS
 T = TypeVar("T")
 
 _COUNTERS = tuple(SensorSpec(key, "counter", 0.0, False if key in BOOLEAN_KEYS else 0.0) for key in KEYS)
+# IoT Core takes one CONNECT per second and client id (IoT Core quotas); a tenth for the way there.
+_AWS_RECONNECT_S = 1.1
 _HOW_FAST = "write e.g. `rate: 10/s`, `interval: 1 s` or `rate: flat-out`"
 _HOW_LONG = "write e.g. `messages: 100` or `duration: 1 min`"
 
@@ -144,7 +146,11 @@ def check_pace(section: PaceSection, report: Reporter) -> None:
 class BoardMaker:
     """Makes the boards of all groups."""
 
-    def __init__(self, document: FleetSection, changes: Changes, report: Reporter) -> None:
+    def __init__(
+        self, document: FleetSection, changes: Changes, report: Reporter, aws_name: str = ""
+    ) -> None:
+        """`aws_name` is the pipeline's where the target is one: things are called after it by default."""
+        self._aws_name = aws_name
         self._document = document
         self._changes = changes
         self._report = report
@@ -200,7 +206,16 @@ class BoardMaker:
             self._no_interval.append(number)
         if not pace.has_messages and not self._timed:
             self._no_messages.append(number)
-        name = group.thing_name.replace("{id}", str(number))
+        template = group.thing_name
+        if self._aws_name:
+            if not group.has("thing_name"):
+                template = f"{self._aws_name}-{{id}}"
+            link = replace(
+                link,
+                backoff_min_s=max(link.backoff_min_s, _AWS_RECONNECT_S),
+                backoff_max_s=max(link.backoff_max_s, _AWS_RECONNECT_S),
+            )
+        name = template.replace("{id}", str(number))
         other = self._names.setdefault(name, number)
         if other != number:
             message = (

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from host.inventory.available import LATER_TARGETS, TARGETS
+from host.inventory.aws_format import AwsSection
 from host.inventory.fields import (
     Field,
     Schema,
@@ -16,6 +17,7 @@ from host.inventory.fields import (
 )
 from host.inventory.problems import Reporter
 from host.inventory.sections import Nested, Section, entry, read_section, section_schema
+from host.inventory.target_section import HOST, TargetSection
 from host.inventory.twin_format import TWIN_SECTIONS, TwinSection
 from host.inventory.yaml_nodes import Mapping, Node, Scalar
 from host.model.fleet import SecretRef
@@ -24,7 +26,6 @@ from host.model.fleet import SecretRef
 PLAIN_PORT = 1883
 TLS_PORT = 8883
 
-_HOST = r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*"
 _PORT = r"[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
 
 
@@ -45,7 +46,7 @@ class TlsSection(Section):
     )
     key: str = entry(Text("a path", r"\S"), "Its key; `{thing}` stands for its thing name.", default="")
     server_name: str = entry(
-        Text("a host name", rf"^(?:{_HOST})$"),
+        Text("a host name", rf"^(?:{HOST})$"),
         "Name in the broker's certificate, if not that of `host`.",
         default="",
     )
@@ -61,19 +62,6 @@ def _check_tls(tls: TlsSection, report: Reporter) -> None:
 
 
 @dataclass
-class TargetSection(Section):
-    """Where buoys publish."""
-
-    kind: str = entry(
-        Word(tuple(TARGETS), "target", LATER_TARGETS),
-        " ".join(f"`{kind}`: {target.about}." for kind, target in TARGETS.items()),
-        default="local",
-        required=True,
-        also=("type",),
-    )
-
-
-@dataclass
 class LocalSection(TargetSection):
     """The twin."""
 
@@ -81,7 +69,7 @@ class LocalSection(TargetSection):
 
     port: int | None = entry(Whole(1, 65535), "MQTT port of the twin.", shown="a free one")
     attach: str = entry(
-        Text("HOST:PORT", rf"^(?:{_HOST}):(?:{_PORT})$"),
+        Text("HOST:PORT", rf"^(?:{HOST}):(?:{_PORT})$"),
         "Control address of a twin that runs already (`buoy twin`); without it one is started.",
         default="",
     )
@@ -95,7 +83,7 @@ class BrokerSection(TargetSection):
     OF = " of target `broker`"
 
     host: str = entry(
-        Text("a host name or address", rf"^(?:{_HOST})$"),
+        Text("a host name or address", rf"^(?:{HOST})$"),
         "Name or address of the broker.",
         default="127.0.0.1",
         shown="`127.0.0.1`",
@@ -112,15 +100,20 @@ class BrokerSection(TargetSection):
     )
 
 
-_SECTION_OF: dict[str, type[TargetSection]] = {"local": LocalSection, "broker": BrokerSection}
+_SECTION_OF: dict[str, type[TargetSection]] = {
+    "local": LocalSection,
+    "broker": BrokerSection,
+    "aws": AwsSection,
+}
 # Where the keys of a section are written → the section.
 SECTIONS: dict[str, type[Section]] = {
     "target, kind: local": LocalSection,
     **TWIN_SECTIONS,
     "target, kind: broker": BrokerSection,
     "target.tls": TlsSection,
+    "target, kind: aws": AwsSection,
 }
-_ADDRESS = rf"mqtt://({_HOST})(?::({_PORT}))?/?"
+_ADDRESS = rf"mqtt://({HOST})(?::({_PORT}))?/?"
 
 
 class TargetField(Field):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from host.model.aws import AwsSpec
 from host.model.secret import SecretRef as SecretRef
 from host.model.thresholds import Threshold
 from host.model.twin import FaultSpec as FaultSpec
@@ -99,7 +100,7 @@ class RunSpec:
 class TargetSpec:
     """Where buoys publish and where their data should end."""
 
-    kind: Literal["local", "broker"]
+    kind: Literal["local", "broker", "aws"]
     host: str = "127.0.0.1"
     port: int = 0
     """0: the twin picks a free port."""
@@ -110,6 +111,8 @@ class TargetSpec:
     """`local`: control address HOST:PORT of a twin that runs already (`buoy twin`); empty: start one."""
     twin: TwinSpec | None = None
     """`local` only."""
+    aws: AwsSpec | None = None
+    """`aws` only."""
 
 
 @dataclass(frozen=True, slots=True)

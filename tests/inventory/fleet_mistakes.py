@@ -5,6 +5,21 @@ KINDS_OF_RATE = "a rate is a number with a unit (/s, /min, /h)"
 IDS = "ids are written `100`, `100-127` or `100-109,115`"
 TOP = "one of fleet, target, topic_prefix, run, boards, thresholds"
 GROUP = "one of messages, interval, rate, kind, ids, sensors, link, thing_name, overrides"
+AWS_KEYS = (
+    *("kind", "name", "region", "profile", "account", "endpoint", "port", "certificates", "ca", "thing_type"),
+    *("thing_group", "policy", "witness", "database", "table", "timestream_rule", "kinesis_rule", "stream"),
+    *(
+        "delivery_stream",
+        "function",
+        "bucket",
+        "s3_prefix",
+        "failed_prefix",
+        "error_prefix",
+        "wait",
+        "listen",
+    ),
+    *("max_messages", "max_cost"),
+)
 
 # (what replaces what in GOOD, the lines printed)
 MISTAKES = {
@@ -161,17 +176,46 @@ MISTAKES = {
         [("kind: virtual", "kind: esp32")],
         ["7: boards[0].kind: kind 'esp32' does not exist in this version; it has virtual"],
     ),
-    "target of another version": (
-        [("target: local", "target: aws")],
-        ["2: target: target 'aws' does not exist in this version; it has local and broker"],
-    ),
     "unknown target": (
         [("target: local", "target: lokal")],
-        ["2: target: unknown target 'lokal'; one of local, broker (did you mean `local`?)"],
+        ["2: target: unknown target 'lokal'; one of local, aws, broker (did you mean `local`?)"],
+    ),
+    "aws: misspelt key": (
+        [("target: local", "target: {kind: aws, regoin: eu-west-1}")],
+        [
+            "2: target: unknown key 'regoin' of target `aws`; "
+            f"one of {', '.join(AWS_KEYS)} (did you mean `region`?)"
+        ],
+    ),
+    "aws: no region": (
+        [("target: local", "target: {kind: aws, region: Montreal}")],
+        ["2: target.region: 'Montreal' is not a region such as `ca-central-1`"],
+    ),
+    "aws: account without quotes": (
+        [("target: local", "target: {kind: aws, account: 123456789012}")],
+        [
+            "2: target.account: 123456789012 is not a text; write the 12 digits of an account, in quotes "
+            "(write it in quotes: `'123456789012'`)"
+        ],
+    ),
+    "aws: rule with a hyphen": (
+        [("target: local", "target: {kind: aws, timestream_rule: my-rule}")],
+        [
+            "2: target.timestream_rule: 'my-rule' is not a name of letters, digits and `_` "
+            "(did you mean `my_rule`?)"
+        ],
+    ),
+    "aws: prefix without slash": (
+        [("target: local", "target: {kind: aws, s3_prefix: data}")],
+        ["2: target.s3_prefix: 'data' is not an S3 prefix such as `data/`"],
+    ),
+    "aws: credentials in the file": (
+        [("target: local", "target: {kind: aws, secret_access_key: abc}")],
+        [f"2: target: unknown key 'secret_access_key' of target `aws`; one of {', '.join(AWS_KEYS)}"],
     ),
     "target without kind": (
         [("target: local", "target: {host: x}")],
-        ["2: target: the key `kind` is missing; write `local` or `broker`"],
+        ["2: target: the key `kind` is missing; write `local`, `aws` or `broker`"],
     ),
     "key of another target": (
         [("target: local", "target: {kind: local, host: x}")],

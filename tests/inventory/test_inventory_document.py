@@ -13,6 +13,7 @@ from host.inventory.document import FILE_NAME, fleet_document, fleet_yaml
 from host.inventory.limits_format import LIMITS
 from host.inventory.loader import load_fleet
 from host.inventory.overrides import Overrides
+from host.model.aws import AwsSpec
 from host.model.fleet import (
     BoardSpec,
     FaultSpec,
@@ -172,9 +173,24 @@ twins = st.builds(
         max_size=3,
     ).map(tuple),
 )
+aws_specs = st.builds(
+    AwsSpec,
+    name=st.sampled_from(["buoytest", "a-b"]),
+    region=st.sampled_from(["", "eu-west-1"]),
+    account=st.sampled_from(["", "123456789012"]),
+    port=st.integers(1, 65535),
+    certificates=st.just("/c"),
+    ca=st.just("/c/ca.pem"),
+    table=st.sampled_from(["measures", "t"]),
+    bucket=st.sampled_from(["", "my-bucket"]),
+    wait_s=st.integers(1, 86_400).map(float),
+    max_messages=st.integers(1, 10**9),
+    max_cost_usd=st.floats(0, 1000),
+)
 targets = st.one_of(
     st.builds(TargetSpec, st.just("local"), port=st.integers(0, 65535), twin=st.none() | twins),
     st.builds(TargetSpec, st.just("local"), attach=st.just("localhost:18883")),
+    st.builds(TargetSpec, st.just("aws"), aws=aws_specs),
     st.builds(
         TargetSpec,
         st.just("broker"),
@@ -198,6 +214,8 @@ def fleets(draw: st.DrawFn) -> Fleet:
     boards = []
     for number in ids:
         nine, link = draw(st.sampled_from(kinds))
+        if target.kind == "aws":  # which raises shorter ones
+            link = dataclasses.replace(link, backoff_min_s=1.1, backoff_max_s=60.0)
         messages = draw(st.integers(1, 9) if duration_s is None else st.none() | st.integers(1, 9))
         interval_ms = draw(st.none() | st.floats(1, 1e6))
         name = draw(st.sampled_from(["buoy-{id}", "{id}", "a{id}:x"])).replace("{id}", str(number))

@@ -52,12 +52,12 @@ def test_a_mistake_comes_with_the_text_of_its_line(tmp_path):
 
 
 def test_options_are_checked_like_keys(tmp_path):
-    overrides = Overrides(count="0", interval="3", boards="100-105", target="aws", seed="x", duration="1")
+    overrides = Overrides(count="0", interval="3", boards="100-105", target="lokal", seed="x", duration="1")
     assert lines_of(tmp_path, GOOD, overrides) == [
         f"command line: --interval: 3 has no unit; {KINDS_OF_TIME} (did you mean `3 s`?)",
         "command line: --count: 0 is too small; write a whole number from 1 to 10000000",
         f"command line: --duration: 1 has no unit; {KINDS_OF_TIME} (did you mean `1 s`?)",
-        "command line: --target: target 'aws' does not exist in this version; it has local and broker",
+        "command line: --target: unknown target 'lokal'; one of local, aws, broker (did you mean `local`?)",
         "command line: --seed: 'x' is not a whole number from 0 to 2147483647",
         "command line: --boards: 100-105 is not in the fleet (100-103)",
     ]

@@ -148,6 +148,40 @@ GOOD_CHANGES = {
   tls: {ca: ca.pem, certificate: '{thing}.pem', key: '{thing}.key', server_name: x.y, alpn: mqtt}""",
         )
     ],
+    "aws": [
+        (
+            "target: local",
+            """target:
+  kind: aws
+  name: harbour-test
+  region: ca-central-1
+  profile: bench
+  account: '123456789012'
+  endpoint: a1b2-ats.iot.ca-central-1.amazonaws.com
+  port: 8883
+  certificates: ~/certs
+  ca: ca.pem
+  thing_type: buoy
+  thing_group: test
+  policy: test-buoy
+  witness: test-witness
+  database: db
+  table: t
+  timestream_rule: a
+  kinesis_rule: b
+  stream: s
+  delivery_stream: d
+  function: f
+  bucket: my-bucket
+  s3_prefix: x/
+  failed_prefix: failed/
+  error_prefix: errors/
+  wait: 15 min
+  listen: 0 s
+  max_messages: 5000
+  max_cost: 0.5""",
+        )
+    ],
     "run": [
         (
             "rate: 10/s",
