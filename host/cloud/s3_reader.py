@@ -17,6 +17,17 @@ from host.cloud.measure_rows import BOOLEAN, DOUBLE, NO_MESSAGE, NO_TIME, VARCHA
 
 FAILED_PREFIX = "processing-failed/"
 """Where Firehose puts what could not be transformed, if it is given no other prefix (Firehose guide)."""
+FIREHOSE_REASONS = {
+    "Lambda.FunctionTimedOut": "timeout",
+    "Lambda.FunctionError": "function-error",
+    "Lambda.InvokeLimitExceeded": "concurrency",
+    "Lambda.JsonProcessingException": "bad-response",
+    "Lambda.MissingRecordId": "missing-record-id",
+    "Lambda.DuplicatedRecordId": "duplicated-record-id",
+    "Lambda.ProcessingFailedStatus": "processing-failed",
+    "Lambda.ResultNotSupported": "processing-failed",
+}
+"""errorCode of a failed record (Firehose guide, data transformation) → reason in the evidence."""
 GZIP_MAGIC = b"\x1f\x8b"
 MAX_OBJECT_BYTES = 1 << 30
 """A bound on unpacked content: Firehose's S3 buffer is at most 128 MB."""

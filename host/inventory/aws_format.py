@@ -19,7 +19,7 @@ _RULE = Text(
 )
 """AWS IoT: rule names are [a-zA-Z0-9_]{1,128}, with no hyphen."""
 _PLAIN = Text("a name of letters, digits, `_`, `.` and `-`", r"^[a-zA-Z0-9_.-]{1,128}$")
-_PREFIX = Text("an S3 prefix such as `data/`", r"^[A-Za-z0-9!_.*'()=-][A-Za-z0-9!_.*'()=/-]{0,200}/$")
+_PREFIX = Text("an S3 prefix such as `data/`", r"^(?:[A-Za-z0-9!_.*'()=-][A-Za-z0-9!_.*'()=/-]{0,200}/)?$")
 _PATH = Text("a path", r"\S")
 
 
@@ -206,7 +206,7 @@ def aws_document(spec: AwsSpec) -> dict[str, Any]:
     document: dict[str, Any] = {"kind": "aws"}
     for one in fields(spec):
         value = getattr(spec, one.name)
-        if value != "":
+        if value != "" or one.name.endswith("_prefix"):
             shown = duration_text(value) if one.name.endswith("_s") else value
             document[renamed.get(one.name, one.name)] = shown
     return document

@@ -12,6 +12,8 @@ __all__ = [
     "EVIDENCE_FOLDER",
     "LINKS",
     "LINKS_SCHEMA",
+    "NOTED",
+    "NOTED_SCHEMA",
     "OUTCOMES",
     "OUTCOMES_SCHEMA",
     "RECEIVED",
@@ -33,6 +35,7 @@ OUTCOMES = "outcomes.parquet"
 WITNESS = "witness.parquet"
 REFUSED = "refused.parquet"
 LINKS = "links.parquet"
+NOTED = "noted.parquet"
 
 # Every message a target accepted from a board, numbered in order of arrival.
 RECEIVED_SCHEMA = pa.schema(
@@ -86,6 +89,20 @@ LINKS_SCHEMA = pa.schema(
     [
         pa.field("client", pa.string(), nullable=False),  # MQTT client id, a board's thing name
         pa.field("reason", pa.string(), nullable=False),  # a short name, e.g. `duplicate-client-id`
+        pa.field("detail", pa.string(), nullable=False),  # a sentence with figures
+        pa.field("at_ns", pa.int64(), nullable=False),
+    ]
+)
+
+# What a stage said of a message that it knows by content alone, where there is no trace: the documents of
+# `processing-failed/` and of a rule's error action, say.
+NOTED_SCHEMA = pa.schema(
+    [
+        pa.field("stage", pa.string(), nullable=False),
+        pa.field("buoy", pa.int32(), nullable=False),
+        pa.field("timestamp_ms", pa.int64()),  # null: the message has none
+        pa.field("payload", pa.binary(), nullable=False),  # as the stage had it
+        pa.field("reason", pa.string(), nullable=False),  # a short name, e.g. `timeout`
         pa.field("detail", pa.string(), nullable=False),  # a sentence with figures
         pa.field("at_ns", pa.int64(), nullable=False),
     ]

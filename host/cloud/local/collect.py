@@ -4,16 +4,15 @@ Works on files alone. The twin's process uses it when a run asks; the run uses i
 twin was killed. Segments are read one by one, so that memory stays flat.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from host.cloud import s3_reader
 from host.cloud.local.bucket_layout import BucketLayout
 from host.cloud.local.pipeline import EVIDENCE_FOLDER, S3_FOLDER, TIMESTREAM_FOLDER
 from host.cloud.local.s3 import INDEX_FOLDER, list_objects
-from host.cloud.local.segments import TEMPORARY_SUFFIX, segment_paths, write_parquet
+from host.cloud.local.segments import TEMPORARY_SUFFIX, segment_paths
 from host.cloud.local.trace import (
     ACCEPTED_COLUMN,
     LINKS_FOLDER,
@@ -22,14 +21,14 @@ from host.cloud.local.trace import (
     REFUSED_FOLDER,
     TRACE_FOLDER,
 )
-from host.cloud.measure_rows import NO_MESSAGE, VERSION_COLUMN, MeasureRows
+from host.cloud.measure_rows import NO_MESSAGE, VERSION_COLUMN
+from host.cloud.store_parts import object_rows, write_parts
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
 MAX_PROBLEMS = 20
-ROWS_PER_PART = 1_000_000
 _NS_PER_MS = 1_000_000
 
 
@@ -245,7 +244,7 @@ def _timestream(source: Path, target: Path, window: Window, chosen: _Chosen, pro
         # Only then must all rows be looked at together.
         found = list(rows)
         rows = iter([_newest(pa.concat_tables(found))] if found else [])
-    _write_parts((table.drop_columns([VERSION_COLUMN]) for table in rows), target)
+    write_parts((table.drop_columns([VERSION_COLUMN]) for table in rows), target)
 
 
 def _has_versions(source: Path) -> bool:
@@ -283,14 +282,6 @@ def _newest(table: "pa.Table") -> "pa.Table":
     return table.take(pa.array(sorted(row for _, row in seen.values()), pa.int64()))
 
 
-def _write_parts(tables: "Iterable[pa.Table]", target: Path) -> None:
-    number = 0
-    for table in tables:
-        if table.num_rows:
-            write_parquet(table, target / f"part-{number:06d}.parquet")
-            number += 1
-
-
 def _s3(
     folder: Path, target: Path, window: Window, chosen: _Chosen, problems: _Problems, layout: BucketLayout
 ) -> None:
@@ -302,32 +293,12 @@ def _s3(
         known = chosen.has(message)
         return buoy in window.buoys and (window.has_time(time_ms) if known is None else known)
 
-    def parts() -> "Iterator[pa.Table]":
-        rows = MeasureRows()
-        for info in list_objects(bucket):
-            if not layout.is_data(info.key) or info.last_modified_ns < window.since_ns:
-                continue
-            body = _body(bucket / info.key, problems.add)
-            s3_reader.read_object(info, body, rows, problems.add, index.get(info.key), wanted)
-            if len(rows) >= ROWS_PER_PART:
-                yield from _detached(rows)
-        yield from _detached(rows)
-
-    _write_parts(parts(), target)
-
-
-def _detached(rows: MeasureRows) -> "Iterator[pa.Table]":
-    detached = rows.detach()
-    if detached is not None:
-        yield detached.table().drop_columns([VERSION_COLUMN])
-
-
-def _body(path: Path, on_problem: Callable[[str], None]) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        on_problem(f"S3 object {path.name} cannot be read: {error.strerror}")
-        return b""
+    objects = (
+        info
+        for info in list_objects(bucket)
+        if layout.is_data(info.key) and info.last_modified_ns >= window.since_ns
+    )
+    write_parts(object_rows(bucket, objects, problems.add, index, wanted), target)
 
 
 def _s3_index(folder: Path, problems: _Problems) -> dict[str, tuple[list[int], list[int]]]:

@@ -1,0 +1,1 @@
+"""Target `aws`: a pipeline in an AWS account, by boto3."""

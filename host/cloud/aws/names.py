@@ -1,0 +1,27 @@
+"""Names of a pipeline's resources, once account and region are known."""
+
+from host.cloud.aws.account import Account
+from host.model.aws import AwsSpec
+
+
+def bucket_of(spec: AwsSpec, account: Account) -> str:
+    """The bucket: bucket names are unique in the world, so the default has account and region in it."""
+    return spec.bucket or f"{spec.name}-{account.number}-{account.region}"
+
+
+def resource_names(spec: AwsSpec, account: Account, topic_prefix: str) -> dict[str, str]:
+    """The fields of `host.cloud.aws.permissions`."""
+    return {
+        "region": account.region,
+        "account": account.number,
+        "name": spec.name,
+        "thing_type": spec.thing_type,
+        "thing_group": spec.thing_group,
+        "database": spec.database,
+        "table": spec.table,
+        "stream": spec.stream,
+        "delivery_stream": spec.delivery_stream,
+        "function": spec.function,
+        "bucket": bucket_of(spec, account),
+        "prefix": topic_prefix,
+    }
