@@ -8,6 +8,7 @@ from pathlib import Path
 
 from host.boards.kinds import UnitOptions, make_units
 from host.cli.check import local_checks
+from host.cli.consent import agree
 from host.cli.console import print_error
 from host.cli.progress import Progress
 from host.cloud.target import Manners, Target
@@ -38,6 +39,10 @@ class Request:
     as_json: bool
     quiet: bool
     command: str
+    yes: bool = False
+    """Agreed to what is at stake without being asked."""
+    allow_live: bool = False
+    """Signs of boards in service do not stop it."""
 
 
 def execute(request: Request) -> int:
@@ -57,6 +62,9 @@ def execute(request: Request) -> int:
         target = make_target(fleet, run_folder, limits, password.reveal() if password else "")
         checks = local_checks(fleet) + check_machine(fleet, run_folder, plan.planned())
         require(checks + asyncio.run(target.preflight()))
+        stakes = asyncio.run(target.stakes(plan))
+        if stakes is not None:
+            agree(stakes, yes=request.yes, allow_live=request.allow_live, quiet=not talkative)
     except BaseException:
         # Nothing was sent: an empty folder would only look like a run.
         run_folder.rmdir()

@@ -15,6 +15,7 @@ _EXAMPLES = """Examples:
   buoy run --flat-out                      no pacing: as fast as it goes
   buoy run --boards 100-109 --count 20     ten buoys, 20 messages each
   buoy run --target broker                 any MQTT broker, nothing behind it
+  buoy run --target aws                    a pipeline in your AWS account (docs/cloud.md); asks first
   buoy run --json --quiet > result.json    for scripts; the exit code is the verdict
 """
 
@@ -32,6 +33,10 @@ def run(
     limits: Annotated[
         str | None, typer.Option(help="Twin's rates: `aws` or `lifted`. [aws; lifted with --flat-out]")
     ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before an account is used.")] = False,
+    allow_live: Annotated[
+        bool, typer.Option("--allow-live", help="Go on although boards in service may be disturbed.")
+    ] = False,
     out: Annotated[Path, typer.Option(help="Where run folders are made.")] = Path("runs"),
     as_json: Annotated[
         bool, typer.Option("--json", help="Print result.json instead of the verdict.")
@@ -56,7 +61,17 @@ def run(
         seed=seed,
     )
     command = shlex.join(["buoy", *sys.argv[1:]])
-    request = Request(fleet_file, overrides, limits, out, as_json=as_json, quiet=quiet, command=command)
+    request = Request(
+        fleet_file,
+        overrides,
+        limits,
+        out,
+        as_json=as_json,
+        quiet=quiet,
+        command=command,
+        yes=yes,
+        allow_live=allow_live,
+    )
     raise typer.Exit(execute(request))
 
 

@@ -74,7 +74,11 @@ class Target(Protocol):
     """A place where buoys publish. All methods raise `TargetError` or `PreflightError`."""
 
     stores: tuple[str, ...]
-    manners: Manners
+
+    @property
+    def manners(self) -> Manners:
+        """How its clients must behave; known after `preflight`."""
+        ...
 
     async def preflight(self) -> list[Check]:
         """Check what can be checked before anything is started."""

@@ -40,5 +40,11 @@ def _broker(fleet: Fleet, _run_folder: Path, _limits: LimitMode, password: str) 
     return BrokerTarget(fleet.target, password, fleet.boards[0].thing_name)
 
 
+def _aws(fleet: Fleet, run_folder: Path, _limits: LimitMode, _password: str) -> Target:
+    from host.cloud.aws.target import AwsTarget  # boto3 is for those who need it
+
+    return AwsTarget(fleet, run_folder)
+
+
 _Maker = Callable[[Fleet, Path, LimitMode, str], Target]
-_MAKERS: dict[str, _Maker] = {"local": _local, "broker": _broker}
+_MAKERS: dict[str, _Maker] = {"local": _local, "broker": _broker, "aws": _aws}

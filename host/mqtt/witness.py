@@ -138,6 +138,10 @@ class Witness:
             await self._close_connections()
             raise
 
+    async def disconnect(self) -> None:
+        """Stop watching and write nothing; what was seen stays in `table`."""
+        await self._close_connections()
+
     def _names(self) -> list[str]:
         count = len(self._groups)
         return [self._client_id if count == 1 else f"{self._client_id}-{n}" for n in range(1, count + 1)]

@@ -3,6 +3,7 @@
 Calls block; whoever lives on an event loop runs them in a thread. Credentials come from boto3's own chain.
 """
 
+import os
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -36,6 +37,20 @@ _BAD_CREDENTIALS = frozenset(
 _THROTTLED = frozenset(
     ("ThrottlingException", "Throttling", "TooManyRequestsException", "LimitExceededException")
 )
+
+
+# boto3's name of a service → the name in its environment variables.
+_SERVICE_IDS = {"iot-data": "IOT_DATA_PLANE", "timestream-query": "TIMESTREAM_QUERY"}
+
+
+def _own_endpoint(service: str) -> dict[str, str]:
+    """An endpoint that is set for boto3 itself, for the two services that would look for one of their own."""
+    if service not in _SERVICE_IDS:
+        return {}
+    for name in (f"AWS_ENDPOINT_URL_{_SERVICE_IDS[service]}", "AWS_ENDPOINT_URL"):
+        if os.environ.get(name):
+            return {"endpoint_url": os.environ[name]}
+    return {}
 
 
 class AwsError(PreflightError):
@@ -169,9 +184,9 @@ class Account:
             client = self._clients.get(service)
         if client is not None:
             return client
-        endpoint: dict[str, str] = {}
-        if service == "iot-data":
-            endpoint = self._data_endpoint()
+        endpoint = _own_endpoint(service)
+        if service == "iot-data" and not endpoint:
+            endpoint = {"endpoint_url": f"https://{self.data_endpoint()}"}
         region = self.region
         from botocore.config import Config
 
@@ -195,14 +210,6 @@ class Account:
             return self._spec.endpoint
         answer = self.call("iot", "describe_endpoint", endpointType="iot:Data-ATS")
         return str(answer["endpointAddress"])
-
-    def _data_endpoint(self) -> dict[str, str]:
-        """Where the client of iot-data asks; an endpoint set for boto3 itself goes before."""
-        import os
-
-        if os.environ.get("AWS_ENDPOINT_URL_IOT_DATA_PLANE") or os.environ.get("AWS_ENDPOINT_URL"):
-            return {}
-        return {"endpoint_url": f"https://{self.data_endpoint()}"}
 
     def _made_session(self) -> Any:
         with self._lock:

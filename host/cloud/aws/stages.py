@@ -152,7 +152,7 @@ def _kinesis(facts: Facts) -> StageCount:
         share = busiest / PERIOD_S / (SHARD_RECORDS_PER_S * facts.shards)
         notes.append(
             f"busiest minute: {busiest:.0f} records, {share:.1%} of what {facts.shards} "
-            f"shard{'s' if facts.shards != 1 else ''} take"
+            f"{'shards take' if facts.shards != 1 else 'shard takes'}"
         )
     return StageCount(
         "kinesis",

@@ -51,7 +51,7 @@ WATCH_S = 15.0
 """Between two looks during a run."""
 FIRST_POLL_S, LONGEST_POLL_S = 0.5, 15.0
 METRICS_S, METRICS_AFTER_LOSS_S = 60.0, 240.0
-"""How long to wait for CloudWatch, which is minutes behind: where all arrived, and where it has to explain."""
+"""How long to wait for CloudWatch, which is minutes behind: if all arrived, and if it has to explain."""
 QUIET_S = 90.0
 """A store without a buffer before it is given up after so long without news."""
 
@@ -156,12 +156,13 @@ class AwsTarget:
     async def drain(
         self, expected_messages: int, timeout_s: float, progress: Callable[[LiveCounts], None]
     ) -> None:
-        """Look at the stores until all is there, nothing more can come, or the fleet file's `wait` is over."""
+        """Look at the stores until all is there, nothing more can come, or the target's `wait` is over."""
         await self._stop_watching()
         stores = self._stores
         if stores is None:
             raise TargetError("the target is not started")
-        deadline = Deadline(max(timeout_s, self._spec.wait_s))
+        wait_s = max(timeout_s, self._spec.wait_s)
+        deadline = Deadline(wait_s)
         expected = self._measures(expected_messages)
         pause_s, news_s, before = FIRST_POLL_S, time.monotonic(), (-1, -1, -1)
         while True:
@@ -182,9 +183,7 @@ class AwsTarget:
                 )
                 return
             if deadline.expired:
-                self._problems.append(
-                    f"the stores were not complete {max(timeout_s, self._spec.wait_s):g} s after the last send"
-                )
+                self._problems.append(f"the stores were not complete {wait_s:g} s after the last send")
                 return
             await asyncio.sleep(min(pause_s, deadline.remaining_s))
             pause_s = min(pause_s * 1.5, LONGEST_POLL_S)

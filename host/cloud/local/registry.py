@@ -10,48 +10,16 @@ import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from host.cloud.certificates import CertificateAuthority, Issued
 from host.cloud.local.broker.policy import Certificate, Policy, PolicyAuthoriser, Thing
 from host.cloud.local.broker.tls import SERVER_NAME, server_context
+from host.cloud.policies import BUOY_ATTRIBUTE, buoy_policy, witness_policy
 from host.model.errors import UsageError
 
 WITNESS = "witness"
 FOLDER = "certs"
 _ARN = "arn:aws:iot:local:000000000000"
-_BUOY = "${iot:Connection.Thing.Attributes[buoy_id]}"
-
-
-def buoy_policy(topic_prefix: str) -> dict[str, Any]:
-    """What a buoy needs and nothing else: connect as itself, publish its own data and errors, read its own
-    configuration."""
-    own = f"{topic_prefix}/{_BUOY}"
-    return {
-        "Version": "2012-10-17",
-        "Statement": [
-            _allow("iot:Connect", "client/${iot:Connection.Thing.ThingName}"),
-            _allow("iot:Publish", f"topic/{own}/data/*", f"topic/{own}/error/*"),
-            _allow("iot:Subscribe", f"topicfilter/{own}/config/*"),
-            _allow("iot:Receive", f"topic/{own}/config/*"),
-        ],
-    }
-
-
-def witness_policy(topic_prefix: str) -> dict[str, Any]:
-    """What the witness needs: to read everything under the prefix, on as many connections as that takes."""
-    return {
-        "Version": "2012-10-17",
-        "Statement": [
-            _allow("iot:Connect", f"client/{WITNESS}", f"client/{WITNESS}-*"),
-            _allow("iot:Subscribe", f"topicfilter/{topic_prefix}/*"),
-            _allow("iot:Receive", f"topic/{topic_prefix}/*"),
-        ],
-    }
-
-
-def _allow(action: str, *resources: str) -> dict[str, Any]:
-    return {"Effect": "Allow", "Action": action, "Resource": [f"{_ARN}:{tail}" for tail in resources]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +42,15 @@ class Registry:
     def __init__(self, folder: Path, topic_prefix: str, policy: str = "", authority: str = "") -> None:
         self._folder = Path(authority) if authority else folder / FOLDER
         self._kept = bool(authority)
-        self._policy = _policy(policy) if policy else Policy.parse(buoy_policy(topic_prefix), "buoy policy")
+        usual = buoy_policy(topic_prefix, _ARN)
+        self._policy = _policy(policy) if policy else Policy.parse(usual, "buoy policy")
         self._authority = CertificateAuthority(self._folder, "buoyfleet twin CA", keep=self._kept)
         self._server = self._authority.issue_server("server", (SERVER_NAME, "127.0.0.1", "::1"))
         self._certificates: dict[str, Certificate] = {}
         self._things: dict[str, Issued] = {}
         witness = self._authority.issue_client(WITNESS)
         self._certificates[witness.certificate_id] = Certificate(
-            (Thing(WITNESS),), (Policy.parse(witness_policy(topic_prefix), "witness policy"),)
+            (Thing(WITNESS),), (Policy.parse(witness_policy(topic_prefix, WITNESS, _ARN), "witness policy"),)
         )
         self.authorise = PolicyAuthoriser(self._certificates)
 
@@ -101,7 +70,7 @@ class Registry:
             issued = self._authority.find_client(name) if self._kept else None
             issued = self._things[name] = issued or self._authority.issue_client(name)
             self._certificates[issued.certificate_id] = Certificate(
-                (Thing(name, attributes={"buoy_id": str(buoy)}),), (self._policy,)
+                (Thing(name, attributes={BUOY_ATTRIBUTE: str(buoy)}),), (self._policy,)
             )
         folder = self._folder.resolve()
         return Enrolled(folder / "ca.pem", str(folder / "{thing}.pem"), str(folder / "{thing}.key"))

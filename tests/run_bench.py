@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from host.model.ledger import Event
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def fleet_text(*, ids: str = "100-104", target: str = "local", **parts: Any) -> str:

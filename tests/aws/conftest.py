@@ -1,0 +1,46 @@
+"""Accounts that end with their test."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from account_stand_in import NAME, AccountStandIn, Pipeline
+
+from host.model.fleet import TwinSpec
+from host.model.twin import TwinTls
+
+
+@pytest.fixture(autouse=True)
+def nothing_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the machine has set for AWS is out of the way."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def account(tmp_path: Path) -> Iterator[AccountStandIn]:
+    """An account with nothing in it."""
+    stand_in = AccountStandIn(tmp_path)
+    try:
+        yield stand_in
+    finally:
+        stand_in.close()
+
+
+@pytest.fixture
+def pipeline(account: AccountStandIn, tmp_path: Path) -> Any:
+    """Start the pipeline for some boards: `start(ids, **settings of the twin)`."""
+
+    def start(ids: range, **settings: Any) -> Pipeline:
+        things = {f"{NAME}-{number}": {"buoy_id": str(number), "use": "test"} for number in ids}
+        account.make_resources()
+        account.make_things(things)
+        twin = TwinSpec(tls=TwinTls(alpn=True), s3_prefix="data/!{timestamp:yyyy/MM/dd/HH}/", **settings)
+        account.pipeline = Pipeline(
+            tmp_path / "pipeline", twin, tuple((name, int(one["buoy_id"])) for name, one in things.items())
+        )
+        return account.pipeline
+
+    return start
