@@ -5,7 +5,7 @@ Source: the maker's EZO-pH and EZO-EC data sheets, and study notes of drivers.
 
 from sensors import quality
 from sensors.driver import Driver
-from sensors.ezo_line import ANSWER, CODE, READING, TROUBLE, EzoLine, parse_number
+from sensors.ezo_line import ANSWER, CODE, JUNK, READING, TROUBLE, EzoLine, parse_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class Ezo(Driver):
 
         Args:
             command: without CR.
-            wanted: CODE for `*OK`, ANSWER or READING.
+            wanted: CODE for `*OK`, ANSWER, READING, or JUNK for any line but `*OK`.
             prefix: lower-case beginning of the wanted answer.
             process_ms: what the circuit needs at least.
 
@@ -121,6 +121,8 @@ class Ezo(Driver):
                 done = line.accepted
             elif wanted == READING:
                 done = line.reading != ""
+            elif wanted == JUNK:
+                done = line.line != ""
             else:
                 done = line.answer != "" and line.answer.startswith(prefix)
             if done:
@@ -355,9 +357,11 @@ class Ezo(Driver):
             wanted = ANSWER
         elif name == "r" or name.startswith("rt,"):
             wanted = READING
+        elif name == "export":
+            wanted = JUNK  # hexadecimal, or digits that would pass for a reading, or `*DONE`
         status = yield from self._exchange(command, wanted, process_ms=process_ms)
         if status == DONE:
-            self.reply = {CODE: "*OK", ANSWER: line.answer, READING: line.reading}[wanted]
+            self.reply = {CODE: "*OK", ANSWER: line.answer, READING: line.reading, JUNK: line.line}[wanted]
         elif status == REFUSED:
             self.reply = "*ER"
         elif status == RESTARTED:

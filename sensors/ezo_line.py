@@ -66,6 +66,7 @@ class EzoLine:
         "accepted",
         "answer",
         "junk",
+        "line",
         "reading",
         "refused",
         "skip",
@@ -81,6 +82,7 @@ class EzoLine:
         self.refused = False  # `*ER`
         self.answer = ""
         self.reading = ""
+        self.line = ""  # last line of any class
         self.junk = 0
         self.unasked = False  # a reading has come
         self.trouble = ""  # last code of TROUBLE
@@ -94,7 +96,7 @@ class EzoLine:
         """Send a command; clears what belongs to the one before."""
         self.pump()
         self.accepted = self.refused = False
-        self.reading = self.answer = ""
+        self.reading = self.answer = self.line = ""
         self._uart.write(command.encode() + b"\r")
 
     def pump(self) -> None:
@@ -132,6 +134,8 @@ class EzoLine:
             self.junk += 1
             return
         kind, text = classify(bytes(self._buffer[: self._length]))
+        if text != "*OK":
+            self.line = text
         if kind == READING:
             self.reading = text
             self.unasked = True

@@ -55,15 +55,16 @@ class Wf(Driver):
     def _pulse(self, _pin: "Any") -> None:
         self._irq_pulses += 1
 
-    def _pulses(self) -> int:
+    def pulses(self) -> int:
+        """Counted since the sensor was made."""
         return self._irq_pulses if self._counter is None else self._counter.value()
 
     def _read(self) -> "Steps":
         yield from self._warm()
-        begin = self._pulses()
+        begin = self.pulses()
         begin_us = self._time.ticks_us()
         yield self._now_ms + self.settings["window_ms"]
-        pulses = self._pulses() - begin
+        pulses = self.pulses() - begin
         window_us = self._time.ticks_diff(self._time.ticks_us(), begin_us)
         if window_us < MIN_WINDOW_US:
             self._end(None, None, quality.PARSE, "window of %d µs" % window_us)

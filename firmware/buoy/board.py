@@ -5,6 +5,7 @@ neither waits. In maintenance mode there is a console and nothing else: no watch
 """
 
 import gc
+import os
 
 from buoy import config, settings
 from buoy.console import Console, EventJournal
@@ -56,6 +57,7 @@ class Board:
         self.console.handlers = handlers(self)
         if self.trouble:
             self.console.log("settings: " + self.trouble, "error")
+        self._undo_interrupted()
         if self.maintenance_ms:
             self.console.log("maintenance for %d s" % (self.maintenance_ms // 1000))
             return
@@ -101,6 +103,37 @@ class Board:
             self.reader = Reader(self.sensors)
         return self.reader
 
+    def converse(self, driver, steps, request_id=None, process_ms=300):
+        """Send an EZO circuit the commands of `steps`, a generator that is sent the replies.
+
+        The request, if any, is answered with what the generator returns, else with the last reply.
+        """
+        driver.begin_command(next(steps), self.clock.now_ms(), process_ms)
+
+        def go_on(now_ms):
+            if not driver.poll(now_ms):
+                return False
+            value = driver.reply
+            error = None
+            try:
+                command = steps.send(value) if hasattr(steps, "send") else next(steps)
+                driver.begin_command(command, now_ms, process_ms)
+                return False
+            except StopIteration as end:
+                if end.value is not None:
+                    value = end.value
+            except (ValueError, OSError) as failure:
+                error = str(failure)
+            if request_id is None:
+                self.console.log(error or "circuit %s: %s" % (driver.key, value), "warning")
+            elif error:
+                self.console.refuse(request_id, error)
+            else:
+                self.console.answer(request_id, value)
+            return True
+
+        self.reading = go_on
+
     def reset(self):
         """Say goodbye and start again."""
         if self.link is not None:
@@ -123,6 +156,28 @@ class Board:
         self.machine.deepsleep(duration_ms)
 
     # Inside
+
+    def _undo_interrupted(self):
+        """A calibration that was under way when the board stopped: the old one comes back.
+
+        In maintenance the bench is there, and restarts the board itself to try new settings.
+        """
+        notes = self.settings[settings.CALIBRATION]
+        for key in [] if self.maintenance_ms else list(notes):
+            if notes[key].get("open"):
+                self.settings = settings.reverted(self.settings, key)
+                settings.save(self.settings)
+                self.console.log("%s: calibration not finished, the old one is back" % key, "warning")
+        for name in os.listdir():
+            if name.startswith("ezo-") and name.endswith(".open"):
+                from buoy import circuits
+
+                try:
+                    driver = self.make_reader().sensors[name[4:-5]]
+                    self.converse(driver, circuits.restore(driver.key))
+                except (ValueError, KeyError) as error:
+                    self.console.log("%s: %s" % (name, error), "error")
+                return  # two at once are not made
 
     def _missing(self):
         identity = self.identity

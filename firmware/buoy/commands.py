@@ -98,6 +98,8 @@ def handlers(board):
                     "unit": sensor.unit,
                     "raw": sensor.raw,
                     "flags": sensor.flags,
+                    "measured": getattr(sensor, "measured", sensor.value),
+                    "note": sensor.note,
                 }
             console.answer(request_id, answer)
             return True
@@ -105,24 +107,58 @@ def handlers(board):
         board.reading = go_on
         return LATER
 
-    def ezo(request):
+    def circuit(request):
+        """The driver of an EZO circuit, free for commands."""
         if board.reading is not None:
             raise Refused("the sensors are being read for another request")
         driver = board.make_reader().sensors.get(request.get("key"))
+        if not hasattr(driver, "begin_command"):
+            raise Refused("key is that of an EZO circuit in use (ph, ec)")
+        return driver
+
+    def ezo(request):
+        driver = circuit(request)
         command = request.get("command")
-        if not hasattr(driver, "begin_command") or not isinstance(command, str):
-            raise Refused("key is that of an EZO circuit in use (ph, ec), command a text")
-        driver.begin_command(command, board.clock.now_ms(), whole(request, "process_ms", 100, 5000))
-        request_id = request["id"]
-
-        def go_on(now_ms):
-            if not driver.poll(now_ms):
-                return False
-            console.answer(request_id, driver.reply)
-            return True
-
-        board.reading = go_on
+        if not isinstance(command, str):
+            raise Refused("command is a text")
+        board.converse(driver, iter((command,)), request["id"], whole(request, "process_ms", 100, 5000))
         return LATER
+
+    def keep(request):
+        driver = circuit(request)
+        from buoy import circuits
+
+        name = request.get("step")
+        if name not in circuits.STEPS:
+            raise Refused("step is %r; one of %s" % (name, ", ".join(circuits.STEPS)))
+        board.converse(driver, circuits.STEPS[name](driver.key), request["id"])
+        return LATER
+
+    def calibrate(request):
+        key = request.get("key")
+        step = request.get("step")
+        held = board.settings
+        if key not in held["sensors"] or (step != "write" and key not in held[settings.CALIBRATION]):
+            raise Refused("key is %r; that of a sensor with a calibration to %s" % (key, step))
+        if step == "write":
+            changes = request.get("set")
+            note = request.get("note")
+            if not isinstance(changes, dict) or not isinstance(note, dict):
+                raise Refused("set and note are objects")
+            new = settings.calibrated(held, key, changes, note)
+        elif step in ("accept", "revert"):
+            new = (settings.accepted if step == "accept" else settings.reverted)(held, key)
+        else:
+            raise Refused("step is %r; write, accept or revert" % (step,))
+        settings.save(new)
+        board.settings = new
+        return "in force after reboot"
+
+    def count(_request):
+        meter = board.make_reader().sensors.get("wf")
+        if not hasattr(meter, "pulses"):
+            raise Refused("wf is no flow meter here")
+        return {"pulses": meter.pulses(), "ticks": board.clock.now_ms()}
 
     def run(request):
         from buoy.schedule import Schedule
@@ -204,6 +240,9 @@ def handlers(board):
         "wifi": set_wifi,
         "sensors": sensors,
         "ezo": ezo,
+        "keep": keep,
+        "calibrate": calibrate,
+        "count": count,
         "run": run,
         "stop": stop,
         "health": health,

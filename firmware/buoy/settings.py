@@ -42,6 +42,9 @@ FIELDS = {
 }
 # Parts that are checked where they are used.
 SECTIONS = ("sensors", "pins", "power")
+# Per sensor: when it was calibrated, the record of it, and what its settings were before.
+CALIBRATION = "calibration"
+_OBJECTS = SECTIONS + (CALIBRATION,)
 _MAX_TEXT = 128
 
 
@@ -53,7 +56,7 @@ def defaults():
     """Settings of a board that was never configured: every sensor off."""
     settings = {name: FIELDS[name][0] for name in FIELDS}
     settings["version"] = VERSION
-    for section in SECTIONS:
+    for section in _OBJECTS:
         settings[section] = {}
     return settings
 
@@ -69,7 +72,7 @@ def problems(given):
         value = given[name]
         if name == "version":
             continue
-        if name in SECTIONS:
+        if name in _OBJECTS:
             if not isinstance(value, dict):
                 found.append("%s is %r; an object" % (name, value))
         elif name not in FIELDS:
@@ -93,6 +96,51 @@ def merged(base, changes):
     if wrong:
         raise SettingsError("; ".join(wrong))
     return result
+
+
+def calibrated(base, key, changes, note):
+    """Settings with a new calibration of one sensor, still to be accepted, and beside it what it replaces.
+
+    Args:
+        key: of the sensor.
+        changes: name → value in the settings of its driver; None takes the name out.
+        note: what to remember with it, e.g. date and record.
+    """
+    own = base["sensors"][key]
+    notes = dict(base[CALIBRATION])
+    was = dict(notes.get(key, {}))
+    was.pop("was", None)
+    notes[key] = dict(note, previous={name: own.get(name) for name in changes}, was=was, open=True)
+    return _with(base, key, changes, notes)
+
+
+def accepted(base, key):
+    """The same calibration, which now holds."""
+    notes = dict(base[CALIBRATION])
+    notes[key] = dict(notes[key])
+    notes[key].pop("open", None)
+    return _with(base, key, {}, notes)
+
+
+def reverted(base, key):
+    """Settings as they were before the last calibration of a sensor."""
+    notes = dict(base[CALIBRATION])
+    note = notes.pop(key)
+    if note.get("was"):
+        notes[key] = note["was"]
+    return _with(base, key, note.get("previous", {}), notes)
+
+
+def _with(base, key, changes, notes):
+    sensors = dict(base["sensors"])
+    own = dict(sensors[key])
+    for name in changes:
+        if changes[name] is None:
+            own.pop(name, None)
+        else:
+            own[name] = changes[name]
+    sensors[key] = own
+    return merged(base, {"sensors": sensors, CALIBRATION: notes})
 
 
 def load():

@@ -114,6 +114,8 @@ class EzoCircuit(EzoWire):
             self.baud = int(fields[0])
 
     def _answer(self, name: str, fields: list[str], t_s: float) -> Answer | None:
+        if name != "import":
+            self._import = ""  # any other command ends the sequence [choice]
         special = self._special(name, fields, t_s)
         if special is not None:
             return special

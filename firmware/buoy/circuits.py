@@ -1,0 +1,74 @@
+"""Keeps the calibration that an EZO circuit has, while a new one is made.
+
+    ezo-ph.open   what the circuit exported before its calibration was begun; found at a start: put it back
+    ezo-ph.last   the same, of the last calibration that was accepted or given up
+
+Generators for `Board.converse`: they yield commands and are sent the replies. Source of `Export` and `Import`:
+the maker's data sheets.
+"""
+
+import os
+
+from buoy.console import Refused
+
+_MOST_LINES = 32
+_TRIES = 4  # a circuit that has imported restarts
+
+
+def keep(key):
+    """Export to a file; returns the lines. What an interrupted calibration kept stays."""
+    name = "ezo-%s.open" % key
+    if name in os.listdir():
+        raise Refused("an interrupted calibration of %s is open; restore it first" % key)
+    lines = yield from _export()
+    with open("ezo.new", "w") as file:
+        file.write("\n".join(lines))
+    os.rename("ezo.new", name)
+    return lines
+
+
+def accept(key):
+    """The new calibration holds: the old one becomes the last."""
+    yield "Cal,?"
+    os.rename("ezo-%s.open" % key, "ezo-%s.last" % key)
+
+
+def restore(key):
+    """Import what was kept, see that it is there; returns the lines."""
+    name = "ezo-%s." % key
+    kept = name + "open"
+    if kept not in os.listdir():
+        kept = name + "last"
+    with open(kept) as file:
+        lines = file.read().split("\n")
+    yield "Export,?"  # ends an import that was broken off
+    for line in lines:
+        reply = yield "Import," + line
+        if reply == "*ER":
+            raise Refused("%s refused the calibration of %s" % (key, kept))
+    if (yield from _export()) != lines:
+        raise Refused("%s did not take the calibration of %s" % (key, kept))
+    os.rename(kept, name + "last")
+    return lines
+
+
+STEPS = {"keep": keep, "accept": accept, "restore": restore}
+
+
+def _export():
+    reply = ""
+    for _ in range(_TRIES):
+        reply = yield "Export,?"
+        if reply.startswith("export,"):
+            break
+    else:
+        raise Refused("the circuit cannot export its calibration: %r" % reply)
+    lines = []
+    while len(lines) < _MOST_LINES:
+        reply = yield "Export"
+        if reply == "*DONE":
+            return lines
+        if not reply or reply[0] == "*":
+            break
+        lines.append(reply)
+    raise Refused("the export of the calibration broke off")
