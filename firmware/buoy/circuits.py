@@ -3,8 +3,8 @@
     ezo-ph.open   what the circuit exported before its calibration was begun; found at a start: put it back
     ezo-ph.last   the same, of the last calibration that was accepted or given up
 
-Generators for `Board.converse`: they yield commands and are sent the replies. Source of `Export` and `Import`:
-the maker's data sheets.
+Generators for `Board.converse`: they yield commands and are sent the replies. Source of `Export` and
+`Import`: the maker's data sheets.
 """
 
 import os

@@ -17,6 +17,9 @@ CACHE = ROOT / ".tools" / "compiled"
 OPTIONS = ("-O3",)
 """Without line numbers and asserts: a third of the flash less."""
 COMPILE_TIMEOUT_S = 60.0
+# Mathematics and tables of a bench; a board evaluates and does not fit.
+BENCH_ONLY = ("buffers.py", "calibration.py", "ezo_commands.py", "parts.py")
+_NOT_ON_BOARDS = frozenset(f"sensors/{name}" for name in BENCH_ONLY)
 # The interpreter looks for these two as source.
 _AS_SOURCE = ("boot.py", "main.py")
 
@@ -26,7 +29,7 @@ def firmware_sources() -> dict[str, Path]:
     found = {name: ROOT / "firmware" / name for name in _AS_SOURCE}
     for folder in (ROOT / "firmware" / "buoy", ROOT / "sensors"):
         found.update({f"{folder.name}/{file.name}": file for file in sorted(folder.glob("*.py"))})
-    return found
+    return {name: file for name, file in found.items() if name not in _NOT_ON_BOARDS}
 
 
 def firmware_files(cache: Path = CACHE) -> dict[str, bytes]:

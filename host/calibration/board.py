@@ -1,7 +1,8 @@
 """A board on the bench, as calibration sees it: readings, circuit commands, coefficients, nothing else.
 
-Talks through the board's console (docs/firmware.md). While it is calibrated a board is in maintenance, so that
-nothing of buffers and buckets is published; the mode is timed, so a board that was forgotten returns by itself.
+Talks through the board's console (docs/firmware.md). While it is calibrated a board is in maintenance, so
+that nothing of buffers and buckets is published; the mode is timed, so a board that was forgotten returns by
+itself.
 """
 
 from dataclasses import dataclass
@@ -204,8 +205,10 @@ class BenchBoard:
         changes: dict[str, object] | None = None,
         note: dict[str, object] | None = None,
     ) -> None:
-        """Write coefficients, accept them or revert to the previous: whole or not at all (docs/firmware.md)."""
-        more: dict[str, object] = {} if changes is None else {"set": changes, "note": note or {}}
+        """Write coefficients, accept them or revert to the previous: whole or not at all
+        (docs/firmware.md).
+        """
+        more: dict[str, Any] = {} if changes is None else {"set": changes, "note": note or {}}
         self._console.request("calibrate", ANSWER_S + 5.0, key=key, step=step, **more)
 
     def pulses(self) -> tuple[int, float]:

@@ -1,4 +1,5 @@
-"""calibration.yaml: what a bench has (operator, instruments, bottles), its own limits, and plans to run unattended.
+"""calibration.yaml: what a bench has (operator, instruments, bottles), its own limits, and plans to run
+unattended.
 
 Every mistake is told with its line, all at once. A bench without the file gets the defaults.
 """
@@ -31,7 +32,9 @@ INTERVAL_DAYS: dict[str, int] = {
     "wf": 180,
     "liqlev": 180,
 }
-"""Days after which a sensor is due (sensor reference; wp and liqlev at each deployment, at the latest now)."""
+"""Days after which a sensor is due (sensor reference; wp and liqlev at each deployment, at the latest
+now).
+"""
 
 
 def _seconds(value: Any) -> Any:
@@ -151,7 +154,7 @@ class Plan(_Part):
     move: Program = Field(default_factory=list)
     """Program that brings a probe into a vessel; {board} {key} {vessel} {step} are filled in."""
     move_timeout: Seconds = 120.0
-    attempts: int = Field(2, ge=1, le=10)
+    attempts: int = Field(default=2, ge=1, le=10)
     sensors: dict[str, SensorPlan | None] = {}
 
 
@@ -177,7 +180,9 @@ class BenchConfig:
     lots: list[Lot] = field(default_factory=list)
     rules: dict[str, StabilityRule] = field(default_factory=dict)
     bands: dict[str, Band] = field(default_factory=dict)
-    intervals: dict[str, float] = field(default_factory=lambda: {k: float(v) for k, v in INTERVAL_DAYS.items()})
+    intervals: dict[str, float] = field(
+        default_factory=lambda: {k: float(v) for k, v in INTERVAL_DAYS.items()}
+    )
     plan: Plan | None = None
 
 
@@ -286,15 +291,17 @@ def _config(parsed: _File, source: str) -> BenchConfig:
     config.rules = {key: rule.over(PROCEDURES[key].rule) for key, rule in parsed.stability.items()}
     for name, one in parsed.acceptance.items():
         default = BANDS[name]
-        config.bands[name] = Band(one.passes, one.warns or one.passes, default.unit, default.name, default.meaning)
+        config.bands[name] = Band(
+            one.passes, one.warns or one.passes, default.unit, default.name, default.meaning
+        )
     config.intervals.update(parsed.intervals)
     config.plan = parsed.plan
     return config
 
 
-
-
-def choose_lots(config: BenchConfig, kinds: list[str], chosen: list[str], today: date, force: bool) -> dict[str, Lot]:
+def choose_lots(
+    config: BenchConfig, kinds: list[str], chosen: list[str], today: date, force: bool
+) -> dict[str, Lot]:
     """Bottle by kind: those named, else the only good one of its kind on the bench.
 
     Args:
@@ -337,7 +344,10 @@ def choose_lots(config: BenchConfig, kinds: list[str], chosen: list[str], today:
         raise UsageError(
             "; ".join(troubles),
             where=config.source,
-            cause="an old solution calibrates a good probe wrong" if any("expired" in t or "opened" in t for t in troubles) else "",
-            next_step="open a fresh bottle and list it, choose with --solution LOT, or use --force, which the certificate shows",
+            cause="an old solution calibrates a good probe wrong"
+            if any("expired" in t or "opened" in t for t in troubles)
+            else "",
+            next_step="open a fresh bottle and list it, choose with --solution LOT, "
+            "or use --force, which the certificate shows",
         )
     return found

@@ -6,7 +6,9 @@ _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 _EMPTY = 0x2800
 
 
-def curve(points: Sequence[tuple[float, float]], width: int, height: int, least_span: float = 0.0) -> list[str]:
+def curve(
+    points: Sequence[tuple[float, float]], width: int, height: int, least_span: float = 0.0
+) -> list[str]:
     """Lines of text, top first, of (x, y) points with rising x.
 
     Args:
@@ -45,6 +47,9 @@ def _join(before: tuple[int, int] | None, now: tuple[int, int]) -> list[tuple[in
         return [now]
     steps = max(abs(now[0] - before[0]), abs(now[1] - before[1]), 1)
     return [
-        (round(before[0] + (now[0] - before[0]) * i / steps), round(before[1] + (now[1] - before[1]) * i / steps))
+        (
+            round(before[0] + (now[0] - before[0]) * i / steps),
+            round(before[1] + (now[1] - before[1]) * i / steps),
+        )
         for i in range(1, steps + 1)
     ]

@@ -51,7 +51,9 @@ class Dialogue(Protocol):
         """Have a step prepared: go, skip or abort."""
 
     def watch(self, view: View) -> Answer | None:
-        """Show a new sample; an answer if the operator wants something: go (take it now), repeat, skip, abort."""
+        """Show a new sample; an answer if the operator wants something: go (take it now), repeat,
+        skip, abort.
+        """
 
     def settled(self) -> None:
         """The live view is over."""

@@ -1,7 +1,7 @@
 """How probes age: a line through the figures of their calibrations, and when it leaves the limits.
 
-The forecast is a straight line by least squares through at least three calibrations of one probe. `earliest` is
-where the line moved by twice its standard uncertainty meets the limit: what to plan by.
+The forecast is a straight line by least squares through at least three calibrations of one probe.
+`earliest` is where the line moved by twice its standard uncertainty meets the limit: what to plan by.
 """
 
 from dataclasses import dataclass
@@ -63,7 +63,9 @@ def forecasts(history: History, limits: Limits, board: str = "", key: str = "") 
                 (record.started, value)
             )
     found = [
-        one for (name, own, figure), points in series.items() if (one := forecast(name, own, figure, points, limits))
+        one
+        for (name, own, figure), points in series.items()
+        if (one := forecast(name, own, figure, points, limits))
     ]
     return sorted(found, key=_urgency)
 

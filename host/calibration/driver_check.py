@@ -1,4 +1,6 @@
-"""What a driver would say to settings, asked before they are written: the driver's own checks, on this computer."""
+"""What a driver would say to settings, asked before they are written: the driver's own checks, on
+this computer.
+"""
 
 from typing import Any
 

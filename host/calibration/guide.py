@@ -1,7 +1,8 @@
 """Leads through one calibration: take the points, fit, judge, write, measure again, or leave all as it was.
 
-Nothing is in force before it was verified. However it ends, the record says how, and the board has either the new
-calibration or the whole old one; if the board is gone, it brings the old one back itself at its next start.
+Nothing is in force before it was verified. However it ends, the record says how, and the board has either
+the new calibration or the whole old one; if the board is gone, it brings the old one back itself at its
+next start.
 """
 
 from collections.abc import Callable
@@ -97,15 +98,9 @@ class Guide:
         dialogue.verdict(fitted, [])
         impossible = self._refuses(procedure.key, {**procedure.before, **fitted.settings})
         if impossible:
-            raise Refused(f"no working part has this: {impossible}")
+            raise Refused("; ".join([*_failures(fitted.checks), f"no working part has this: {impossible}"]))
         if fitted.verdict == "fail" and not self._force:
-            raise Refused(
-                "; ".join(
-                    f"{c.name} {c.value:.4g} {c.unit}: {c.reason}"
-                    for c in fitted.checks
-                    if c.verdict == "fail"
-                )
-            )
+            raise Refused("; ".join(_failures(fitted.checks)))
         if not dialogue.confirm("Write this calibration to the board?"):
             raise Aborted("not written")
         self._written = True
@@ -116,14 +111,9 @@ class Guide:
         dialogue.tell("Written and read back. Now the same again, as the buoy will measure it.")
         self._verify(points, fitted)
         verdict = worst([check.verdict for check in (*fitted.checks, *self._checks)])
-        if any(check.verdict == "fail" for check in self._checks) and not self._force:
-            raise Refused(
-                "; ".join(
-                    f"{c.name} {c.value:.4g} {c.unit}: {c.reason}"
-                    for c in self._checks
-                    if c.verdict == "fail"
-                )
-            )
+        failures = _failures(self._checks)
+        if failures and not self._force:
+            raise Refused("; ".join(failures))
         procedure.finish()
         return verdict_outcome(verdict)
 
@@ -186,7 +176,9 @@ class Guide:
         return True
 
     def _settle(self, step: Step, attempt: int, earlier: list[Point]) -> Point | Answer:
-        """Follow the signal until the point is taken, refused and given up, or the operator wants otherwise."""
+        """Follow the signal until the point is taken, refused and given up, or the operator wants
+        otherwise.
+        """
         try:
             samples, state, answer = self._follow(step, attempt)
         except NoSignal as missing:
@@ -286,6 +278,14 @@ class Guide:
 
     def _event(self, kind: str, **content: object) -> None:
         self._record.event(kind, self._clock.utc(), **content)
+
+
+def _failures(checks: list[Check]) -> list[str]:
+    return [
+        f"{check.name} {check.value:.4g} {check.unit}: {check.reason}"
+        for check in checks
+        if check.verdict == "fail"
+    ]
 
 
 def _plateau(samples: list[Sample], state: State, window_s: float) -> Plateau:

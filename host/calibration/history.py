@@ -50,7 +50,9 @@ class History:
 
     def undone(self, record: Record) -> bool:
         """Whether a later record took this calibration back."""
-        return any(later.begin.get("undoes") == record.identifier for later in self.of(record.board, record.key))
+        return any(
+            later.begin.get("undoes") == record.identifier for later in self.of(record.board, record.key)
+        )
 
     def in_force(self, board: str, key: str) -> Record | None:
         """The last calibration that holds; None if there is none."""
@@ -74,7 +76,8 @@ class History:
             what = "no calibration" if not found else f"{len(found)} calibrations"
             raise UsageError(
                 f"{what} `{name}` in {self.folder}",
-                next_step="buoy calibration status lists them; give BOARD/KEY for the last one, or the whole name",
+                next_step="buoy calibration status lists them; give BOARD/KEY "
+                "for the last one, or the whole name",
             )
         return found[0]
 
@@ -110,7 +113,9 @@ class Due:
     overdue: bool
 
 
-def due_of(history: History, board: str, keys: list[str], intervals: dict[str, float], now: datetime) -> list[Due]:
+def due_of(
+    history: History, board: str, keys: list[str], intervals: dict[str, float], now: datetime
+) -> list[Due]:
     """What is due on a board, in the order in which it is best done."""
     found = []
     for key in PROCEDURES:

@@ -1,4 +1,6 @@
-"""A bench without a person: follows the `plan` of calibration.yaml, moves probes by a program, and asks nobody."""
+"""A bench without a person: follows the `plan` of calibration.yaml, moves probes by a program, and
+asks nobody.
+"""
 
 import subprocess
 from collections.abc import Callable
@@ -8,6 +10,7 @@ from host.calibration.board import Clock
 from host.calibration.config import Number, Plan, SensorPlan
 from host.calibration.dialogue import ABORT, GO, REPEAT, Aborted, Answer, Tone, View
 from host.calibration.model import Check, Fitted, Step
+from host.calibration.wording import verdict_lines
 from host.model.errors import PreflightError
 
 NUMBER_S = 60.0
@@ -23,6 +26,7 @@ class PlannedDialogue:
         clock: of the bench.
         say: prints a line.
         stopped: whether Ctrl-C was pressed.
+        answers: to questions by name, before the plan's.
     """
 
     def __init__(
@@ -33,8 +37,10 @@ class PlannedDialogue:
         clock: Clock,
         say: Callable[[str, Tone], None],
         stopped: Callable[[], bool],
+        answers: dict[str, float] | None = None,
     ) -> None:
         self._plan, self._key, self._board, self._clock = plan, key, board, clock
+        self._answers = answers or {}
         self._sensor = plan.sensors.get(key) or SensorPlan()
         self._say = say
         self._stopped = stopped
@@ -72,13 +78,14 @@ class PlannedDialogue:
 
     def number(self, name: str, question: str, unit: str, low: float, high: float) -> float:
         """From the plan: a number, or what a program prints."""
-        given: Any = self._sensor.values.get(name)
+        given: Any = self._answers.get(name, self._sensor.values.get(name))
         if isinstance(given, dict):
             given = given.get(self._step.name if self._step else "")
         if given is None:
             raise PreflightError(
                 f"the plan has no value `{name}` for {self._key}: {question} ({unit})",
-                next_step=f"write plan.sensors.{self._key}.values.{name}: a number, or a program that prints one",
+                next_step=f"write plan.sensors.{self._key}.values.{name}: a "
+                "number, or a program that prints one",
             )
         value = self._value(given, name)
         if not low <= value <= high:
@@ -94,7 +101,8 @@ class PlannedDialogue:
             seconds = seconds.get(self._step.name if self._step else "")
         if seconds is None:
             raise PreflightError(
-                "the plan does not say how long the bucket runs", next_step=f"write plan.sensors.{self._key}.seconds"
+                "the plan does not say how long the bucket runs",
+                next_step=f"write plan.sensors.{self._key}.seconds",
             )
         end_s = self._clock.now_s() + float(seconds)
         while self._clock.now_s() < end_s:
@@ -103,8 +111,6 @@ class PlannedDialogue:
 
     def verdict(self, fitted: Fitted, checks: list[Check]) -> None:
         """See `Dialogue`."""
-        from host.calibration.wording import verdict_lines
-
         for text, tone in verdict_lines(fitted, checks):
             self._say(text, tone)
 
@@ -131,8 +137,11 @@ class PlannedDialogue:
     def _run(self, program: list[str], what: str, timeout_s: float) -> str:
         step = self._step
         names = {
-            "board": self._board, "key": self._key, "vessel": step.vessel if step else "", "step": step.name if step else "",
-        }  # fmt: skip
+            "board": self._board,
+            "key": self._key,
+            "vessel": step.vessel if step else "",
+            "step": step.name if step else "",
+        }
         command = [_filled(word, names) for word in program]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)

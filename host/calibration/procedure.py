@@ -2,9 +2,9 @@
 """What a calibration of one sensor is: its steps, its samples, its fit, and how it is written and taken back.
 
 The guide (host.calibration.guide) calls, in this order: `begin`, then for each step `sample` until stable,
-`early_objections`, `measure`, `reference`, `objections`, `accept`; then `solve`, `write`, and for the verifying
-steps the same with `verify`; at last `finish`. `give_up` may come at any moment after `begin` and leaves the old
-calibration whole.
+`early_objections`, `measure`, `reference`, `objections`, `accept`; then `solve`, `write`, and for the
+verifying steps the same with `verify`; at last `finish`. `give_up` may come at any moment after `begin` and
+leaves the old calibration whole.
 """
 
 from abc import ABC, abstractmethod
@@ -126,6 +126,7 @@ class Procedure(ABC):
 
     def accept(self, step: Step, point: Point) -> None:
         """Take the point; a circuit is told here."""
+        return
 
     @abstractmethod
     def solve(self, points: list[Point]) -> Fitted:

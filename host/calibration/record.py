@@ -2,10 +2,10 @@
 
     {"n": 12, "time": "…Z", "kind": "sample", …, "chain": "…"}
 
-`chain` is the SHA-256 of the line before and this one: a line that was changed or taken out breaks it. Kinds, in
-their usual order: begin, before, step, sample…, point (or refused, skipped), fit, written, check, end; trouble at
-any time. A record without `end` is of a calibration that broke off. Whatever stands elsewhere (certificate, export,
-status) is made from this file alone.
+`chain` is the SHA-256 of the line before and this one: a line that was changed or taken out breaks it.
+Kinds, in their usual order: begin, before, step, sample…, point (or refused, skipped), fit, written, check,
+end; trouble at any time. A record without `end` is of a calibration that broke off. Whatever stands elsewhere
+(certificate, export, status) is made from this file alone.
 """
 
 import hashlib
@@ -38,7 +38,8 @@ _FIRST = "0" * 64
 
 
 class RecordWriter:
-    """Appends to one record; every line is on the disk when `event` returns, samples at the latest with the next.
+    """Appends to one record; every line is on the disk when `event` returns, samples at the latest with the
+    next.
 
     Args:
         folder: of this calibration; made here, and must be new.

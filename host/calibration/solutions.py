@@ -1,7 +1,7 @@
 """Solutions and other references: what each truly is at its temperature, how sure, and how long it keeps.
 
-Values of buffers and conductivity standards are tabled in sensors.buffers, which names the sources. Tolerances
-are those printed on ordinary bottles; a lot can say its own.
+Values of buffers and conductivity standards are tabled in sensors.buffers, which names the sources.
+Tolerances are those printed on ordinary bottles; a lot can say its own.
 """
 
 from collections.abc import Callable
@@ -97,7 +97,10 @@ class Lot:
                 return f"lot {self.lot} ({self.kind}) was opened on {self.opened}, which is in the future"
             keeps = KINDS[self.kind].keeps_days
             if today > self.opened + timedelta(days=keeps):
-                return f"lot {self.lot} ({self.kind}) was opened on {self.opened} and keeps {keeps} days once open"
+                return (
+                    f"lot {self.lot} ({self.kind}) was opened on "
+                    f"{self.opened} and keeps {keeps} days once open"
+                )
         return ""
 
 

@@ -1,14 +1,15 @@
 """When a signal is stable: drift and noise within limits over a window, not before a least time.
 
-The line through the samples of the window (least squares) gives the drift; their standard deviation about that
-line is the noise. A probe that creeps or a solution that changes shows as drift; bubbles, a loose plug or stray
-current as noise.
+The line through the samples of the window (least squares) gives the drift; their standard deviation about
+that line is the noise. A probe that creeps or a solution that changes shows as drift; bubbles, a loose plug
+or stray current as noise.
 """
 
 from collections import deque
 from dataclasses import dataclass
 
 LEAST_SAMPLES = 5
+DRIFTS, NOISY = "drifts", "is noisy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,16 @@ class State:
     expired: bool
     """The longest time is over."""
 
+    @property
+    def drifts(self) -> bool:
+        """Whether the drift is over its limit."""
+        return DRIFTS in self.reason
+
+    @property
+    def noisy(self) -> bool:
+        """Whether the noise is."""
+        return NOISY in self.reason
+
 
 class Stability:
     """Follows one signal."""
@@ -73,12 +84,10 @@ class Stability:
         reason = ""
         if count < LEAST_SAMPLES or not covered:
             reason = f"{rule.window_s:g} s of samples are needed"
-        elif abs(drift) > rule.drift_per_min * scale:
-            reason = "drifts"
-        elif noise > rule.noise * scale:
-            reason = "is noisy"
-        elif t_s < rule.min_s:
-            reason = f"waits for {rule.min_s:g} s"
+        else:
+            found = [DRIFTS] if abs(drift) > rule.drift_per_min * scale else []
+            found += [NOISY] if noise > rule.noise * scale else []
+            reason = " and ".join(found) or (f"waits for {rule.min_s:g} s" if t_s < rule.min_s else "")
         return State(t_s, count, mean, noise, drift, not reason, reason, t_s >= rule.max_s)
 
 

@@ -52,12 +52,20 @@ class TerminalDialogue:
         interrupts: in force.
         console: for output; standard output by default.
         descriptor: of the terminal that is typed at.
+        answers: to questions by name, known beforehand: they are not asked.
     """
 
-    def __init__(self, interrupts: Interrupts, console: Console | None = None, descriptor: int | None = None) -> None:
+    def __init__(
+        self,
+        interrupts: Interrupts,
+        console: Console | None = None,
+        descriptor: int | None = None,
+        answers: dict[str, float] | None = None,
+    ) -> None:
         self._interrupts = interrupts
         self._console = console or Console(highlight=False, soft_wrap=True)
         self._input = sys.stdin.fileno() if descriptor is None else descriptor
+        self._answers = answers or {}
         self._live: Live | None = None
         self._saved: list[Any] | None = None
 
@@ -88,9 +96,14 @@ class TerminalDialogue:
             self._begin()
         if self._live is not None:
             self._live.update(_picture(view, self._console.width), refresh=True)
-        return {"\r": GO, "\n": GO, " ": GO, "r": REPEAT, "s": Answer("skip", "at the live view"), "q": ABORT}.get(
-            self._key()
-        )
+        return {
+            "\r": GO,
+            "\n": GO,
+            " ": GO,
+            "r": REPEAT,
+            "s": Answer("skip", "at the live view"),
+            "q": ABORT,
+        }.get(self._key())
 
     def settled(self) -> None:
         """The picture stays as it was last."""
@@ -105,7 +118,9 @@ class TerminalDialogue:
         """Why, then r, s, q or f."""
         for reason in reasons:
             self._console.print(Text(f"  ✗ {reason}", STYLES["bad"]))
-        choices = "r to do it again, s to skip, q to give up" + (", f to take it all the same" if may_force else "")
+        choices = "r to do it again, s to skip, q to give up" + (
+            ", f to take it all the same" if may_force else ""
+        )
         while True:
             typed = self._line(f"{choices}: ").lower()
             if typed == "s":
@@ -114,8 +129,12 @@ class TerminalDialogue:
             if found is not None and (found.action != "force" or may_force):
                 return found
 
-    def number(self, name: str, question: str, unit: str, low: float, high: float) -> float:  # noqa: ARG002
+    def number(self, name: str, question: str, unit: str, low: float, high: float) -> float:
         """Until it is one within the limits."""
+        known = self._answers.get(name)
+        if known is not None and low <= known <= high:
+            self.tell(f"{question}: {known:g} {unit}")
+            return known
         while True:
             typed = self._line(f"{question}, {unit}: ").replace(",", ".").removesuffix(unit).strip()
             try:

@@ -36,7 +36,9 @@ def setting_text(value: object) -> str:
 def check_line(check: Check) -> str:
     """`✓ zero offset  -0.24 mV  (-15 to 15, warn -30 to 30)`."""
     limits = f"({check.limits})" if check.limits else ""
-    text = f"{MARKS[check.verdict]} {check.name:<42} {amount(check.value, check.unit, 3):>12}  {limits}".rstrip()
+    text = (
+        f"{MARKS[check.verdict]} {check.name:<42} {amount(check.value, check.unit, 3):>12}  {limits}".rstrip()
+    )
     return f"{text}\n      {check.reason}" if check.reason else text
 
 
@@ -44,11 +46,11 @@ def verdict_lines(fitted: Fitted, checks: list[Check]) -> list[tuple[str, Tone]]
     """The fit (or, once there are checks of the board's own readings, those)."""
     if checks:
         return [(f"  {check_line(check)}", TONES[check.verdict]) for check in checks]
-    lines: list[tuple[str, Tone]] = [(f"  {check_line(check)}", TONES[check.verdict]) for check in fitted.checks]
-    for name, value in fitted.settings.items():
-        lines.append((f"  {name} = {setting_text(value)}", "plain"))
-    for command in fitted.commands:
-        lines.append((f"  circuit: {command}", "plain"))
+    lines: list[tuple[str, Tone]] = [
+        (f"  {check_line(check)}", TONES[check.verdict]) for check in fitted.checks
+    ]
+    lines += [(f"  {name} = {setting_text(value)}", "plain") for name, value in fitted.settings.items()]
+    lines += [(f"  circuit: {command}", "plain") for command in fitted.commands]
     if fitted.components:
         lines.append((f"  uncertainty ±{significant(fitted.uncertainty)} {fitted.unit} (k = 2)", "plain"))
     lines += [(f"  ! {warning}", "warning") for warning in fitted.warnings]

@@ -4,7 +4,9 @@ import sys
 
 import typer
 
-from host.cli import twin
+from host.cli import calibration, twin
+from host.cli.calibrate import EPILOG as CALIBRATE_EXAMPLES
+from host.cli.calibrate import calibrate
 from host.cli.check import check
 from host.cli.console import print_error
 from host.cli.report import report
@@ -29,6 +31,8 @@ app.command()(run)
 app.command()(check)
 app.command()(report)
 app.add_typer(twin.app, name="twin")
+app.command(epilog=CALIBRATE_EXAMPLES)(calibrate)
+app.add_typer(calibration.app, name="calibration")
 app.command()(schema)
 app.command()(sensors)
 app.command()(simulate)

@@ -1,8 +1,8 @@
 # ruff: noqa: ARG002 - the technician answers whatever the guide says
 """A bench in simulated time: the firmware's own board on simulated parts, and a technician who moves probes.
 
-The board runs in this process and is spoken to in the same JSON lines as over a cable; only the bytes and the clock
-differ. Its files are in the working folder, so tests change into an empty one.
+The board runs in this process and is spoken to in the same JSON lines as over a cable; only the bytes and
+the clock differ. Its files are in the working folder, so tests change into an empty one.
 """
 
 import json
@@ -145,7 +145,9 @@ class SimulatedBoard:
 
 
 class Technician:
-    """Does what the guide says, into simulated vessels; `swap` puts other vessels in place, `before` does mischief."""
+    """Does what the guide says, into simulated vessels; `swap` puts other vessels in place, `before`
+    does mischief.
+    """
 
     def __init__(self, board, swap=None, refuse=("abort",), numbers=None, skip=(), mischief=None):
         self.board = board

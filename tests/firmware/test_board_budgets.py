@@ -5,11 +5,14 @@ Files are compiled, as on a board.
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from host.boards.firmware_files import BENCH_ONLY, firmware_sources
 
 HERE = Path(__file__).resolve().parent
 FLASH_BUDGET = 80 * 1024
@@ -57,13 +60,20 @@ def test_a_day_at_one_message_a_minute_leaves_nothing_behind(figures: dict[str, 
     assert figures["last_hour"] <= figures["first_hour"] + 512
 
 
-def test_everything_compiled_fits_into_80_kb_of_flash(project_root: Path, tmp_path: Path) -> None:
-    files = [
-        *(project_root / "firmware").glob("*.py"),
-        *(project_root / "firmware" / "buoy").glob("*.py"),
-        *(project_root / "sensors").glob("*.py"),
-    ]
+def test_everything_compiled_fits_into_80_kb_of_flash(tmp_path: Path) -> None:
+    files = list(firmware_sources().values())
     for number, file in enumerate(files):
         compile_file(file, tmp_path / f"{number}.mpy")
     assert len(files) > 40
     assert sum(path.stat().st_size for path in tmp_path.glob("*.mpy")) <= FLASH_BUDGET
+
+
+def test_nothing_on_a_board_imports_what_stays_on_the_bench() -> None:
+    stays = {f"sensors.{name.removesuffix('.py')}" for name in BENCH_ONLY}
+    wanted = {
+        f"{name} imports {module}"
+        for name, file in firmware_sources().items()
+        for module in re.findall(r"^\s*(?:from|import) (sensors\.\w+)", file.read_text(), re.MULTILINE)
+        if module in stays
+    }
+    assert wanted == set()

@@ -20,6 +20,7 @@ LEVELS = {
 # Siblings that may know each other: importer, imported → the reason.
 SIBLINGS: dict[tuple[str, str], str] = {
     ("fleet", "verify"): "a run ends with its verdict",
+    ("calibration", "report"): "a certificate is a report: figures in words, files written whole",
 }
 MAX_LINES = 400
 

@@ -1,8 +1,9 @@
 """What both EZO circuits share: their calibration is on their chip, and is kept before it is touched.
 
-The firmware exports the old calibration into a file before the first command (`keep`), and puts it back when it
-is told to, or at its next start if nobody comes back: a cut cable or supply leaves the old calibration whole.
-The circuit's factory state is what the samples are taken in, so that they are the probe's own signal.
+The firmware exports the old calibration into a file before the first command (`keep`), and puts it back
+when it is told to, or at its next start if nobody comes back: a cut cable or supply leaves the old
+calibration whole. The circuit's factory state is what the samples are taken in, so that they are the
+probe's own signal.
 """
 
 from typing import Any, ClassVar

@@ -1,7 +1,7 @@
 """Conductivity: Atlas EZO-EC, dry and one or two standards on the circuit's chip.
 
-The circuit is told 25 °C throughout, so that it compensates nothing, and gets the value that the standard has at
-its own temperature. The raw signal is then the conductivity that the circuit makes of its nominal K.
+The circuit is told 25 °C throughout, so that it compensates nothing, and gets the value that the standard
+has at its own temperature. The raw signal is then the conductivity that the circuit makes of its nominal K.
 """
 
 from typing import Any
@@ -20,6 +20,8 @@ STANDARDS = ("84", "1413", "12880")
 DECADE = (5.0, 20.0)
 """A cell that is off by a factor within these, up or down, has a wrong K."""
 AGREES = (0.7, 1.3)
+TWICE = (0.5, 2.0)
+"""A cell that is off by more than this is no cell: what lies between is judged by its limits."""
 CIRCUIT_PERCENT = 2.0
 LOW_US_CM = 200.0
 """Standards under it keep worse: their check is wider."""
@@ -118,11 +120,7 @@ class Conductivity(CircuitProcedure):
 
     def hint(self, state: State) -> str:
         """See `Procedure.hint`."""
-        return (
-            "bubbles or half covered electrodes"
-            if state.reason == "is noisy"
-            else "the solution is not mixed"
-        )
+        return "bubbles or half covered electrodes" if state.noisy else "the solution is not mixed"
 
     def objections(self, step: Step, point: Point, earlier: list[Point]) -> list[str]:
         """See `Procedure.objections`."""
@@ -131,13 +129,15 @@ class Conductivity(CircuitProcedure):
             band = self.bench.limits.bands["ec.dry"]
             if raw > band.passes[1]:
                 return [
-                    f"{raw:.4g} µS/cm is not dry (at most {band.passes[1]:g}): wet, salty, or still in a solution"
+                    f"{raw:.4g} µS/cm is not dry (at most "
+                    f"{band.passes[1]:g}): wet, salty, or still in a solution"
                 ]
             return []
         true = point.reference.value
         if raw <= 0.01 * true:
             return [
-                f"the circuit reads {raw:.2f} in {KINDS[step.solution].label}: probe still in air, or its cable open"
+                f"the circuit reads {raw:.2f} in "
+                f"{KINDS[step.solution].label}: probe still in air, or its cable open"
             ]
         ratio = raw / true
         if AGREES[0] <= ratio <= AGREES[1]:
@@ -154,6 +154,10 @@ class Conductivity(CircuitProcedure):
             found.append(
                 f"{raw:.4g} µS/cm for {true:.4g} is off by a decade: the probe's K is not "
                 f"{float(self.before.get('k', 0.1)):g} as set"
+            )
+        if not found and not TWICE[0] <= ratio <= TWICE[1]:
+            found.append(
+                f"{raw:.4g} µS/cm for {true:.4g}: a short or salt bridge, bubbles, or no standard at all"
             )
         return found
 

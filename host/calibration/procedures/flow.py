@@ -1,7 +1,9 @@
-"""Water flow: DFRobot SEN0217, bucket test: pulses and litres at several flows. The raw signal is pulses per second.
+"""Water flow: DFRobot SEN0217, bucket test: pulses and litres at several flows. The raw signal is pulses
+per second.
 
-First the flow is steady, then the hose goes into the bucket and both counting and filling begin. K is the sum of
-pulses over the sum of litres, so a long run weighs more; the spread between the runs says whether to believe it.
+First the flow is steady, then the hose goes into the bucket and both counting and filling begin. K is the
+sum of pulses over the sum of litres, so a long run weighs more; the spread between the runs says whether to
+believe it.
 """
 
 from host.calibration.dialogue import Dialogue

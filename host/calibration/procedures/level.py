@@ -1,4 +1,5 @@
-"""Liquid level: DFRobot SEN0204, a functional test: full and empty, each seen twice. The raw signal is the pin.
+"""Liquid level: DFRobot SEN0204, a functional test: full and empty, each seen twice. The raw signal is the
+pin.
 
 There is nothing to fit. Where every state is seen the wrong way round, the setting `inverted` is turned.
 """
@@ -82,8 +83,12 @@ class Level(Procedure):
             unit="",
             at=1.0,
             residuals=[
-                Residual(p.step.name, p.plateau.raw, p.reference.value,
-                         p.reference.value - float((p.plateau.raw > 0.5) != inverted))
+                Residual(
+                    p.step.name,
+                    p.plateau.raw,
+                    p.reference.value,
+                    p.reference.value - float((p.plateau.raw > 0.5) != inverted),
+                )
                 for p in points
             ],
             x_unit="level",
@@ -91,12 +96,16 @@ class Level(Procedure):
             model="liquid where the level is high" + (", inverted" if inverted else ""),
             health={},
             warnings=warnings,
-        )  # fmt: skip
+        )
 
     def verify(self, step: Step, point: Point, fitted: Fitted) -> Check:
         """See `Procedure.verify`."""
         seen = point.plateau.value == step.amount
         return Check(
-            "published with liquid", float(point.plateau.value or 0.0), "", "pass" if seen else "fail", "1",
+            "published with liquid",
+            float(point.plateau.value or 0.0),
+            "",
+            "pass" if seen else "fail",
+            "1",
             "" if seen else "the switch or its setting changed: start again",
-        )  # fmt: skip
+        )

@@ -1,8 +1,9 @@
-"""Dissolved oxygen: one point in moist air, optionally a look at zero. The raw signal is mV at the board's output.
+"""Dissolved oxygen: one point in moist air, optionally a look at zero. The raw signal is mV at the board's
+output.
 
-% saturation is relative to the air of the day: the barometer goes into the record, with the factor that refers a
-reading to 1013.25 hPa. The classic ESP32's converter sees nothing under 100 mV, so zero oxygen is a test that the
-signal is gone, not a number.
+% saturation is relative to the air of the day: the barometer goes into the record, with the factor that
+refers a reading to 1013.25 hPa. The classic ESP32's converter sees nothing under 100 mV, so zero oxygen is
+a test that the signal is gone, not a number.
 """
 
 from host.calibration.dialogue import Dialogue
@@ -14,7 +15,9 @@ from sensors import quality
 from sensors.calibration import CalibrationError
 
 CONVERTER_MV = 3.0
-"""Half width of what an ESP32's converter may be off in the middle of its 2.5 dB range, after eFuse correction."""
+"""Half width of what an ESP32's converter may be off in the middle of its 2.5 dB range, after eFuse
+correction.
+"""
 STANDARD_HPA = 1013.25
 LOW_MV = 150.0
 
@@ -101,7 +104,7 @@ class Oxygen(Procedure):
 
     def hint(self, state: State) -> str:
         """See `Procedure.hint`."""
-        if state.reason == "is noisy":
+        if state.noisy:
             return "a bubble or drop on the membrane, or a torn membrane"
         return "the probe still takes up the temperature of the air"
 
@@ -111,13 +114,15 @@ class Oxygen(Procedure):
         found = flag_objections(point)
         if step.name == "air" and raw < LOW_MV:
             found.append(
-                f"{raw:.0f} mV in air is no signal: probe unplugged, in the solution without oxygen, or wholly spent"
+                f"{raw:.0f} mV in air is no signal: probe unplugged, in the "
+                "solution without oxygen, or wholly spent"
             )
         if step.name == "zero":
             air = next(one.plateau.raw for one in earlier if one.step.name == "air")
             if raw > 0.5 * air:
                 found.append(
-                    f"{raw:.0f} mV is more than half of what air gave: still in air, or the sulfite is spent"
+                    f"{raw:.0f} mV is more than half of what air gave: still in air, a "
+                    "bubble on the membrane, or the sulfite is spent"
                 )
         return found
 

@@ -1,8 +1,8 @@
 """pH: Atlas EZO-pH, one to three points on the circuit's chip. The raw signal is the electrode's millivolts.
 
-With its calibration cleared the circuit reads 7 − mV / (Nernst slope at the temperature it was told); after `mid`
-it reads that buffer plus the difference in millivolts over the Nernst slope. So the electrode's millivolts are
-known throughout, and zero and slope are judged before the circuit is told a point.
+With its calibration cleared the circuit reads 7 − mV / (Nernst slope at the temperature it was told); after
+`mid` it reads that buffer plus the difference in millivolts over the Nernst slope. So the electrode's
+millivolts are known throughout, and zero and slope are judged before the circuit is told a point.
 """
 
 from typing import Any
@@ -106,11 +106,7 @@ class Ph(CircuitProcedure):
         """See `Procedure.hint`."""
         if state.noise > 20.0:
             return "the signal wanders: probe unplugged, or an EC probe in the same beaker"
-        return (
-            "a slow probe: dried out or fouled; soak it in storage solution"
-            if state.reason == "drifts"
-            else ""
-        )
+        return "a slow probe: dried out or fouled; soak it in storage solution" if state.drifts else ""
 
     def objections(self, step: Step, point: Point, earlier: list[Point]) -> list[str]:
         """See `Procedure.objections`."""
@@ -122,7 +118,8 @@ class Ph(CircuitProcedure):
         mid = next((one for one in earlier if one.step.name == "mid"), None)
         if mid is not None and not step.verify and abs(mv - mid.plateau.raw) < ALIKE_MV:
             return [
-                f"the signal moved by {abs(mv - mid.plateau.raw):.1f} mV since {mid.step.title}, which is no other "
+                f"the signal moved by {abs(mv - mid.plateau.raw):.1f} mV "
+                f"since {mid.step.title}, which is no other "
                 "buffer: the same buffer twice, the probe still in air, or cracked glass"
             ]
         apparent = 7.0 - mv / nernst_mv(celsius)

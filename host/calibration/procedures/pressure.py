@@ -86,7 +86,7 @@ class Pressure(Procedure):
 
     def hint(self, state: State) -> str:
         """See `Procedure.hint`."""
-        return "water moves in the standpipe" if state.reason == "drifts" else "a loose plug, or a bad supply"
+        return "water moves in the standpipe" if state.drifts else "a loose plug, or a bad supply"
 
     def objections(self, step: Step, point: Point, earlier: list[Point]) -> list[str]:
         """See `Procedure.objections`."""
@@ -97,7 +97,8 @@ class Pressure(Procedure):
             moved = point.plateau.raw - zero.plateau.raw
             if moved < ALL_BUT_NOTHING * expected:
                 found.append(
-                    f"{moved:.1f} mV where {expected:.0f} mV are due: port blocked, or the sensor is not under "
+                    f"{moved:.1f} mV where {expected:.0f} mV are due: port "
+                    "blocked, or the sensor is not under "
                     f"{step.amount:g} m of water"
                 )
         return found
@@ -123,7 +124,8 @@ class Pressure(Procedure):
                 settings["kpa_per_v"] = scale = round(slope, 2)
             else:
                 warnings.append(
-                    f"the standpipe gives {slope:.0f} ± {own:.0f} kPa/V (k = 2), which agrees with {nominal:g}: that stays"
+                    f"the standpipe gives {slope:.0f} ± {own:.0f} kPa/V (k = 2), "
+                    f"which agrees with {nominal:g}: that stays"
                 )
         else:
             warnings.append(f"zero only: the scale of {nominal:g} kPa/V was not looked at")
@@ -134,15 +136,26 @@ class Pressure(Procedure):
             commands=(),
             checks=checks,
             components=[
-                Component("converter", rectangular(CONVERTER_MV) * per_mv, "B", "ESP32 after eFuse correction, rectangular"),
-                Component("air", rectangular(zero.reference.half_width), "B", "wind at the port, rectangular"),
+                Component(
+                    "converter",
+                    rectangular(CONVERTER_MV) * per_mv,
+                    "B",
+                    "ESP32 after eFuse correction, rectangular",
+                ),
+                Component(
+                    "air", rectangular(zero.reference.half_width), "B", "wind at the port, rectangular"
+                ),
                 *self.shared_components([zero], per_mv, 0.0),
             ],
             unit="kPa",
             at=0.0,
             residuals=[
-                Residual(p.step.name, p.plateau.raw / 1000.0, p.reference.value,
-                         p.reference.value - (p.plateau.raw / 1000.0 - zero_v) * scale)
+                Residual(
+                    p.step.name,
+                    p.plateau.raw / 1000.0,
+                    p.reference.value,
+                    p.reference.value - (p.plateau.raw / 1000.0 - zero_v) * scale,
+                )
                 for p in points
             ],
             x_unit="V",
@@ -151,7 +164,7 @@ class Pressure(Procedure):
             health={"zero_v": zero_v},
             valid=(0.0, deepest) if deepest else None,
             warnings=warnings,
-        )  # fmt: skip
+        )
 
     def _scale_uncertainty(self, points: list[Point], slope: float) -> float:
         """Expanded (k = 2), of the two outermost points."""

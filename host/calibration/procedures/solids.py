@@ -1,7 +1,7 @@
 """Total dissolved solids: DFRobot SEN0244, one point in the 1413 µS/cm standard. The raw signal is mV.
 
-K is the standard's conductivity at its own temperature over what the maker's cubic makes of the voltage; so the
-probe's temperature compensation does not enter.
+K is the standard's conductivity at its own temperature over what the maker's cubic makes of the voltage; so
+the probe's temperature compensation does not enter.
 """
 
 from host.calibration.model import Check, Component, Fitted, Plateau, Point, Reference, Residual, Step
@@ -41,7 +41,8 @@ class Solids(Procedure):
             KIND,
             (
                 "Clean the pins with a soft brush; rinse with a little of the standard.",
-                f"Put the probe into fresh {label}, pins covered; tap it until no bubble is left. No EC probe beside it.",
+                f"Put the probe into fresh {label}, pins covered; tap it until "
+                "no bubble is left. No EC probe beside it.",
             ),
             self.stability,
             solution=KIND,
@@ -74,13 +75,14 @@ class Solids(Procedure):
 
     def hint(self, state: State) -> str:
         """See `Procedure.hint`."""
-        return "bubbles between the pins, or an EC probe close by" if state.reason == "is noisy" else ""
+        return "bubbles between the pins, or an EC probe close by" if state.noisy else ""
 
     def objections(self, step: Step, point: Point, earlier: list[Point]) -> list[str]:
         """See `Procedure.objections`."""
         if point.samples[-1].flags & quality.SATURATED_LOW:
             return [
-                f"{point.plateau.raw:.0f} mV is under what the converter sees: probe in air, unplugged, or another standard"
+                f"{point.plateau.raw:.0f} mV is under what the converter sees: "
+                "probe in air, unplugged, or another standard"
             ]
         found = flag_objections(point)
         if found:

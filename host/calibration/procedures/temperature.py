@@ -1,6 +1,7 @@
 """Temperature: DS18B20 in an ice bath and at one reference point; one offset is stored. The raw signal is °C.
 
-The maker knows no calibration. The offset is the mean of both errors; what differs between them stays as residual.
+The maker knows no calibration. The offset is the mean of both errors; what differs between them stays as
+residual.
 """
 
 from host.calibration.board import Reading
@@ -35,7 +36,8 @@ class Temperature(Procedure):
                 "ice bath, 0.0 °C",
                 "ice-bath",
                 (
-                    "Crushed ice with just enough distilled water to fill the gaps, in a flask; stir for five minutes.",
+                    "Crushed ice with just enough distilled water to fill the "
+                    "gaps, in a flask; stir for five minutes.",
                     "Put the probe into the middle, 5 cm deep, and keep stirring.",
                 ),
                 self.stability,
@@ -95,11 +97,7 @@ class Temperature(Procedure):
 
     def hint(self, state: State) -> str:
         """See `Procedure.hint`."""
-        return (
-            "the bath is not stirred, or the probe takes up its temperature"
-            if state.reason == "drifts"
-            else ""
-        )
+        return "the bath is not stirred, or the probe takes up its temperature" if state.drifts else ""
 
     def objections(self, step: Step, point: Point, earlier: list[Point]) -> list[str]:
         """See `Procedure.objections`."""

@@ -1,8 +1,8 @@
 """Turbidity: DFRobot SEN0189 in clear water, optionally a formazin curve. The raw signal is mV at the part.
 
-`clear_v` scales the voltages to the maker's 4.2 V (`clear_method: scale`, which corrects the supply) or shifts them
-(`offset`: LED and lens); the certificate says which. With three or more formazin points a square is fitted to the
-scaled volts and replaces the maker's.
+`clear_v` scales the voltages to the maker's 4.2 V (`clear_method: scale`, which corrects the supply) or
+shifts them (`offset`: LED and lens); the certificate says which. With three or more formazin points a
+square is fitted to the scaled volts and replaces the maker's.
 """
 
 from host.calibration.model import Check, Component, Fitted, Plateau, Point, Reference, Residual, Step
@@ -16,9 +16,9 @@ from sensors.transfer import TURBIDITY_CLEAR_V, TURBIDITY_SQUARE, horner, turbid
 FORMAZIN = (100.0, 400.0, 800.0)
 CLEAR_NTU = 0.3
 CONVERTER_MV = 12.0
-"""Half width at the part (6 mV at the pin, 1:2) of an ESP32's converter near 2.1 V, after eFuse correction: its
-slow error is calibrated away in clear water, this is what differs over 0.3 V."""
-LEAST_V = 3.0
+"""Half width at the part (6 mV at the pin, 1:2) of an ESP32's converter near 2.1 V, after eFuse correction:
+its slow error is calibrated away in clear water, this is what differs over 0.3 V."""
+LEAST_V = 3.7
 CURVE_POINTS = 3
 
 
@@ -28,7 +28,7 @@ class Turbidity(Procedure):
     key = "tbd"
     needs = ("clear",)
     raw_unit = "mV"
-    rule = StabilityRule(window_s=30, drift_per_min=8.0, noise=5.0, min_s=30, max_s=300)
+    rule = StabilityRule(window_s=30, drift_per_min=8.0, noise=2.5, min_s=30, max_s=300)
     points_help = "clear, and formazin in NTU such as 100,400,800"
 
     def steps(self) -> list[Step]:
@@ -62,7 +62,8 @@ class Turbidity(Procedure):
             "clear-water",
             (
                 "Wipe the lens with a soft cloth and rinse it.",
-                "Hang the probe into clear water in a dark vessel, its top dry, nothing within 5 cm of the lens; "
+                "Hang the probe into clear water in a dark vessel, its top "
+                "dry, nothing within 5 cm of the lens; "
                 "no bubbles, no daylight.",
             ),
             self.stability,
@@ -112,11 +113,7 @@ class Turbidity(Procedure):
 
     def hint(self, state: State) -> str:
         """See `Procedure.hint`."""
-        return (
-            "bubbles or daylight: a dark vessel, and patience"
-            if state.reason == "is noisy"
-            else "particles settle: stir"
-        )
+        return "bubbles or daylight: a dark vessel, and patience" if state.noisy else "particles settle: stir"
 
     def objections(self, step: Step, point: Point, earlier: list[Point]) -> list[str]:
         """See `Procedure.objections`."""
@@ -205,7 +202,9 @@ class Turbidity(Procedure):
         return fitted
 
     def _as_found(self, clear: Point) -> float:
-        """NTU in clear water with the coefficients that were in force, below zero too (drivers publish none)."""
+        """NTU in clear water with the coefficients that were in force, below zero too (drivers
+        publish none).
+        """
         clear_v, volts = float(self.before["clear_v"]), clear.plateau.raw / 1000.0
         if self.before.get("clear_method", "scale") == "scale":
             volts *= TURBIDITY_CLEAR_V / clear_v

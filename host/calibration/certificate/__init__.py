@@ -1,0 +1,1 @@
+"""The certificate of one calibration, as HTML and PDF, from its record alone."""

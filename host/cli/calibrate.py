@@ -1,0 +1,148 @@
+"""`buoy calibrate`: one guided calibration, or all that is due, on a board on a cable."""
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from host.model.errors import PreflightError, UsageError
+
+if TYPE_CHECKING:
+    from host.calibration.config import BenchConfig
+    from host.calibration.session import Done, Wish
+
+
+EPILOG = """Examples:
+
+buoy calibrate 130 ph                      three buffers, at the terminal
+
+buoy calibrate 130 do --barometer 1009     air pressure known already
+
+buoy calibrate /dev/ttyUSB0 wp --points 0,2
+
+buoy calibrate mac:24:0a:c4:00:00:82 --all what is due, sensor after sensor
+
+buoy calibrate 130 --all --yes             unattended, by the plan in calibration.yaml
+"""
+
+
+def calibrate(
+    board: Annotated[
+        str, typer.Argument(help="Board by id, port, MAC or USB location (docs/calibration.md).")
+    ],
+    key: Annotated[str, typer.Argument(help="Sensor: temp ph ec do tds tbd wp wf liqlev.")] = "",
+    everything: Annotated[bool, typer.Option("--all", help="Every sensor that is due.")] = False,
+    points: Annotated[
+        str, typer.Option(help="Points, with commas, e.g. 4,7,10; each sensor has its own.")
+    ] = "",
+    solution: Annotated[
+        list[str] | None, typer.Option(help="Lot of a bottle listed in the bench's file.")
+    ] = None,
+    temperature: Annotated[
+        float | None, typer.Option(help="°C of the solution, by another thermometer.")
+    ] = None,
+    thermometer: Annotated[str, typer.Option(help="Which thermometer that is.")] = "",
+    barometer: Annotated[float | None, typer.Option(help="Air pressure here, hPa (do).")] = None,
+    reference: Annotated[
+        float | None, typer.Option(help="What the reference thermometer shows, °C (temp).")
+    ] = None,
+    operator: Annotated[str, typer.Option(help="Your name, for the record.")] = "",
+    probe: Annotated[str, typer.Option(help="Serial number of the probe, for its history.")] = "",
+    force: Annotated[
+        bool, typer.Option("--force", help="Let unstable or failing things through; the certificate says so.")
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Ask nobody: follow the plan in the bench's file.")
+    ] = False,
+    plan: Annotated[
+        Path | None, typer.Option("--plan", "--config", help="The bench's file; calibration.yaml by default.")
+    ] = None,
+    records: Annotated[Path | None, typer.Option(help="Where records and certificates go.")] = None,
+    ports: Annotated[
+        list[str] | None, typer.Option(help="More ports to look at: paths, patterns, URLs.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON line per sensor on standard output.")
+    ] = False,
+) -> int:
+    """Calibrate sensors of a board: prepare, immerse, settle, fit, write, measure again, certificate.
+
+    The board keeps its old calibration until the new one is verified; every step can be repeated, skipped or
+    given up. Exit code 0: passed; 5: failed, old calibration in force; 4: the board failed; 130: given up.
+    """
+    from host.calibration.config import load_config
+    from host.calibration.procedures import PROCEDURES
+    from host.calibration.session import Wish, parse_points
+
+    if bool(key) == everything:
+        raise UsageError(
+            "name one sensor, or --all for those that are due",
+            next_step=f"buoy calibrate {board} ph; sensors are {', '.join(PROCEDURES)}",
+        )
+    if key and key not in PROCEDURES:
+        raise UsageError(f"no sensor `{key}`", next_step=f"use one of {', '.join(PROCEDURES)}")
+    if everything and points:
+        raise UsageError(
+            "--points belongs to one sensor", next_step="name the sensor, or write points into the plan"
+        )
+    config = load_config(plan)
+    if records is not None:
+        config.records = records
+    wish = Wish(
+        [key] if key else [],
+        parse_points(points) if points else (),
+        solution or [],
+        temperature,
+        thermometer,
+        operator,
+        probe,
+        force,
+        shlex.join(["buoy", *sys.argv[1:]]),
+    )
+    answers = {"barometer": barometer, "reference": reference}
+    if not yes and not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise PreflightError(
+            "no terminal to guide at",
+            next_step="run it in a terminal, or with --yes and a plan in calibration.yaml",
+        )
+    return _run(
+        board, ports or [], config, wish, {k: v for k, v in answers.items() if v is not None}, yes, as_json
+    )
+
+
+def _run(
+    board: str,
+    ports: list[str],
+    config: "BenchConfig",
+    wish: "Wish",
+    answers: dict[str, float],
+    yes: bool,
+    as_json: bool,
+) -> int:
+    from host.calibration.bench_front import guided
+    from host.calibration.clock import RealClock
+    from host.cli.calibration_port import open_console
+
+    with open_console(board, ports, "calibrating") as console:
+        done, code = guided(console, RealClock(), config, wish, answers, yes, quiet=as_json)
+    if as_json:
+        for one in done:
+            typer.echo(json.dumps(_summary(one), ensure_ascii=False))
+    return code
+
+
+def _summary(done: "Done") -> dict[str, object]:
+    fitted = done.result.fitted
+    return {
+        "key": done.key,
+        "outcome": done.result.outcome,
+        "reason": done.result.reason,
+        "settings": fitted.settings if fitted else None,
+        "uncertainty": fitted.uncertainty if fitted else None,
+        "unit": fitted.unit if fitted else None,
+        "record": str(done.folder),
+        "certificate": str(done.files.html) if done.files else None,
+    }
