@@ -69,6 +69,12 @@ def timeout_why(figures: "Figures") -> str:
 def timeout_change(figures: "Figures") -> str:
     """The timeout that would do, or a batch that would fit."""
     batch = _longest(figures)
+    if batch.timeout_s and not batch.needed_s:
+        twice_s = min(MAX_TIMEOUT_S, math.ceil(2 * batch.timeout_s))
+        return (
+            f"Set the function's timeout from {batch.timeout_s:g} s to {twice_s} s (what waits in Firehose "
+            "arrives later then), give it more memory, or make Firehose's Lambda buffer smaller."
+        )
     if not batch.needed_s:
         return "Raise the function's timeout or memory, or make Firehose's Lambda buffer smaller."
     enough_s = math.ceil(batch.needed_s * HEADROOM)

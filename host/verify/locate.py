@@ -10,6 +10,7 @@ from host.model.evidence import StageCount
 from host.verify.arrivals import create_arrivals
 from host.verify.database import Database, text
 from host.verify.faults import stored_view
+from host.verify.noted import locate_noted
 from host.verify.routes import BROKER, Suspicion, route_of, suspect_by_counters
 
 _BOARD = "board"
@@ -26,7 +27,8 @@ def locate(
     """Fill `located` for all rows of `fault`; arguments as of `create_arrivals`.
 
     Returns:
-        Whether there was a trace; without one causes come from counters, and are no more than likely.
+        Whether evidence of single messages gave every cause; else causes come from counters, and are no more
+        than likely.
     """
     traced = create_arrivals(db, run_folder, stores, identified, stages)
     anonymous = set(stores) - identified
@@ -36,6 +38,8 @@ def locate(
             _locate_merged(db, store)
     else:
         _create_absent(db)
+        locate_noted(db, run_folder, stores, identified, stages)
+        traced = not db.number("SELECT count(*) FROM fault ANTI JOIN located USING (number)")
         for store in stores:
             _blame_counters(db, store, stores, stages)
     _locate_duplicated(db)
@@ -208,6 +212,7 @@ def _blame(db: Database, store: str, condition: str, unsent: str, suspicion: Sus
             ON here.kind = CASE WHEN c.id IS NOT NULL THEN 'clash' WHEN {unsent} THEN 'unsent'
                 ELSE 'other' END
         WHERE f.kind = 'missing' AND f.store = {text(store)} AND {condition}
+            AND f.number NOT IN (SELECT number FROM located)
         """,
         (suspicion.stage, suspicion.after, suspicion.reason, suspicion.detail),
     )

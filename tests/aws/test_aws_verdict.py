@@ -22,6 +22,9 @@ def test_a_lambda_timeout_is_named_from_failed_records_and_the_log(
     (diagnosis,) = [one for one in result["diagnoses"] if one["store"]]
     assert (diagnosis["store"], diagnosis["stage"], diagnosis["cause"]) == ("s3", "lambda", "timeout")
     assert diagnosis["measures"] == 540
+    assert "Task timed out after 3.00 seconds; 60 records in the object; 4 attempts" in diagnosis["sentence"]
+    assert "timeout from 3 s to 6 s" in diagnosis["change"]
+    assert result["warnings"] == []
     stages = {stage["name"]: stage for stage in result["stages"]}
     assert stages["lambda"]["rejected"] == {"timeout": 60}
     assert "Task timed out after 3.00 seconds" in stages["lambda"]["notes"]

@@ -61,6 +61,31 @@ def ask_connections(account: Account, things: Iterable[str]) -> tuple[list[Conne
     return found, problem
 
 
+_REASONS = {
+    "DUPLICATE_CLIENTID": "duplicate-client-id",
+    "AUTH_ERROR": "not-authorised",
+    "FORBIDDEN_ACCESS": "not-authorised",
+    "CLIENT_ERROR": "protocol-error",
+    "MQTT_KEEP_ALIVE_TIMEOUT": "keep-alive",
+    "THROTTLED": "publish-rate",
+}
+"""disconnectReason → reason in the evidence, as the twin names it."""
+
+
+def trouble(connections: Iterable[Connection], since_ms: int) -> list[dict[str, object]]:
+    """Rows of `host.model.evidence.LINKS_SCHEMA` for boards that IoT Core disconnected after a time."""
+    return [
+        {
+            "client": one.thing,
+            "reason": _REASONS.get(one.reason, one.reason.lower().replace("_", "-")),
+            "detail": MEANINGS.get(one.reason, one.reason) + f" (disconnectReason {one.reason})",
+            "at_ns": one.since_ms * 1_000_000,
+        }
+        for one in connections
+        if not one.connected and one.reason not in _OWN_WISH and one.since_ms >= since_ms
+    ]
+
+
 def trouble_notes(connections: Iterable[Connection], since_ms: int) -> list[str]:
     """A sentence per reason for boards that IoT Core disconnected after a time."""
     by_reason: dict[str, list[Connection]] = {}

@@ -1,4 +1,4 @@
-"""Writes what stages noted about single messages, as `host.model.evidence.NOTED_SCHEMA`."""
+"""Writes evidence about single messages and connections, in the files of `host.model.evidence`."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -8,14 +8,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from host.cloud.aws.failures import Noted
-from host.model.evidence import NOTED, NOTED_SCHEMA
+from host.model.evidence import LINKS, LINKS_SCHEMA, NOTED, NOTED_SCHEMA
 
 
-def write_noted(folder: Path, noted: Sequence[Noted]) -> None:
-    """Write the file.
+def write_noted(folder: Path, noted: Sequence[Noted], links: Sequence[dict[str, object]]) -> None:
+    """Write what befell single messages, and what befell connections.
 
     Raises:
         OSError: the folder cannot be written.
     """
     table = pa.Table.from_pylist([dataclasses.asdict(one) for one in noted], schema=NOTED_SCHEMA)
     pq.write_table(table, folder / NOTED)
+    pq.write_table(pa.Table.from_pylist(list(links), schema=LINKS_SCHEMA), folder / LINKS)

@@ -123,7 +123,7 @@ class Stores:
         look.s3 = sum(measures for measures, _ in self._counted.values())
         look.documents = sum(documents for _, documents in self._counted.values())
         look.objects = len(self._counted)
-        look.noted = [one for noted in self._noted.values() for one in noted if window.wants(None, one.buoy)]
+        look.noted = self._of_window(window)
         self.last = look
         return look
 
@@ -147,8 +147,17 @@ class Stores:
         )
         if self.bucket.refused:
             self.problem(f"{self.bucket.refused} objects of the bucket were too much to fetch")
+        # Once more, now that the log is known: it has the figures of a timeout.
+        for path in list(self._noted):
+            self._take(path, window)
+        self.last.noted = self._of_window(window)
         self.last.timestream = found
         return self.last
+
+    def _of_window(self, window: Window) -> list[Noted]:
+        return [
+            one for noted in self._noted.values() for one in noted if window.wants(one.timestamp_ms, one.buoy)
+        ]
 
     def _note_rows(self, window: Window) -> None:
         rows = MeasureRows()  # only their keys are of interest

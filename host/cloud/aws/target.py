@@ -20,7 +20,8 @@ from host.cloud.aws.checks import (
     check_pipeline,
     first_failed,
 )
-from host.cloud.aws.connections import ask_connections, trouble_notes
+from host.cloud.aws.connections import Connection, ask_connections, trouble, trouble_notes
+from host.cloud.aws.failures import Noted
 from host.cloud.aws.guard import Guard
 from host.cloud.aws.logs import LogLines, read_log
 from host.cloud.aws.metrics import MetricReader, Reading
@@ -115,6 +116,8 @@ class AwsTarget:
         """Account, region, table, messages and cost; and what speaks against it."""
         endpoint = await asyncio.to_thread(self._endpoint)
         guard = Guard(self._account, self._fleet, self._spec, self._settings)
+        if not self._spec.listen_s:
+            return await guard.stakes(plan, endpoint, self.manners)
         await self._settle()
         stakes = await guard.stakes(plan, endpoint, self.manners)
         self._probed_s = time.monotonic()
@@ -211,11 +214,12 @@ class AwsTarget:
         except AwsError as error:
             self._problems.append(f"the stores cannot be read: {error}")
             look, collected = stores.last, self.stores
-        notes = await asyncio.to_thread(self._connection_notes, since_ns)
+        connections = await asyncio.to_thread(self._connections)
         reading = await self._metrics(since_ns, until_ns, look)
-        facts = self._facts(look, log, reading, notes)
+        since_ms = since_ns // 1_000_000
+        facts = self._facts(look, log, reading, trouble_notes(connections, since_ms))
         stages = stage_counts(self._spec, facts)
-        await asyncio.to_thread(_write, run_folder, stages, facts)
+        await asyncio.to_thread(_write, run_folder, stages, facts.noted, trouble(connections, since_ms))
         return Collected(collected, stages, [*self._problems, *stores.problems])
 
     async def stop(self) -> None:
@@ -293,12 +297,12 @@ class AwsTarget:
             return QUIET_S
         return QUIET_S + self._settings.buffered_s
 
-    def _connection_notes(self, since_ns: int) -> list[str]:
+    def _connections(self) -> list[Connection]:
         things = [board.thing_name for board in self._fleet.boards]
         connections, problem = ask_connections(self._account, things)
         if problem:
             self._problems.append(f"reasons of disconnections are not known: {problem}")
-        return trouble_notes(connections, since_ns // 1_000_000)
+        return connections
 
     async def _metrics(self, since_ns: int, until_ns: int, look: Look) -> Reading:
         """Read until CloudWatch has caught up with the stores, or does not move any more."""
@@ -338,10 +342,12 @@ class AwsTarget:
         )
 
 
-def _write(run_folder: Path, stages: list[StageCount], facts: Facts) -> None:
+def _write(
+    run_folder: Path, stages: list[StageCount], noted: list[Noted], links: list[dict[str, object]]
+) -> None:
     folder = run_folder / EVIDENCE_FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     temporary = (folder / STAGES).with_suffix(".part")
     temporary.write_text(json.dumps([dataclasses.asdict(stage) for stage in stages], indent=1))
     temporary.replace(folder / STAGES)
-    write_noted(folder, facts.noted)
+    write_noted(folder, noted, links)
