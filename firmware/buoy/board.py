@@ -9,7 +9,7 @@ import os
 
 from buoy import config, settings
 from buoy.console import Console, EventJournal
-from buoy.identity import NAMESPACE, Identity
+from buoy.identity import NAMESPACE, RUN_MARK, Identity
 from buoy.timekeeping import Clock, Sntp
 
 STEP_MS = 20  # longest wait between two looks at console and socket
@@ -81,6 +81,9 @@ class Board:
         data = self.console.take()
         if data:
             self._port.write(data)
+        if self._transport is not None:
+            # Whoever listens knows of a message before its bytes leave.
+            self._transport.flush()
         if self.action is not None:
             action = self.action
             self.action = None
@@ -245,6 +248,10 @@ class Board:
         self.wifi = Wifi(
             network.WLAN(network.STA_IF), identity.text("ssid"), identity.text("password") or "", random, log
         )
+        if identity.get(RUN_MARK) is not None:
+            # A reset in the middle of a test: what is still on flash will leave, and has to be told.
+            self.journal.on = True
+            self.console.event({"what": "start", "boot": self.boot, "cause": self.machine.reset_cause()})
         self._sntp = Sntp(self.clock, lambda: open_ntp(given["ntp_host"]), log)
         if self.trouble:
             self.app.report_error(FATAL_ERROR, 4, "settings: " + self.trouble, self.clock.now_ms())
@@ -278,7 +285,8 @@ class Board:
 
         wake_ms = self.wifi.step(now_ms)
         if self.wifi.up:
-            wake_ms = min(wake_ms, self._sntp.step(now_ms))
+            if self.settings["ntp_host"]:
+                wake_ms = min(wake_ms, self._sntp.step(now_ms))
             # The time comes before TLS: certificates are judged by it, and messages carry it.
             if self.link.state == IDLE and self.clock.known():
                 self.link.connect(now_ms)
@@ -291,7 +299,6 @@ class Board:
             self._plan(now_ms)
         # While the console reads the sensors, the application leaves them alone.
         step_ms = self.link.step(now_ms) if self.reading is not None else app.step(now_ms)
-        self._transport.flush()
         return min(wake_ms, step_ms)
 
     def _plan(self, now_ms):
@@ -305,6 +312,8 @@ class Board:
                 self.action = lambda: self.sleep(SHUTDOWN_SLEEP_MS)
             return
         interval_ms = 1000 * self.settings["publish_interval_s"]
+        if not interval_ms:
+            return
         if app.schedule is None and self.clock.known():
             if not app.low_power:
                 app.schedule = Schedule(now_ms, interval_ms)

@@ -5,6 +5,7 @@ import sys
 
 from buoy import settings
 from buoy.console import LATER, Refused
+from buoy.identity import RUN_MARK
 
 FIRMWARE = "1.0.0"
 _PUBLIC = ("certs/ca.der", "certs/cert.der")
@@ -167,23 +168,40 @@ def handlers(board):
             raise Refused("no application runs: maintenance, or not commissioned")
         if not board.clock.known():
             raise Refused("the time is not known yet; clock with utc sets it")
-        if not board.link.idle():
+        first = whole(request, "first", 0, 1 << 30) if "first" in request else 0
+        if not first and not board.link.idle():
             # Their numbers would pass for those of the plan.
             raise Refused("messages from before are still on their way; ask again when they have arrived")
-        interval_ms = whole(request, "interval_ms", 1, 86400000)
-        count = whole(request, "count", 1, 1000000)
         start_ms = board.clock.local_ms(whole(request, "start", 0, 1 << 52))
+        interval_ms = None
+        part_us = rest_us = 0
+        if request.get("interval_us") is not None:
+            interval_us = whole(request, "interval_us", 1000, 2678400000000)
+            interval_ms, part_us = divmod(interval_us, 1000)
+            ahead_ms, rest_us = divmod(first * interval_us, 1000)
+            start_ms += ahead_ms
+        count = end_ms = None
+        if request.get("count") is not None:
+            count = whole(request, "count", 1, 10000000)
+        if request.get("end") is not None:
+            end_ms = board.clock.local_ms(whole(request, "end", 0, 1 << 52))
+        if count is None and end_ms is None:
+            raise Refused("count or end is needed")
+        identity.set(RUN_MARK, "1")
         board.journal.on = True
-        board.app.schedule = Schedule(start_ms, interval_ms, count)
+        board.link.policy.durable = request.get("durable") is True
+        board.app.schedule = Schedule(start_ms, interval_ms, count, end_ms, first, part_us, rest_us)
         return {"starts_in_ms": start_ms - board.clock.now_ms(), "events": console.events}
 
-    def stop(_request):
+    def stop(request):
         app = board.app
         left = None
         if app is not None and app.schedule is not None:
             left = app.schedule.left()
             app.schedule = None
-        board.journal.on = False
+        if request.get("end") is True:
+            board.journal.on = False
+            identity.set(RUN_MARK, "")
         return {"left": left}
 
     def health(_request):
@@ -195,6 +213,8 @@ def handlers(board):
             "reconnects": board.link.reconnects if board.link else 0,
             "wifi": bool(board.wifi and board.wifi.up),
             "outbox": board.outbox.count if board.outbox else 0,
+            "last_seq": board.outbox.last_seq if board.outbox else -1,
+            "idle": board.link.idle() if board.link else True,
             "dropped": board.outbox.dropped if board.outbox else 0,
             "events": console.events,
             "dropped_events": console.dropped_events,

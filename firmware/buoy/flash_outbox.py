@@ -29,10 +29,11 @@ _SUFFIX = ".out"
 
 
 class _Segment:
-    __slots__ = ("count", "number", "offset", "settled", "size", "taken")
+    __slots__ = ("count", "number", "offset", "old", "settled", "size", "taken")
 
-    def __init__(self, number):
+    def __init__(self, number, old=False):
         self.number = number
+        self.old = old  # from before the last reset
         self.size = 0  # bytes of whole records
         self.count = 0  # records
         self.taken = 0
@@ -62,6 +63,7 @@ class FlashOutbox:
         self.dropped = 0
         self.count = 0
         self.write_failures = 0
+        self.last_seq = -1  # of the newest message that was there after the reset
         self._front = []  # taken once, not settled, to be taken again first
         self._segments = []
         self._load()
@@ -131,13 +133,15 @@ class FlashOutbox:
             [int(name[: -len(_SUFFIX)]) for name in os.listdir(self._folder) if name.endswith(_SUFFIX)]
         )
         for number in numbers:
-            segment = _Segment(number)
+            segment = _Segment(number, True)
             with open(self._path(segment), "rb") as file:
                 while True:
                     record = self._record(file)
                     if record is None:
                         break
                     segment.count += 1
+                    if record[1] != _NO_SEQ:
+                        self.last_seq = record[1]
                     segment.size += _HEAD_BYTES + len(record[2]) + _TAIL_BYTES
             if segment.count:
                 self._segments.append(segment)
@@ -171,14 +175,14 @@ class FlashOutbox:
         segment.taken += 1
         segment.offset += _HEAD_BYTES + len(payload) + _TAIL_BYTES
         message = Message(-1 if seq == _NO_SEQ else seq, self._topics[flags], payload, 0)
-        # It may have left before a reset: from here on it counts as sent once, so that DUP is set.
-        message.attempts = 1
+        # It may have left before the reset: it counts as sent once, so that DUP is set.
+        message.attempts = 1 if segment.old else 0
         message.place = segment
         return message
 
     def _append(self, message):
         last = self._segments[-1] if self._segments else None
-        if last is None or last.size >= self._segment_bytes:
+        if last is None or last.old or last.size >= self._segment_bytes:
             last = _Segment(last.number + 1 if last else _FIRST_SEGMENT)
             self._write(last, (message,))
             self._segments.append(last)

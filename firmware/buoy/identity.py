@@ -6,6 +6,7 @@ Keys hold at most 15 characters (ESP-IDF's NVS). A missing key is an unset value
 NAMESPACE = "buoy"
 MAX_TEXT_BYTES = 128
 MAX_BUOY_ID = 999999999
+RUN_MARK = "run"  # mark: a test plan is under way
 
 _ID = "id"
 _TEXTS = {"thing": "thing", "ssid": "wifi_ssid", "password": "wifi_key"}

@@ -27,6 +27,7 @@ class LinkPolicy:
         "backoff_max_ms",
         "backoff_min_ms",
         "connect_timeout_ms",
+        "durable",
         "gap_ms",
         "in_flight",
         "keep_alive_ms",
@@ -52,6 +53,7 @@ class LinkPolicy:
         self.backoff_min_ms = backoff_min_ms
         self.backoff_max_ms = backoff_max_ms
         self.gap_ms = gap_ms
+        self.durable = False  # every message goes through the outbox, so that a power cut loses none
 
 
 class Link:
@@ -157,6 +159,7 @@ class Link:
             and not self._outbox.count
             and now_ms >= self._next_send_ms
             and self.transport.writable
+            and not self.policy.durable
         ):
             self._transmit(message, now_ms)
         else:

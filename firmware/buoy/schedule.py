@@ -7,12 +7,15 @@ class Schedule:
     Times are milliseconds of the application's clock; on a host they may be fractions.
     """
 
-    __slots__ = ("_count", "_end_ms", "due_ms", "interval_ms", "seq")
+    __slots__ = ("_count", "_end_ms", "_part_us", "_rest_us", "due_ms", "interval_ms", "seq")
 
-    def __init__(self, start_ms, interval_ms, count=None, end_ms=None, seq=0):
+    def __init__(self, start_ms, interval_ms, count=None, end_ms=None, seq=0, part_us=0, rest_us=0):
         self.seq = seq  # number of the next message
         self.due_ms = start_ms
         self.interval_ms = interval_ms
+        # A board's times are whole ms, which its floats could not hold; what an interval has beyond adds up.
+        self._part_us = part_us
+        self._rest_us = rest_us
         self._count = count
         self._end_ms = end_ms
 
@@ -29,10 +32,16 @@ class Schedule:
         self.seq += 1
         if self.interval_ms is not None:
             self.due_ms += self.interval_ms
+            if self._part_us:
+                self._rest_us += self._part_us
+                if self._rest_us >= 1000:
+                    self._rest_us -= 1000
+                    self.due_ms += 1
 
     def change_interval(self, interval_ms, now_ms):
         """Follow a configuration message: the next message comes one new interval from now at the latest."""
         self.interval_ms = interval_ms
+        self._part_us = 0
         if self.due_ms > now_ms + interval_ms:
             self.due_ms = now_ms + interval_ms
 

@@ -235,9 +235,9 @@ def test_a_test_plan_is_told_message_by_message():
     world = World()
     world.boot()
     world.connect()
-    assert "on their way" in world.ask("run", start=UTC_MS + 500, interval_ms=100, count=3)["error"]
+    assert "on their way" in world.ask("run", start=UTC_MS + 500, interval_us=100000, count=3)["error"]
     world.run(200)
-    world.ask("run", start=UTC_MS + 500, interval_ms=100, count=3)
+    world.ask("run", start=UTC_MS + 500, interval_us=100000, count=3)
     world.run(2000)
     lines = [json.loads(line[len(MARKER) :]) for line in world.output.split(b"\r\n") if b'"event"' in line]
     events = [line["event"] for line in lines]
