@@ -38,7 +38,7 @@ class Board:
         self.clock = Clock(ticks)
         self.identity = Identity(modules("esp32").NVS(NAMESPACE))
         self.settings, self.trouble = settings.load()
-        self.console = Console({}, self.settings["log_level"])
+        self.console = Console({}, self.settings["log_level"], port.write)
         self.journal = EventJournal(self.console, self.clock.utc_ms, self.clock.now_ms)
         self.maintenance_ms = 1000 * self.identity.maintenance_s()
         self.sensors = None

@@ -200,6 +200,8 @@ def handlers(board):
             left = app.schedule.left()
             app.schedule = None
         if request.get("end") is True:
+            if board.journal.on:
+                board.outbox.clear("not sent before the run ended")
             board.journal.on = False
             identity.set(RUN_MARK, "")
         return {"left": left}
@@ -208,6 +210,7 @@ def handlers(board):
         gc.collect()
         body = {
             "uptime_ms": board.clock.now_ms(),
+            "boot": board.boot,
             "utc": board.clock.known(),
             "link": board.link.state if board.link else None,
             "reconnects": board.link.reconnects if board.link else 0,

@@ -39,9 +39,11 @@ class Console:
     Args:
         handlers: command → function(request) that returns what is answered as "ok", or `LATER`, or raises
             `Refused`; the request is the parsed object.
+        overflow: takes bytes when too many wait, as `port.write`; without it events and logs are dropped.
     """
 
-    def __init__(self, handlers, level="info"):
+    def __init__(self, handlers, level="info", overflow=None):
+        self._overflow = overflow
         self.handlers = handlers
         self._line = bytearray()
         self._too_long = False
@@ -90,7 +92,7 @@ class Console:
     def event(self, body):
         """Tell something unasked. It takes its number even if there is no room for it."""
         self.events += 1
-        if self._waiting > MAX_WAITING_BYTES:
+        if self._full():
             self.dropped_events += 1
             return
         self._put({"n": self.events, "event": body})
@@ -105,7 +107,7 @@ class Console:
         """One line of log, never mixed with an answer: it begins with "#" and holds no line end."""
         if LEVELS.index(level) < self._level:
             return
-        if self._waiting > MAX_WAITING_BYTES:
+        if self._full():
             self.dropped_logs += 1
             return
         text = text.replace("\r", "\\r").replace("\n", "\\n")
@@ -141,6 +143,11 @@ class Console:
             return
         if value is not LATER:
             self.answer(request_id, value)
+
+    def _full(self):
+        if self._waiting > MAX_WAITING_BYTES and self._overflow is not None:
+            self._overflow(self.take())
+        return self._waiting > MAX_WAITING_BYTES
 
     def _put(self, body):
         self._append(MARKER + json.dumps(body).encode() + b"\r\n")

@@ -5,10 +5,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from host.boards.board_settings import RunSettings
+from host.boards.cable_board import Plug, WifiAccess
+from host.boards.cable_unit import CableUnit
 from host.boards.job import PackJob
+from host.boards.simulated import PortPlug, SimulatedBench, SimulatedPlug
 from host.boards.unit import PackUnit, Unit
+from host.inventory.secrets import resolve_secret
+from host.model.errors import PreflightError
 from host.model.fleet import BoardSpec, Fleet
 from host.model.plan import BoardPlan, Plan
+from host.serial.lock import is_url
 
 # One core can drive far more boards than this; the figure keeps a pack's start-up and reports short.
 _BOARDS_PER_PACK = 5000
@@ -69,5 +76,77 @@ def _packs(
     ]
 
 
+def _simulated(
+    fleet: Fleet, plan: Plan, members: list[tuple[BoardSpec, BoardPlan]], options: UnitOptions
+) -> list[Unit]:
+    bench = SimulatedBench(options.run_folder / "simulated", plan.seed, fleet.run.water)
+
+    def plug(board: BoardSpec) -> Plug:
+        if board.port:
+            return PortPlug(board.port, _wifi(fleet, board), on_this_machine=True)
+        return SimulatedPlug(bench, board.buoy_id)
+
+    return _on_cables(fleet, members, options, plug)
+
+
+def _esp32(
+    fleet: Fleet, _plan: Plan, members: list[tuple[BoardSpec, BoardPlan]], options: UnitOptions
+) -> list[Unit]:
+    def plug(board: BoardSpec) -> Plug:
+        return PortPlug(board.port, _wifi(fleet, board), on_this_machine=False)
+
+    return _on_cables(fleet, members, options, plug)
+
+
+def _on_cables(
+    fleet: Fleet,
+    members: list[tuple[BoardSpec, BoardPlan]],
+    options: UnitOptions,
+    plug: Callable[[BoardSpec], Plug],
+) -> list[Unit]:
+    run = RunSettings(
+        topic_prefix=fleet.topic_prefix,
+        payload=fleet.run.payload,
+        qos=fleet.run.qos,
+        max_rate=None if options.lift_rate else _BROKER_RATE_LIMIT,
+    )
+    return [
+        CableUnit(board, plan, run, plug(board), options.run_folder, fleet.run.drain_timeout_s)
+        for board, plan in members
+    ]
+
+
+def _wifi(fleet: Fleet, board: BoardSpec) -> WifiAccess | None:
+    if board.wifi is None:
+        return None
+    password = board.wifi.password
+    return WifiAccess(
+        board.wifi.ssid, "" if password is None else resolve_secret(password, fleet.source).reveal()
+    )
+
+
+def unready(fleet: Fleet) -> list[PreflightError]:
+    """What keeps boards of the fleet from being started on this machine."""
+    found = []
+    if any(board.kind == "simulated" and not board.port for board in fleet.boards):
+        from host.simulation.esp32.child import interpreter
+
+        try:
+            interpreter()
+        except PreflightError as error:
+            found.append(error)
+    found += [
+        PreflightError(
+            f"board {board.buoy_id}: no such port",
+            where=board.port,
+            cause="not plugged in, a cable without data lines, or back under another name",
+            next_step="ls -l /dev/serial/by-id/",
+        )
+        for board in fleet.boards
+        if board.port and not is_url(board.port) and not os.path.exists(board.port)
+    ]
+    return found
+
+
 _Maker = Callable[[Fleet, Plan, list[tuple[BoardSpec, BoardPlan]], UnitOptions], list[Unit]]
-_MAKERS: dict[str, _Maker] = {"virtual": _packs}
+_MAKERS: dict[str, _Maker] = {"virtual": _packs, "simulated": _simulated, "esp32": _esp32}

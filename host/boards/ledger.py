@@ -1,4 +1,4 @@
-"""Writes the ledger of one pack: rows gathered while a batch is made, written before its bytes leave."""
+"""Writes the ledger of one unit: rows gathered while a batch is made, written before its bytes leave."""
 
 from pathlib import Path
 
@@ -16,7 +16,8 @@ Row = tuple[int, int, int, int, int, int, bytes | None, str | None]
 class LedgerWriter:
     """An Arrow IPC stream, unbuffered: what `commit` was given is in the file when it returns.
 
-    The rows of virtual boards are timed by the host's own clock, so their offset and uncertainty are 0.
+    Rows are timed by the clock of their boards: `offset_ns` added to it gives the host's time, give or take
+    `uncertainty_ns`. Both are 0 for virtual boards, which use the host's own clock.
 
     Raises:
         OSError: when the disk is full or the file cannot be written.
@@ -29,6 +30,8 @@ class LedgerWriter:
         self._rows: list[Row] = []
         self.append = self._rows.append
         """Takes one `Row`; it is written by the next `commit`."""
+        self.offset_ns = 0
+        self.uncertainty_ns = 0
         self._types = [field.type for field in SCHEMA]
 
     def commit(self) -> None:
@@ -37,7 +40,6 @@ class LedgerWriter:
         if not rows:
             return
         event, buoy, seq, attempt, planned, at, payload, reason = zip(*rows, strict=True)
-        zeros = _zeros(len(rows))
         types = self._types
         batch = pa.record_batch(
             [
@@ -47,8 +49,8 @@ class LedgerWriter:
                 pa.array(attempt, types[3]),
                 pa.array(planned, types[4]),
                 pa.array(at, types[5]),
-                zeros,
-                zeros,
+                _constant(self.offset_ns, len(rows)),
+                _constant(self.uncertainty_ns, len(rows)),
                 pa.array(payload, types[8]),
                 pa.array(reason, types[9]),
             ],
@@ -105,6 +107,10 @@ class LedgerWriter:
         self.commit()
         self._stream.close()
         self._file.close()
+
+
+def _constant(value: int, count: int) -> pa.Array:
+    return pa.repeat(pa.scalar(value, pa.int64()), count) if value else _zeros(count)
 
 
 def _zeros(count: int) -> pa.Array:

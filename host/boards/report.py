@@ -15,4 +15,7 @@ class BoardReport:
     reconnects: int = 0
     reboots: int = 0
     crashed: bool = False
+    incomplete: str = ""
+    """Why its ledger may lack rows, e.g. console loss."""
+    clock_drift_ppm: float = 0.0
     errors: list[str] = field(default_factory=list)

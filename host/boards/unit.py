@@ -48,6 +48,10 @@ class Unit(Protocol):
     buoys: tuple[int, ...]
     progress: UnitProgress
     usage: UnitUsage
+    notice_s: float
+    """It must be told of the start this long before."""
+    remarks: list[str]
+    """What is worth knowing after `close`."""
 
     async def begin(self) -> None:
         """Start whatever drives the boards."""
@@ -98,6 +102,8 @@ class PackUnit:
     buoys: tuple[int, ...] = field(init=False)
     progress: UnitProgress = field(default_factory=UnitProgress)
     usage: UnitUsage = field(default_factory=UnitUsage)
+    notice_s: float = 0.01
+    remarks: list[str] = field(default_factory=list)
     _running: _Running | None = None
     _reading: "asyncio.Task[None] | None" = None
 

@@ -152,7 +152,18 @@ def local_checks(fleet: "Fleet") -> list["Check"]:
             checks.append(_failed(name, error))
         else:
             checks.append(Check(name, True, "set"))
-    return checks + _tls_checks(fleet)
+    return checks + _board_checks(fleet) + _tls_checks(fleet)
+
+
+def _board_checks(fleet: "Fleet") -> list["Check"]:
+    from host.boards.kinds import unready
+    from host.cloud.target import Check
+
+    wanting = sum(board.kind != "virtual" for board in fleet.boards)
+    if not wanting:
+        return []
+    failed = [_failed("boards on cables", error) for error in unready(fleet)]
+    return failed or [Check("boards on cables", True, f"{wanting}: ports and interpreter are there")]
 
 
 def _tls_checks(fleet: "Fleet") -> list["Check"]:

@@ -97,6 +97,8 @@ def _facts(plan: Plan, record: RunRecord) -> dict[int, BoardFacts]:
         facts[board.buoy_id] = BoardFacts(
             planned=board.planned(),
             failed=report.errors[0] if report.crashed and report.errors else "",
+            incomplete=report.incomplete,
+            clock_drift_ppm=report.clock_drift_ppm,
             reconnects=report.reconnects,
             errors=report.errors[1:] if report.crashed else report.errors,
         )

@@ -22,7 +22,6 @@ _Value = TypeVar("_Value")
 
 _TICK_S = 0.1
 _FAILED_DRAIN_S = 0.5
-_START_AHEAD_NS = 10_000_000
 # Messages of a run are stamped before they arrive, and a store may see them a little later.
 _WINDOW_SLACK_NS = 1_000_000_000
 
@@ -127,6 +126,7 @@ class Engine:
                 await asyncio.gather(*(unit.close() for unit in self._units), return_exceptions=True)
                 await self._target.stop()
         for unit in self._units:
+            record.warnings += unit.remarks
             record.usage[unit.name] = (unit.usage.cpu_s, unit.usage.max_rss_kb)
         return record
 
@@ -153,9 +153,9 @@ class Engine:
                 f"buoy {buoy} did not connect before the start: {why}" for buoy, why in buoys.items()
             ]
         self._enter("send")
-        record.started_ns = self._clock.utc_ns() + _START_AHEAD_NS
-        for unit in self._units:
-            await unit.start(record.started_ns)
+        notice_s = max(unit.notice_s for unit in self._units)
+        record.started_ns = self._clock.utc_ns() + int(notice_s * 1e9)
+        await asyncio.gather(*(unit.start(record.started_ns) for unit in self._units))
         if self._stop_reason:
             await self._stop_units()
         reports = await self._watched(asyncio.gather(*(unit.wait() for unit in self._units)))

@@ -10,7 +10,11 @@ from host.model.fleet import BoardKind, SensorMode, TargetSpec
 
 KINDS: dict[BoardKind, str] = {
     "virtual": "the firmware's own application on this computer, thousands per process",
+    "simulated": "an ESP32 in software with the firmware on MicroPython, on a `port` or started by the run",
+    "esp32": "a real board on a cable",
 }
+ON_A_CABLE: tuple[BoardKind, ...] = ("simulated", "esp32")
+NEEDS_PORT: tuple[BoardKind, ...] = ("esp32",)
 
 SENSOR_MODES: dict[SensorMode, str] = {
     "counter": "value = 2·base + n for message n; a boolean is n mod 2 (the original test's pattern)",

@@ -88,7 +88,8 @@ def _groups(boards: tuple[BoardSpec, ...]) -> list[Document]:
     for board in boards:
         name = board.thing_name.replace(str(board.buoy_id), "{id}", 1)
         pace = (board.messages, board.interval_ms)
-        alike.setdefault((board.kind, board.sensors, board.link, *pace, name, board.port), []).append(board)
+        same = (board.kind, board.sensors, board.link, *pace, name, board.port, board.wifi)
+        alike.setdefault(same, []).append(board)
     groups: list[Document] = []
     for members in alike.values():
         first = members[0]
@@ -100,6 +101,12 @@ def _groups(boards: tuple[BoardSpec, ...]) -> list[Document]:
             "sensors": {sensor.key: _sensor(sensor) for sensor in first.sensors},
             "link": _link(first.link),
         }
+        if first.port:
+            group["port"] = first.port
+        if first.wifi is not None:
+            group["wifi"] = {"ssid": first.wifi.ssid}
+            if first.wifi.password is not None:
+                group["wifi"]["password"] = secret_text(first.wifi.password)
         if first.messages is not None:
             group["messages"] = first.messages
         if first.interval_ms is None:

@@ -10,6 +10,7 @@ ledger can hold.
 from dataclasses import dataclass
 
 from host.inventory.available import KINDS, LATER_KINDS, WATERS
+from host.inventory.cable_format import PORT, WifiSection
 from host.inventory.fields import (
     Field,
     IdPiece,
@@ -203,6 +204,7 @@ class OverrideSection(PaceSection):
 
     sensors: SensorChoices | None = entry(Sensors(), "Sensors that differ; the others stay as in the group.")
     link: LinkSection | None = entry(LinkField(), "Link settings that differ.")
+    port: str = entry(PORT, "Serial port of this board.", default="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +279,18 @@ class GroupSection(PaceSection):
         shown="`buoy-{id}`; with target `aws` `<name>-{id}`",
         also=("thing", "client_id", "name"),
     )
+    port: str = entry(
+        PORT,
+        "Serial port of a board on a cable, path or URL; `{id}` stands for the board's id. "
+        "A `simulated` board without one is started by the run.",
+        default="",
+        also=("serial", "device", "tty", "com"),
+    )
+    wifi: WifiSection | None = entry(
+        Nested(WifiSection),
+        "Access point that boards on a cable are told; without it they keep their own.",
+        also=("wlan", "network"),
+    )
     overrides: list[Override] = entry(
         OverridesField(),
         "What is different on some of the boards, by id.",
@@ -347,6 +361,7 @@ PLACES: dict[str, type[Section]] = {
     "boards[].sensors.<sensor>": SensorSection,
     "boards[].link": LinkSection,
     "boards[].link.backoff": BackoffSection,
+    "boards[].wifi": WifiSection,
     "boards[].overrides.<ids>": OverrideSection,
     **TARGET_SECTIONS,
 }

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from host.inventory.cables import Cables
 from host.inventory.fields import IdPiece
 from host.inventory.format import (
     MOST_BOARDS,
@@ -157,6 +158,7 @@ class BoardMaker:
         self._no_interval: list[int] = []
         self._no_messages: list[int] = []
         self._names: dict[str, int] = {}
+        self._cables = Cables(report)
         run = document.run
         self._timed = changes.says("duration_s") or (run is not None and run.has("duration"))
 
@@ -184,10 +186,12 @@ class BoardMaker:
         # What an override makes of the group is the same for all its boards.
         usual = (pace, link, sensors)
         made = {id(one): self._overridden(one.section, *usual) for one in group.overrides}
-        return [
+        boards = [
             self._board(group, number, *(made[id(special[number])] if number in special else usual))
             for number in ids
         ]
+        self._cables.check(group, boards, special)
+        return [self._cables.plugged(group, board, special.get(board.buoy_id)) for board in boards]
 
     def _overridden(
         self, section: OverrideSection, pace: _Pace, link: LinkSpec, sensors: tuple[SensorSpec, ...]

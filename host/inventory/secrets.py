@@ -56,7 +56,9 @@ class Secret:
 def secrets_of(fleet: Fleet) -> list[tuple[str, SecretRef]]:
     """Every secret a fleet refers to, with the key that does."""
     password = fleet.target.password
-    return [] if password is None else [("target.password", password)]
+    found = [] if password is None else [("target.password", password)]
+    of_wifi = dict.fromkeys(board.wifi.password for board in fleet.boards if board.wifi is not None)
+    return found + [("boards[].wifi.password", one) for one in of_wifi if one is not None]
 
 
 def resolve_secret(reference: SecretRef, fleet_file: Path | str) -> Secret:

@@ -56,6 +56,15 @@ class LinkSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class WifiSpec:
+    """Access point that a board on a cable is told."""
+
+    ssid: str
+    password: SecretRef | None = None
+    """None: an open network."""
+
+
+@dataclass(frozen=True, slots=True)
 class BoardSpec:
     """One board of a fleet."""
 
@@ -71,7 +80,10 @@ class BoardSpec:
     interval_ms: float | None
     """Planned distance of two messages; None: unpaced (`--flat-out`)."""
     port: str = ""
-    """Where a board on a cable is found; empty for virtual boards."""
+    """Where a board on a cable is found: a path or URL; empty for virtual boards, and for simulated ones that
+    the run starts itself."""
+    wifi: WifiSpec | None = None
+    """None: the board keeps its own."""
 
 
 @dataclass(frozen=True, slots=True)

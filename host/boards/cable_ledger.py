@@ -1,0 +1,120 @@
+"""The ledger of a board on a cable: what its console tells becomes rows, and what is missing is noticed."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+from host.boards.clock_track import ClockTrack
+from host.boards.ledger import LedgerWriter
+from host.model.ledger import STREAM_FOLDER, STREAM_SUFFIX, Event
+from host.model.plan import BoardPlan
+
+
+class CableLedger:
+    """May be used from any thread.
+
+    Args:
+        run_folder: of the run.
+        name: of the stream's file.
+        plan: what the board shall do.
+        clock: how its clock stands to ours.
+    """
+
+    def __init__(self, run_folder: Path, name: str, plan: BoardPlan, clock: ClockTrack) -> None:
+        self._plan = plan
+        self._clock = clock
+        self._writer = LedgerWriter(run_folder / STREAM_FOLDER / f"{name}{STREAM_SUFFIX}")
+        self._guard = threading.Lock()
+        self._closed = False
+        self._start_ns = 0
+        self.sent: set[int] = set()
+        """Messages that left at least once."""
+        self.acknowledged: set[int] = set()
+        self.dropped: set[int] = set()
+        """Messages that will never leave."""
+        self.lost_events = 0
+        self.odd_events: list[str] = []
+        """What the board told and nobody can make sense of."""
+
+    def begin(self, start_ns: int) -> None:
+        """Write the planned rows; `start_ns` is host UTC of the run's start."""
+        with self._guard:
+            self._start_ns = start_ns
+            self._writer.plan([self._plan], start_ns)
+
+    def event(self, body: dict[str, Any]) -> None:
+        """Take an event of the journal; the row is in the file with the next `commit`."""
+        what, seq, attempt, time_ms = (body.get(key) for key in ("what", "seq", "attempt", "time"))
+        if not (isinstance(seq, int) and isinstance(attempt, int) and isinstance(time_ms, int)):
+            self.odd_events.append(str(body)[:200])
+            return
+        at_ns = time_ms * 1_000_000
+        with self._guard:
+            if self._closed:
+                return
+            if what == "sent" and isinstance(body.get("payload"), str):
+                # Of a message that was on flash over a reset the first attempt may never have been told.
+                payload = None if seq in self.sent else body["payload"].encode()
+                self.sent.add(seq)
+                self.dropped.discard(seq)
+                self._row(Event.SENT, seq, attempt, at_ns, payload, None)
+            elif what == "acknowledged":
+                self.acknowledged.add(seq)
+                self._row(Event.ACKNOWLEDGED, seq, 0, at_ns, None, None)
+            elif what == "dropped":
+                # What has left may have arrived: that is not given up, whatever becomes of the copy on flash.
+                if seq not in self.sent:
+                    self.dropped.add(seq)
+                    self._row(Event.DROPPED, seq, 0, at_ns, None, str(body.get("reason", "")))
+            else:
+                self.odd_events.append(str(body)[:200])
+
+    def drop_rest(self, first: int, reason: str, now_ns: int) -> None:
+        """The board will not make the messages of the plan from `first` on."""
+        with self._guard:
+            offset_ns = self._clock.offset_ns() if self._clock.known else 0
+            for seq in range(first, self._plan.planned() or 0):
+                if seq not in self.sent and seq not in self.dropped:
+                    self.dropped.add(seq)
+                    self._row(Event.DROPPED, seq, 0, now_ns - offset_ns, None, reason)
+
+    def next_seq(self) -> int:
+        """Number behind the highest that was told."""
+        with self._guard:
+            return max(self.sent | self.dropped, default=-1) + 1
+
+    def commit(self, now_ns: int) -> None:
+        """Write what came since the last time, with what is known of the board's clock by now.
+
+        Raises:
+            OSError: the disk is full.
+        """
+        with self._guard:
+            if self._closed:
+                return
+            if self._clock.known:
+                self._writer.offset_ns = self._clock.offset_ns()
+                self._writer.uncertainty_ns = self._clock.uncertainty_ns(now_ns)
+            self._writer.commit()
+
+    def close(self) -> None:
+        """End the stream; later events are ignored. Safe to call twice."""
+        with self._guard:
+            if not self._closed:
+                self._closed = True
+                self._writer.close()
+
+    def _row(
+        self,
+        event: Event,
+        seq: int,
+        attempt: int,
+        at_ns: int,
+        payload: bytes | None,
+        reason: str | None,
+    ) -> None:
+        plan = self._plan
+        planned_ns = at_ns + (self._clock.offset_ns() if self._clock.known else 0)
+        if plan.interval_ms is not None:
+            planned_ns = self._start_ns + int((plan.start_ms + seq * plan.interval_ms) * 1e6)
+        self._writer.append((int(event), plan.buoy_id, seq, attempt, planned_ns, at_ns, payload, reason))

@@ -1,0 +1,373 @@
+"""A board on a cable as a unit of a run: its console drives it, its events become the ledger."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from buoy.link import UP
+
+from host.boards.board_log import BoardLog
+from host.boards.board_settings import RunSettings
+from host.boards.cable_board import CableBoard, Plug
+from host.boards.cable_ledger import CableLedger
+from host.boards.clock_track import ClockTrack
+from host.boards.report import BoardReport
+from host.boards.unit import UnitProgress, UnitUsage
+from host.model.clock import Deadline, HostClock
+from host.model.endpoint import Endpoint
+from host.model.errors import BoardError, BuoyError
+from host.model.fleet import BoardSpec
+from host.model.plan import BoardPlan
+from host.serial.console import Console
+from host.serial.records import BoardEvent, ConsoleRecord, EventsLost, Line, PortChange
+
+T = TypeVar("T")
+TICK_S = 0.1
+HEALTH_S = 1.0
+PING_S = 60.0
+MOST_ERRORS = 20
+# The journal's events arrive this long after what they tell, at the very most, on a line that works.
+_SETTLE_S = 0.5
+
+
+class CableUnit:
+    """One board.
+
+    Args:
+        spec, plan: the board and what it shall do.
+        run: what it needs of the fleet.
+        plug: gives its port.
+        run_folder: of the run.
+        drain_s: how long to wait for what is out.
+    """
+
+    notice_s = 0.3
+    """It has to be told this long before the start."""
+
+    def __init__(
+        self,
+        spec: BoardSpec,
+        plan: BoardPlan,
+        run: RunSettings,
+        plug: Plug,
+        run_folder: Path,
+        drain_s: float,
+    ) -> None:
+        self.name = f"buoy-{spec.buoy_id}"
+        self.buoys: tuple[int, ...] = (spec.buoy_id,)
+        self.progress = UnitProgress()
+        self.usage = UnitUsage()
+        self.remarks: list[str] = []
+        self._spec, self._plan, self._run, self._plug = spec, plan, run, plug
+        self._folder = run_folder
+        self._drain_s = drain_s
+        self._clock = ClockTrack()
+        self._host = HostClock()
+        self._ledger = CableLedger(run_folder, self.name, plan, self._clock)
+        self._log = BoardLog(run_folder / "logs" / f"{self.name}.log")
+        self._console: Console | None = None
+        self._board: CableBoard | None = None
+        # One worker: requests to a board go one after the other.
+        self._worker = ThreadPoolExecutor(1, self.name)
+        self._start_ns = 0
+        self._failure = ""
+        self._incomplete = ""
+        self._errors: list[str] = []
+        self._stop_reason = ""
+        self._stopped = False
+        self._ended = False
+        self._killed = False
+        self._boot: int | None = None
+        self._restarted = threading.Event()
+        self._reboots = 0
+        self._reconnects = 0
+        self._earlier_reconnects = 0
+        self._dropped_events = 0
+        self._idle = False
+
+    async def begin(self) -> None:
+        """Open the console; what goes wrong is told by `connect`."""
+        await self._try(self._open)
+
+    async def connect(self, endpoint: Endpoint) -> dict[int, str]:
+        """Configure the board, restart it and wait for its link."""
+
+        def work() -> None:
+            board = self._need()
+            board.configure(self._plug, endpoint)
+            trouble = board.wait_until_connected(lambda: bool(self._stop_reason))
+            self._look(board.health())
+            if trouble:
+                self._quote(f"not connected before the start: {trouble}")
+
+        await self._try(work)
+        if self._failure:
+            return {self._spec.buoy_id: self._failure}
+        if self._errors and not self.progress.connected:
+            return {self._spec.buoy_id: self._errors[-1]}
+        return {}
+
+    async def start(self, at_ns: int) -> None:
+        """Give the plan."""
+        self._start_ns = at_ns
+        self._ledger.begin(at_ns)
+        if not self._stop_reason:
+            await self._try(lambda: self._need().run(at_ns))
+
+    async def stop(self, reason: str, drain_s: float | None = None) -> None:
+        """Make no more messages; `wait` does the rest."""
+        self._stop_reason = self._stop_reason or reason
+        if drain_s is not None:
+            self._drain_s = min(self._drain_s, drain_s)
+
+    async def wait(self) -> list[BoardReport]:
+        """Watch over the board until nothing more will come of it."""
+        if not self._failure:
+            await self._try_watch()
+        await asyncio.sleep(0)
+        self._ended = True
+        now_ns = self._host.utc_ns()
+        if self._failure or self._stop_reason:
+            reason = self._failure or self._stop_reason
+            self._ledger.drop_rest(self._ledger.next_seq(), reason, now_ns)
+        self._commit()
+        self._ledger.close()
+        self._count()
+        return [self._report()]
+
+    async def close(self) -> None:
+        """Give the board back what it was and let go of it. Safe to call twice."""
+        board, self._board = self._board, None
+        loop = asyncio.get_running_loop()
+        try:
+            if board is not None and self._plug.kept and not self._killed:
+                self.remarks += await loop.run_in_executor(self._worker, board.restore)
+        finally:
+            console, self._console = self._console, None
+            if console is not None:
+                await loop.run_in_executor(None, console.close)
+            await loop.run_in_executor(None, self._plug.release)
+            self._ledger.close()
+            self._log.close()
+            self._worker.shutdown(wait=False)
+
+    def kill(self) -> None:
+        """End without waiting for anything."""
+        self._killed = True
+
+    # On the worker
+
+    def _open(self) -> None:
+        port = self._plug.plug_in()
+        self._console = Console(port, purpose="buoy run", clock=self._host)
+        self._console.add_listener(self._heard)
+        keep = self._folder / "boards" / f"{self.name}.earlier.json"
+        self._board = CableBoard(
+            self._spec, self._plan, self._run, self._console, self._clock, keep, self._log.note
+        )
+
+    def _resume(self) -> None:
+        """After a reset in the middle of the plan: the time, and where to go on."""
+        board = self._need()
+        self._commit()
+        board.set_clock()
+        health = board.health()
+        self._look(health)
+        if not self._stop_reason:
+            board.run(self._start_ns, max(self._ledger.next_seq(), health["last_seq"] + 1))
+
+    def _look_at_end(self) -> None:
+        """What never left, the numbers of the last events, and the clock once more."""
+        board = self._need()
+        self._look(board.end())
+        board.ping()
+
+    def _need(self) -> CableBoard:
+        if self._board is None:
+            raise BoardError(self._failure or "not opened")
+        return self._board
+
+    def _look(self, health: dict[str, Any]) -> None:
+        if self._boot is not None and health["boot"] != self._boot and self._start_ns:
+            self._restarted.set()
+        if health["boot"] != self._boot:
+            self._earlier_reconnects += self._reconnects
+        self._boot = health["boot"]
+        self._reconnects = health["reconnects"]
+        self._dropped_events = max(self._dropped_events, health["dropped_events"])
+        self._idle = health["idle"]
+        self.progress.connected = int(health["link"] == UP)
+        self.progress.trouble = int(health["link"] != UP)
+
+    # On the reader of the console
+
+    def _heard(self, record: ConsoleRecord) -> None:
+        if isinstance(record, Line):
+            self._log.line(record.at_ns, record.data)
+            if record.data.startswith((b"# error ", b"# warning ")) and self._start_ns:
+                self._quote(record.data[2:].decode(errors="backslashreplace"))
+        elif isinstance(record, BoardEvent):
+            if record.body.get("what") == "start":
+                self._quote(f"was reset in the middle of the run (cause {record.body.get('cause')})")
+                self._restarted.set()
+            else:
+                self._ledger.event(record.body)
+        elif isinstance(record, EventsLost):
+            self._ledger.lost_events += record.count
+            self._log.note(f"{record.count} events lost")
+        elif isinstance(record, PortChange):
+            self._log.note(f"port {'open' if record.is_open else 'gone'}: {record.reason}")
+            if not record.is_open:
+                self._quote(f"its port went away: {record.reason}")
+                self.progress.connected, self.progress.trouble = 0, 1
+
+    # On the loop
+
+    async def _try(self, work: Callable[[], T]) -> T | None:
+        """Do something on the worker; a failure is the board's, not the run's."""
+        if self._failure:
+            return None
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._worker, work)
+        except BuoyError as error:
+            self._failure = _one_line(error)
+            self.progress.trouble = 1
+            return None
+
+    async def _try_watch(self) -> None:
+        try:
+            await self._watch()
+        except BuoyError as error:
+            self._incomplete = self._incomplete or f"{_one_line(error)}; nobody knows what it still sent"
+
+    async def _watch(self) -> None:
+        loop = asyncio.get_running_loop()
+        plan_over = self._plan_end()
+        drain: Deadline | None = None
+        quiet, acknowledged = Deadline(self._drain_s), -1
+        health, ping = Deadline(HEALTH_S), Deadline(PING_S)
+        asking: asyncio.Future[Any] | None = None
+        while True:
+            await asyncio.sleep(TICK_S)
+            self._commit()
+            self._count()
+            if asking is not None and asking.done():
+                self._note_failure(asking)
+                asking = None
+            if asking is None:
+                if self._restarted.is_set():
+                    self._restarted.clear()
+                    self._reboots += 1
+                    asking = loop.run_in_executor(self._worker, self._resume)
+                elif self._stop_reason and not self._stopped:
+                    asking = loop.run_in_executor(self._worker, self._stop)
+                elif ping.expired:
+                    ping, health = Deadline(PING_S), Deadline(HEALTH_S)
+                    asking = loop.run_in_executor(self._worker, lambda: self._need().ping())
+                elif health.expired:
+                    health = Deadline(HEALTH_S)
+                    asking = loop.run_in_executor(self._worker, lambda: self._look(self._need().health()))
+            if self._settled():
+                break
+            if drain is not None:
+                if drain.expired:
+                    break
+            elif self._stopped or (plan_over is not None and plan_over.expired):
+                drain = Deadline(self._drain_s)
+            elif plan_over is None:
+                # Unpaced: messages are made as acknowledgements come; without any there is no end.
+                if len(self._ledger.acknowledged) != acknowledged:
+                    quiet, acknowledged = Deadline(self._drain_s), len(self._ledger.acknowledged)
+                elif quiet.expired:
+                    break
+        if asking is not None:
+            await asyncio.wait({asking})
+            self._note_failure(asking)
+        await asyncio.sleep(_SETTLE_S if self._ledger.sent - self._ledger.acknowledged else 0)
+        await loop.run_in_executor(self._worker, self._look_at_end)
+
+    def _stop(self) -> None:
+        self._stopped = True
+        left = self._need().stop()
+        planned = self._plan.planned()
+        if planned is not None:
+            first = self._ledger.next_seq() if left is None else planned - left
+            self._ledger.drop_rest(first, self._stop_reason, self._host.utc_ns())
+
+    def _settled(self) -> bool:
+        ledger, planned = self._ledger, self._plan.planned()
+        if ledger.sent - ledger.acknowledged:
+            return False
+        if planned is not None:
+            return len(ledger.sent | ledger.dropped) >= planned
+        return self._stopped and self._idle
+
+    def _plan_end(self) -> Deadline | None:
+        """When the last message of the plan has been made; None where only the link knows."""
+        plan = self._plan
+        planned = plan.planned()
+        end_ms = plan.end_ms
+        if plan.interval_ms is not None and planned:
+            end_ms = plan.start_ms + (planned - 1) * plan.interval_ms
+        if end_ms is None:
+            return None
+        return Deadline((self._start_ns - self._host.utc_ns()) / 1e9 + end_ms / 1000)
+
+    def _note_failure(self, asking: "asyncio.Future[Any]") -> None:
+        error = asking.exception()
+        if error is None:
+            return
+        if not isinstance(error, BuoyError):
+            raise error
+        # The board may be in the middle of a reset; if it stays away, the end of the run will tell.
+        self._log.note(_one_line(error))
+        self.progress.connected, self.progress.trouble = 0, 1
+
+    def _commit(self) -> None:
+        try:
+            self._ledger.commit(self._host.utc_ns())
+        except OSError as error:
+            self._failure = self._failure or f"the ledger could not be written: {error}"
+
+    def _count(self) -> None:
+        ledger = self._ledger
+        self.progress.sent = len(ledger.sent)
+        self.progress.acknowledged = len(ledger.acknowledged)
+        self.progress.dropped = len(ledger.dropped)
+
+    def _quote(self, text: str) -> None:
+        if len(self._errors) < MOST_ERRORS and text not in self._errors:
+            self._errors.append(text)
+
+    def _report(self) -> BoardReport:
+        ledger = self._ledger
+        incomplete = self._incomplete
+        if ledger.lost_events:
+            text = f"{ledger.lost_events} events of its console were lost"
+            if self._dropped_events:
+                text += (
+                    f", {self._dropped_events} of them dropped by the board itself, whose line was too slow"
+                )
+            incomplete = incomplete or text
+        if ledger.odd_events:
+            incomplete = incomplete or f"events that make no sense, first: {ledger.odd_events[0]}"
+        return BoardReport(
+            buoy_id=self._spec.buoy_id,
+            sent=len(ledger.sent),
+            acknowledged=len(ledger.acknowledged),
+            dropped=len(ledger.dropped),
+            reconnects=self._earlier_reconnects + self._reconnects,
+            reboots=self._reboots,
+            crashed=bool(self._failure),
+            errors=([self._failure] if self._failure else []) + self._errors,
+            incomplete=incomplete,
+            clock_drift_ppm=self._clock.drift_ppm(),
+        )
+
+
+def _one_line(error: BuoyError) -> str:
+    text = f"{error.where}: {error.what}" if error.where else error.what
+    return f"{text} ({error.cause})" if error.cause else text

@@ -1,0 +1,117 @@
+"""Simulated boards for a run: one supervisor for all of them, each then is just a board on a port."""
+
+import shutil
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from host.boards.cable_board import WifiAccess
+from host.boards.firmware_files import ROOT, firmware_files
+
+if TYPE_CHECKING:
+    from host.simulation.esp32.simulator import Simulator
+
+FACTORY = ROOT / ".tools" / "factory"
+ACCESS_POINT = WifiAccess("buoy", "secret")
+"""What simulated boards find in the air."""
+
+
+class SimulatedBench:
+    """The simulated boards of a run; started by the first that is plugged in, ended with the last.
+
+    Args:
+        folder: for their flash, removed afterwards.
+        seed, water: of the water they are in.
+    """
+
+    def __init__(self, folder: Path, seed: int, water: str) -> None:
+        self._folder = folder
+        self._seed, self._water = seed, water
+        self._guard = threading.Lock()
+        self._simulator: Simulator | None = None
+        self._plugged: set[int] = set()
+
+    def plug_in(self, buoy_id: int) -> str:
+        """Start one more board; returns its port."""
+        with self._guard:
+            if self._simulator is None:
+                from host.simulation.esp32.factory import factory_image
+                from host.simulation.esp32.simulator import Simulator
+
+                self._simulator = Simulator(
+                    self._folder,
+                    seed=self._seed,
+                    scenario=self._water,
+                    factory=factory_image(firmware_files(), FACTORY),
+                    access_points={ACCESS_POINT.ssid: ACCESS_POINT.password},
+                )
+            self._simulator.add(buoy_id)
+            self._plugged.add(buoy_id)
+            return self._simulator.path(buoy_id)
+
+    def settings_of(self, buoy_id: int) -> dict[str, Any]:
+        """Pins, power and drivers as the board is built and was calibrated."""
+        with self._guard:
+            if self._simulator is None:
+                return {}
+            return self._simulator.with_board(buoy_id, lambda board: dict(board.buoy.settings))
+
+    def release(self, buoy_id: int) -> None:
+        """One board is needed no more."""
+        with self._guard:
+            self._plugged.discard(buoy_id)
+            if self._simulator is not None and not self._plugged:
+                self._simulator.close()
+                self._simulator = None
+                shutil.rmtree(self._folder, ignore_errors=True)
+
+
+class SimulatedPlug:
+    """One board of the bench."""
+
+    kept = False
+    on_this_machine = True
+    wifi: WifiAccess | None = ACCESS_POINT
+
+    def __init__(self, bench: SimulatedBench, buoy_id: int) -> None:
+        self._bench, self._buoy_id = bench, buoy_id
+
+    def plug_in(self) -> str:
+        """Start it."""
+        return self._bench.plug_in(self._buoy_id)
+
+    def own_settings(self) -> dict[str, Any]:
+        """As it is built."""
+        return self._bench.settings_of(self._buoy_id)
+
+    def release(self) -> None:
+        """End it."""
+        self._bench.release(self._buoy_id)
+
+
+class PortPlug:
+    """A board that is on a port already.
+
+    Args:
+        port: path or URL.
+        wifi: to be told to it; None: it keeps its own.
+        on_this_machine: whether it is a simulated one.
+    """
+
+    kept = True
+
+    def __init__(self, port: str, wifi: WifiAccess | None, on_this_machine: bool) -> None:
+        self._port = port
+        self.wifi = wifi
+        self.on_this_machine = on_this_machine
+
+    def plug_in(self) -> str:
+        """It is there."""
+        return self._port
+
+    def own_settings(self) -> dict[str, Any]:
+        """It knows them itself."""
+        return {}
+
+    def release(self) -> None:
+        """Nothing to end."""
