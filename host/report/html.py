@@ -110,6 +110,8 @@ def board_row(board: BoardResult) -> Row:
     clock, errors."""
     p99 = board.ack_p99_ms
     clock = f"{board.clock_offset_ms:+.1f} ± {board.clock_uncertainty_ms:.1f} ms"
+    if board.clock_drift_ppm:
+        clock += f", drift {board.clock_drift_ppm:+.0f} ppm"
     return Row(
         (
             Cell(str(board.buoy_id), class_="n"),

@@ -4,6 +4,7 @@ KINDS_OF_TIME = "a duration is a number with a unit (ms, s, min, h, d)"
 KINDS_OF_RATE = "a rate is a number with a unit (/s, /min, /h)"
 IDS = "ids are written `100`, `100-127` or `100-109,115`"
 TOP = "one of fleet, target, topic_prefix, run, boards, thresholds"
+<<<<<<< HEAD
 GROUP = "one of messages, interval, rate, kind, ids, sensors, link, thing_name, overrides"
 AWS_KEYS = (
     *("kind", "name", "region", "profile", "account", "endpoint", "port", "certificates", "ca", "thing_type"),
@@ -20,6 +21,9 @@ AWS_KEYS = (
     ),
     *("max_messages", "max_cost"),
 )
+=======
+GROUP = "one of messages, interval, rate, kind, ids, sensors, link, thing_name, port, wifi, overrides"
+>>>>>>> e90698b (wip)
 
 # (what replaces what in GOOD, the lines printed)
 MISTAKES = {
@@ -170,11 +174,49 @@ MISTAKES = {
     ),
     "unknown kind": (
         [("kind: virtual", "kind: virtul")],
-        ["7: boards[0].kind: unknown kind 'virtul'; one of virtual (did you mean `virtual`?)"],
+        [
+            "7: boards[0].kind: unknown kind 'virtul'; one of virtual, simulated, esp32 "
+            "(did you mean `virtual`?)"
+        ],
     ),
-    "kind of another version": (
+    "real boards without a port": (
         [("kind: virtual", "kind: esp32")],
-        ["7: boards[0].kind: kind 'esp32' does not exist in this version; it has virtual"],
+        ["7: boards[0]: 100-103 need a `port`, e.g. `/dev/ttyUSB0` (ls -l /dev/serial/by-id/ shows them)"],
+    ),
+    "port of a virtual board": (
+        [("ids: 100-103", "ids: 100-103\n    port: /dev/ttyUSB0\n    wifi: {ssid: x}")],
+        [
+            "9: boards[0].port: a `virtual` board has no `port` (leave it out, or write `kind: esp32`)",
+            "10: boards[0].wifi: a `virtual` board has no `wifi` (leave it out, or write `kind: esp32`)",
+        ],
+    ),
+    "one port for two boards": (
+        [("kind: virtual\n    ids: 100-103", "kind: esp32\n    ids: 100-101\n    port: /dev/ttyUSB0")],
+        [
+            "9: boards[0].port: boards 100 and 101 would both be on /dev/ttyUSB0 "
+            "(write `{id}` into it, or give each board its own under `overrides`)"
+        ],
+    ),
+    "port that is none": (
+        [("kind: virtual\n    ids: 100-103", "kind: esp32\n    ids: 100\n    port: telnet://x")],
+        [
+            "9: boards[0].port: 'telnet://x' is not a path such as `/dev/ttyUSB0`, or a URL: "
+            "`rfc2217://HOST:PORT`, `socket://HOST:PORT`"
+        ],
+    ),
+    "client of this computer on a board": (
+        [("kind: virtual\n    ids: 100-103", "kind: simulated\n    ids: 100\n    link: paho")],
+        [
+            "9: boards[0].link: `paho` is a client of this computer; a board on a cable has its own "
+            "(leave it out)"
+        ],
+    ),
+    "Wi-Fi password in clear": (
+        [("kind: virtual", "kind: simulated\n    wifi: {ssid: x, password: riverside}")],
+        [
+            "8: boards[0].wifi.password: a secret stands here in clear; write `${env:NAME}` or "
+            "`${file:NAME}`, a key of secrets.yaml (change the secret if this file was ever shared)"
+        ],
     ),
     "unknown target": (
         [("target: local", "target: lokal")],

@@ -14,7 +14,7 @@ def test_the_default_fleet_is_described_in_a_few_lines(project_root, monkeypatch
     lines = describe_fleet(load_fleet("boards.yaml"))
     assert lines[:6] == [
         "fleet     harbour (boards.yaml)",
-        "boards    30 virtual (100-129), sensors counter each",
+        "boards    28 virtual (100-127); 2 simulated (128,129), sensors counter each",
         "sends     3 000 messages with 27 000 measures; QoS 1, payload stamped, seed 1",
         "pace      100 messages, 10/s each; about 11 s, starts spread over 1 s",
         "target    local: the twin on this computer, topics aws/0/<id>/data/",

@@ -17,10 +17,11 @@ from host.simulation.water.scenario import SCENARIOS
 from sensors.catalog import KEYS, MODES
 
 
-def test_the_default_fleet_is_thirty_virtual_buoys_with_a_hundred_messages(project_root):
+def test_the_default_fleet_is_thirty_buoys_with_a_hundred_messages_two_of_them_simulated(project_root):
     fleet = load_fleet(project_root / "boards.yaml")
     assert [board.buoy_id for board in fleet.boards] == list(range(100, 130))
-    assert {board.kind for board in fleet.boards} == {"virtual"}
+    assert {board.buoy_id for board in fleet.boards if board.kind == "simulated"} == {128, 129}
+    assert {board.kind for board in fleet.boards} == {"virtual", "simulated"}
     assert {(board.messages, board.interval_ms) for board in fleet.boards} == {(100, 100.0)}
     assert {sensor.mode for board in fleet.boards for sensor in board.sensors} == {"counter"}
     assert (fleet.target.kind, fleet.topic_prefix) == ("local", "aws/0")

@@ -68,6 +68,10 @@ ONLY_THE_LOADER_KNOWS = {
     "records have no halves",
     "limits that contradict each other",
     "unit of no time",
+    "real boards without a port",
+    "port of a virtual board",
+    "one port for two boards",
+    "client of this computer on a board",
     "key twice",
     "tag",
     "reference where no secret is",
@@ -135,6 +139,15 @@ GOOD_CHANGES = {
         )
     ],
     "plain tls": [("target: local", "target: {kind: local, twin: {tls: true}}")],
+    "boards on cables": [
+        (
+            "kind: virtual",
+            """kind: esp32
+    port: /dev/serial/by-id/buoy-{id}
+    wifi: {ssid: harbour, password: '${env:WIFI_PASSWORD}'}
+    overrides: {101: {port: 'rfc2217://bench.example:4000'}}""",
+        )
+    ],
     "attached twin": [("target: local", "target: {kind: local, attach: 'localhost:18883'}")],
     "broker": [
         (

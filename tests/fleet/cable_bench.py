@@ -1,0 +1,58 @@
+"""Simulated boards that are on their ports before the run, as real ones are, and fleets with them."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from host.boards.firmware_files import firmware_files
+from host.boards.simulated import FACTORY
+from host.model.ledger import COMPACTED, Event
+from host.serial.console import Console
+from host.simulation.esp32.factory import factory_image
+from host.simulation.esp32.simulator import Simulator
+
+
+def plugged(folder: Path, ids: Iterable[int]) -> Simulator:
+    """Boards with the firmware on them, never commissioned."""
+    return Simulator(
+        folder,
+        ids,
+        factory=factory_image(firmware_files(), FACTORY),
+        access_points={"buoy": "secret"},
+    )
+
+
+def cable_fleet(path: Path, simulator: Simulator, ids: str, **parts: Any) -> Path:
+    """A fleet file of boards on the simulator's ports; `parts` are `run`, `group`, `others`, `target`."""
+    run = {"messages": 30, "interval": "100 ms", "start_spread": "100 ms", "drain_timeout": "20 s"}
+    port = simulator.path(simulator.ids[0]).replace(str(simulator.ids[0]), "{id}")
+    group = {"kind": "simulated", "ids": ids, "port": port, "wifi": WIFI, **parts.get("group", {})}
+    fleet = {
+        "fleet": "cables",
+        "target": parts.get("target", "local"),
+        "run": {**run, **parts.get("run", {})},
+        "boards": [group, *parts.get("others", [])],
+    }
+    path.write_text(json.dumps(fleet))
+    return path
+
+
+WIFI = {"ssid": "buoy", "password": "${env:WIFI_PASSWORD}"}
+ENVIRONMENT = {"WIFI_PASSWORD": "secret"}
+
+
+def settings_on(simulator: Simulator, buoy_id: int) -> dict[str, Any]:
+    """What the board's console says."""
+    with Console(simulator.path(buoy_id)) as console:
+        console.wait_until_ready(20)
+        found: dict[str, Any] = console.request("get")
+        return found
+
+
+def ledger_rows(folder: Path, event: Event, buoy_id: int) -> list[dict[str, Any]]:
+    """Rows of a run's ledger."""
+    table = pq.read_table(folder / COMPACTED)
+    return [row for row in table.to_pylist() if row["event"] == event and row["buoy"] == buoy_id]

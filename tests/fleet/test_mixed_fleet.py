@@ -1,0 +1,158 @@
+"""Fleets with boards on cables: configured and driven by their console, and given back as they were."""
+
+import json
+import re
+import signal
+
+import pytest
+from cable_bench import ENVIRONMENT, cable_fleet, ledger_rows, plugged, settings_on
+from run_bench import Run, buoy, only_folder, processes_of, result_of, sending, until
+
+from host.model.ledger import Event
+from host.serial.console import Console
+
+
+@pytest.fixture(scope="module")
+def boards(tmp_path_factory):
+    """Two boards on ports, as if they had been plugged in before."""
+    with plugged(tmp_path_factory.mktemp("boards"), [300, 301]) as simulator:
+        yield simulator
+
+
+def board_of(result, buoy_id):
+    return next(board for board in result["boards"] if board["buoy_id"] == buoy_id)
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory):
+    """A run of virtual boards and of simulated ones that it starts itself, one of them with real drivers."""
+    out = tmp_path_factory.mktemp("out")
+    path = tmp_path_factory.mktemp("fleet") / "fleet.yaml"
+    fleet = {
+        "fleet": "mixed",
+        "target": "local",
+        "run": {"messages": 20, "rate": "3/s", "start_spread": "1 s", "late_send": "1 s"},
+        "boards": [
+            {"kind": "virtual", "ids": "200-203"},
+            {"kind": "simulated", "ids": 204, "sensors": {"ph": {"mode": "counter", "base": 3.5}}},
+            {"kind": "simulated", "ids": 205, "sensors": "hardware"},
+        ],
+    }
+    path.write_text(json.dumps(fleet))
+    run = buoy("run", str(path), "--out", str(out))
+    assert run.process.returncode == 0, run.out + run.err
+    return out
+
+
+def test_virtual_and_simulated_boards_pass_together(mixed):
+    result = result_of(mixed)
+    assert [board["state"] for board in result["boards"]] == ["passed"] * 6
+    assert {board["kind"] for board in result["boards"]} == {"virtual", "simulated"}
+    assert all(store["found"] == store["expected"] == 6 * 20 * 9 for store in result["stores"])
+    assert result["warnings"] == []
+
+
+def test_what_a_board_published_stands_in_the_ledger_with_times_by_its_own_clock(mixed):
+    folder = only_folder(mixed)
+    sent = ledger_rows(folder, Event.SENT, 204)
+    assert [row["seq"] for row in sent] == list(range(20))
+    payloads = [json.loads(row["payload"]) for row in sent]
+    assert [payload["ph"] for payload in payloads] == [7.0 + n for n in range(20)]
+    assert all(row["at_ns"] % 1_000_000 == 0 for row in sent), "raw, in whole ms as the board tells them"
+    assert all(0 < row["uncertainty_ns"] < 50_000_000 for row in sent)
+    # The plan is the host's: 20 messages of a rate that is no whole number of ms.
+    planned = [row["planned_ns"] for row in ledger_rows(folder, Event.PLANNED, 204)]
+    assert abs(planned[19] - planned[0] - 19 * 1e9 / 3) < 2
+    for row in sent:
+        lag_ns = row["at_ns"] + row["offset_ns"] - row["planned_ns"]
+        assert -row["uncertainty_ns"] - 2_000_000 <= lag_ns
+
+
+def test_clocks_are_shown_in_the_result(mixed):
+    board = board_of(result_of(mixed), 204)
+    assert 0 < board["clock_uncertainty_ms"] < 50
+    assert board["clock_offset_ms"] != 0
+    assert board_of(result_of(mixed), 200)["clock_uncertainty_ms"] == 0
+
+
+def test_drivers_of_a_simulated_board_read_its_water(mixed):
+    payload = json.loads(ledger_rows(only_folder(mixed), Event.SENT, 205)[-1]["payload"])
+    assert set(payload) == {"do", "ec", "ph", "tds", "tbd", "wf", "wp", "liqlev", "temp", "timestamp"}
+    assert 0 < payload["temp"] < 30
+    assert 6 < payload["ph"] < 9
+
+
+def test_every_line_of_a_board_is_in_its_log_with_the_time(mixed):
+    lines = (only_folder(mixed) / "logs" / "buoy-204.log").read_text().splitlines()
+    assert all(re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z .", line) for line in lines)
+    assert sum('"what": "sent"' in line for line in lines) == 20
+    assert not any("secret" in line for line in lines)
+
+
+def test_nothing_of_the_boards_that_a_run_started_is_left(mixed):
+    folder = only_folder(mixed)
+    assert not (folder / "simulated").exists()
+    assert processes_of(folder) == []
+
+
+def test_a_board_gets_its_settings_back_also_after_ctrl_c(boards, tmp_path):
+    path = cable_fleet(tmp_path / "fleet.yaml", boards, "300", run={"messages": 500})
+    with Console(boards.path(300)) as console:
+        console.wait_until_ready(20)
+        console.request("set", settings={"publish_interval_s": 77, "sensors": {"ph": {"mode": "walk"}}})
+    before = settings_on(boards, 300)
+    out = tmp_path / "out"
+    run = Run("run", str(path), "--out", str(out), environment=ENVIRONMENT)
+    until(lambda: sending(out, 10), "messages under way")
+    run.process.send_signal(signal.SIGINT)
+    assert run.finish() == 130, run.out + run.err
+    assert settings_on(boards, 300) == before
+    result = result_of(out)
+    board = board_of(result, 300)
+    assert 10 <= board["sent"] == board["acknowledged"] < 500
+    assert board["sent"] + board["dropped"] == 500
+    assert any("board 300 had none before and keeps: id 300" in warning for warning in result["warnings"])
+    assert all(store["missing"] == 0 for store in result["stores"])
+
+
+def test_console_loss_is_noticed_and_the_board_does_not_pass(boards, tmp_path):
+    path = cable_fleet(
+        tmp_path / "fleet.yaml",
+        boards,
+        "301",
+        run={"messages": 60, "interval": "50 ms", "drain_timeout": "2 s"},
+    )
+    out = tmp_path / "out"
+    run = Run("run", str(path), "--out", str(out), environment=ENVIRONMENT)
+    until(lambda: sending(out, 10), "messages under way")
+    boards.noise(301, 0.004)
+    until(lambda: sending(out, 30) or run.process.poll() is not None, "messages on a noisy line")
+    boards.noise(301, 0.0)
+    assert run.finish() == 4, run.out + run.err
+    board = board_of(result_of(out), 301)
+    assert board["state"] == "unproven"
+    assert re.search(r"\d+ events of its console were lost", board["errors"][0])
+
+
+def test_a_board_that_is_another_one_is_not_touched(boards, tmp_path):
+    boards_before = settings_on(boards, 300)
+    with Console(boards.path(300)) as console:
+        console.request("id", buoy=300)
+    group = {"port": boards.path(300)}
+    path = cable_fleet(tmp_path / "fleet.yaml", boards, "555", group=group, run={"messages": 5})
+    out = tmp_path / "out"
+    run = buoy("run", str(path), "--out", str(out), environment=ENVIRONMENT)
+    assert run.process.returncode == 5, run.out + run.err
+    board = board_of(result_of(out), 555)
+    assert board["state"] == "failed"
+    assert "the board there is buoy 300, the fleet file says 555" in board["errors"][0]
+    assert settings_on(boards, 300) == boards_before
+
+
+def test_a_port_that_is_not_there_is_said_before_anything_is_sent(boards, tmp_path):
+    group = {"port": str(tmp_path / "ttyUSB7")}
+    path = cable_fleet(tmp_path / "fleet.yaml", boards, "300", group=group)
+    run = buoy("run", str(path), "--out", str(tmp_path / "out"), environment=ENVIRONMENT)
+    assert run.process.returncode == 3
+    assert "ttyUSB7" in run.err
+    assert "/dev/serial/by-id" in run.err
