@@ -1,9 +1,12 @@
 """The serial console: one JSON object per line behind a marker, so that log lines and answers share a port.
 
     to the board     @buoy {"id": 7, "do": "health"}
-    from the board   @buoy {"id": 7, "ok": {...}}     or   @buoy {"id": 7, "error": "..."}
-                     @buoy {"n": 12, "event": {...}}  unasked; n counts all of them, so that loss is noticed
-                     # info ...                       a log line
+    from the board   @buoy {"id": 7, "ok": {...}} 1c2d3e4f     or   @buoy {"id": 7, "error": "..."} 1c2d3e4f
+                     @buoy {"n": 12, "event": {...}} 1c2d3e4f  unasked; n counts, so that loss is noticed
+                     # info ...                                a log line
+
+Behind the object stands its CRC-32 in hexadecimal: a line that noise has changed is no line. The board always
+writes it, and checks it where it is there; people need not.
 
 Every request with an id is answered exactly once. A line that is too long, breaks off, or is no request is
 dropped and counted; what has no id cannot be answered. The console does no I/O: `feed` takes bytes, `take`
@@ -11,6 +14,7 @@ gives bytes.
 """
 
 import json
+from binascii import crc32
 
 from buoy.jsonobject import parse_object
 
@@ -31,6 +35,20 @@ class Later:
 
 
 LATER = Later()
+
+
+def sealed(body):
+    """An object's bytes with their CRC-32."""
+    return body + b" %08x" % (crc32(body) & 0xFFFFFFFF)
+
+
+def checked(data):
+    """The object's bytes; raises ValueError if what stands behind is not their CRC-32."""
+    end = data.rfind(b"}") + 1
+    body = data[:end]
+    if data[end:].strip() and sealed(body) != data.rstrip():
+        raise ValueError("the line was changed on its way")
+    return body
 
 
 class Console:
@@ -121,7 +139,7 @@ class Console:
             self.dropped_lines += 1
             return
         try:
-            request = parse_object(line[start + len(MARKER) :])
+            request = parse_object(checked(line[start + len(MARKER) :]))
         except ValueError:
             self.dropped_lines += 1
             return
@@ -150,7 +168,7 @@ class Console:
         return self._waiting > MAX_WAITING_BYTES
 
     def _put(self, body):
-        self._append(MARKER + json.dumps(body).encode() + b"\r\n")
+        self._append(MARKER + sealed(json.dumps(body).encode()) + b"\r\n")
 
     def _append(self, line):
         self._out.append(line)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
-from buoy.console import MARKER, MAX_LINE_BYTES
+from buoy.console import MARKER, MAX_LINE_BYTES, sealed
 
 from host.model.clock import Deadline, HostClock
 from host.model.errors import BoardError, PreflightError
@@ -233,7 +233,7 @@ class Console:
             request_id, self._next_id = self._next_id, self._next_id + 1
             waiting = self._waiting[request_id] = _Waiting()
         # The line end before it ends whatever half line the board may have.
-        line = b"\n" + MARKER + json.dumps({"id": request_id, "do": do, **fields}).encode() + b"\n"
+        line = b"\n" + MARKER + sealed(json.dumps({"id": request_id, "do": do, **fields}).encode()) + b"\n"
         try:
             if len(line) - 2 > MAX_LINE_BYTES:
                 raise BoardError(

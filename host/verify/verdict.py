@@ -77,13 +77,17 @@ class Verification:
     rate_interval_s: float
     witness: WitnessResult | None
     warnings: list[str]
+    strange: int = 0
+    """Measures in stores that no message explains, of boards whose ledger is whole."""
 
     @property
     def data_complete(self) -> bool:
-        """Whether every measure sent is in every store, once and as sent, and nothing else is."""
-        return not any(
-            store.missing or store.altered or store.duplicated or store.unexpected for store in self.stores
-        )
+        """Whether every measure sent is in every store, once and as sent, and nothing else is.
+
+        What an unproven board may have sent without telling is no such other.
+        """
+        wrong = any(store.missing or store.altered or store.duplicated for store in self.stores)
+        return not (wrong or self.strange)
 
     @property
     def boards_passed(self) -> bool:
@@ -148,6 +152,11 @@ def _verify(db: Database, case: Case, ledger: Path) -> Verification:
         interrupted=case.interrupted,
         stores=case.stores,
     )
+    proven = [board.buoy_id for board in boards if board.state != "unproven"]
+    strange = db.number(
+        "SELECT coalesce(sum(weight), 0)::BIGINT FROM fault WHERE kind = 'unexpected' "
+        f"AND list_contains({proven}::INTEGER[], buoy)"
+    )
     losses, losses_total = list_losses(db, case.run_folder)
     latency = acknowledgement_latency(db)
     rate, rate_interval_s = rate_series(db)
@@ -165,6 +174,7 @@ def _verify(db: Database, case: Case, ledger: Path) -> Verification:
         rate_interval_s=rate_interval_s,
         witness=witness,
         warnings=warnings,
+        strange=strange,
     )
 
 

@@ -1,7 +1,9 @@
 """Simulated boards that are on their ports before the run, as real ones are, and fleets with them."""
 
+import fcntl
 import json
-from collections.abc import Iterable
+import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,19 @@ def settings_on(simulator: Simulator, buoy_id: int) -> dict[str, Any]:
         console.wait_until_ready(20)
         found: dict[str, Any] = console.request("get")
         return found
+
+
+def once(factory: Any, name: str, make: Callable[[Path], None]) -> Path:
+    """What `make` left in `out` of a folder, made once for all workers of a test session."""
+    root: Path = factory.getbasetemp()
+    folder = (root.parent if "PYTEST_XDIST_WORKER" in os.environ else root) / name
+    with (folder.parent / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "made").exists():
+            folder.mkdir()
+            make(folder)
+            (folder / "made").touch()
+    return folder / "out"
 
 
 def ledger_rows(folder: Path, event: Event, buoy_id: int) -> list[dict[str, Any]]:

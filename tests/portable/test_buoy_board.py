@@ -5,7 +5,7 @@ import os
 
 from buoy import settings
 from buoy.board import SHUTDOWN_SLEEP_MS, Board
-from buoy.console import MARKER
+from buoy.console import MARKER, checked
 from buoy.identity import Identity
 from buoy_nvs import Nvs
 from buoy_parts import ScriptedTransport
@@ -123,7 +123,7 @@ class World:
             if line.startswith(MARKER + b'{"id"') or b'"id"' in line
         ]
         assert len(lines) == 1
-        return json.loads(lines[0][len(MARKER) :])
+        return json.loads(checked(lines[0][len(MARKER) :]))
 
     def data(self):
         return [p[2] for p in self.transport.published if p[1] == b"aws/0/128/data/"]
@@ -239,7 +239,9 @@ def test_a_test_plan_is_told_message_by_message():
     world.run(200)
     world.ask("run", start=UTC_MS + 500, interval_us=100000, count=3)
     world.run(2000)
-    lines = [json.loads(line[len(MARKER) :]) for line in world.output.split(b"\r\n") if b'"event"' in line]
+    lines = [
+        json.loads(checked(line[len(MARKER) :])) for line in world.output.split(b"\r\n") if b'"event"' in line
+    ]
     events = [line["event"] for line in lines]
     assert [event["seq"] for event in events if event["what"] == "sent"] == [0, 1, 2]
     assert [line["n"] for line in lines] == [1, 2, 3, 4, 5, 6]

@@ -3,7 +3,7 @@
 import json
 
 from buoy import console as module
-from buoy.console import LATER, MARKER, Console, EventJournal, Refused
+from buoy.console import LATER, MARKER, Console, EventJournal, Refused, checked, sealed
 from buoy.message import Message
 from buoy.shims import new_random
 
@@ -24,7 +24,7 @@ def request(request_id, do, **more):
 
 def answers(console):
     lines = console.take().split(b"\r\n")
-    return [json.loads(line[len(MARKER) :]) for line in lines if line.startswith(MARKER)]
+    return [json.loads(checked(line[len(MARKER) :])) for line in lines if line.startswith(MARKER)]
 
 
 def test_a_request_is_answered_once_with_its_id():
@@ -48,6 +48,17 @@ def test_what_cannot_be_followed_is_answered_with_the_reason():
     assert first == {"id": 1, "error": "not now"}
     assert "echo" in second["error"]
     assert third["id"] == 3
+
+
+def test_a_request_that_noise_has_changed_is_dropped():
+    console = make()
+    line = bytearray(MARKER + sealed(b'{"id": 1, "do": "echo", "value": 1883}') + b"\n")
+    console.feed(bytes(line))
+    assert answers(console) == [{"id": 1, "ok": 1883}]
+    line[line.index(b"8")] ^= 1
+    console.feed(bytes(line))
+    assert answers(console) == []
+    assert console.dropped_lines == 1
 
 
 def test_a_handler_may_answer_later():

@@ -8,7 +8,7 @@ import tty
 from collections.abc import Callable
 from pathlib import Path
 
-MARKER = b"@buoy "
+from buoy.console import MARKER, checked, sealed
 
 
 class ScriptedBoard:
@@ -30,7 +30,7 @@ class ScriptedBoard:
 
     def tell(self, number: int, **body: object) -> None:
         """A numbered event."""
-        self.say(MARKER + json.dumps({"n": number, "event": body}).encode() + b"\r\n")
+        self.say(MARKER + sealed(json.dumps({"n": number, "event": body}).encode()) + b"\r\n")
 
     def unplug(self) -> None:
         """The port goes away."""
@@ -60,7 +60,7 @@ class ScriptedBoard:
             *lines, rest = (rest + data).split(b"\n")
             for line in lines:
                 if line.startswith(MARKER):
-                    request = json.loads(line[len(MARKER) :])
+                    request = json.loads(checked(line[len(MARKER) :]))
                     self.requests.append(request)
                     reply = self.answer(request)
                     if reply:
@@ -69,9 +69,9 @@ class ScriptedBoard:
 
 def ok(request: dict, value: object) -> bytes:
     """The answer to a request."""
-    return MARKER + json.dumps({"id": request["id"], "ok": value}).encode() + b"\r\n"
+    return MARKER + sealed(json.dumps({"id": request["id"], "ok": value}).encode()) + b"\r\n"
 
 
 def refused(request: dict, reason: str) -> bytes:
     """The other answer."""
-    return MARKER + json.dumps({"id": request["id"], "error": reason}).encode() + b"\r\n"
+    return MARKER + sealed(json.dumps({"id": request["id"], "error": reason}).encode()) + b"\r\n"

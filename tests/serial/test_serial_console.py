@@ -6,6 +6,7 @@ import queue
 import threading
 
 import pytest
+from buoy.console import sealed
 from hypothesis import given
 from hypothesis import strategies as st
 from scripted_board import ScriptedBoard, ok, refused
@@ -201,8 +202,16 @@ def test_no_bytes_make_parsing_or_showing_fail(data):
 
 @given(st.dictionaries(st.text(max_size=5), st.integers()), st.integers(0, 1 << 31))
 def test_what_the_board_says_is_read_back(body, number):
-    event = parse_line(b"noise@buoy " + json.dumps({"n": number, "event": body}).encode())
+    line = b"noise@buoy " + sealed(json.dumps({"n": number, "event": body}).encode())
+    event = parse_line(line)
     assert (event.number, event.body) == (number, body)
+
+
+@given(st.integers(7, 10_000), st.integers(0, 7))
+def test_one_changed_bit_makes_a_line_text(at, bit):
+    line = bytearray(b"@buoy " + sealed(b'{"n": 7, "event": {"what": "sent", "payload": "{\\"do\\":7.25}"}}'))
+    line[7 + at % (len(line) - 7)] ^= 1 << bit
+    assert parse_line(bytes(line)) is None
 
 
 @given(st.lists(st.booleans(), max_size=60))
