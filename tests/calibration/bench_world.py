@@ -12,7 +12,7 @@ from pathlib import Path
 
 from buoy import settings
 from buoy.board import Board
-from buoy.console import MARKER
+from buoy.console import MARKER, checked
 
 from host.calibration.board import BenchBoard
 from host.calibration.dialogue import Answer
@@ -125,7 +125,7 @@ class SimulatedBoard:
             self.turn()
             for line in self.take_lines():
                 if line.startswith(MARKER):
-                    body = json.loads(line[len(MARKER) :])
+                    body = json.loads(checked(line[len(MARKER) :]))
                     if body.get("id") == request_id:
                         if "error" in body:
                             raise BoardError(body["error"], where=self.port)
