@@ -9,27 +9,19 @@ from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 from host.bench.flashing import write_image
+from host.bench.hold import Hold
 from host.bench.identity import Claim
 from host.bench.keys import Credentials
 from host.bench.plan import StepName, missing, to_remove, wanted_digests
 from host.bench.records import Record
 from host.bench.self_test import SelfTest, run_self_test
 from host.bench.session import BoardLog, Session
-from host.bench.shared import Bench, Happening, Result, StepFailed
-from host.bench.survey import SETTINGS_FILE, State, set_maintenance, survey, survey_by_repl, write_identity
+from host.bench.shared import Bench, Happening, Result, StepFailed, require_usable
+from host.bench.survey import SETTINGS_FILE, State, survey, survey_by_repl, write_identity
 from host.bench.wanted import Wanted, differing
 from host.model.errors import BoardError, BuoyError
 from host.serial.board_files import remove_files, send_files
-from host.serial.probe import Found
 from host.serial.raw_repl import RawRepl
-
-MAINTENANCE_S = 3600
-NEEDED: dict[str, str] = {
-    "busy": "close the program that has it",
-    "gone": "plug the board in",
-    "silent": "press EN (reset) on the board and try again",
-    "other": "take the board off this port, or give the right port",
-}
 
 
 class Commission:
@@ -42,8 +34,7 @@ class Commission:
         self._session = session
         self._step: StepName = "find"
         self._credentials: Credentials | None = None
-        self._held = False
-        """In maintenance by us: to be released whatever happens."""
+        self._hold = Hold(session)
 
     def run(self) -> Result:
         """Do what is missing.
@@ -61,7 +52,7 @@ class Commission:
                     try:
                         self._carry_out(state)
                     finally:
-                        self._release()
+                        self._hold.release()
         except BuoyError as error:
             self._note("failed", str(error))
             raise StepFailed(self._step, error) from error
@@ -77,7 +68,7 @@ class Commission:
             self.result.port = self._session.port
         with self._doing("identify"):
             found = self._session.persevere(lambda: self._session.look(wake=not self._bench.dry_run))
-            _usable(found)
+            require_usable(found)
             self.result.port, self.result.mac = self._session.port, found.mac
             self._found = found
             log = self._session.log
@@ -123,7 +114,7 @@ class Commission:
     def _carry_out(self, state: State) -> None:
         names = [step.name for step in self.result.plan]
         if "maintenance" in names:
-            self._do("maintenance", self._hold)
+            self._do("maintenance", lambda: self._hold.take(remove_foreign=True))
         if "interpreter" in names:
             self._do("interpreter", lambda: self._flash(state))
         if {"files", "keys", "settings"} & set(names):
@@ -139,30 +130,6 @@ class Commission:
             with self._doing("record"):
                 self.result.record = self._bench.records.append(self._record(figures))
                 self.result.done.append("record")
-
-    def _hold(self) -> None:
-        """Stop the application so that neither watchdog nor sleep comes in the way."""
-        session = self._session
-        found = session.look()
-        if found.state == "firmware":
-            self._held = True
-            if not found.maintenance:
-                console = session.console()
-                console.request("maintenance", tries=3, seconds=MAINTENANCE_S)
-                found_after = console.restart(self._bench.patience.boot_s, soft=False)
-                if not found_after.get("maintenance"):
-                    raise BoardError("did not go into maintenance", where=session.port)
-            return
-        repl = session.repl()
-        # A program that is no firmware of ours may have started a watchdog, which only a reset ends.
-        own = repl.run("import os\nprint('buoy' in os.listdir())").strip() == "True"
-        if own:
-            self._held = True
-            set_maintenance(repl, MAINTENANCE_S)
-        else:
-            remove_files(repl, ["main.py"])
-        repl.hard_reset()
-        repl.enter(self._bench.patience.prompt_s)
 
     def _flash(self, state: State) -> None:
         image = self._bench.image
@@ -248,18 +215,9 @@ class Commission:
     def _restart(self) -> None:
         """Start the application, and see by its own console that it is who it should be."""
         session, bench = self._session, self._bench
-        found = session.look()
-        if found.state == "firmware":
-            console = session.console()
-            console.request("maintenance", tries=3, seconds=0)
-            console.restart(bench.patience.boot_s, soft=False)
-        else:
-            repl = session.repl()
-            set_maintenance(repl, 0)
-            repl.hard_reset()
+        self._hold.restart()
         console = session.console()
         who = console.wait_until_ready(bench.patience.boot_s)
-        self._held = False
         wanted = self.wanted
         told = {"id": who.get("buoy"), "thing": who.get("thing"), "Wi-Fi": who.get("wifi")}
         expected = {"id": wanted.buoy, "thing": wanted.thing, "Wi-Fi": "set" if wanted.ssid else "unset"}
@@ -274,31 +232,16 @@ class Commission:
             raise BoardError(f"after the reboot it has {', '.join(wrong)}", where=session.port)
 
     def _test(self) -> dict[str, Any]:
-        sensors = self.wanted.changes.get("sensors", {})
+        console = self._session.console()
+        console.wait_until_ready(self._bench.patience.boot_s)
+        sensors = console.request("get", tries=3).get("sensors", {})
         test = SelfTest(
             f"{self._bench.topic_prefix}/{self.wanted.buoy}/data/",
             self._bench.arrivals(),
             tuple(key for key, given in sensors.items() if given.get("mode", "off") != "off"),
             self._bench.connect_s,
         )
-        console = self._session.console()
-        console.wait_until_ready(self._bench.patience.boot_s)
         return run_self_test(console, test, self._session.stop)
-
-    def _release(self) -> None:
-        """Whatever went wrong: a board in service goes back to it."""
-        if not self._held:
-            return
-        with contextlib.suppress(BuoyError):
-            found = self._session.look()
-            if found.state == "firmware":
-                console = self._session.console()
-                console.request("maintenance", tries=3, seconds=0)
-                console.request("reboot")
-            else:
-                repl = self._session.repl()
-                set_maintenance(repl, 0)
-                repl.hard_reset()
 
     def _record(self, figures: dict[str, Any]) -> Record:
         bench, wanted = self._bench, self.wanted
@@ -352,15 +295,3 @@ class Commission:
     def _progress(self, step: StepName, share: float) -> None:
         self._session.stop.check(self._session.port)
         self._bench.show(Happening(self.wanted.key, "progress", step, "", share))
-
-
-def _usable(found: Found) -> None:
-    """Refuse what cannot be commissioned, with what it is.
-
-    Raises:
-        BoardError: not a board that answers.
-    """
-    if found.state in NEEDED:
-        raise BoardError(found.runs, where=found.port, next_step=NEEDED[found.state])
-    if found.state == "empty" and found.chip and not found.chip.startswith("ESP32"):
-        raise BoardError(f"the chip is {found.chip}, not ESP32", where=found.port, next_step=NEEDED["other"])

@@ -16,6 +16,14 @@ from host.bench.wanted import Wanted
 from host.model.errors import BoardError, BuoyError
 from host.serial.esp_image import FlashImage
 from host.serial.names import mac_text
+from host.serial.probe import Found
+
+NEEDED: dict[str, str] = {
+    "busy": "close the program that has it",
+    "gone": "plug the board in",
+    "silent": "press EN (reset) on the board and try again",
+    "other": "take the board off this port, or give the right port",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,3 +106,15 @@ class Result:
     seconds: float = 0.0
     timings: dict[str, float] = field(default_factory=dict)
     """Step → seconds."""
+
+
+def require_usable(found: Found) -> None:
+    """Refuse what cannot be commissioned, with what it is.
+
+    Raises:
+        BoardError: not a board that answers.
+    """
+    if found.state in NEEDED:
+        raise BoardError(found.runs, where=found.port, next_step=NEEDED[found.state])
+    if found.state == "empty" and found.chip and not found.chip.startswith("ESP32"):
+        raise BoardError(f"the chip is {found.chip}, not ESP32", where=found.port, next_step=NEEDED["other"])

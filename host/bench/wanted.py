@@ -1,7 +1,8 @@
 """What a board shall be, known before any board is looked at."""
 
 import json
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from buoy import settings as board_settings
@@ -23,8 +24,8 @@ class Wanted:
     thing: str
     ssid: str
     password: Secret = _NO_PASSWORD
-    changes: dict[str, Any] = field(default_factory=dict)
-    """Settings of the firmware that are laid over those the board has."""
+    changes: Callable[[dict[str, Any]], dict[str, Any]] = lambda _own: {}
+    """Settings that the board has → settings of the firmware that are laid over them."""
     credentials: CredentialSource | None = None
     """Key and certificates; None: the target wants none."""
 
@@ -44,7 +45,7 @@ class Wanted:
         """
         base = {**board_settings.defaults(), **(own or {})}
         try:
-            return dict(board_settings.merged(base, self.changes))
+            return dict(board_settings.merged(base, self.changes(base)))
         except board_settings.SettingsError as error:
             raise UsageError(
                 f"the firmware would refuse the settings of buoy {self.buoy}: {error}",

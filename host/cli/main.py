@@ -5,10 +5,17 @@ import sys
 import typer
 
 from host.cli import calibration, twin
+from host.cli.board_console import console
 from host.cli.calibrate import EPILOG as CALIBRATE_EXAMPLES
 from host.cli.calibrate import calibrate
 from host.cli.check import check
+from host.cli.commission import commission, flash
 from host.cli.console import print_error
+from host.cli.label import label
+from host.cli.monitor import monitor
+from host.cli.one_board import files_app, identity, settings_app, wipe
+from host.cli.ports import ports
+from host.cli.records import records
 from host.cli.report import report
 from host.cli.run import run
 from host.cli.schema import schema
@@ -37,6 +44,17 @@ app.command()(schema)
 app.command()(sensors)
 app.command()(simulate)
 app.command()(water)
+app.command()(ports)
+app.command()(flash)
+app.command()(commission)
+app.command(name="id")(identity)
+app.add_typer(settings_app, name="settings")
+app.command()(console)
+app.command()(monitor)
+app.add_typer(files_app, name="files")
+app.command()(wipe)
+app.command()(records)
+app.command()(label)
 
 
 @app.callback()

@@ -5,6 +5,7 @@ from dataclasses import fields
 from typing import Any
 
 from host.inventory.aws_format import aws_document
+from host.inventory.bench_format import bench_document
 from host.inventory.document_twin import secret_text, twin_document
 from host.inventory.values import decimal_text, duration_text, ids_text
 from host.model.fleet import BoardSpec, Fleet, LinkSpec, SensorSpec, TargetSpec, TlsSpec
@@ -39,6 +40,9 @@ def fleet_document(fleet: Fleet) -> Document:
     }
     if run.duration_s is not None:
         document["run"]["duration"] = duration_text(run.duration_s)
+    bench = bench_document(fleet.bench)
+    if bench:
+        document["bench"] = bench
     return document
 
 

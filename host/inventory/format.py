@@ -10,6 +10,7 @@ ledger can hold.
 from dataclasses import dataclass
 
 from host.inventory.available import KINDS, LATER_KINDS, WATERS
+from host.inventory.bench_format import BenchSection
 from host.inventory.cable_format import PORT, WifiSection
 from host.inventory.fields import (
     Field,
@@ -344,6 +345,9 @@ class FleetSection(Section):
         required=True,
         also=("groups", "board", "buoys"),
     )
+    bench: BenchSection | None = entry(
+        Nested(BenchSection), "How boards are flashed and commissioned, and what they do in service."
+    )
     thresholds: list[tuple[Threshold, int]] | None = entry(
         Many(ThresholdText()),
         "What must hold for the run to pass.",
@@ -356,6 +360,7 @@ class FleetSection(Section):
 PLACES: dict[str, type[Section]] = {
     "": FleetSection,
     "run": RunSection,
+    "bench": BenchSection,
     "boards[]": GroupSection,
     "boards[].sensors": SensorsSection,
     "boards[].sensors.<sensor>": SensorSection,

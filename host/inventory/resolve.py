@@ -5,6 +5,7 @@ from pathlib import Path
 
 from host.inventory.available import stores_of, thresholds_of
 from host.inventory.aws_format import AwsSection, aws_spec
+from host.inventory.bench_format import bench_spec
 from host.inventory.format import FleetSection, RunSection
 from host.inventory.overrides import Changes
 from host.inventory.problems import Reporter
@@ -56,6 +57,7 @@ def resolve(
         run=run,
         thresholds=thresholds,
         notes=notes,
+        bench=bench_spec(document.bench, source.parent),
     )
 
 

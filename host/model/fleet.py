@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from host.model.aws import AwsSpec
+from host.model.bench import BenchSpec
 from host.model.secret import SecretRef as SecretRef
 from host.model.thresholds import Threshold
 from host.model.twin import FaultSpec as FaultSpec
@@ -142,3 +143,4 @@ class Fleet:
     thresholds: tuple[Threshold, ...]
     notes: tuple[str, ...] = ()
     """What was left out of the fleet file and why, e.g. thresholds of a store that the target lacks."""
+    bench: BenchSpec = field(default_factory=BenchSpec)

@@ -195,6 +195,24 @@ GOOD_CHANGES = {
   max_cost: 0.5""",
         )
     ],
+    "bench": [
+        (
+            "target: local",
+            """target: local
+bench:
+  interpreter: v1.26.1
+  interpreter_sha256: %s
+  ports: [/dev/serial/by-id/*, 'rfc2217://127.0.0.1:4000']
+  parallel: 8
+  per_hub: 4
+  baud: 230400
+  publish_interval: 15 min
+  low_power: true
+  watchdog: 0 s
+  ntp_host: none"""
+            % ("0a" * 32),
+        ),
+    ],
     "run": [
         (
             "rate: 10/s",

@@ -1,0 +1,236 @@
+"""From the fleet file and the command line to what the bench shall make of which boards."""
+
+import hashlib
+import socket
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from host.bench.folder import BenchFolder
+from host.bench.images import get_image
+from host.bench.keys import CredentialFiles, CredentialSource, OwnAuthority
+from host.bench.plan import Software
+from host.bench.records import Book
+from host.bench.wanted import Wanted
+from host.boards.board_settings import RunSettings, settings_for
+from host.boards.firmware_files import ROOT, firmware_files
+from host.inventory.secrets import Secret, resolve_secret
+from host.inventory.values import Mistake, parse_ids
+from host.model.bench import BenchSpec
+from host.model.endpoint import Endpoint
+from host.model.errors import PreflightError, UsageError
+from host.model.fleet import BoardSpec, Fleet, TargetSpec, TlsSpec
+from host.model.twin import TwinSpec, TwinTls
+from host.serial.esp_image import FlashImage
+from host.serial.names import BoardName, parse_name
+
+_LIBRARY = "umqtt"
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A board of the fleet file and where it is."""
+
+    name: BoardName
+    spec: BoardSpec
+
+
+def choose(fleet: Fleet, words: Iterable[str]) -> list[Chosen]:
+    """The boards that the command line means; all on a cable where it names none.
+
+    Args:
+        fleet: as loaded.
+        words: ids (`131`, `128-130`), or `NAME=ID` where the board is on another port than the file says.
+
+    Raises:
+        UsageError: with every word that names no board of the fleet.
+    """
+    cabled = {board.buoy_id: board for board in fleet.boards if board.kind != "virtual"}
+    chosen: dict[int, Chosen] = {}
+    wrong: list[str] = []
+    for word in words:
+        name, mark, number = word.rpartition("=")
+        try:
+            ids = [int(parse_name(number).value)] if mark else _ids(word)
+        except (UsageError, Mistake, ValueError):
+            wrong.append(f"`{word}` is neither ids (131, 128-130) nor NAME=ID (/dev/ttyUSB0=131)")
+            continue
+        for buoy in ids:
+            spec = cabled.get(buoy)
+            if spec is None:
+                wrong.append(f"{fleet.source} has no board {buoy} on a cable")
+            elif not (mark or spec.port):
+                wrong.append(f"board {buoy} has no `port` in {fleet.source}")
+            else:
+                chosen[buoy] = Chosen(parse_name(name if mark else spec.port), spec)
+    if not wrong and not chosen:
+        chosen = {buoy: Chosen(parse_name(spec.port), spec) for buoy, spec in cabled.items() if spec.port}
+        if not chosen:
+            wrong.append(f"{fleet.source} has no board with a `port`")
+    if wrong:
+        raise UsageError(
+            "\n".join(wrong),
+            next_step="buoy ports shows the lines for boards.yaml; NAME=ID names a board's port here",
+        )
+    return [chosen[buoy] for buoy in sorted(chosen)]
+
+
+def _ids(word: str) -> list[int]:
+    return [buoy for first, last in parse_ids(word) for buoy in range(first, last + 1)]
+
+
+def make_software(image: FlashImage | None) -> Software:
+    """Everything that belongs on a board, compiled.
+
+    Raises:
+        PreflightError: a compiler or library is missing.
+    """
+    files = firmware_files()
+    return Software(
+        micropython=image.version if image is not None else "",
+        image=image.digest if image is not None else "",
+        files=files,
+        digests={path: hashlib.sha256(data).hexdigest() for path, data in files.items()},
+        umqtt=_library(),
+    )
+
+
+def _library() -> dict[str, bytes]:
+    folder = ROOT / ".tools" / _LIBRARY / _LIBRARY
+    found = {f"lib/{_LIBRARY}/{file.name}": file.read_bytes() for file in sorted(folder.glob("*.py"))}
+    if not found:
+        raise PreflightError(
+            "umqtt is not here, which boards need whose interpreter has none",
+            where=str(folder),
+            next_step="make setup",
+        )
+    return found
+
+
+def load_image(spec: BenchSpec, folder: BenchFolder, progress: Any = None) -> FlashImage | None:
+    """The interpreter of the fleet file or command line; None if neither names one.
+
+    Raises:
+        BuoyError: it cannot be had, or is no image for an ESP32.
+    """
+    if not spec.interpreter:
+        return None
+    return get_image(spec.interpreter, folder.images, sha256=spec.interpreter_sha256, progress=progress)
+
+
+def bench_target(fleet: Fleet, folder: BenchFolder, book: Book, ids: Iterable[int]) -> Fleet:
+    """The fleet with a target that boards can keep: a twin on a port they know, its authority kept."""
+    target = fleet.target
+    if target.kind != "local" or target.attach:
+        return fleet
+    twin = target.twin or TwinSpec()
+    tls = twin.tls or TwinTls()
+    authority = tls.authority or str(folder.certificates.resolve())
+    twin = replace(twin, tls=replace(tls, authority=authority))
+    port = target.port or _port_before(book, ids)
+    return replace(fleet, target=replace(target, twin=twin, port=port))
+
+
+def _port_before(book: Book, ids: Iterable[int]) -> int:
+    """The port of the twin that these boards were told before, if it is free; else any free one."""
+    known = [book.of_id(buoy) for buoy in ids]
+    ports = [record.settings.get("broker_port") for record in known if record is not None]
+    for port in sorted({port for port in ports if isinstance(port, int)}, key=ports.count, reverse=True):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def endpoint_of(target: TargetSpec) -> Endpoint:
+    """Where boards will connect, as far as their settings need it.
+
+    Raises:
+        UsageError: a target of which that is not known before it is started.
+    """
+    if target.kind == "local" and target.attach:
+        raise UsageError(
+            "boards cannot be commissioned for a twin that is attached to",
+            next_step="leave `attach` out; the bench starts a twin of its own for the self-test",
+        )
+    if target.kind == "local":
+        return Endpoint("127.0.0.1", target.port, TlsSpec(ca=""))
+    return Endpoint(target.host, target.port, target.tls)
+
+
+def credential_source(fleet: Fleet) -> CredentialSource | None:
+    """Where boards' keys and certificates come from; None if the target wants none.
+
+    Raises:
+        UsageError: the target's TLS names no certificate for boards.
+    """
+    target = fleet.target
+    if target.kind == "local":
+        tls = target.twin.tls if target.twin is not None else None
+        return None if tls is None else OwnAuthority(Path(tls.authority))
+    if target.tls is None:
+        return None
+    if not (target.tls.certificate and target.tls.key):
+        raise UsageError(
+            "the target's `tls` names no certificate and key for boards",
+            where=fleet.source,
+            next_step='tls: {ca: …, certificate: "certs/{thing}.pem", key: "certs/{thing}.key"}',
+        )
+    return CredentialFiles(target.tls, Path(fleet.source).resolve().parent)
+
+
+def make_wanted(fleet: Fleet, spec: BenchSpec, chosen: Iterable[Chosen]) -> list[Wanted]:
+    """What each board shall be.
+
+    Raises:
+        BuoyError: a secret is missing, or a setting is wrong; before anything is done.
+    """
+    endpoint = endpoint_of(fleet.target)
+    source = credential_source(fleet)
+    run = RunSettings(fleet.topic_prefix, fleet.run.payload, fleet.run.qos, max_rate=80)
+    secrets: dict[Any, Secret] = {}
+    wanted: list[Wanted] = []
+    for board in chosen:
+        wifi = board.spec.wifi
+        password = Secret("")
+        if wifi is not None and wifi.password is not None:
+            if wifi.password not in secrets:
+                secrets[wifi.password] = resolve_secret(wifi.password, fleet.source)
+            password = secrets[wifi.password]
+        if wifi is None:
+            raise UsageError(
+                f"board {board.spec.buoy_id} has no `wifi`",
+                where=fleet.source,
+                next_step='wifi: {ssid: NAME, password: "${env:WIFI_PASSWORD}"} in its group',
+            )
+        one = Wanted(
+            board.name,
+            board.spec.buoy_id,
+            board.spec.thing_name,
+            wifi.ssid,
+            password,
+            _changes(board.spec, run, endpoint, spec),
+            source,
+        )
+        one.settings(None)
+        wanted.append(one)
+    return wanted
+
+
+def _changes(spec: BoardSpec, run: RunSettings, endpoint: Endpoint, bench: BenchSpec) -> Any:
+    def changes(own: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            **settings_for(spec, run, endpoint, own),
+            "publish_interval_s": bench.publish_interval_s,
+            "low_power": bench.low_power,
+            "watchdog_s": bench.watchdog_s,
+            "ntp_host": bench.ntp_host,
+        }
+
+    return changes

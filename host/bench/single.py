@@ -1,0 +1,192 @@
+"""What is done to one board by name: identity, settings, files, wiping."""
+
+import contextlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from buoy import settings as board_settings
+
+from host.bench.hold import Hold
+from host.bench.identity import Claim, conflicts, refuse
+from host.bench.records import Record, Records
+from host.bench.session import Session
+from host.bench.shared import require_usable
+from host.bench.survey import PLACES, SETTINGS_FILE, identity_code, read_identity, survey_by_repl
+from host.boards.board_settings import changes_between
+from host.model.errors import BoardError, UsageError
+from host.serial.board_files import list_files, remove_files, send_files
+from host.serial.probe import Found
+from host.serial.raw_repl import RawRepl
+
+
+def look(session: Session) -> Found:
+    """Who is there; what is at its prompt tells its identity too.
+
+    Raises:
+        BoardError: no board that answers.
+    """
+    found = session.persevere(session.look)
+    require_usable(found)
+    if found.state == "micropython":
+        who = session.persevere(lambda: read_identity(session.repl()))
+        found.buoy, found.thing, found.wifi = who["buoy"], who["thing"] or "", bool(who["ssid"])
+    return found
+
+
+def set_id(session: Session, records: Records, buoy: int, reassign: bool) -> Record:
+    """Give a board an id, read it back after its reboot, and record it.
+
+    Raises:
+        BoardError: refused with both sides named; nothing was written.
+    """
+    found = look(session)
+    if found.state == "empty":
+        raise BoardError("nothing runs on it", where=session.port, next_step=f"buoy flash {session.port}")
+    book = records.book()
+    claim = Claim(session.port, found.mac, buoy, found.buoy)
+    refuse(claim, conflicts(claim, book, {}, reassign))
+    if found.buoy != buoy:
+        if found.state == "firmware":
+            session.console().request("id", tries=3, buoy=buoy)
+            who = session.console().restart(session.patience.boot_s, soft=False)
+            now = who.get("buoy")
+        else:
+            session.repl().run(f"{identity_code()}\nme.set_buoy_id({buoy})")
+            session.repl().hard_reset()
+            now = look(session).buoy
+        if now != buoy:
+            raise BoardError(f"after the reboot the id is {now}, not {buoy}", where=session.port)
+    last = book.of_mac(found.mac)
+    thing = found.thing or (last.thing if last is not None else "")
+    return records.append(
+        Record(
+            "identity",
+            found.mac,
+            buoy,
+            thing,
+            port=session.port,
+            micropython=found.micropython,
+            firmware=found.firmware,
+        )
+    )
+
+
+def get_settings(session: Session) -> dict[str, Any]:
+    """All settings of the board.
+
+    Raises:
+        BoardError: it does not tell.
+    """
+    found = look(session)
+    if found.state == "firmware":
+        return dict(session.console().request("get", tries=3))
+    state = session.persevere(lambda: survey_by_repl(session.repl()))
+    return {**board_settings.defaults(), **(state.settings or {})}
+
+
+def set_settings(session: Session, changes: dict[str, Any]) -> dict[str, Any]:
+    """Change settings; in force and read back when this returns.
+
+    Raises:
+        UsageError: the firmware would refuse them; nothing was written.
+        BoardError: the board did not take them.
+    """
+    own = get_settings(session)
+    try:
+        wanted = dict(board_settings.merged(own, changes))
+    except board_settings.SettingsError as error:
+        raise UsageError(
+            f"the firmware would refuse that: {error}",
+            where=session.port,
+            next_step=f"buoy settings get {session.port}",
+        ) from None
+    found = session.look()
+    if found.state == "firmware":
+        console = session.console()
+        for request in changes_between(own, wanted):
+            console.request("set", tries=2, settings=request)
+        console.restart(session.patience.boot_s, soft=False)
+        now = dict(console.request("get", tries=3))
+    else:
+        repl = session.repl()
+        send_files(repl, {SETTINGS_FILE: json.dumps(wanted).encode()})
+        now = survey_by_repl(repl).settings or {}
+        repl.hard_reset()
+    plain = json.loads(json.dumps(wanted))
+    wrong = sorted(name for name in changes if now.get(name) != plain.get(name))
+    if wrong:
+        raise BoardError(f"after the reboot {', '.join(wrong)} are not as they were set", where=session.port)
+    return now
+
+
+@contextlib.contextmanager
+def held_repl(session: Session) -> Iterator[RawRepl]:
+    """A REPL that no watchdog or sleep disturbs; the board is given back afterwards.
+
+    Raises:
+        BoardError: the board has no REPL.
+    """
+    found = session.persevere(session.look)
+    require_usable(found)
+    if found.state == "empty":
+        raise BoardError("nothing runs on it", where=session.port, next_step=f"buoy flash {session.port}")
+    hold = Hold(session)
+    try:
+        session.persevere(hold.take)
+        yield session.repl()
+    finally:
+        if hold.taken:
+            hold.release()
+        elif found.state == "micropython":
+            session.repl().leave()
+
+
+def wipe(session: Session, records: Records, *, flash: bool) -> Found:
+    """Take a board out of service: identity, keys and settings, or the whole flash.
+
+    Args:
+        session: open.
+        records: told that nobody has the id any more.
+        flash: erase everything, interpreter too.
+
+    Raises:
+        BoardError: it does not answer.
+    """
+    found = look(session)
+    if flash or found.state == "empty":
+        session.esptool().erase()
+    else:
+        hold = Hold(session)
+        session.persevere(hold.take)
+        session.persevere(lambda: _forget(session.repl()))
+        session.repl().hard_reset()
+    last = records.book().of_mac(found.mac)
+    records.append(
+        Record(
+            "wiped",
+            found.mac,
+            None,
+            last.thing if last is not None else found.thing,
+            port=session.port,
+            micropython="" if flash else found.micropython,
+        )
+    )
+    return found
+
+
+def _forget(repl: RawRepl) -> None:
+    listing = list_files(repl, (*PLACES, "outbox/", "settings.last.json"))
+    private = [
+        path
+        for path in listing.files
+        if path.startswith(("certs/", "outbox/")) or path in (SETTINGS_FILE, "settings.last.json")
+    ]
+    remove_files(repl, private)
+    # Every key of the namespace: identity, Wi-Fi, marks. A missing one is as it should be.
+    keys = ("id", "thing", "wifi_ssid", "wifi_key", "maint_s", "done_reset", "done_shutdown", "done_down")
+    repl.run(
+        f"import esp32\nn = esp32.NVS('buoy')\nfor k in {keys!r}:\n"
+        "    try:\n        n.erase_key(k)\n    except OSError:\n        pass\nn.commit()",
+        15.0,
+    )

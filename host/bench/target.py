@@ -1,0 +1,71 @@
+"""The target during self-tests: started when the first board needs it, watched by one client for all."""
+
+import asyncio
+import threading
+from pathlib import Path
+
+from host.bench.arrivals import Arrivals
+from host.cloud.local.target import LocalTarget
+from host.cloud.target import Target
+from host.model.endpoint import Endpoint
+from host.model.fleet import Fleet
+
+START_S = 60.0
+STOP_S = 20.0
+
+
+class SelfTestTarget:
+    """May be used from any thread; close it whatever happened.
+
+    Args:
+        fleet: with the target as `prepare.bench_target` makes it.
+        folder: where a twin keeps what it needs.
+        password: of a broker, or empty.
+    """
+
+    def __init__(self, fleet: Fleet, folder: Path, password: str = "") -> None:
+        self._fleet = fleet
+        self._folder = folder
+        self._password = password
+        self._guard = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._target: Target | None = None
+        self._arrivals: Arrivals | None = None
+
+    def arrivals(self) -> Arrivals:
+        """The watcher; the first call starts everything.
+
+        Raises:
+            TargetError, PreflightError: it does not start.
+        """
+        with self._guard:
+            if self._arrivals is None:
+                self._arrivals = Arrivals(self._start(), self._fleet.topic_prefix)
+            return self._arrivals
+
+    def close(self) -> None:
+        """End what was started."""
+        with self._guard:
+            arrivals, self._arrivals = self._arrivals, None
+            if arrivals is not None:
+                arrivals.close()
+            loop, self._loop = self._loop, None
+            target, self._target = self._target, None
+            if loop is not None and target is not None:
+                asyncio.run_coroutine_threadsafe(target.stop(), loop).result(STOP_S)
+                loop.call_soon_threadsafe(loop.stop)
+
+    def _start(self) -> Endpoint:
+        spec = self._fleet.target
+        if spec.kind != "local":
+            return Endpoint(spec.host, spec.port, spec.tls, spec.username, self._password)
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, name="target of self-tests", daemon=True).start()
+        self._target = target = LocalTarget(
+            spec,
+            self._folder,
+            topic_prefix=self._fleet.topic_prefix,
+            payload=self._fleet.run.payload,
+            things=tuple((board.thing_name, board.buoy_id) for board in self._fleet.boards),
+        )
+        return asyncio.run_coroutine_threadsafe(target.start(), self._loop).result(START_S)

@@ -1,0 +1,163 @@
+"""`buoy monitor`: what all boards say, interleaved."""
+
+import queue
+import re
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from host.cli.commission import FLEET, FleetFile, Ports
+from host.model.errors import BuoyError, UsageError
+
+if TYPE_CHECKING:
+    from host.serial.records import ConsoleRecord
+
+LEVELS = ("debug", "info", "warning", "error")
+_COLOURS = (36, 32, 33, 35, 34, 96, 92, 93, 95, 94)
+"""ANSI; red is for errors."""
+_POLL_S = 0.2
+
+
+def monitor(
+    boards: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[BOARD]...", help="Ports, MACs, ids …; those of boards.yaml by default."),
+    ] = None,
+    level: Annotated[
+        str, typer.Option("--level", help="Least level: debug, info, warning, error.")
+    ] = "debug",
+    grep: Annotated[str, typer.Option("--grep", help="Only lines that this regular expression fits.")] = "",
+    protocol: Annotated[
+        bool, typer.Option("--protocol", help="Answers and events of the console, too.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write everything to <folder>/<board>.log, too.")
+    ] = None,
+    seconds: Annotated[float, typer.Option("--seconds", help="End after this time; 0: at Ctrl-C.")] = 0.0,
+    fleet: FleetFile = FLEET,
+    ports: Ports = None,
+) -> None:
+    """Show what boards say, each line with time and board. Boards that go away are waited for.
+
+    \b
+    buoy monitor                                  all boards of boards.yaml
+    buoy monitor /dev/ttyUSB* --level warning
+    buoy monitor 128 129 --grep 'Wi-Fi|link' --out logs/
+    """  # fmt: skip
+    from host.serial.console import Console
+
+    if level not in LEVELS:
+        raise UsageError(f"--level {level!r}", next_step=f"one of {', '.join(LEVELS)}")
+    try:
+        pattern = re.compile(grep)
+    except re.error as error:
+        raise UsageError(f"--grep {grep!r} is no regular expression: {error}") from None
+    lines: queue.Queue[tuple[str, ConsoleRecord]] = queue.Queue()
+    consoles: list[Console] = []
+    places = _places(boards or [], fleet, ports)
+    if not places:
+        raise UsageError("no board is named, and the fleet file has none with a port", next_step="buoy ports")
+    printer = _Printer([name for name, _ in places], level, pattern, protocol, out)
+    try:
+        for name, port in places:
+            try:
+                opened = Console(port, purpose="buoy monitor")
+            except BuoyError as error:
+                # The others are shown all the same.
+                typer.echo(f"{name}: {error}", err=True)
+                continue
+            consoles.append(opened)
+            opened.add_listener(lambda record, name=name: lines.put((name, record)))  # type: ignore[misc]
+        if not consoles:
+            raise typer.Exit(3)
+        end = time.monotonic() + seconds if seconds else None
+        while end is None or time.monotonic() < end:
+            try:
+                name, record = lines.get(timeout=_POLL_S)
+            except queue.Empty:
+                continue
+            printer.show(name, record)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        for one in consoles:
+            one.close()
+        printer.close()
+
+
+def _places(boards: list[str], fleet: Path, ports: list[str] | None) -> list[tuple[str, str]]:
+    from host.cli.one_board import name_and_ports
+    from host.inventory.loader import load_fleet
+    from host.serial.find import find_board, port_of
+    from host.serial.listing import list_ports
+
+    words = boards
+    if not words:
+        words = [str(board.buoy_id) for board in load_fleet(fleet).boards if board.port]
+    places: list[tuple[str, str]] = []
+    for word in words:
+        name, more = name_and_ports(word, fleet, ports)
+        if name.kind == "port":
+            port = name.value
+        elif name.kind in ("usb", "location"):
+            port = port_of(name, list_ports(more)).port
+        else:
+            port = find_board(name, more_ports=more).port
+        places.append((Path(word).name if "://" not in word else word.split("://", 1)[1], port))
+    return places
+
+
+class _Printer:
+    def __init__(
+        self, names: list[str], level: str, pattern: "re.Pattern[str]", protocol: bool, out: Path | None
+    ) -> None:
+        self._least = LEVELS.index(level)
+        self._pattern = pattern
+        self._protocol = protocol
+        self._width = max(map(len, names))
+        self._colours = {name: _COLOURS[index % len(_COLOURS)] for index, name in enumerate(names)}
+        self._files = {}
+        if out is not None:
+            out.mkdir(parents=True, exist_ok=True)
+            self._files = {name: (out / f"{name}.log").open("a", encoding="utf-8") for name in names}
+
+    def show(self, name: str, record: "ConsoleRecord") -> None:
+        from host.serial.lines import parse_line, visible
+        from host.serial.records import Line, PortChange
+
+        stamp = (
+            time.strftime("%H:%M:%S", time.localtime(record.at_ns / 1e9))
+            + f".{record.at_ns // 10**6 % 1000:03d}"
+        )
+        if isinstance(record, Line):
+            text = visible(record.data)
+            wanted = self._protocol or parse_line(record.data) is None
+        elif isinstance(record, PortChange):
+            text = "(port open again)" if record.is_open else f"(port gone: {record.reason})"
+            wanted = True
+        else:
+            return
+        if name in self._files:
+            self._files[name].write(f"{stamp} {text}\n")
+            self._files[name].flush()
+        if not wanted or self._level(text) < self._least or not self._pattern.search(text):
+            return
+        prefix = f"{stamp} {name:<{self._width}} |"
+        if sys.stdout.isatty():
+            red = "\x1b[31m" if self._level(text) >= LEVELS.index("error") else ""
+            typer.echo(f"\x1b[{self._colours[name]}m{prefix}\x1b[0m {red}{text}\x1b[0m")
+        else:
+            typer.echo(f"{prefix} {text}")
+
+    @staticmethod
+    def _level(text: str) -> int:
+        """What is no log line of ours (the ROM, a traceback) is shown at every level."""
+        word = text[2:].split(" ", 1)[0] if text.startswith("# ") else ""
+        return LEVELS.index(word) if word in LEVELS else len(LEVELS) - 1
+
+    def close(self) -> None:
+        for file in self._files.values():
+            file.close()
