@@ -51,6 +51,20 @@ MICROPYTHON = Program(
         "ubuntu": system_packages.Suite("resolute", "universe main"),
     },
 )
+# Version 1 as packaged: line protocol, `/write`, the `/api/v2/write` of version 2 and InfluxQL. Where a
+# distribution has dropped it, the suite that still holds it is used.
+INFLUXDB = Program(
+    name="influxdb",
+    commands=("influxd",),
+    probe=("version",),
+    version_pattern=r"v(\d+)\.(\d+)",
+    packages=("influxdb",),
+    minimum=(1, 6),
+    newer_suites={
+        "debian": system_packages.Suite("bookworm", "main"),
+        "ubuntu": system_packages.Suite("noble", "universe main"),
+    },
+)
 
 
 def ensure(program: Program, tools: Path) -> None:

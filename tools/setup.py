@@ -19,7 +19,10 @@ from console import SetupError, fail, say
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCK_TIMEOUT_S = 1800.0
-NEEDED = {"run": (programs.MICROPYTHON,), "test": (programs.MOSQUITTO, programs.MICROPYTHON)}
+NEEDED = {
+    "run": (programs.MICROPYTHON,),
+    "test": (programs.MOSQUITTO, programs.MICROPYTHON, programs.INFLUXDB),
+}
 
 
 @contextlib.contextmanager

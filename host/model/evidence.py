@@ -64,7 +64,7 @@ OUTCOMES_SCHEMA = pa.schema(
         pa.field("stage", pa.string(), nullable=False),
         pa.field("message", pa.int64(), nullable=False),
         pa.field("measure", pa.string()),  # null: the whole message
-        pa.field("outcome", pa.string(), nullable=False),  # rejected, failed, waiting
+        pa.field("outcome", pa.string(), nullable=False),  # rejected, failed, merged, waiting
         pa.field("reason", pa.string(), nullable=False),  # a short name, e.g. `type-conflict`
         pa.field("detail", pa.string(), nullable=False),  # a sentence with figures
         pa.field("at_ns", pa.int64(), nullable=False),

@@ -64,6 +64,15 @@ def _dropped_change(reason: str) -> str:
     return next((change for start, change in _DROPPED_CHANGES if reason.startswith(start)), _DROPPED_CHANGE)
 
 
+def _type_change(figures: Figures) -> str:
+    if "VARCHAR" in figures.detail or "string" in figures.detail:
+        return "Send numbers as numbers and not as text: the first record of a measure fixes its type."
+    return (
+        "Send floats with a decimal point always, and give the rule SQL version 2015-10-08: 2016-03-23 turns "
+        "7.0 into 7."
+    )
+
+
 _LOOK_AT_STAGE = "Look into {stage}: it lost data without counting a refusal."
 
 CAUSES: dict[str, Cause] = {
@@ -106,8 +115,43 @@ CAUSES: dict[str, Cause] = {
         "Make payloads smaller: IoT Core takes 128 KB.",
     ),
     "broker/not-authorised": Cause(
-        "the board's policy does not allow the publish ({detail})",
-        "Allow `iot:Publish` on the board's own topic in the policy of its certificate.",
+        "the board's policy does not allow that ({detail})",
+        "Allow the action on that resource in the policy of the board's certificate; where the policy names "
+        "the thing, the certificate must be attached to it and the client id be its name.",
+    ),
+    "broker/duplicate-client-id": Cause(
+        "another client connected under the board's client id, and the broker drops the older connection "
+        "({detail})",
+        "Find who else uses that client id: a second board with the id, a board in service, a second run.",
+    ),
+    "broker/client-id-rate": Cause(
+        "the broker takes one CONNECT a second from a client id ({detail})",
+        "Let the board wait at least 1 s before it connects again (`link.backoff`).",
+    ),
+    "broker/connect-rate": Cause(
+        "the account's rate of connections was used up ({detail})",
+        "Let boards start over a longer time (`start_spread`), or have the account's quota raised.",
+    ),
+    "broker/keep-alive": Cause(
+        "the broker dropped a connection that was silent for too long ({detail})",
+        "Shorten `link.keep_alive`, or look why the board's link carried nothing.",
+    ),
+    "broker/tls-failed": Cause(
+        "the TLS handshake failed ({detail})",
+        "Give the board the certificate, key and CA that belong to this broker.",
+    ),
+    "broker/protocol-error": Cause(
+        "the board sent what is no MQTT 3.1.1 ({detail})", "Look into the board's MQTT client."
+    ),
+    "broker/qos-2": Cause(
+        "QoS 2 is neither taken nor answered ({detail})", "Publish with QoS 1: IoT Core knows no QoS 2."
+    ),
+    "broker/in-flight": Cause(
+        "too many publishes were unanswered at once ({detail})",
+        "Allow fewer in flight (`link.in_flight`): IoT Core takes 100.",
+    ),
+    "broker/sink-failed": Cause(
+        "the pipeline behind the broker failed ({detail})", "Look at the log of the twin in the run's folder."
     ),
     "broker/topic-too-long": Cause(
         "the broker does not take topics of that length ({detail})", "Shorten the topic prefix."
@@ -136,11 +180,21 @@ CAUSES: dict[str, Cause] = {
         "the account's rate of rule matches was used up ({detail})",
         "Send less per second over all boards, or have the account's quota raised.",
     ),
+    "rules/no-dimension": Cause(
+        "the rule action found no buoy for the record ({detail})",
+        "Correct the topic, or the action's dimension template.",
+    ),
+    "timestream/not-selected": Cause(
+        "the rule that feeds Timestream does not select that ({detail})",
+        "Write `SELECT *, topic(3) as buoy_id` in the rule, or name the measure in its SELECT.",
+    ),
+    "kinesis/not-selected": Cause(
+        "the rule that feeds Kinesis does not select that ({detail})",
+        "Write `SELECT *, topic(3) as buoy_id` in the rule, or name the measure in its SELECT.",
+    ),
     # Timestream.
     "timestream/type-conflict": Cause(
-        "Timestream refused the type, which is not the measure's ({detail})",
-        "Send floats with a decimal point always, and give the Timestream rule SQL version 2015-10-08: "
-        "2016-03-23 turns 7.0 into 7.",
+        "Timestream refused the type, which is not the measure's ({detail})", _type_change
     ),
     "timestream/collision": Cause(
         "Timestream keeps one value per buoy, measure and millisecond, and another message of the buoy came "
@@ -160,6 +214,30 @@ CAUSES: dict[str, Cause] = {
         "the rule action found no usable timestamp ({detail})",
         "Send `stamped` payloads, or let the action use the time of processing.",
     ),
+    "timestream/too-many-records": Cause(
+        "a rule action writes at most 100 measures of one message ({detail})",
+        "Send fewer keys in one message.",
+    ),
+    "timestream/waiting": Cause(
+        "the store is not yet consistent: the record is written and queries do not see it yet ({detail})",
+        "Nothing is lost: verify again after that time, or give the run a longer `drain_timeout`.",
+    ),
+    # InfluxDB.
+    "influxdb/type-conflict": Cause(
+        "InfluxDB refused the type, which is not the field's ({detail})", _type_change
+    ),
+    "influxdb/no-timestamp": Cause(
+        "the rule action needs an integer `timestamp` in the payload ({detail})",
+        "Send `stamped` payloads: the InfluxDB action makes no time of its own.",
+    ),
+    "influxdb/too-old": Cause(
+        "older than the database's retention ({detail})",
+        "Correct the board's clock, or lengthen the retention of the database.",
+    ),
+    "influxdb/write-failed": Cause(
+        "InfluxDB did not take the write ({detail})",
+        "Look at InfluxDB's log; check address, database, user and token in `target.twin.influxdb`.",
+    ),
     # Kinesis.
     "kinesis/records-per-second": Cause(
         "the Kinesis shard takes no more records per second ({detail})",
@@ -171,6 +249,29 @@ CAUSES: dict[str, Cause] = {
     ),
     # Firehose and Lambda.
     "lambda/timeout": Cause(timeout_why, timeout_change),
+    "lambda/out-of-memory": Cause(
+        "the Lambda function ran out of memory ({detail})",
+        "Give the function more memory, or make Firehose's Lambda buffer smaller; the raw records lie under "
+        "`processing-failed/` and can be replayed.",
+    ),
+    "lambda/concurrency": Cause(
+        "Lambda had no execution left for the function ({detail})",
+        "Reserve concurrency for the function, or have the account's limit raised; the raw records lie under "
+        "`processing-failed/` and can be replayed.",
+    ),
+    "lambda/missing-record-id": Cause(
+        "the Lambda function did not return every record ({detail})",
+        "Let the function return each recordId it was given; the raw records lie under `processing-failed/`.",
+    ),
+    "lambda/duplicated-record-id": Cause(
+        "the Lambda function returned a record twice ({detail})",
+        "Let the function return each recordId once; the raw records lie under `processing-failed/`.",
+    ),
+    "lambda/bad-response": Cause(
+        "what the Lambda function returned is no answer to Firehose ({detail})",
+        "Let the function return `records` with recordId, result and data; the raw records lie under "
+        "`processing-failed/`.",
+    ),
     "lambda/function-error": Cause(
         "the Lambda function failed ({detail})",
         "Correct the function; the raw records lie under `processing-failed/` and can be replayed.",
@@ -190,6 +291,16 @@ CAUSES: dict[str, Cause] = {
     "s3/write-failed": Cause(
         "the object could not be written to the bucket ({detail})",
         "Check the bucket, its permissions and the room it has.",
+    ),
+    "s3/waiting": Cause(
+        "not yet flushed to S3 ({detail})",
+        "Nothing is lost: look again after that time, give the run a longer `drain_timeout`, or shorten "
+        "Firehose's S3 buffer.",
+    ),
+    "firehose/waiting": Cause(
+        "still in Firehose's buffer before the Lambda function ({detail})",
+        "Nothing is lost: look again after that time, give the run a longer `drain_timeout`, or shorten the "
+        "buffer.",
     ),
     # Anywhere.
     "waiting": Cause(

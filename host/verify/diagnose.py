@@ -114,12 +114,17 @@ def _diagnosis(group: _Group, late_after_s: dict[str, float], notes: dict[str, s
 def diagnose_sending(db: Database, late_send_ms: float) -> list[Diagnosis]:
     """What never left, and what left too late: no loss of a store, but a failed run all the same."""
     found = []
-    for cause, detail, messages, boards in db.rows("""
+    for cause, detail, trouble, words, messages, boards in db.rows("""
         SELECT CASE WHEN dropped IS NULL THEN 'unaccounted' ELSE 'dropped' END AS cause,
-            coalesce(dropped, ''), count(*), list_sort(list(DISTINCT buoy))
-        FROM message WHERE sent_ns IS NULL GROUP BY ALL ORDER BY 3 DESC, 2
+            coalesce(dropped, ''), coalesce(reason, ''), coalesce(min(t.detail), ''), count(*),
+            list_sort(list(DISTINCT buoy))
+        FROM message LEFT JOIN trouble AS t USING (buoy)
+        WHERE sent_ns IS NULL GROUP BY cause, dropped, reason ORDER BY 5 DESC, 2
     """):
         why, change = explain(Figures("", "board", "", cause, detail or "no reason given"))
+        if trouble:
+            reason, change = explain(Figures("", "broker", "", trouble, words.rstrip(".")))
+            why = f"{why}; {reason}"
         number = count_text(messages, "message")
         verb = "was" if messages == 1 else "were"
         found.append(

@@ -10,6 +10,7 @@ from host.model.evidence import StageCount
 from host.verify.arrivals import create_arrivals
 from host.verify.database import Database, text
 from host.verify.faults import stored_view
+from host.verify.links import name_trouble
 from host.verify.noted import locate_noted
 from host.verify.routes import BROKER, Suspicion, route_of, suspect_by_counters
 
@@ -42,6 +43,7 @@ def locate(
         traced = not db.number("SELECT count(*) FROM fault ANTI JOIN located USING (number)")
         for store in stores:
             _blame_counters(db, store, stores, stages)
+    name_trouble(db)
     _locate_duplicated(db)
     _locate_altered(db, len(stores))
     _locate_late(db)
@@ -99,7 +101,7 @@ def _create_places(db: Database) -> None:
             JOIN outcome AS o ON o.message = a.message
                 AND (a.measure IS NULL OR o.measure IS NULL OR o.measure = a.measure)
             JOIN route AS r ON r.store = d.store AND r.stage = o.stage
-        WHERE r.rank >= d.rank
+        WHERE r.rank >= d.rank OR o.reason = 'not-selected'
         QUALIFY row_number() OVER (
             PARTITION BY d.subject, d.store, o.measure
             ORDER BY o.outcome = 'waiting' DESC, o.stage = 'lambda' DESC, o.at_ns DESC, r.position DESC

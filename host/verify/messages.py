@@ -29,12 +29,14 @@ def create_messages(db: Database, fleet: Fleet) -> None:
     """Create `message`, `wide`, `wide_odd`, `board` and `clock` from the view `ledger`."""
     columns = {
         "buoy": pa.array([board.buoy_id for board in fleet.boards], pa.int32()),
+        "thing": pa.array([board.thing_name for board in fleet.boards], pa.string()),
         "paced": pa.array([board.interval_ms is not None for board in fleet.boards], pa.bool_()),
     }
     db.table("board", pa.table(columns))
     # Boards that wrote a ledger without being in the fleet count as paced: their rows carry a planned time.
     db.run(
-        "INSERT INTO board SELECT DISTINCT buoy, true FROM ledger WHERE buoy NOT IN (SELECT buoy FROM board)"
+        "INSERT INTO board SELECT DISTINCT buoy, NULL, true FROM ledger "
+        "WHERE buoy NOT IN (SELECT buoy FROM board)"
     )
     sent = f"event = {int(Event.SENT)}"
     db.run(f"""

@@ -29,6 +29,7 @@ from host.verify.diagnose import diagnose, diagnose_sending
 from host.verify.faults import Window, create_faults, stored_view
 from host.verify.latency import acknowledgement_latency, rate_series, send_rate_per_s
 from host.verify.ledger import CompactedLedger
+from host.verify.links import create_trouble
 from host.verify.locate import locate
 from host.verify.losses import list_losses
 from host.verify.messages import RULE_ATTRIBUTES, create_messages
@@ -131,6 +132,7 @@ def _verify(db: Database, case: Case, ledger: Path) -> Verification:
     db.files("ledger", [ledger], LEDGER_SCHEMA)
     create_messages(db, case.fleet)
     create_faults(db)
+    create_trouble(db, case.run_folder)
     for buoy, others in mark_clashes(db):
         warnings.append(
             f"board {buoy}: {count_text(others, 'message')} with the timestamp of an earlier one; "

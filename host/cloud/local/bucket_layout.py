@@ -63,10 +63,15 @@ class BucketLayout:
         """Of an object with records that could not be transformed."""
         return expand(self.error_prefix or f"{FAILED_PREFIX}{_HOUR}", oldest_ns)
 
+    @property
+    def error_prefix_text(self) -> str:
+        """What all objects with failed records begin with."""
+        fixed = self.error_prefix.replace("!{firehose:error-output-type}", ERROR_TYPE)
+        return fixed.split("!{", 1)[0] or FAILED_PREFIX
+
     def is_failed(self, key: str) -> bool:
         """Whether an object holds records that were not transformed."""
-        fixed = self.error_prefix.replace("!{firehose:error-output-type}", ERROR_TYPE)
-        return key.startswith(fixed.split("!{", 1)[0] or FAILED_PREFIX)
+        return key.startswith(self.error_prefix_text)
 
     def is_data(self, key: str) -> bool:
         """Whether an object holds delivered records."""

@@ -4,6 +4,7 @@ Works on files alone. The twin's process uses it when a run asks; the run uses i
 twin was killed. Segments are read one by one, so that memory stays flat.
 """
 
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,8 @@ class Window:
     since_ns: int
     until_ns: int
     buoys: frozenset[int]
+    seen_ns: int | None = None
+    """When readers look: they do not see what becomes visible later. None: they see everything."""
 
     def has_time(self, time_ms: int | None) -> bool:
         """For rows whose message is not known."""
@@ -71,7 +74,8 @@ def collect(
     problems = _Problems()
     for part in sorted(folder.rglob(f"*{TEMPORARY_SUFFIX}")):
         problems.add(f"{part.relative_to(folder)} was not finished; its rows are lost")
-    chosen = _evidence(folder / EVIDENCE_FOLDER, run_folder, window, waiting, problems)
+    hidden = _hidden(folder / TIMESTREAM_FOLDER, window, problems)
+    chosen = _evidence(folder / EVIDENCE_FOLDER, run_folder, window, [*waiting, *hidden], problems)
     stores = run_folder / STORE_FOLDER
     _timestream(folder / TIMESTREAM_FOLDER, stores / "timestream", window, chosen, problems)
     _s3(folder, stores / "s3", window, chosen, problems, layout or BucketLayout())
@@ -223,6 +227,29 @@ def _waiting_rows(waiting: Iterable[Waiting], chosen: _Chosen, at_ns: int) -> "p
     return pa.Table.from_pylist(rows, schema=OUTCOMES_SCHEMA)
 
 
+def _hidden(source: Path, window: Window, problems: _Problems) -> list[Waiting]:
+    """Messages that are stored and that a reader does not see yet."""
+    if window.seen_ns is None:
+        return []
+    latest: dict[int, int] = {}
+    for table in _tables(source, problems):
+        visible = _column(table, "visible_ns", 0)
+        late = visible > window.seen_ns
+        messages = _column(table, "message", NO_MESSAGE)
+        latest.update(zip(messages[late].tolist(), visible[late].tolist(), strict=True))
+    seen = _clock(window.seen_ns)
+    return [
+        Waiting(
+            "timestream", message, f"stored; queries see it from {_clock(at_ns)} on, the last was at {seen}"
+        )
+        for message, at_ns in latest.items()
+    ]
+
+
+def _clock(at_ns: int) -> str:
+    return time.strftime("%H:%M:%S UTC", time.gmtime(at_ns / 1e9))
+
+
 def _timestream(source: Path, target: Path, window: Window, chosen: _Chosen, problems: _Problems) -> None:
     import numpy as np
     import pyarrow as pa
@@ -237,6 +264,8 @@ def _timestream(source: Path, target: Path, window: Window, chosen: _Chosen, pro
             in_window = (stamps >= since_ms) & (stamps <= until_ms)
             mask = np.isin(_column(table, "buoy", -1), buoys)
             mask &= chosen.mask(_column(table, "message", NO_MESSAGE), in_window)
+            if window.seen_ns is not None:
+                mask &= _column(table, "visible_ns", 0) <= window.seen_ns
             yield table if mask.all() else table.filter(pa.array(mask))
 
     rows = parts()

@@ -157,6 +157,8 @@ class RulesEngine:
         select = rule.bind(topic)
         name = rule.spec.name
         action = self._action(rule, topic)
+        left_out = rule.left_out
+        behind = "timestream" if isinstance(rule.spec.action, TimestreamAction) else "kinesis"
         error_action = rule.spec.error_action
         what = _action_names(rule.spec.action)
 
@@ -167,6 +169,11 @@ class RulesEngine:
                 count.filtered += 1
                 self._trace.rejected(STAGE, message, None, "where", f"rule {name}: WHERE is not true", at_ns)
                 return
+            if left_out:
+                # Noted where it is missed first: a message's other measures go on from here.
+                for key in left_out.intersection(payload):
+                    words = f"rule {name}: its SELECT leaves {key} out"
+                    self._trace.rejected(behind, message, key, "not-selected", words, at_ns)
             problem = action(message, buoy, payload, result, at_ns)
             if not problem:
                 count.succeeded += 1

@@ -20,7 +20,6 @@ from host.cloud.local.lambda_runtime import MAX_PAYLOAD_BYTES, LambdaModel, Lamb
 from host.cloud.local.lambda_stage import LambdaStage
 from host.cloud.local.s3 import Bucket
 from host.cloud.local.trace import Trace
-from host.cloud.s3_reader import FAILED_PREFIX
 from host.model.fleet import TwinSpec
 from host.model.stage_count import StageCount
 
@@ -115,6 +114,8 @@ class Firehose:
             self._transformed,
             self._not_transformed,
             self._buffer_in,
+            spec.kinesis_shards,
+            bucket.layout.error_prefix_text,
         )
         self.stored_known = 0
         """Measures of the nine in delivered objects."""
@@ -343,7 +344,7 @@ class Firehose:
         if self._failed_records:
             notes.append(
                 f"{self._failed_records} records in {self._failed_objects} objects under "
-                f"{self._bucket.layout.error_prefix or FAILED_PREFIX}"
+                f"{self._bucket.layout.error_prefix_text}"
             )
         return StageCount(
             S3_STAGE,

@@ -42,6 +42,20 @@ FUNCTION_ERROR = Failure(
     "The Lambda function was successfully invoked but it returned an error result.",
     True,
 )
+OUT_OF_MEMORY = Failure(
+    "out-of-memory",
+    "Lambda.FunctionError",
+    "The Lambda function was successfully invoked but it returned an error result.",
+    True,
+)
+THROTTLED = Failure(
+    "concurrency",
+    "Lambda.InvokeLimitExceeded",
+    "Lambda invocation limit exceeded: the function has no execution left "
+    "(TooManyRequestsException). Increase its concurrency.",
+    True,
+)
+"""The guide names this failure ("you've reached the Lambda invocation limit"), not the words of its code."""
 BAD_RESPONSE = Failure(
     "bad-response",
     "Lambda.JsonProcessingException",

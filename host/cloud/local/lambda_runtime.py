@@ -8,6 +8,7 @@ on every machine. The wall clock is only a protection against a handler that han
 import asyncio
 import contextlib
 import json
+import shutil
 import sys
 import time
 import uuid
@@ -37,18 +38,32 @@ class LambdaModel:
     memory_mb: int
     cold_start_ms: float
     per_record_ms: float
+    base_memory_mb: float = 0.0
+    record_memory_kb: float = 0.0
+    concurrency: int = 1000
+    """Executions at once that the account leaves to the function."""
 
     @classmethod
     def of(cls, spec: TwinSpec) -> "LambdaModel":
         """From the twin's settings."""
         return cls(
-            spec.lambda_timeout_s, spec.lambda_memory_mb, spec.lambda_cold_start_ms, spec.lambda_per_record_ms
+            spec.lambda_timeout_s,
+            spec.lambda_memory_mb,
+            spec.lambda_cold_start_ms,
+            spec.lambda_per_record_ms,
+            spec.lambda_base_memory_mb,
+            spec.lambda_record_memory_kb,
+            spec.lambda_concurrency,
         )
 
     def duration_s(self, records: int, cold: bool) -> float:
         """Modelled duration. A cold start counts as part of it, so that it can tip an invocation over."""
         work_ms = records * self.per_record_ms * REFERENCE_MEMORY_MB / self.memory_mb
         return (work_ms + (self.cold_start_ms if cold else 0.0)) / 1000
+
+    def needed_mb(self, records: int) -> float:
+        """Modelled use of memory by an invocation."""
+        return self.base_memory_mb + records * self.record_memory_kb / 1000
 
     @property
     def limit_s(self) -> float:
@@ -160,11 +175,13 @@ class LambdaRuntime:
             return self._process
         if self._process is not None:
             self.usage.restarts += 1
+        try:
+            command = worker_command(self._handler)
+        except FileNotFoundError as missing:
+            raise _WorkerError("Runtime.InvalidEntrypoint", str(missing)) from None
         with self._log.open("ab") as log:
             self._process = process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                str(Path(__file__).with_name("lambda_worker.py")),
-                str(self._handler),
+                *command,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
@@ -189,6 +206,23 @@ class LambdaRuntime:
         if process is not None and process.returncode is None:
             process.kill()
             await process.wait()
+
+
+NODE_SUFFIXES = (".js", ".mjs", ".cjs")
+
+
+def worker_command(handler: Path) -> list[str]:
+    """The program that runs a handler: Python, or node for JavaScript.
+
+    Raises:
+        FileNotFoundError: the handler is JavaScript and there is no node.
+    """
+    if handler.suffix not in NODE_SUFFIXES:
+        return [sys.executable, str(Path(__file__).with_name("lambda_worker.py")), str(handler)]
+    node = shutil.which("node") or shutil.which("nodejs")
+    if node is None:
+        raise FileNotFoundError(f"{handler.name} is JavaScript, and there is no node on this machine")
+    return [node, str(Path(__file__).with_name("lambda_worker.mjs")), str(handler)]
 
 
 class _WorkerError(Exception):

@@ -9,7 +9,9 @@ from host.cloud.local.agenda import Agenda
 from host.cloud.local.faults import StageFaults
 from host.cloud.local.firehose_events import (
     FUNCTION_ERROR,
+    OUT_OF_MEMORY,
     PROCESSING_FAILED,
+    THROTTLED,
     TIMED_OUT,
     Failure,
     Transformed,
@@ -19,11 +21,14 @@ from host.cloud.local.firehose_events import (
 from host.cloud.local.kinesis import Record
 from host.cloud.local.lambda_runtime import MAX_PAYLOAD_BYTES, Answer, LambdaModel, LambdaRuntime
 from host.cloud.local.trace import Trace
+from host.cloud.s3_reader import FAILED_PREFIX
 from host.model.stage_count import StageCount
 
 STAGE = "lambda"
 ATTEMPTS = 4
 """One invocation and three retries (Firehose guide, data transformation failures)."""
+THROTTLE_RETRY_S = 1.0
+"""Between attempts that found no execution free; Firehose does not say how long it waits."""
 MAX_NOTES = 20
 _NS_PER_S = 1_000_000_000
 
@@ -34,11 +39,16 @@ class _Attempt:
     number: int
     """From 1."""
     running: "asyncio.Future[Answer] | None" = None
-    """The real run; None where the modelled duration is beyond the timeout."""
+    """The real run; None where the model says that it fails."""
+    failure: Failure = TIMED_OUT
+    """Why the model says so."""
+    executing: bool = True
+    """Whether it holds an execution: what is throttled does not."""
 
 
 class LambdaStage:
-    """One function, called for one batch after another. Results go to the callbacks at their modelled time.
+    """One function, called for as many batches at once as the stream has shards: Firehose reads each shard.
+    Results go to the callbacks at their modelled time.
 
     Args:
         transformed: called with (time, what the handler made of a batch).
@@ -56,6 +66,8 @@ class LambdaStage:
         transformed: Callable[[int, Transformed], None],
         failed: Callable[[int, list[Record], Failure, int], None],
         hold_back: Callable[[int, Record], None],
+        parallel: int = 1,
+        error_prefix: str = FAILED_PREFIX,
     ) -> None:
         self._agenda = agenda
         self._trace = trace
@@ -66,10 +78,15 @@ class LambdaStage:
         self._transformed = transformed
         self._failed = failed
         self._hold_back = hold_back
+        self._parallel = parallel
+        self._error_prefix = error_prefix
         self._queue: deque[list[Record]] = deque()
-        self._running: list[Record] = []
-        self._busy = False
-        self._cold = True
+        self._batches: list[list[Record]] = []
+        """In invocations that run, or wait for their next attempt."""
+        self._executing = self._most_executing = 0
+        self._warm = 0
+        """Execution environments that stand ready."""
+        self._throttles = 0
         self._invocations = 0
         self._errors = 0
         self._runs = 0
@@ -80,23 +97,23 @@ class LambdaStage:
     def submit(self, at_ns: int, batch: list[Record]) -> None:
         """Invoke the function for a batch, now or after those before it."""
         self._queue.append(batch)
-        if not self._busy:
-            self._next(at_ns)
+        self._next(at_ns)
 
     def waiting(self) -> list[Record]:
         """Records in invocations that run or wait."""
-        return [*self._running, *(record for batch in self._queue for record in batch)]
+        return [record for batches in (self._batches, self._queue) for batch in batches for record in batch]
 
     def _next(self, at_ns: int) -> None:
-        while self._queue:
+        while self._queue and len(self._batches) < self._parallel:
             batch = self._enter(at_ns, self._queue.popleft())
             if batch:
-                self._busy = True
-                self._running = batch
+                self._batches.append(batch)
                 self._attempt(at_ns, batch, 1)
-                return
-        self._busy = False
-        self._running = []
+
+    def _done(self, at_ns: int, batch: list[Record]) -> None:
+        """A batch is over: the next may begin."""
+        self._batches = [one for one in self._batches if one is not batch]
+        self._next(at_ns)
 
     def _enter(self, at_ns: int, batch: list[Record]) -> list[Record]:
         if self._faults is not None:
@@ -124,51 +141,84 @@ class LambdaStage:
         return now
 
     def _attempt(self, at_ns: int, batch: list[Record], number: int) -> None:
-        duration_s = self._model.duration_s(len(batch), self._cold)
-        self._invocations += 1
         attempt = _Attempt(batch, number)
-        if duration_s > self._model.limit_s:
-            self._cold = True  # Lambda ends the environment of a function that timed out
-            limit_s = self._model.limit_s
-            self._took(limit_s)
-            self._note(
-                f"Task timed out after {limit_s:.2f} seconds "
-                f"({len(batch)} records need {duration_s:.2f} s, attempt {number} of {ATTEMPTS})"
-            )
-            self._agenda.at(at_ns + round(limit_s * _NS_PER_S), self._ended, attempt)
+        model, records = self._model, len(batch)
+        if self._executing >= model.concurrency:
+            self._throttles += 1
+            attempt.failure, attempt.executing = THROTTLED, False
+            self._note(f"TooManyRequestsException: {self._throttle_words()} (attempt {number} of {ATTEMPTS})")
+            self._agenda.at(at_ns + round(THROTTLE_RETRY_S * _NS_PER_S), self._ended, attempt)
             return
-        self._cold = False
+        self._invocations += 1
+        self._executing += 1
+        self._most_executing = max(self._most_executing, self._executing)
+        cold = not self._warm
+        self._warm -= not cold
+        duration_s = min(model.duration_s(records, cold), model.limit_s)
         self._took(duration_s)
-        request = event(batch, self._invocations)
-        if len(request) > MAX_PAYLOAD_BYTES:
-            attempt.running = asyncio.get_running_loop().create_future()
-            attempt.running.set_result(
-                Answer(error_type="RequestTooLarge", error_message=f"{len(request)} bytes; Lambda takes 6 MB")
+        self._agenda.at(at_ns + round(duration_s * _NS_PER_S), self._ended, attempt)
+        if model.needed_mb(records) > model.memory_mb:
+            attempt.failure = OUT_OF_MEMORY
+            self._note(
+                f"Runtime exited with error: signal: killed; Memory Size: {model.memory_mb} MB, Max Memory "
+                f"Used: {model.memory_mb} MB ({records} records, attempt {number} of {ATTEMPTS})"
+            )
+        elif model.duration_s(records, cold) > model.limit_s:
+            self._note(
+                f"Task timed out after {model.limit_s:.2f} seconds ({records} records need "
+                f"{model.duration_s(records, cold):.2f} s, attempt {number} of {ATTEMPTS})"
             )
         else:
-            attempt.running = asyncio.ensure_future(self._runtime.invoke(request))
-        self._agenda.at(at_ns + round(duration_s * _NS_PER_S), self._ended, attempt)
+            attempt.running = self._run(batch)
+
+    def _run(self, batch: list[Record]) -> "asyncio.Future[Answer]":
+        """The real run of the handler."""
+        request = event(batch, self._invocations)
+        if len(request) <= MAX_PAYLOAD_BYTES:
+            return asyncio.ensure_future(self._runtime.invoke(request))
+        refused: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        refused.set_result(
+            Answer(error_type="RequestTooLarge", error_message=f"{len(request)} bytes; Lambda takes 6 MB")
+        )
+        return refused
 
     async def _ended(self, at_ns: int, attempt: _Attempt) -> None:
-        failure, detail = TIMED_OUT, self._timeout_words(attempt)
+        self._executing -= attempt.executing
+        failure, detail = attempt.failure, self._words(attempt)
         if attempt.running is not None:
             answer = await attempt.running
             result = read_response(attempt.batch, answer.result) if not answer.error_type else FUNCTION_ERROR
+            # Lambda ends the environment of a function that timed out or crashed, and keeps any other.
+            self._warm += not answer.error_type
             if isinstance(result, Transformed):
                 self._deliver(at_ns, result)
-                self._next(at_ns)
+                self._done(at_ns, attempt.batch)
                 return
             failure = result
             detail = f"{answer.error_type}: {answer.error_message}" if answer.error_type else failure.message
             self._note(detail)
-            if answer.error_type:
-                self._cold = True
-        self._errors += failure.retried
+        self._errors += failure.retried and attempt.executing
         if failure.retried and attempt.number < ATTEMPTS:
             self._attempt(at_ns, attempt.batch, attempt.number + 1)
             return
         self._give_up(at_ns, attempt.batch, failure, attempt.number, detail)
-        self._next(at_ns)
+        self._done(at_ns, attempt.batch)
+
+    def _words(self, attempt: _Attempt) -> str:
+        model, records = self._model, len(attempt.batch)
+        if attempt.failure is THROTTLED:
+            return self._throttle_words()
+        if attempt.failure is OUT_OF_MEMORY:
+            return (
+                f"{records} records need {model.needed_mb(records):.0f} MB ({model.base_memory_mb:g} MB and "
+                f"{model.record_memory_kb:g} kB each), the function has {model.memory_mb} MB"
+            )
+        return self._timeout_words(attempt)
+
+    def _throttle_words(self) -> str:
+        busy = f", {self._executing} of them busy" if self._executing else ""
+        left = self._model.concurrency
+        return f"the account leaves the function {left} execution{'' if left == 1 else 's'} at once{busy}"
 
     def _timeout_words(self, attempt: _Attempt) -> str:
         model, records = self._model, len(attempt.batch)
@@ -199,7 +249,7 @@ class LambdaStage:
     def _give_up(
         self, at_ns: int, records: list[Record], failure: Failure, attempts: int, detail: str
     ) -> None:
-        words = f"{detail}; {attempts} attempt{'s' if attempts > 1 else ''}, now under processing-failed/"
+        words = f"{detail}; {attempts} attempt{'s' if attempts > 1 else ''}, now under {self._error_prefix}"
         self._trace.failed(STAGE, [record.message for record in records], failure.reason, words, at_ns)
         self._reject(failure.reason, len(records))
         self._failed(at_ns, records, failure, attempts)
@@ -217,6 +267,7 @@ class LambdaStage:
         self._runs = 0
         self._modelled_s = self._longest_s = 0.0
         self._runtime.usage.wall_s = 0.0
+        self._most_executing = self._executing
         self._notes.clear()
 
     def _note(self, line: str) -> None:
@@ -233,12 +284,12 @@ class LambdaStage:
             self.count.entered,
             self.count.left,
             dict(self.count.rejected),
-            waiting=len(self._running),
+            waiting=sum(map(len, self._batches)),
             metrics={
                 "AWS/Lambda Invocations": self._invocations,
                 "AWS/Lambda Errors": self._errors,
-                "AWS/Lambda Throttles": 0,
-                "AWS/Lambda ConcurrentExecutions.Maximum": min(1, self._runs),
+                "AWS/Lambda Throttles": self._throttles,
+                "AWS/Lambda ConcurrentExecutions.Maximum": self._most_executing,
                 "AWS/Lambda Duration.Maximum": self._longest_s * 1000,
                 "AWS/Lambda Duration.Average": self._modelled_s * 1000 / max(1, self._runs),
             },

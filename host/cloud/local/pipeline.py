@@ -36,6 +36,10 @@ _MAX_WAIT_S = 3600.0
 _COMPILE_LOOK_S = 0.005
 _NO_LINK_TROUBLE = ("delivery-", "throughput-delay")
 """Reasons that are about messages to a subscriber, or only about time."""
+_COSTS_THE_CONNECTION = frozenset(
+    ("payload-too-large", "topic-too-long", "topic-too-deep", "topic-reserved", "not-authorised")
+)
+"""Reasons for which the broker refuses a message and hangs up."""
 
 
 @dataclass(slots=True)
@@ -183,9 +187,9 @@ class Pipeline:
 
     def refused(self, reason: str, detail: str, client_id: str, topic: str, payload: bytes | None) -> None:
         """What the broker refused (its `on_refused`). Without a payload no message was lost by it."""
+        if reason in _COSTS_THE_CONNECTION if payload else not reason.startswith(_NO_LINK_TROUBLE):
+            self.trace.links.append(client_id, reason, detail, self.clock.utc_ns())
         if payload is None:
-            if not reason.startswith(_NO_LINK_TROUBLE):
-                self.trace.links.append(client_id, reason, detail, self.clock.utc_ns())
             return
         self.intake.refused[reason] = self.intake.refused.get(reason, 0) + 1
         self.trace.refused.append(
@@ -304,6 +308,10 @@ class Pipeline:
     def idle(self) -> bool:
         """Whether nothing is on its way: no arrival to run, no buffer that holds something."""
         return not (self._inbox or self._stream_inbox or len(self._agenda))
+
+    def settled(self, now_ns: int) -> bool:
+        """Whether nothing is on its way and a reader of the stores sees all that was written."""
+        return self.idle and self.timestream.visible_ns <= now_ns
 
     @property
     def pending(self) -> int:

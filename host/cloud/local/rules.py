@@ -17,6 +17,7 @@ from host.cloud.local.rule_values import BINARY, MAX_INT, UNARY, UNDEFINED, whol
 from host.model.fleet import PayloadMode
 from host.model.twin import ErrorAction, SqlVersion, TimeUnit
 from host.mqtt.topics import topic_matches
+from sensors.catalog import KEYS
 
 Payload = dict[str, Any]
 Evaluate = Callable[[Payload, int], Any]
@@ -99,6 +100,9 @@ class Rule:
         self.statement = parse_statement(spec.sql)
         self._filter = self.statement.topic_filter.encode()
         self._uuids = uuids
+        names = {item.name for item in self.statement.items}
+        self.left_out = frozenset() if self.statement.star else frozenset(KEYS) - names
+        """Measures of a buoy that the SELECT does not pass on."""
 
     def matches(self, topic: str) -> bool:
         """Whether FROM selects the topic, by IoT Core's rules (`a/#` does not match `a`)."""

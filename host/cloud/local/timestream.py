@@ -128,6 +128,8 @@ class Timestream:
         self._faults = faults
         self._window_ms = round(settings.memory_store_h * _MS_PER_H)
         self._visible_after_ns = round(settings.visible_after_s * 1e9)
+        self.visible_ns = 0
+        """UTC from which a reader sees all that was written."""
         self._rows = MeasureRows()
         self.log = SegmentLog(folder, self._rows)
         self._types: dict[str, str] = {}
@@ -253,6 +255,8 @@ class Timestream:
             if there[0] == number:
                 self._same_again += 1
                 self.count.left += 1
+                detail = f"{name} of buoy {dimension} at {time_ms} ms is there with the same value already"
+                self._trace.merged(STAGE, message, name, "collision", detail, at_ns)
                 return
             detail = (
                 f"{name} of buoy {dimension} at {time_ms} ms is there with another value "
@@ -326,7 +330,10 @@ class Timestream:
             # Stored as far as Timestream goes, but a row of the run's stores belongs to a numbered buoy.
             self._foreign[dimension] = self._foreign.get(dimension, 0) + len(numbers)
             return
-        layout.append(buoy.number, time_ms, at_ns + self._visible_after_ns, message, numbers, texts)
+        visible_ns = at_ns + self._visible_after_ns
+        if visible_ns > self.visible_ns:
+            self.visible_ns = visible_ns
+        layout.append(buoy.number, time_ms, visible_ns, message, numbers, texts)
 
     def _text_number(self, text: str) -> float:
         return self._text_numbers.setdefault(text, float(len(self._text_numbers)))

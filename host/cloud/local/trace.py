@@ -132,6 +132,10 @@ class Trace:
         """The stage refused a message, or one measure of it."""
         self._outcomes.append(stage, message, measure, "rejected", reason, detail, at_ns)
 
+    def merged(self, stage: str, message: int, measure: str, reason: str, detail: str, at_ns: int) -> None:
+        """The stage took a measure without keeping it: it is there, from another message or attempt."""
+        self._outcomes.append(stage, message, measure, "merged", reason, detail, at_ns)
+
     def failed(self, stage: str, messages: list[int], reason: str, detail: str, at_ns: int) -> None:
         """The stage tried and failed; all messages share the sentence."""
         count = len(messages)

@@ -32,6 +32,7 @@ CONFIG_FILE = "twin.json"
 
 _FLUSH_LOOK_S = 0.2
 _PROGRESS_S = 0.1
+_SETTLE_LOOK_S = 0.05
 QUIET_S = 0.5
 """A drain that misses messages gives them up when nothing has come for this long: a broker on loopback holds
 nothing back, so what has not come by then was never accepted."""
@@ -284,7 +285,11 @@ class Twin:
         expected = int(request["expected"])
         report = asyncio.get_running_loop().create_task(self._report(mark, progress))
         try:
-            complete = await self._all_in(mark, expected, deadline) and await self._hurried(deadline)
+            complete = await self._all_in(mark, expected, deadline)
+            if complete:
+                complete = await (
+                    self._hurried(deadline) if self.config.twin.hurry else self._waited(deadline)
+                )
         finally:
             report.cancel()
             await asyncio.gather(report, return_exceptions=True)
@@ -311,6 +316,13 @@ class Twin:
             await self.pipeline.arrival(min(quiet_s, deadline.remaining_s))
         return False
 
+    async def _waited(self, deadline: Deadline) -> bool:
+        """Let the buffers take their time. What is still in them then is waiting, and the verdict says so."""
+        pipeline = self.pipeline
+        while not deadline.expired and not pipeline.settled(pipeline.clock.utc_ns()):
+            await asyncio.sleep(min(_SETTLE_LOOK_S, deadline.remaining_s))
+        return True
+
     async def _hurried(self, deadline: Deadline) -> bool:
         hurry = asyncio.ensure_future(self.pipeline.hurry())
         await asyncio.wait({hurry}, timeout=deadline.remaining_s)
@@ -328,7 +340,9 @@ class Twin:
         mark = self._marked(request)
         since_ns = max(int(request["since_ns"]), mark.at_ns if mark is not None else 0)
         buoys = frozenset(int(buoy) for buoy in request["buoys"])
-        window = Window(since_ns, int(request["until_ns"]), buoys)
+        # A hurried twin shows its stores as they will be; another one as they are.
+        seen_ns = None if self.config.twin.hurry else self.pipeline.clock.utc_ns()
+        window = Window(since_ns, int(request["until_ns"]), buoys, seen_ns)
         self.pipeline.take_in()
         await self._write_down()
         waiting = [Waiting(*row) for row in self.pipeline.firehose.waiting()]
