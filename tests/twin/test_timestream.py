@@ -44,13 +44,14 @@ class Table:
             for row in self.rows()
         }
 
-    def refusals(self) -> list[tuple[int, str | None, str, str]]:
+    def refusals(self, outcome: str = "rejected") -> list[tuple[int, str | None, str, str]]:
         self.trace.logs[2].flush()
         paths = sorted((self.folder / "evidence" / "outcomes").glob("*.parquet"))
         return [
             (row["message"], row["measure"], row["reason"], row["detail"])
             for path in paths
             for row in pq.ParquetFile(path).read().to_pylist()
+            if row["outcome"] == outcome
         ]
 
 
@@ -103,6 +104,11 @@ def test_the_same_value_again_is_accepted_and_not_stored_twice(table: Table) -> 
         table.write({"temp": 7.5, "liqlev": True, "buoy_id": "100"})
     assert len(table.rows()) == 3
     assert table.refusals() == []
+    merged = table.refusals("merged")
+    assert [row[:3] for row in merged] == [
+        (message, name, "collision") for message in (1, 2) for name in ("temp", "liqlev", "buoy_id")
+    ]
+    assert "is there with the same value already" in merged[0][3]
     assert table.table.stage_count().left == 9
 
 

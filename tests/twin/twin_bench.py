@@ -133,8 +133,13 @@ class Run:
         """Numbers of the messages that entered a stage, sorted."""
         return sorted(row["message"] for row in self.evidence("trace") if row["stage"] == stage)
 
-    def outcomes(self, stage: str) -> list[dict[str, Any]]:
-        return [row for row in self.evidence("outcomes") if row["stage"] == stage]
+    def outcomes(self, stage: str, *, merged: bool = False) -> list[dict[str, Any]]:
+        """What a stage refused, failed or holds; or what it had already."""
+        return [
+            row
+            for row in self.evidence("outcomes")
+            if row["stage"] == stage and (row["outcome"] == "merged") == merged
+        ]
 
 
 def fault(stage: str, kind: str, **where: Any) -> TwinSpec:

@@ -23,7 +23,8 @@ from host.cloud.local.kinesis import Record, Stream
 from host.cloud.local.lambda_runtime import LambdaRuntime
 from host.cloud.local.s3 import Bucket
 from host.cloud.local.segments import SegmentLog
-from host.cloud.local.timestream import TableSettings, Timestream, buoy_of
+from host.cloud.local.timestream import TableSettings, Timestream
+from host.cloud.local.timestream_index import buoy_of
 from host.cloud.local.trace import Trace
 from host.model.clock import HostClock
 from host.model.fleet import TwinSpec

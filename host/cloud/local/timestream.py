@@ -19,14 +19,13 @@ same rule the attribute `timestamp`, from which the action takes the record's ti
 
 import json
 import math
-from array import array
-from bisect import bisect_left
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from host.cloud.local.faults import StageFaults
 from host.cloud.local.segments import SegmentLog
+from host.cloud.local.timestream_index import Series, StoredBuoy, buoy_of
 from host.cloud.local.trace import Trace
 from host.cloud.measure_rows import KINDS, NO_TIME, VARCHAR, Layout, MeasureRows
 from host.model.stage_count import StageCount
@@ -52,51 +51,6 @@ class TableSettings:
     memory_store_h: float = 24.0
     visible_after_s: float = 0.0
     """Eventual consistency: a reader sees a record this much later."""
-
-
-class _Series:
-    """Messages of one buoy with the same names, in order of time, in 8 bytes a value."""
-
-    __slots__ = ("names", "times", "values")
-
-    def __init__(self, names: tuple[str, ...]) -> None:
-        self.names = names
-        self.times = array("q")
-        self.values = array("d")
-        """len(names) per time; a text is its number in the table of texts."""
-
-    def value(self, time_ms: int, name: str) -> float | None:
-        """The value of a measure at a time, if it is here."""
-        if name not in self.names:
-            return None
-        at = bisect_left(self.times, time_ms)
-        if at == len(self.times) or self.times[at] != time_ms:
-            return None
-        return self.values[at * len(self.names) + self.names.index(name)]
-
-
-class _Buoy:
-    """Everything stored under one value of the dimension."""
-
-    __slots__ = ("newest_ms", "number", "others", "series")
-
-    def __init__(self, dimension: str) -> None:
-        self.number = buoy_of(dimension)
-        self.newest_ms = NO_TIME
-        self.series: dict[tuple[str, ...], _Series] = {}
-        self.others: dict[tuple[int, str], tuple[float, int]] = {}
-        """(time, measure) → (value, version) of records out of order, or with a newer version."""
-
-    def find(self, time_ms: int, name: str) -> tuple[float, int] | None:
-        """(value, version) of the record that is there."""
-        other = self.others.get((time_ms, name))
-        if other is not None:
-            return other
-        for series in self.series.values():
-            value = series.value(time_ms, name)
-            if value is not None:
-                return value, 1
-        return None
 
 
 @dataclass(slots=True)
@@ -133,7 +87,7 @@ class Timestream:
         self._rows = MeasureRows()
         self.log = SegmentLog(folder, self._rows)
         self._types: dict[str, str] = {}
-        self._buoys: dict[str, _Buoy] = {}
+        self._buoys: dict[str, StoredBuoy] = {}
         self._text_numbers: dict[str, float] = {}
         self._shapes: dict[tuple[tuple[str, ...], tuple[type, ...]], _Shape] = {}
         self.stored_known = 0
@@ -177,7 +131,7 @@ class Timestream:
         shape = self._shape((tuple(attributes), tuple(map(type, values))))
         buoy = self._buoys.get(dimension)
         if buoy is None:
-            buoy = self._buoys[dimension] = _Buoy(dimension)
+            buoy = self._buoys[dimension] = StoredBuoy(dimension)
         layout = shape.layout
         if layout is None or time_ms <= buoy.newest_ms:
             self._write_each(message, dimension, buoy, time_ms, attributes, 1, at_ns)
@@ -196,7 +150,7 @@ class Timestream:
         buoy.newest_ms = time_ms
         series = buoy.series.get(shape.names)
         if series is None:
-            series = buoy.series[shape.names] = _Series(shape.names)
+            series = buoy.series[shape.names] = Series(shape.names)
         series.times.append(time_ms)
         series.values.extend(values)
         self._append(layout, buoy, dimension, time_ms, at_ns, message, values, texts)
@@ -211,7 +165,7 @@ class Timestream:
         self._entries.times.append(at_ns)
         self.count.entered += len(attributes)
         self._writes += 1
-        buoy = self._buoys.setdefault(dimension, _Buoy(dimension))
+        buoy = self._buoys.setdefault(dimension, StoredBuoy(dimension))
         self._write_each(message, dimension, buoy, time_ms, attributes, version, at_ns)
 
     # -- the way in by single measure: types or times that are not as usual -------------------------
@@ -220,7 +174,7 @@ class Timestream:
         self,
         message: int,
         dimension: str,
-        buoy: _Buoy,
+        buoy: StoredBuoy,
         time_ms: int,
         attributes: dict[str, Any],
         version: int,
@@ -235,7 +189,7 @@ class Timestream:
         self,
         message: int,
         dimension: str,
-        buoy: _Buoy,
+        buoy: StoredBuoy,
         time_ms: int,
         name: str,
         value: Any,
@@ -318,7 +272,7 @@ class Timestream:
     def _append(
         self,
         layout: Layout,
-        buoy: _Buoy,
+        buoy: StoredBuoy,
         dimension: str,
         time_ms: int,
         at_ns: int,
@@ -393,8 +347,3 @@ class Timestream:
             },
             notes=notes,
         )
-
-
-def buoy_of(text: str) -> int | None:
-    """A buoy's number from a topic level or dimension; None where it is none."""
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None
