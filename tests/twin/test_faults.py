@@ -66,7 +66,8 @@ def test_a_duplicated_message_stands_twice_in_s3_and_once_in_timestream(tmp_path
     run, start_ms = run_with(tmp_path, fault(stage, "duplicated", buoys=(101,), messages=(2,)))
     assert keys(run, "s3", start_ms) == ALL + Counter(CHOSEN)
     assert keys(run, "timestream", start_ms) == ALL
-    assert {row["outcome"] for row in run.evidence("outcomes")} == {"merged"}
+    found = {row["outcome"] for row in run.evidence("outcomes")}
+    assert found == ({"merged"} if stage in ("broker", "rules") else set())
 
 
 @pytest.mark.parametrize("stage", ["broker", "rules", "timestream", *AFTER_FORK])

@@ -27,7 +27,7 @@ from host.cloud.local.faults import StageFaults
 from host.cloud.local.segments import SegmentLog
 from host.cloud.local.timestream_index import Series, StoredBuoy, buoy_of
 from host.cloud.local.trace import Trace
-from host.cloud.measure_rows import KINDS, NO_TIME, VARCHAR, Layout, MeasureRows
+from host.cloud.measure_rows import KINDS, VARCHAR, Layout, MeasureRows
 from host.model.stage_count import StageCount
 from sensors.catalog import KEYS
 
