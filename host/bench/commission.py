@@ -12,7 +12,7 @@ from host.bench.flashing import write_image
 from host.bench.hold import Hold
 from host.bench.identity import Claim
 from host.bench.keys import Credentials
-from host.bench.plan import StepName, missing, to_remove, wanted_digests
+from host.bench.plan import Step, StepName, missing, to_remove, wanted_digests
 from host.bench.records import Record
 from host.bench.self_test import SelfTest, run_self_test
 from host.bench.session import BoardLog, Session
@@ -22,6 +22,8 @@ from host.bench.wanted import Wanted, differing
 from host.model.errors import BoardError, BuoyError
 from host.serial.board_files import remove_files, send_files
 from host.serial.raw_repl import RawRepl
+
+_AFTER_KEYS = ("settings", "identity", "restart", "self-test", "record")
 
 
 class Commission:
@@ -58,7 +60,12 @@ class Commission:
             raise StepFailed(self._step, error) from error
         finally:
             self.result.seconds = time.monotonic() - began
-        self._note("done", "nothing was missing" if not self.result.done else "")
+        steps = len(self.result.plan)
+        if not steps:
+            text = "nothing was missing"
+        else:
+            text = f"{steps} steps are missing" if self._bench.dry_run else ""
+        self._note("done", text)
         return self.result
 
     # Looking
@@ -100,7 +107,8 @@ class Commission:
         source = self.wanted.credentials
         if source is None:
             return None
-        return source.get(self.wanted.thing, state.mac, self._bench.book.of_certificate)
+        make = not self._bench.dry_run
+        return source.get(self.wanted.thing, state.mac, self._bench.book.of_certificate, make)
 
     def _plan(self, state: State) -> None:
         last = self._bench.book.installed.get(state.mac)
@@ -108,6 +116,9 @@ class Commission:
         self.result.plan = missing(
             self.wanted, state, self._bench.software, self._credentials, passed, self._bench.options
         )
+        if self.wanted.credentials is not None and self._credentials is None:
+            at = next((n for n, step in enumerate(self.result.plan) if step.name in _AFTER_KEYS), 0)
+            self.result.plan.insert(at, Step("keys", "a new certificate"))
 
     # Doing
 

@@ -49,8 +49,10 @@ class Credentials:
 class CredentialSource(Protocol):
     """Gives a board its credentials once its MAC is known."""
 
-    def get(self, thing: str, mac: str, owner: Callable[[str], str]) -> Credentials:
+    def get(self, thing: str, mac: str, owner: Callable[[str], str], make: bool = True) -> Credentials | None:
         """The credentials of a thing on a board; `owner` tells the MAC that has a certificate by record.
+
+        Without `make` nothing is made: None if there are none yet.
 
         Raises:
             PreflightError: there are none, or they do not fit each other.
@@ -64,11 +66,13 @@ class OwnAuthority:
 
     folder: Path
 
-    def get(self, thing: str, mac: str, owner: Callable[[str], str]) -> Credentials:
+    def get(self, thing: str, mac: str, owner: Callable[[str], str], make: bool = True) -> Credentials | None:
         """A certificate of this thing that no other board has."""
         from host.cloud.certificates import CertificateAuthority
 
         certificate, key = self.folder / f"{thing}.pem", self.folder / f"{thing}.key"
+        if not make and not (certificate.exists() and key.exists()):
+            return None
         with _MAKING:
             try:
                 self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -79,6 +83,8 @@ class OwnAuthority:
             kept = load(authority.file, certificate, key)
             if owner(kept.fingerprint) in ("", mac):
                 return kept
+            if not make:
+                return None
             # Another board had this id before; its certificate stays its own.
             certificate.rename(certificate.with_suffix(f".{kept.fingerprint[:12]}.pem"))
             key.rename(key.with_suffix(f".{kept.fingerprint[:12]}.key"))
@@ -94,7 +100,13 @@ class CredentialFiles:
     base: Path
     """Folder of the fleet file, which relative names start from."""
 
-    def get(self, thing: str, mac: str, owner: Callable[[str], str]) -> Credentials:  # noqa: ARG002
+    def get(
+        self,
+        thing: str,
+        mac: str,  # noqa: ARG002
+        owner: Callable[[str], str],  # noqa: ARG002
+        make: bool = True,  # noqa: ARG002
+    ) -> Credentials:
         """The files of this thing."""
         names = (self.tls.ca, self.tls.certificate, self.tls.key)
         ca, certificate, key = (self.base / name.replace("{thing}", thing) for name in names)

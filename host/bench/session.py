@@ -13,7 +13,7 @@ from host.model.clock import Deadline
 from host.model.errors import BoardError, BuoyError, PreflightError
 from host.serial.console import Console
 from host.serial.esptool import Esptool
-from host.serial.find import find_board, port_of
+from host.serial.find import Finder, port_of
 from host.serial.lines import visible
 from host.serial.listing import list_ports
 from host.serial.lock import PortLock
@@ -81,6 +81,8 @@ class Session:
     name: BoardName
     more_ports: tuple[str, ...] = ()
     stop: Stop = field(default_factory=Stop)
+    finder: Finder | None = None
+    """Shared by sessions that look for their boards at the same time."""
     patience: Patience = field(default_factory=Patience)
     log: BoardLog = field(default_factory=lambda: BoardLog(None))
     purpose: str = "bench"
@@ -107,14 +109,7 @@ class Session:
         Raises:
             PreflightError: there is none, or somebody has it.
         """
-        kind = self.name.kind
-        if kind == "port":
-            port = self.name.value
-        elif kind in ("usb", "location"):
-            port = port_of(self.name, list_ports(self.more_ports)).port
-        else:
-            port = find_board(self.name, more_ports=self.more_ports).port
-        self._take(port)
+        self._take((self.finder or Finder(self.more_ports)).port(self.name))
 
     def look(self, wake: bool = True) -> Found:
         """What is on the port.

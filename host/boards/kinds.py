@@ -15,7 +15,9 @@ from host.inventory.secrets import resolve_secret
 from host.model.errors import PreflightError
 from host.model.fleet import BoardSpec, Fleet
 from host.model.plan import BoardPlan, Plan
+from host.serial.find import Finder
 from host.serial.lock import is_url
+from host.serial.names import parse_name
 
 # One core can drive far more boards than this; the figure keeps a pack's start-up and reports short.
 _BOARDS_PER_PACK = 5000
@@ -80,10 +82,11 @@ def _simulated(
     fleet: Fleet, plan: Plan, members: list[tuple[BoardSpec, BoardPlan]], options: UnitOptions
 ) -> list[Unit]:
     bench = SimulatedBench(options.run_folder / "simulated", plan.seed, fleet.run.water)
+    finder = Finder(fleet.bench.ports)
 
     def plug(board: BoardSpec) -> Plug:
         if board.port:
-            return PortPlug(board.port, _wifi(fleet, board), on_this_machine=True)
+            return PortPlug(board.port, _wifi(fleet, board), True, finder)
         return SimulatedPlug(bench, board.buoy_id)
 
     return _on_cables(fleet, members, options, plug)
@@ -92,8 +95,10 @@ def _simulated(
 def _esp32(
     fleet: Fleet, _plan: Plan, members: list[tuple[BoardSpec, BoardPlan]], options: UnitOptions
 ) -> list[Unit]:
+    finder = Finder(fleet.bench.ports)
+
     def plug(board: BoardSpec) -> Plug:
-        return PortPlug(board.port, _wifi(fleet, board), on_this_machine=False)
+        return PortPlug(board.port, _wifi(fleet, board), False, finder)
 
     return _on_cables(fleet, members, options, plug)
 
@@ -143,9 +148,13 @@ def unready(fleet: Fleet) -> list[PreflightError]:
             next_step="ls -l /dev/serial/by-id/",
         )
         for board in fleet.boards
-        if board.port and not is_url(board.port) and not os.path.exists(board.port)
+        if board.port and _is_path(board.port) and not os.path.exists(board.port)
     ]
     return found
+
+
+def _is_path(port: str) -> bool:
+    return not is_url(port) and parse_name(port).kind == "port"
 
 
 _Maker = Callable[[Fleet, Plan, list[tuple[BoardSpec, BoardPlan]], UnitOptions], list[Unit]]

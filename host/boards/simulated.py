@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from host.boards.cable_board import WifiAccess
 from host.boards.firmware_files import ROOT, firmware_files
+from host.serial.find import Finder
 
 if TYPE_CHECKING:
     from host.simulation.esp32.simulator import Simulator
@@ -93,21 +94,25 @@ class PortPlug:
     """A board that is on a port already.
 
     Args:
-        port: path or URL.
+        name: port, URL, MAC, USB name or location, see `host.serial.names`.
         wifi: to be told to it; None: it keeps its own.
         on_this_machine: whether it is a simulated one.
+        finder: looks for it; shared by the boards of a run.
     """
 
     kept = True
 
-    def __init__(self, port: str, wifi: WifiAccess | None, on_this_machine: bool) -> None:
-        self._port = port
+    def __init__(
+        self, name: str, wifi: WifiAccess | None, on_this_machine: bool, finder: Finder | None = None
+    ) -> None:
+        self._name = name
+        self._finder = finder or Finder()
         self.wifi = wifi
         self.on_this_machine = on_this_machine
 
     def plug_in(self) -> str:
-        """It is there."""
-        return self._port
+        """It is there: where, is asked of the boards if the name does not say."""
+        return self._finder.port(self._name)
 
     def own_settings(self) -> dict[str, Any]:
         """It knows them itself."""

@@ -24,6 +24,7 @@ from host.model.errors import UsageError
 from host.model.exit_codes import ExitCode
 from host.model.fleet import Fleet
 from host.serial.esp_image import FlashImage
+from host.serial.find import Finder
 from host.serial.listing import PortInfo, list_ports
 from host.serial.names import BoardName, parse_name
 
@@ -78,6 +79,7 @@ def execute_commission(request: Request) -> int:
         fleet, folder.path / "twin" / time.strftime("%Y%m%dT%H%M%S"), password.reveal() if password else ""
     )
     stop = Stop()
+    finder = Finder(spec.ports)
     with BenchScreen([one.key for one in wanted], as_json=request.as_json) as screen:
         bench = Bench(
             records=folder.records,
@@ -100,7 +102,9 @@ def execute_commission(request: Request) -> int:
             Job(
                 one.key,
                 hubs[one.name.text],
-                Commission(one, bench, Session(one.name, spec.ports, stop, purpose="buoy commission")).run,
+                Commission(
+                    one, bench, Session(one.name, spec.ports, stop, finder, purpose="buoy commission")
+                ).run,
             )
             for one in wanted
         ]
@@ -131,6 +135,7 @@ def execute_flash(request: Request) -> int:
     if image is None:
         raise UsageError("no image to write", next_step="--interpreter FILE or VERSION, e.g. 1.26.1")
     stop = Stop()
+    finder = Finder(spec.ports)
     hubs = _hubs(names, spec)
     with BenchScreen([name.text for name in names], as_json=request.as_json) as screen:
         jobs = [
@@ -144,6 +149,7 @@ def execute_flash(request: Request) -> int:
                         name,
                         spec.ports,
                         stop,
+                        finder,
                         purpose="buoy flash",
                         log=BoardLog(folder.logs / f"flash-{_file_name(name)}.log"),
                     ),

@@ -91,8 +91,7 @@ def monitor(
 def _places(boards: list[str], fleet: Path, ports: list[str] | None) -> list[tuple[str, str]]:
     from host.cli.one_board import name_and_ports
     from host.inventory.loader import load_fleet
-    from host.serial.find import find_board, port_of
-    from host.serial.listing import list_ports
+    from host.serial.find import Finder
 
     words = boards
     if not words:
@@ -100,12 +99,7 @@ def _places(boards: list[str], fleet: Path, ports: list[str] | None) -> list[tup
     places: list[tuple[str, str]] = []
     for word in words:
         name, more = name_and_ports(word, fleet, ports)
-        if name.kind == "port":
-            port = name.value
-        elif name.kind in ("usb", "location"):
-            port = port_of(name, list_ports(more)).port
-        else:
-            port = find_board(name, more_ports=more).port
+        port = Finder(more).port(name)
         places.append((Path(word).name if "://" not in word else word.split("://", 1)[1], port))
     return places
 

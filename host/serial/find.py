@@ -1,5 +1,6 @@
 """Finding boards by any of their names, whatever port they come up on."""
 
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -29,52 +30,85 @@ def look_at_all(
         )
 
 
+class Finder:
+    """Finds boards among ports; several threads may look for theirs, one after the other.
+
+    Args:
+        more_ports: paths, patterns and URLs beside the USB ports of this computer.
+        patience_s: for a board that boots.
+        wake: interrupt or reset boards that do not answer.
+    """
+
+    def __init__(
+        self, more_ports: Iterable[str] = (), *, patience_s: float = BOOT_S, wake: bool = False
+    ) -> None:
+        self._more_ports = tuple(more_ports)
+        self._patience_s = patience_s
+        self._wake = wake
+        # Two searches at once would find each other's ports in use.
+        self._guard = threading.Lock()
+        self._seen: list[Found] = []
+
+    def find(self, name: str | BoardName) -> Found:
+        """The board of a name, on the port where it is now.
+
+        A name by port, USB or location needs no search. By MAC or id every port is asked.
+
+        Raises:
+            PreflightError: no such board, or several; lists what there is.
+            UsageError: the name is none.
+        """
+        wanted = parse_name(name) if isinstance(name, str) else name
+        if wanted.kind == "port":
+            return self._probe(wanted.value)
+        ports = list_ports(self._more_ports)
+        if wanted.kind in ("usb", "location"):
+            return self._probe(port_of(wanted, ports).port)
+        matches = _matching(wanted)
+        with self._guard:
+            for before in filter(matches, self._seen):
+                found = self._probe(before.port)
+                if matches(found):
+                    return found
+            found_all = look_at_all(ports, patience_s=self._patience_s, wake=self._wake)
+            self._seen = found_all
+        fitting = [found for found in found_all if matches(found)]
+        if len(fitting) == 1:
+            return fitting[0]
+        if fitting:
+            where = ", ".join(f"{found.port} ({mac_text(found.mac)})" for found in fitting)
+            raise PreflightError(
+                f"{len(fitting)} boards are {wanted}: {where}",
+                next_step="name one by its port or MAC; `buoy id PORT NUMBER` gives it another id",
+            )
+        raise _none(wanted, found_all)
+
+    def port(self, name: str | BoardName) -> str:
+        """Only where it is; a name by port is taken at its word.
+
+        Raises:
+            PreflightError, UsageError: as `find`.
+        """
+        wanted = parse_name(name) if isinstance(name, str) else name
+        if wanted.kind == "port":
+            return wanted.value
+        if wanted.kind in ("usb", "location"):
+            return port_of(wanted, list_ports(self._more_ports)).port
+        return self.find(wanted).port
+
+    def _probe(self, port: str) -> Found:
+        return probe(port, patience_s=self._patience_s, wake=self._wake)
+
+
 def find_board(
     name: str | BoardName,
     *,
     more_ports: Iterable[str] = (),
-    hint: str = "",
     patience_s: float = BOOT_S,
     wake: bool = False,
 ) -> Found:
-    """The board of a name, on the port where it is now.
-
-    A name by port, USB or location needs no search. By MAC or id every port is asked, `hint` first.
-
-    Args:
-        name: see `host.serial.names`.
-        more_ports: paths, patterns and URLs beside the USB ports of this computer.
-        hint: the port where it was last.
-        patience_s: for a board that boots.
-        wake: interrupt or reset boards that do not answer.
-
-    Raises:
-        PreflightError: no such board, or several; lists what there is.
-        UsageError: the name is none.
-    """
-    wanted = parse_name(name) if isinstance(name, str) else name
-    if wanted.kind == "port":
-        return probe(wanted.value, patience_s=patience_s, wake=wake)
-    ports = list_ports([*more_ports, *([hint] if hint else [])])
-    if wanted.kind in ("usb", "location"):
-        port = port_of(wanted, ports)
-        return probe(port.port, patience_s=patience_s, wake=wake)
-    matches = _matching(wanted)
-    if hint:
-        found = probe(hint, patience_s=min(patience_s, 1.0))
-        if matches(found):
-            return found
-    all_found = look_at_all(ports, patience_s=patience_s, wake=wake)
-    fitting = [found for found in all_found if matches(found)]
-    if len(fitting) == 1:
-        return fitting[0]
-    if fitting:
-        where = ", ".join(f"{found.port} ({mac_text(found.mac)})" for found in fitting)
-        raise PreflightError(
-            f"{len(fitting)} boards are {wanted}: {where}",
-            next_step="name one by its port or MAC; `buoy id PORT NUMBER` gives it another id",
-        )
-    raise _none(wanted, all_found)
+    """The board of a name by a search of its own; arguments and errors are those of `Finder`."""
+    return Finder(more_ports, patience_s=patience_s, wake=wake).find(name)
 
 
 def port_of(name: BoardName, ports: Sequence[PortInfo]) -> PortInfo:
