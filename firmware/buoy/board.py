@@ -166,12 +166,16 @@ class Board:
         In maintenance the bench is there, and restarts the board itself to try new settings.
         """
         notes = self.settings[settings.CALIBRATION]
-        for key in [] if self.maintenance_ms else list(notes):
-            if notes[key].get("open"):
-                self.settings = settings.reverted(self.settings, key)
+        files = os.listdir()
+        for key in list(notes):
+            circuit = notes[key].get("circuit")
+            if notes[key].get("open") and (circuit or not self.maintenance_ms):
+                # Of a circuit's calibration, renaming its file is what makes it hold.
+                held = circuit and "ezo-%s.open" % key not in files
+                self.settings = (settings.accepted if held else settings.reverted)(self.settings, key)
                 settings.save(self.settings)
-                self.console.log("%s: calibration not finished, the old one is back" % key, "warning")
-        for name in os.listdir():
+                self.console.log("%s: %s calibration in force" % (key, "new" if held else "old"), "warning")
+        for name in files:
             if name.startswith("ezo-") and name.endswith(".open"):
                 from buoy import circuits
 

@@ -41,7 +41,7 @@ def restore(key):
         kept = name + "last"
     with open(kept) as file:
         lines = file.read().split("\n")
-    yield "Export,?"  # ends an import that was broken off
+    yield from _awake()  # the question also ends an import that was broken off
     for line in lines:
         reply = yield "Import," + line
         if reply == "*ER":
@@ -55,14 +55,18 @@ def restore(key):
 STEPS = {"keep": keep, "accept": accept, "restore": restore}
 
 
-def _export():
+def _awake():
+    """Ask for an export until the circuit has started and answers."""
     reply = ""
     for _ in range(_TRIES):
         reply = yield "Export,?"
         if reply.startswith("export,"):
-            break
-    else:
-        raise Refused("the circuit cannot export its calibration: %r" % reply)
+            return
+    raise Refused("the circuit cannot export its calibration: %r" % reply)
+
+
+def _export():
+    yield from _awake()
     lines = []
     while len(lines) < _MOST_LINES:
         reply = yield "Export"

@@ -34,6 +34,7 @@ def as_json(record: Record) -> str:
     document = {
         "begin": record.begin,
         "before": record.before,
+        "after": record.after,
         "points": [asdict(point) for point in record.points],
         "rejected": record.rejected,
         "trouble": record.trouble,

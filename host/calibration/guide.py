@@ -108,13 +108,17 @@ class Guide:
             fitted, {"date": self._clock.utc().date().isoformat(), "record": self._record.folder.name}
         )
         self._event("written", settings=fitted.settings, commands=list(fitted.commands))
+        self._event("after", found=procedure.after())
         dialogue.tell("Written and read back. Now the same again, as the buoy will measure it.")
         self._verify(points, fitted)
         verdict = worst([check.verdict for check in (*fitted.checks, *self._checks)])
         failures = _failures(self._checks)
         if failures and not self._force:
             raise Refused("; ".join(failures))
-        procedure.finish()
+        trouble = procedure.finish()
+        if trouble:
+            self._event("trouble", text=trouble)
+            dialogue.tell(trouble, "warning")
         return verdict_outcome(verdict)
 
     def _verify(self, points: list[Point], fitted: Fitted) -> None:

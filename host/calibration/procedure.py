@@ -155,9 +155,14 @@ class Procedure(ABC):
         """The board's own reading against the reference, after writing."""
         raise NotImplementedError
 
-    def finish(self) -> None:
-        """The new calibration holds."""
+    def after(self) -> dict[str, Any]:
+        """What is in force after writing, for the record."""
+        return {"settings": self.board.sensor_settings(self.key)}
+
+    def finish(self) -> str:
+        """The new calibration holds; gives what did not go as it should, or ""."""
         self.board.calibrate(self.key, "accept")
+        return ""
 
     def give_up(self, written: bool) -> None:
         """Take back what was written, if anything was."""

@@ -3,9 +3,9 @@
     {"n": 12, "time": "…Z", "kind": "sample", …, "chain": "…"}
 
 `chain` is the SHA-256 of the line before and this one: a line that was changed or taken out breaks it.
-Kinds, in their usual order: begin, before, step, sample…, point (or refused, skipped), fit, written, check,
-end; trouble at any time. A record without `end` is of a calibration that broke off. Whatever stands elsewhere
-(certificate, export, status) is made from this file alone.
+Kinds, in their usual order: begin, before, step, sample…, point (or refused, skipped), fit, written, after,
+check, end; trouble at any time. A record without `end` is of a calibration that broke off. Whatever stands
+elsewhere (certificate, export, status) is made from this file alone.
 """
 
 import hashlib
@@ -116,6 +116,7 @@ class Record:
     path: Path
     begin: dict[str, Any]
     before: dict[str, Any] = field(default_factory=dict)
+    after: dict[str, Any] = field(default_factory=dict)
     points: list[RecordedPoint] = field(default_factory=list)
     rejected: list[dict[str, Any]] = field(default_factory=list)
     """Steps that were refused or skipped, with the reasons."""
@@ -244,6 +245,8 @@ class _Reader:
         kind = body["kind"]
         if kind == "before":
             record.before = body["found"]
+        elif kind == "after":
+            record.after = body["found"]
         elif kind == "step":
             self._samples = []
         elif kind == "sample":

@@ -170,8 +170,11 @@ class Session:
             self.say(str(result.error), "bad")
         if result.reason and (result.error is None or result.reason != result.error.what):
             self.say(f"  {result.reason}", tone)
-        files = write_certificate(folder)
-        self.say(f"  record       {folder}\n  certificate  {files.html}, {files.pdf.name}", "plain")
+        self.say(f"  record       {folder}", "plain")
+        files = None
+        if result.outcome != "aborted":  # of a calibration that was given up there is nothing to certify
+            files = write_certificate(folder)
+            self.say(f"  certificate  {files.html}, {files.pdf.name}", "plain")
         return Done(key, result, folder, files)
 
     def _begin(self, board: BenchBoard, procedure: Procedure, bench: Bench, wish: Wish) -> dict[str, Any]:

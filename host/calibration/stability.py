@@ -36,6 +36,14 @@ class StabilityRule:
             f"{self.window_s:g} s; at least {self.min_s:g} s, at most {self.max_s:g} s"
         )
 
+    def short(self, unit: str) -> str:
+        """The limits alone, for a line of a terminal."""
+        unit = "%" if self.relative else unit
+        return (
+            f"drift ≤ {self.drift_per_min:g} {unit}/min, noise ≤ "
+            f"{self.noise:g} {unit} over {self.window_s:g} s"
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class State:

@@ -227,5 +227,5 @@ def _lines(view: View, width: int) -> Iterator[Text]:
     if state.stable:
         yield Text("  stable", "green")
     else:
-        yield Text(f"  {state.reason}: {rule.text(unit)}", "yellow")
+        yield Text(f"  {state.reason}: {rule.short(unit)}", "yellow")
     yield Text("  Enter takes it when stable, r begins anew, s skips, q gives up", "dim")

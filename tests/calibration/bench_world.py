@@ -5,6 +5,7 @@ The board runs in this process and is spoken to in the same JSON lines as over a
 the clock differ. Its files are in the working folder, so tests change into an empty one.
 """
 
+import contextlib
 import json
 import os
 from datetime import UTC, datetime, timedelta
@@ -67,6 +68,9 @@ class SimulatedBoard:
         self.output = b""
         self.next_id = 1
         self.unplugged = False
+        self.requests = []
+        self.cut_at_request = None
+        self.cut_at_ms = None
         self.lines = []
         given = dict(self.buoy.settings)
         if sensors is not None:
@@ -97,8 +101,29 @@ class SimulatedBoard:
     def write(self, data):
         self.output += data
 
+    def cut_power(self):
+        """The cable is pulled: port and supply are gone, of the circuits too."""
+        self.unplugged = True
+        self.cut_at_request = self.cut_at_ms = None
+        for part in self.bench.parts.values():
+            part.power(False, self.bench.t_s)
+
+    def power_again(self):
+        """A cold start, a few seconds later."""
+        self.now_ms += 5000
+        self.buoy.advance_to_ms(self.now_ms)
+        for part in self.bench.parts.values():
+            part.power(True, self.bench.t_s)
+        self.unplugged = False
+        self.output = b""
+        self.boot(1)
+        self.run(20.0)
+
     def turn(self):
         """20 ms of the board."""
+        if self.cut_at_ms is not None and self.now_ms >= self.cut_at_ms:
+            self.cut_power()
+            return
         self.board.step()
         self.now_ms += STEP_MS
         self.buoy.advance_to_ms(self.now_ms)
@@ -108,8 +133,9 @@ class SimulatedBoard:
     def run(self, seconds):
         """Let time pass."""
         end_ms = self.now_ms + 1000 * seconds
-        while self.now_ms < end_ms:
+        while self.now_ms < end_ms and not self.unplugged:
             self.turn()
+        self.now_ms = max(self.now_ms, int(end_ms))
 
     # host.calibration.board.Console
 
@@ -120,6 +146,9 @@ class SimulatedBoard:
             raise BoardError("the port is gone", where=self.port)
         self.inbox += MARKER + json.dumps({"id": request_id, "do": do, **fields}).encode() + b"\n"
         assert len(self.inbox) < 2048
+        self.requests.append(f"{do} {fields.get('command', fields.get('step', ''))}".strip())
+        if self.cut_at_request == len(self.requests):
+            self.cut_power()
         end_ms = self.now_ms + 1000 * timeout_s
         while self.now_ms < end_ms and not self.unplugged:
             self.turn()
@@ -244,7 +273,8 @@ def calibrate(board, key, technician=None, folder=None, force=False, points=(), 
         )
         result = Guide(PROCEDURES[key](bench), technician, record, clock, force, driver_refuses).run()
     if not board.unplugged:
-        bench.board.leave()
+        with contextlib.suppress(BoardError):  # cut at that moment
+            bench.board.leave()
     return result, read_record(folder)
 
 

@@ -194,16 +194,15 @@ def _budget(record: Record) -> Table:
 
 def _before(record: Record) -> Table:
     table = Table("Before and after", ("", "before", "after"))
-    settings = record.before.get("settings", {})
-    if record.fitted is not None:
-        for name, value in record.fitted.settings.items():
-            table.add(name, setting_text(settings.get(name)), setting_text(value))
-    circuit = record.before.get("circuit", {})
+    before, after = record.before.get("settings", {}), record.after.get("settings", {})
+    for name in record.fitted.settings if record.fitted is not None else ():
+        table.add(name, setting_text(before.get(name)), setting_text(after.get(name)) if after else "–")
+    was, now = record.before.get("circuit", {}), record.after.get("circuit", {})
     for name in ("firmware", "points", "slope", "k"):
-        if name in circuit:
-            table.add(f"circuit: {name}", str(circuit[name]), "–")
-    if circuit.get("export"):
-        table.add("circuit: export", " ".join(circuit["export"]), "–")
+        if name in was:
+            table.add(f"circuit: {name}", str(was[name]), str(now.get(name, "–")))
+    if was.get("export"):
+        table.add("circuit: exported", " ".join(was["export"]), "–")
     return table
 
 

@@ -14,9 +14,9 @@ from host.calibration.certificate.figures import STYLE, as_svg, residual_figure,
 from host.calibration.record import Record, read_record
 from host.report.files import printable, write_atomically
 
+Pictures = list[tuple[str, Any]]
 HTML_NAME, PDF_NAME = "certificate.html", "certificate.pdf"
 _TEMPLATES = Path(__file__).parent / "templates"
-PDF_STYLE: Any = {**STYLE, "pdf.fonttype": 42}
 A4_INCH = (8.27, 11.69)
 _LEFT, _TOP, _BOTTOM, _STEP = 0.07, 0.95, 0.05, 0.0135
 _TONES = {"pass": "#14774a", "warn": "#9a5700", "fail": "#c0261c"}
@@ -39,13 +39,20 @@ def write_certificate(folder: Path) -> Files:
         PreflightError: the folder cannot take them.
     """
     record = read_record(folder)
+    pictures = pictures_of(record)
     files = Files(record.path.parent / HTML_NAME, record.path.parent / PDF_NAME)
-    write_atomically(files.html, html(record).encode())
-    write_atomically(files.pdf, pdf(record))
+    write_atomically(files.html, html(record, pictures).encode())
+    write_atomically(files.pdf, pdf(record, pictures))
     return files
 
 
-def html(record: Record) -> str:
+def pictures_of(record: Record) -> Pictures:
+    """Title and figure of each picture there is."""
+    pairs = (("Signals", signal_figure(record)), ("Fit and residuals", residual_figure(record)))
+    return [(title, figure) for title, figure in pairs if figure is not None]
+
+
+def html(record: Record, pictures: Pictures) -> str:
     """One page that opens offline and prints."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
@@ -57,22 +64,15 @@ def html(record: Record) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    pictures = [
-        (title, Markup(as_svg(figure)))  # drawn here; texts in it are escaped by matplotlib
-        for title, figure in (
-            ("Signals", signal_figure(record)),
-            ("Fit and residuals", residual_figure(record)),
-        )
-        if figure is not None
-    ]
     return environment.get_template("certificate.html.j2").render(
         certificate=certificate_of(record),
-        pictures=pictures,
+        # Drawn here: texts in them are escaped by matplotlib.
+        pictures=[(title, Markup(as_svg(figure))) for title, figure in pictures],
         style=Markup((_TEMPLATES / "certificate.css").read_text(encoding="utf-8")),
     )
 
 
-def pdf(record: Record) -> bytes:
+def pdf(record: Record, pictures: Pictures) -> bytes:
     """The same on A4 pages."""
     import matplotlib as mpl
     from matplotlib.backends.backend_pdf import PdfPages
@@ -80,7 +80,7 @@ def pdf(record: Record) -> bytes:
     buffer = io.BytesIO()
     certificate = certificate_of(record)
     metadata: dict[str, Any] = {"Title": f"{certificate.title} {certificate.number}", "CreationDate": None}
-    with mpl.rc_context(PDF_STYLE), PdfPages(buffer, metadata=metadata) as pages:
+    with mpl.rc_context(STYLE), PdfPages(buffer, metadata=metadata) as pages:
         sheet = _Sheet(pages)
         sheet.heading(certificate)
         for table in certificate.tables:
@@ -90,9 +90,8 @@ def pdf(record: Record) -> bytes:
             for remark in certificate.remarks:
                 sheet.text(f"– {remark}")
         sheet.close()
-        for figure in (signal_figure(record), residual_figure(record)):
-            if figure is not None:
-                pages.savefig(figure)
+        for _, figure in pictures:
+            pages.savefig(figure)
     return buffer.getvalue()
 
 

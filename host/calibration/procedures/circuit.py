@@ -31,16 +31,26 @@ class CircuitProcedure(Procedure):
         self._told_c: float | None = None
         fields = self.ask("i").split(",")
         self.firmware = fields[2] if len(fields) > 2 else ""
-        found["circuit"] = {"firmware": self.firmware, "points": self.ask("Cal,?"), **self.more_before()}
+        found["circuit"] = {"firmware": self.firmware, "points": self.ask("Cal,?"), **self.told()}
+        self.look(found["circuit"])
         found["circuit"]["export"] = self._keep()
         self._kept = True
         self.command(*CLEAR)
         self.prepare_circuit()
         return found
 
-    def more_before(self) -> dict[str, Any]:
-        """What else the circuit tells about its calibration."""
+    def after(self) -> dict[str, Any]:
+        """See `Procedure.after`."""
+        found = super().after()
+        found["circuit"] = {"firmware": self.firmware, "points": self.ask("Cal,?"), **self.told()}
+        return found
+
+    def told(self) -> dict[str, Any]:
+        """What the circuit tells about its calibration."""
         return {}
+
+    def look(self, told: dict[str, Any]) -> None:
+        """Take what the circuit told before anything was changed."""
 
     def prepare_circuit(self) -> None:
         """Settings that calibration needs."""
@@ -115,12 +125,15 @@ class CircuitProcedure(Procedure):
     def write(self, fitted: Fitted, note: dict[str, object]) -> None:
         """The chip has it already; date and record go to the board's settings."""
         fitted.commands = tuple(self.commands)
-        self.board.calibrate(self.key, "write", fitted.settings, note)
+        self.board.calibrate(self.key, "write", fitted.settings, {**note, "circuit": True})
 
-    def finish(self) -> None:
-        """See `Procedure.finish`."""
+    def finish(self) -> str:
+        """See `Procedure.finish`. The first command makes it hold, whatever becomes of the second."""
         self.board.keep(self.key, "accept")
-        super().finish()
+        try:
+            return super().finish()
+        except BoardError as error:
+            return f"{error.what}: the board notes the calibration itself at its next start"
 
     def give_up(self, written: bool) -> None:
         """See `Procedure.give_up`."""

@@ -86,7 +86,7 @@ class Conductivity(CircuitProcedure):
         kinds = [step.solution for step in self.steps() if step.solution]
         return [self._step(kind, "check", verify=True) for kind in reversed(kinds)]
 
-    def more_before(self) -> dict[str, Any]:
+    def told(self) -> dict[str, Any]:
         """The circuit's K."""
         return {"k": self.ask("K,?")}
 

@@ -71,13 +71,15 @@ class Ph(CircuitProcedure):
         """See `Procedure.verify_steps`."""
         return [self._step("7", verify=True)]
 
-    def more_before(self) -> dict[str, Any]:
+    def told(self) -> dict[str, Any]:
         """Slope and zero as the circuit has them."""
-        slope = self.ask("Slope,?")
-        self._before = _numbers(slope)
+        return {"slope": self.ask("Slope,?")}
+
+    def look(self, told: dict[str, Any]) -> None:
+        """See `CircuitProcedure.look`."""
+        self._before = _numbers(told["slope"])
         self._mid: tuple[float, float] | None = None  # (pH, mV)
         self._written = False
-        return {"slope": slope}
 
     def raw_of(self, reading: float) -> float:
         """See `CircuitProcedure.raw_of`."""

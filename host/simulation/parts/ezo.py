@@ -57,6 +57,13 @@ class EzoCircuit(EzoWire):
         if calibrated:
             self._calibrate_to_probe(random.Random(f"{seed}/{self.key}/calibration"))
 
+    def power(self, on: bool, t_s: float) -> bool:
+        """See `Part.power`. Exports and imports that were under way are forgotten."""
+        if not on:
+            self._export = []
+            self._import = ""
+        return super().power(on, t_s)
+
     # What a subclass knows
 
     def _factory_calibration(self) -> None:
