@@ -285,7 +285,7 @@ class Board:
         return ProbeSampler(Reader([s for s in reader.sensors.values() if not hasattr(s, "sample")]), fakes)
 
     def _step_application(self, now_ms):
-        from buoy.link import IDLE, UP
+        from buoy.link import IDLE, STOPPED, UP
 
         wake_ms = self.wifi.step(now_ms)
         if self.wifi.up:
@@ -294,6 +294,9 @@ class Board:
             # The time comes before TLS: certificates are judged by it, and messages carry it.
             if self.link.state == IDLE and self.clock.known():
                 self.link.connect(now_ms)
+        elif self.link.state not in (IDLE, STOPPED):
+            # Nothing comes back over a network that is not there: no need to wait for deadlines.
+            self.link.offline("Wi-Fi lost")
         if self._transport.poll():
             wake_ms = now_ms
         app = self.app

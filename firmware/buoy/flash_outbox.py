@@ -95,7 +95,9 @@ class FlashOutbox:
             try:
                 self._write(segment, unwritten)
                 self._segments.insert(0, segment)
+                # What follows in the same file is behind them.
                 segment.taken = segment.count
+                segment.offset = segment.size
             except OSError:
                 # They stay in memory, and are lost only if power fails too.
                 self.write_failures += 1

@@ -134,6 +134,15 @@ class Link:
         self._recall()
         self.state = STOPPED
 
+    def offline(self, reason):
+        """The network is gone: what is unacknowledged goes back to the outbox until `connect`."""
+        self.transport.close()
+        if self.state in (CONNECTING, UP):
+            self.reconnects += 1
+            self.on_trouble(reason)
+        self._recall()
+        self.state = IDLE
+
     def room(self):
         """Whether a message given to `send` now would leave at once."""
         return (

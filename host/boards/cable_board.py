@@ -111,6 +111,12 @@ class CableBoard:
         self._random = random.Random(spec.buoy_id)
         self._earlier: Earlier | None = None
 
+    @property
+    def durable(self) -> bool:
+        """Whether its messages are on flash until they have arrived."""
+        interval_ms = self._plan.interval_ms
+        return interval_ms is not None and interval_ms >= _DURABLE_FROM_MS
+
     def configure(self, plug: Plug, endpoint: Endpoint) -> None:
         """Make the board what the fleet file says, and restart it.
 
@@ -215,7 +221,7 @@ class CableBoard:
             "interval_us": None if interval_ms is None else round(interval_ms * 1000),
             "count": plan.messages if plan.end_ms is None else plan.planned() or plan.messages,
             "end": None if plan.end_ms is None else board_ms(start_ns + plan.end_ms * 1e6),
-            "durable": interval_ms is not None and interval_ms >= _DURABLE_FROM_MS,
+            "durable": self.durable,
         }
         if first:
             request["first"] = first

@@ -32,6 +32,8 @@ class CableLedger:
         self.acknowledged: set[int] = set()
         self.dropped: set[int] = set()
         """Messages that will never leave."""
+        self.given_up: set[int] = set()
+        """Messages that left, were not acknowledged, and will not leave again."""
         self.lost_events = 0
         self.odd_events: list[str] = []
         """What the board told and nobody can make sense of."""
@@ -62,8 +64,10 @@ class CableLedger:
                 self.acknowledged.add(seq)
                 self._row(Event.ACKNOWLEDGED, seq, 0, at_ns, None, None)
             elif what == "dropped":
-                # What has left may have arrived: that is not given up, whatever becomes of the copy on flash.
-                if seq not in self.sent:
+                if seq in self.sent:
+                    # It has left and may have arrived: no row takes that back.
+                    self.given_up.add(seq)
+                else:
                     self.dropped.add(seq)
                     self._row(Event.DROPPED, seq, 0, at_ns, None, str(body.get("reason", "")))
             else:
@@ -77,6 +81,23 @@ class CableLedger:
                 if seq not in self.sent and seq not in self.dropped:
                     self.dropped.add(seq)
                     self._row(Event.DROPPED, seq, 0, now_ns - offset_ns, None, reason)
+
+    def on_their_way(self) -> bool:
+        """Whether an acknowledgement may still come."""
+        with self._guard:
+            return bool(self.sent - self.acknowledged - self.given_up)
+
+    def settle_before(self, first: int, now_ns: int) -> None:
+        """After a reset the board holds none of the messages before `first`: those that left have arrived.
+
+        It lets go of a message only when that is acknowledged; the reset swallowed what it had to say of it.
+        """
+        with self._guard:
+            offset_ns = self._clock.offset_ns() if self._clock.known else 0
+            for seq in sorted(seq for seq in self.sent - self.acknowledged if seq < first):
+                self.acknowledged.add(seq)
+                reason = "told by its outbox after a reset"
+                self._row(Event.ACKNOWLEDGED, seq, 0, now_ns - offset_ns, None, reason)
 
     def next_seq(self) -> int:
         """Number behind the highest that was told."""

@@ -83,6 +83,8 @@ class CableUnit:
         self._boot: int | None = None
         self._restarted = threading.Event()
         self._reboots = 0
+        self._resumed_at = 0
+        """Number with which the plan went on after a reset, until the board holds nothing from before."""
         self._reconnects = 0
         self._earlier_reconnects = 0
         self._dropped_events = 0
@@ -177,7 +179,9 @@ class CableUnit:
         health = board.health()
         self._look(health)
         if not self._stop_reason:
-            board.run(self._start_ns, max(self._ledger.next_seq(), health["last_seq"] + 1))
+            first = max(self._ledger.next_seq(), health["last_seq"] + 1)
+            board.run(self._start_ns, first)
+            self._resumed_at = first if board.durable else 0
 
     def _look_at_end(self) -> None:
         """What never left, the numbers of the last events, and the clock once more."""
@@ -199,6 +203,9 @@ class CableUnit:
         self._reconnects = health["reconnects"]
         self._dropped_events = max(self._dropped_events, health["dropped_events"])
         self._idle = health["idle"]
+        if self._idle and self._resumed_at and not self._restarted.is_set():
+            self._ledger.settle_before(self._resumed_at, self._host.utc_ns())
+            self._resumed_at = 0
         self.progress.connected = int(health["link"] == UP)
         self.progress.trouble = int(health["link"] != UP)
 
@@ -286,7 +293,7 @@ class CableUnit:
         if asking is not None:
             await asyncio.wait({asking})
             self._note_failure(asking)
-        await asyncio.sleep(_SETTLE_S if self._ledger.sent - self._ledger.acknowledged else 0)
+        await asyncio.sleep(_SETTLE_S if self._ledger.on_their_way() else 0)
         await loop.run_in_executor(self._worker, self._look_at_end)
 
     def _stop(self) -> None:
@@ -299,7 +306,7 @@ class CableUnit:
 
     def _settled(self) -> bool:
         ledger, planned = self._ledger, self._plan.planned()
-        if ledger.sent - ledger.acknowledged:
+        if ledger.on_their_way():
             return False
         if planned is not None:
             return len(ledger.sent | ledger.dropped) >= planned

@@ -66,7 +66,10 @@ class World:
         machine.deepsleep = lambda ms: self.calls.append(("sleep", ms))
         machine.WDT = self.make_wdt
         wlan = Bare()
-        wlan.isconnected = lambda: True
+        self.online = True
+        wlan.isconnected = lambda: self.online
+        wlan.active = wlan.connect = lambda *_arguments: None
+        wlan.disconnect = lambda: None
         network = Bare()
         network.STA_IF = 0
         network.WLAN = lambda _kind: wlan
@@ -231,6 +234,11 @@ def test_settings_are_checked_and_kept():
     assert settings.load()[0]["publish_interval_s"] == 77
 
 
+def events_of(world):
+    lines = [line for line in world.output.split(b"\r\n") if b'"event"' in line]
+    return [json.loads(checked(line[len(MARKER) :]))["event"] for line in lines]
+
+
 def test_a_test_plan_is_told_message_by_message():
     world = World()
     world.boot()
@@ -246,6 +254,77 @@ def test_a_test_plan_is_told_message_by_message():
     assert [event["seq"] for event in events if event["what"] == "sent"] == [0, 1, 2]
     assert [line["n"] for line in lines] == [1, 2, 3, 4, 5, 6]
     assert world.ask("stop")["ok"] == {"left": 0}
+
+
+def test_a_lost_wifi_sends_what_was_out_to_the_outbox_and_the_link_comes_back_with_it():
+    world = World(publish_interval_s=0)
+    world.acks = False
+    world.boot()
+    world.connect()
+    world.ask("run", start=UTC_MS + 100, interval_us=100000, count=2)
+    world.run(500)
+    assert world.board.link.in_flight() == 2
+    world.online = False
+    world.run(400)
+    health = world.ask("health")["ok"]
+    assert (health["outbox"], health["link"], health["reconnects"]) == (3, 0, 1)  # with the error message
+    opened = world.transport.count("open")
+    world.online = True
+    world.acks = True
+    world.run(400)
+    assert world.transport.count("open") == opened + 1
+    world.board.link.on_open(False)
+    world.run(400)
+    assert world.board.link.idle()
+
+
+def test_a_reset_in_the_middle_of_a_test_resends_what_is_on_flash_and_goes_on_where_it_was():
+    world = World(publish_interval_s=0)
+    world.acks = False
+    world.boot()
+    world.connect()
+    world.ask("run", start=UTC_MS + 100, interval_us=100000, count=9, durable=True)
+    world.run(350)
+    first = [p[2] for p in world.transport.published]
+    made = len(first)
+    assert made >= 3
+    world.boot(cause=2)
+    world.connect()
+    assert events_of(world)[0]["what"] == "start"
+    world.run(100)
+    assert [p[2] for p in world.transport.published] == first
+    sent = [event for event in events_of(world) if event["what"] == "sent"]
+    assert [(event["seq"], event["attempt"]) for event in sent] == [(seq, 2) for seq in range(made)]
+    assert world.ask("health")["ok"]["last_seq"] == made - 1
+    world.acks = True
+    world.ask("run", start=UTC_MS + 100, interval_us=100000, count=9, first=made, durable=True)
+    world.run(1500)
+    seqs = [event["seq"] for event in events_of(world) if event["what"] == "sent"]
+    assert seqs == list(range(made, 9))
+    assert world.board.link.idle()
+    world.ask("stop", end=True)
+    world.boot()
+    assert not world.board.journal.on
+
+
+def test_intervals_that_are_no_whole_ms_add_up():
+    world = World(publish_interval_s=0)
+    world.boot()
+    world.connect()
+    world.ask("run", start=UTC_MS + 1000, interval_us=33333, count=31)
+    schedule = world.board.app.schedule
+    world.run(2500)
+    assert schedule.due_ms == 1000 + 31 * 33333 // 1000
+    world.ask("run", start=UTC_MS + 9000, interval_us=33333, count=31, first=30)
+    assert world.board.app.schedule.due_ms == 9000 + 30 * 33333 // 1000
+
+
+def test_a_board_whose_interval_is_0_publishes_nothing_by_itself():
+    world = World(publish_interval_s=0)
+    world.boot()
+    world.connect()
+    world.run(5000)
+    assert world.transport.published == []
 
 
 def test_sensors_are_read_for_the_console():

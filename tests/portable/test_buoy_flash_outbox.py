@@ -244,3 +244,51 @@ def test_a_power_cut_after_any_block_write_loses_nothing_that_was_put():
             break
         cut_at += 1
     assert cut_at > 20
+
+
+def test_what_is_put_behind_messages_given_back_comes_after_them_and_once():
+    _, outbox = fresh("behind")
+    outbox.requeue([message(3), message(4)])
+    for seq in range(5, 9):
+        outbox.put(message(seq))
+    assert seqs(take_all(outbox)) == [3, 4, 5, 6, 7, 8]
+
+
+def test_any_order_of_events_keeps_every_message_once_and_in_order():
+    from buoy.shims import new_random
+
+    for seed in range(40):
+        draw = new_random(seed)
+        dropped = []
+        _, outbox = fresh(
+            "any-%d" % seed,
+            segments=3,
+            segment_bytes=300,
+            on_drop=lambda one, _reason, into=dropped: into.append(one.seq),
+        )
+        put = 0
+        flying = []
+        arrived = []
+        for _ in range(150):
+            what = draw()
+            if what < 0.4:
+                outbox.put(message(put))
+                put += 1
+            elif what < 0.65 and outbox.count and len(flying) < 4:
+                flying.append(outbox.take())
+            elif what < 0.85 and flying:
+                arrived.append(flying[0].seq)
+                outbox.settle(flying.pop(0))
+            elif what > 0.93:
+                outbox.requeue(flying)
+                flying = []
+            elif not outbox.count and len(flying) < 4:
+                flying.append(message(put))  # sent at once, without touching flash
+                put += 1
+            everything = sorted(arrived + dropped + seqs(flying))
+            assert len(everything) == len(set(everything)), (seed, everything)
+            assert len(everything) + outbox.count == put, seed
+        outbox.requeue(flying)
+        rest = seqs(take_all(outbox))
+        assert rest == sorted(rest), seed
+        assert sorted(arrived + dropped + rest) == list(range(put)), seed

@@ -1,0 +1,104 @@
+"""Boards that break in the middle of a run: no measure is missing afterwards, and every copy is explained."""
+
+import os
+import re
+import signal
+import socket
+
+import pytest
+from cable_bench import ENVIRONMENT, cable_fleet, ledger_rows, plugged
+from run_bench import Run, only_folder, result_of, sending, until
+
+from host.model.ledger import Event
+
+KILLED, CUT, SAGGED, TAKEN_OVER = 310, 311, 312, 313
+
+
+@pytest.fixture(scope="module")
+def boards(tmp_path_factory):
+    with plugged(tmp_path_factory.mktemp("boards"), [KILLED, CUT, SAGGED, TAKEN_OVER]) as simulator:
+        yield simulator
+
+
+def connect_as(port, client_id):
+    """Connect under a board's client id, which ends its connection; and be gone."""
+    name = client_id.encode()
+    body = b"\x00\x04MQTT\x04\x02\x00\x3c" + len(name).to_bytes(2, "big") + name
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as other:
+        other.sendall(b"\x10" + bytes((len(body),)) + body)
+        assert other.recv(4) == b"\x20\x02\x00\x00"
+
+
+def test_killed_cut_off_and_disconnected_boards_lose_no_measure(boards, tmp_path, free_port):
+    path = cable_fleet(
+        tmp_path / "fleet.yaml",
+        boards,
+        f"{KILLED}-{TAKEN_OVER}",
+        target={"kind": "local", "port": free_port},
+        run={"messages": 60, "interval": "100 ms"},
+        group={"link": {"ack_timeout": "1 s", "backoff": {"min": "100 ms", "max": "1 s"}}},
+    )
+    out = tmp_path / "out"
+    run = Run("run", str(path), "--out", str(out), environment=ENVIRONMENT)
+    until(lambda: sending(out, 40), "messages under way")
+    # In mid-publish, in mid-write of the file system, by a sagging supply, and by the broker.
+    os.kill(boards.child_pid(KILLED), signal.SIGKILL)
+    boards.cut_power_after_writes(CUT, 3)
+    boards.brown_out(SAGGED)
+    connect_as(free_port, f"buoy-{TAKEN_OVER}")
+    until(lambda: boards.state(CUT) == "off", "a power cut")
+    boards.cut_power_after_writes(CUT, 0)
+    boards.power(CUT, True)
+    assert run.finish() == 0, run.out + run.err
+    result = result_of(out)
+    for store in result["stores"]:
+        assert store["found"] == store["expected"] == 4 * 60 * 9
+        assert store["missing"] == store["duplicated"] == store["altered"] == store["unexpected"] == 0
+    for board in result["boards"]:
+        assert (board["state"], board["sent"], board["acknowledged"]) == ("passed", 60, 60)
+    for buoy_id in (KILLED, CUT, SAGGED):
+        (board,) = (board for board in result["boards"] if board["buoy_id"] == buoy_id)
+        assert any("was reset in the middle of the run" in error for error in board["errors"])
+        seqs = [row["seq"] for row in ledger_rows(only_folder(out), Event.SENT, buoy_id) if row["payload"]]
+        assert sorted(seqs) == list(range(60)), "no number was given to two messages"
+    (taken_over,) = (board for board in result["boards"] if board["buoy_id"] == TAKEN_OVER)
+    assert taken_over["reconnects"] >= 1
+
+
+def test_what_an_outbox_drops_while_the_access_point_is_gone_is_in_its_own_count(boards, tmp_path):
+    path = cable_fleet(
+        tmp_path / "fleet.yaml",
+        boards,
+        str(KILLED),
+        run={"messages": 250, "interval": "20 ms"},
+        group={"link": {"outbox": 40, "backoff": {"min": "100 ms", "max": "1 s"}}},
+    )
+    out = tmp_path / "out"
+    run = Run("run", str(path), "--out", str(out), environment=ENVIRONMENT)
+    until(lambda: sending(out, 40), "messages under way")
+    boards.access_point("buoy", None)
+    log = only_folder(out) / "logs" / f"buoy-{KILLED}.log"
+    until(lambda: '"what": "dropped"' in log.read_text(), "an outbox that is full")
+    boards.access_point("buoy", "secret")
+    assert run.finish() == 5, run.out + run.err
+    result = result_of(out)
+    (board,) = result["boards"]
+    assert board["dropped"] > 0
+    assert board["sent"] == 250 - board["dropped"]
+    # Those that were out when the network went, and were dropped before they could leave again.
+    doubtful = board["sent"] - board["acknowledged"]
+    assert doubtful <= 20
+    dropped = ledger_rows(only_folder(out), Event.DROPPED, KILLED)
+    assert {row["reason"] for row in dropped} == {"outbox full"}
+    seqs = [row["seq"] for row in dropped]
+    assert seqs == sorted(seqs), "the oldest first"
+    told = sum('"what": "dropped"' in line for line in log.read_text().splitlines())
+    own_count = max(int(count) for count in re.findall(r'"dropped": (\d+)', log.read_text()))
+    assert told == board["dropped"] + doubtful
+    assert told <= own_count <= told + 2, "messages on the error topic count, and have no number"
+    for store in result["stores"]:
+        assert store["duplicated"] == store["unexpected"] == 0
+        assert store["missing"] <= doubtful * 9
+        assert store["found"] == board["sent"] * 9 - store["missing"]
+    assert board["state"] == "failed"
+    assert board["errors"][0] == f"{board['dropped']} messages dropped"
