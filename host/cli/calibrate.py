@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from host.cli.commission import FLEET, FleetFile, Ports
 from host.model.errors import PreflightError, UsageError
 
 if TYPE_CHECKING:
@@ -61,9 +62,8 @@ def calibrate(
         Path | None, typer.Option("--plan", "--config", help="The bench's file; calibration.yaml by default.")
     ] = None,
     records: Annotated[Path | None, typer.Option(help="Where records and certificates go.")] = None,
-    ports: Annotated[
-        list[str] | None, typer.Option(help="More ports to look at: paths, patterns, URLs.")
-    ] = None,
+    fleet: FleetFile = FLEET,
+    ports: Ports = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON line per sensor on standard output.")
     ] = False,
@@ -109,13 +109,12 @@ def calibrate(
             next_step="run it in a terminal, or with --yes and a plan in calibration.yaml",
         )
     return _run(
-        board, ports or [], config, wish, {k: v for k, v in answers.items() if v is not None}, yes, as_json
+        (board, fleet, ports), config, wish, {k: v for k, v in answers.items() if v is not None}, yes, as_json
     )
 
 
 def _run(
-    board: str,
-    ports: list[str],
+    place: tuple[str, Path, list[str] | None],
     config: "BenchConfig",
     wish: "Wish",
     answers: dict[str, float],
@@ -126,7 +125,7 @@ def _run(
     from host.calibration.clock import RealClock
     from host.cli.calibration_port import open_console
 
-    with open_console(board, ports, "calibrating") as console:
+    with open_console(*place, "calibrating") as console:
         done, code = guided(console, RealClock(), config, wish, answers, yes, quiet=as_json)
     if as_json:
         for one in done:

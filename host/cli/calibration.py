@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from host.cli.commission import FLEET, FleetFile, Ports
 from host.model.errors import PreflightError, UsageError
 from host.model.exit_codes import ExitCode
 
@@ -187,7 +188,8 @@ def undo(
     key: Annotated[str, typer.Argument(help="Sensor.")],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     operator: Annotated[str, typer.Option(help="Your name, for the record.")] = "",
-    ports: Annotated[list[str] | None, typer.Option(help="More ports to look at.")] = None,
+    fleet: FleetFile = FLEET,
+    ports: Ports = None,
     config: Config = None,
     records: Records = None,
 ) -> int:
@@ -200,7 +202,7 @@ def undo(
     from host.cli.calibration_port import open_console
 
     bench = _bench(config, records)
-    with open_console(board, ports or [], "undoing a calibration") as console:
+    with open_console(board, fleet, ports, "undoing a calibration") as console:
         plan = prepare_undo(BenchBoard(console), key, bench)
         typer.echo(f"{plan.board.where}: {key} was calibrated on {plan.note.get('date', 'an unknown date')}")
         for name, value in plan.previous.items():

@@ -1,25 +1,27 @@
 """The console of the board that a calibration command names."""
 
+from pathlib import Path
+
+from host.cli.one_board import name_and_ports
 from host.model.errors import BoardError
 from host.serial.console import Console
 from host.serial.find import find_board
 
-ANSWER_S = 10.0
 
-
-def open_console(name: str, ports: list[str], purpose: str) -> Console:
-    """Find a board and open its console.
+def open_console(board: str, fleet: Path, ports: list[str] | None, purpose: str) -> Console:
+    """Find a board by any of its names and open its console.
 
     Raises:
         PreflightError: no such board, or its port is taken.
         BoardError: it does not run the firmware.
     """
-    found = find_board(name, more_ports=ports)
+    name, more = name_and_ports(board, fleet, ports)
+    found = find_board(name, more_ports=more)
     if found.state != "firmware":
         raise BoardError(
             f"no firmware answers: {found.runs}",
-            where=f"{name} on {found.port}" if found.port != name else name,
+            where=f"{board} on {found.port}" if found.port != board else board,
             cause="calibration talks to the running firmware",
-            next_step="commission the board first, or look what is there: buoy ports",
+            next_step="buoy commission sets a board up; buoy ports shows what is there",
         )
     return Console(found.port, purpose=purpose)

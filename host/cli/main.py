@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from host.cli import calibration, twin
+from host.cli import calibration, hand, twin
 from host.cli.board_console import console
 from host.cli.calibrate import EPILOG as CALIBRATE_EXAMPLES
 from host.cli.calibrate import calibrate
@@ -43,6 +43,7 @@ app.add_typer(calibration.app, name="calibration")
 app.command()(schema)
 app.command()(sensors)
 app.command()(simulate)
+app.add_typer(hand.app, name="hand")
 app.command()(water)
 app.command()(ports)
 app.command()(flash)

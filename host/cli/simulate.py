@@ -21,6 +21,9 @@ def simulate(
         "runs/simulated"
     ),
     erased: Annotated[bool, typer.Option(help="New boards come without an interpreter.")] = False,
+    firmware: Annotated[
+        bool, typer.Option("--firmware", help="New boards come with the firmware on them.")
+    ] = False,
     paced: Annotated[bool, typer.Option(help="Bytes take the time of the baud rate.")] = False,
     seed: Annotated[int, typer.Option(help="Of the water and the parts.")] = 1,
     scenario: Annotated[str, typer.Option(help="Of the water; `buoy water` lists them.")] = "calm",
@@ -33,11 +36,19 @@ def simulate(
     if not 1 <= boards <= MOST_BOARDS:
         raise UsageError(f"--boards {boards}", next_step=f"use 1 to {MOST_BOARDS}")
     interpreter()
+    factory = None
+    if firmware:
+        from host.boards.firmware_files import ROOT, firmware_files
+        from host.simulation.esp32.factory import factory_image
+
+        factory = factory_image(firmware_files(), ROOT / ".tools" / "factory")
     ids = range(first_id, first_id + boards)
     over = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: over.set())
-    with Simulator(folder, ids, seed=seed, scenario=scenario, paced=paced, flashed=not erased) as simulator:
+    with Simulator(
+        folder, ids, seed=seed, scenario=scenario, paced=paced, flashed=not erased, factory=factory
+    ) as simulator:
         rows = [{"id": i, "port": simulator.path(i), "url": simulator.url(i)} for i in ids]
         if as_json:
             typer.echo(json.dumps({"event": "ready", "boards": rows}))

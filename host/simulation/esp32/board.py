@@ -282,6 +282,10 @@ class Board:
 
     # The chip
 
+    def advance(self) -> None:
+        """Bring the parts' clock up to now, before a hand moves them."""
+        self._now_us()
+
     def _now_us(self) -> int:
         now_us = max(self.buoy.bench.now_us, int((time.monotonic() - self._began) * 1e6))
         self.buoy.bench.advance_to_us(now_us)

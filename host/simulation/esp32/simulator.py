@@ -16,6 +16,7 @@ from host.model.errors import UsageError
 from host.simulation.buoy import simulated_buoy
 from host.simulation.esp32.board import Board, Cable
 from host.simulation.esp32.child import HEAP
+from host.simulation.esp32.hand import Hand
 from host.simulation.esp32.ports import PtyPort, Rfc2217Port
 from host.simulation.esp32.synthetic import synthetic_image
 from host.simulation.water.environment import Environment
@@ -62,7 +63,9 @@ class Simulator:
         self._loop = _new_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="simulated boards", daemon=True)
         self._thread.start()
+        self._hand = Hand(self._board, _unplug, lambda board: _plug(board, self._port_of(board.buoy.buoy_id)))
         try:
+            self._wait(self._hand.start(self.folder))
             for buoy_id in ids:
                 self.add(buoy_id)
         except BaseException:
@@ -112,14 +115,9 @@ class Simulator:
 
     def replug(self, buoy_id: int, name: str | None = None) -> str:
         """Plug it in again, under another port name if given; returns the path. It powers up."""
-        path = self.folder / "ports" / (name or f"buoy-{buoy_id}")
+        path = self._port_of(buoy_id).with_name(name or f"buoy-{buoy_id}")
 
-        def plug(board: Board) -> None:
-            _unplug(board)
-            board.pty = PtyPort(path, Cable(board, modem_lines=False))
-            board.power(True)
-
-        self._do(buoy_id, plug)
+        self._do(buoy_id, lambda board: _plug(board, path))
         return str(path)
 
     def power(self, buoy_id: int, on: bool) -> None:
@@ -206,11 +204,15 @@ class Simulator:
             lambda: Rfc2217Port(Cable(board, modem_lines=True), taken), "127.0.0.1", 0
         )
         if plugged:
-            path = self.folder / "ports" / f"buoy-{buoy_id}"
+            path = self._port_of(buoy_id)
             board.pty = PtyPort(path, Cable(board, modem_lines=False))
             board.power(True)
 
+    def _port_of(self, buoy_id: int) -> Path:
+        return self.folder / "ports" / f"buoy-{buoy_id}"
+
     async def _close(self) -> None:
+        self._hand.stop()
         for server in self._servers.values():
             server.close()
         for board in self._boards.values():
@@ -233,6 +235,12 @@ class Simulator:
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(ANSWER_S)
+
+
+def _plug(board: Board, path: Path) -> None:
+    _unplug(board)
+    board.pty = PtyPort(path, Cable(board, modem_lines=False))
+    board.power(True)
 
 
 def _unplug(board: Board) -> None:

@@ -1,0 +1,113 @@
+"""The whole way: commands, serial port, a simulated ESP32 with MicroPython, probes moved by a program."""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from host.boards.firmware_files import ROOT, firmware_files
+from host.cli.main import invoke
+from host.serial.console import Console
+from host.simulation.esp32.factory import factory_image
+from host.simulation.esp32.simulator import Simulator
+
+BUOY = str(Path(sys.executable).with_name("buoy"))
+ID = 131
+
+
+@pytest.fixture
+def bench(tmp_path, monkeypatch):
+    """(simulator, port) of a board with a pressure sensor, and a plan to calibrate unattended."""
+    monkeypatch.chdir(tmp_path)
+    image = factory_image(firmware_files(), ROOT / ".tools" / "factory")
+    with Simulator(tmp_path / "sim", [ID], factory=image) as simulator:
+        port = simulator.path(ID)
+        with Console(port, purpose="test") as console:
+            console.wait_until_ready(30.0)
+            console.request("id", buoy=ID)
+            console.request("set", settings={"sensors": {"wp": {"mode": "hardware"}}})
+            console.restart()
+        move = [BUOY, "hand", "put", "{board}", "{vessel}", "{key}", "--folder", str(tmp_path / "sim")]
+        Path("calibration.yaml").write_text(
+            "operator: M. Lee\nstability:\n  wp: {window: 3 s, min: 3 s}\nplan:\n  move: "
+            + json.dumps(move)
+            + "\n"
+        )
+        yield simulator, port
+
+
+def settings_of(port):
+    with Console(port, purpose="test") as console:
+        console.wait_until_ready(30.0)
+        return console.request("get", tries=3)
+
+
+def test_calibrated_recorded_and_undone_by_commands(bench, capfd):
+    _, port = bench
+    assert invoke(["calibrate", port, "wp", "--yes", "--json"]) == 0
+    out, _ = capfd.readouterr()
+    done = json.loads(out.splitlines()[-1])
+    assert done["outcome"] == "passed"
+    there = settings_of(port)
+    assert there["sensors"]["wp"]["zero_v"] == done["settings"]["zero_v"]
+    assert there["calibration"]["wp"]["previous"] == {"zero_v": None}
+    assert "open" not in there["calibration"]["wp"]
+    assert Path(done["certificate"]).read_text().count("M. Lee") == 1
+    assert invoke(["calibration", "status"]) == 0
+    assert f"{ID}" in capfd.readouterr().out
+    assert invoke(["calibration", "undo", port, "wp", "--yes"]) == 0
+    after = settings_of(port)
+    assert "zero_v" not in after["sensors"]["wp"]
+    assert after["calibration"] == {}
+    assert invoke(["calibration", "undo", port, "wp", "--yes"]) == 2
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("writes", range(1, 30, 4))
+def test_power_that_goes_at_any_write_to_flash_leaves_the_old_calibration(bench, writes):
+    simulator, port = bench
+    before = settings_of(port)["sensors"]["wp"]
+    assert invoke(["calibrate", port, "wp", "--yes"]) == 0
+    good = settings_of(port)["sensors"]["wp"]
+    assert good != before
+    simulator.cut_power_after_writes(ID, writes)
+    code = invoke(["calibrate", port, "wp", "--yes"])
+    simulator.cut_power_after_writes(ID, 0)
+    if code:
+        assert code == 4
+        simulator.power(ID, True)
+    with Console(port, purpose="test") as console:
+        console.wait_until_ready(30.0)
+        console.request("maintenance", seconds=0)
+        console.restart()
+    left = settings_of(port)
+    assert left["sensors"]["wp"].keys() == good.keys()
+    if code:
+        assert left["sensors"]["wp"] == good
+    assert "open" not in left["calibration"]["wp"]
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+def test_a_cable_that_is_pulled_while_a_point_settles(bench):
+    import threading
+
+    simulator, port = bench
+    before = settings_of(port)
+    codes = []
+    thread = threading.Thread(target=lambda: codes.append(invoke(["calibrate", port, "wp", "--yes"])))
+    thread.start()
+    records = Path("calibrations")
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not any(
+        b'"sample"' in f.read_bytes() for f in records.glob("*/*/record.jsonl")
+    ):
+        time.sleep(0.05)
+    simulator.unplug(ID)
+    thread.join(120)
+    assert codes == [4]
+    simulator.replug(ID)
+    assert settings_of(port)["sensors"] == before["sensors"]
