@@ -7,6 +7,7 @@ from typing import Literal
 from host.cloud.broker_target import BrokerTarget
 from host.cloud.local.target import LocalTarget
 from host.cloud.target import Target
+from host.inventory.secrets import resolve_secret
 from host.model.fleet import Fleet
 
 LimitMode = Literal["aws", "lifted"]
@@ -33,7 +34,18 @@ def _local(fleet: Fleet, run_folder: Path, limits: LimitMode, _password: str) ->
         limits=limits,
         seed=fleet.run.seed,
         things=tuple((board.thing_name, board.buoy_id) for board in fleet.boards),
+        secrets=_influx_secrets(fleet),
     )
+
+
+def _influx_secrets(fleet: Fleet) -> tuple[str, str]:
+    """Password and token of an InfluxDB behind the twin."""
+    influxdb = None if fleet.target.twin is None else fleet.target.twin.influxdb
+    if influxdb is None:
+        return "", ""
+    refs = (influxdb.password, influxdb.token)
+    password, token = (resolve_secret(ref, fleet.source).reveal() if ref else "" for ref in refs)
+    return password, token
 
 
 def _broker(fleet: Fleet, _run_folder: Path, _limits: LimitMode, password: str) -> Target:

@@ -9,11 +9,12 @@ BROKER = "broker"
 
 ROUTES: dict[str, tuple[str, ...]] = {
     "timestream": (BROKER, "rules", "timestream"),
+    "influxdb": (BROKER, "rules", "influxdb"),
     "s3": (BROKER, "rules", "kinesis", "firehose", "lambda", "s3"),
 }
 """Store → stages in the order of the way (the source system's cloud path)."""
 
-_UNITS_PER_MESSAGE = ("messages", "records")
+_UNITS_PER_MESSAGE = ("messages", "records", "points")
 """Units of which a message is one, so that the counts of neighbours can be compared."""
 
 

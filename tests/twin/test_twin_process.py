@@ -12,9 +12,9 @@ from twin_bench import payload
 from twin_process import DEADLINE_S, publish, server, until
 
 from host.cloud.local.config import TwinConfig
+from host.cloud.local.drain import QUIET_S
 from host.cloud.local.pipeline import Pipeline
 from host.cloud.local.server import serve
-from host.cloud.local.twin import QUIET_S
 from host.model.errors import TargetError
 
 

@@ -15,7 +15,7 @@ from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from host.cloud.local.bucket_layout import BucketLayout, PrefixError
-from host.cloud.local.rules import RuleSpec, TimestreamAction, default_rules
+from host.cloud.local.rules import RuleSpec, TimestreamAction, default_rules, influx_rule
 from host.model.errors import UsageError
 from host.model.fleet import FaultSpec, PayloadMode, TwinSpec
 from host.model.limits import TwinLimits
@@ -51,7 +51,9 @@ class TwinConfig:
         """The rules to run."""
         timestream, kinesis = default_rules(self.topic_prefix, self.payload)
         twin = self.twin
-        return (_changed(timestream, twin.timestream_rule), _changed(kinesis, twin.kinesis_rule))
+        changed = _changed(timestream, twin.timestream_rule)
+        rules = (changed, _changed(kinesis, twin.kinesis_rule))
+        return rules if twin.influxdb is None else (*rules, influx_rule(changed, self.topic_prefix))
 
     @property
     def layout(self) -> BucketLayout:
@@ -75,7 +77,7 @@ class TwinConfig:
     @property
     def has_own_rules(self) -> bool:
         """Whether a rule is not the source system's, which is known to be right."""
-        return self.rules() != default_rules(self.topic_prefix, self.payload)
+        return self.rules()[:2] != default_rules(self.topic_prefix, self.payload)
 
     @property
     def buoy_level(self) -> int:

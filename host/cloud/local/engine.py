@@ -6,18 +6,31 @@ Each topic is bound once to the rules that match it; then a message costs one JS
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from host.cloud.local.error_actions import ErrorActions, Failed
 from host.cloud.local.faults import StageFaults
 from host.cloud.local.kinesis import Record, Stream
+from host.cloud.local.rule_sql import RuleError
 from host.cloud.local.rule_values import UNDEFINED
-from host.cloud.local.rules import KinesisAction, Payload, Rule, RuleSpec, TimestreamAction, Topic, Uuids
+from host.cloud.local.rules import (
+    InfluxAction,
+    KinesisAction,
+    Payload,
+    Rule,
+    RuleSpec,
+    TimestreamAction,
+    Topic,
+    Uuids,
+)
 from host.cloud.local.timestream import Timestream
 from host.cloud.local.trace import Trace
 from host.model.stage_count import StageCount
 from host.model.twin import TimeUnit
 from sensors.catalog import KEYS
+
+if TYPE_CHECKING:
+    from host.cloud.local.influx_stage import InfluxStage
 
 STAGE = "rules"
 MAX_TOPICS = 100_000
@@ -71,6 +84,7 @@ class RulesEngine:
         seed: int = 1,
         charge: Callable[[int], bool] | None = None,
         errors: ErrorActions | None = None,
+        influxdb: "InfluxStage | None" = None,
     ) -> None:
         uuids = Uuids(seed)
         self._rules = [Rule(spec, uuids) for spec in specs]
@@ -82,6 +96,7 @@ class RulesEngine:
         self._faults = faults
         self._charge = charge
         self._errors = errors
+        self._influxdb = influxdb
         self._now: tuple[str, bytes] = ("", b"")
         """Client and payload of the message under way, for error actions."""
         self._throttled = 0
@@ -158,9 +173,9 @@ class RulesEngine:
         name = rule.spec.name
         action = self._action(rule, topic)
         left_out = rule.left_out
-        behind = "timestream" if isinstance(rule.spec.action, TimestreamAction) else "kinesis"
+        behind = _BEHIND[type(rule.spec.action)]
         error_action = rule.spec.error_action
-        what = _action_names(rule.spec.action)
+        what = _NAMES[type(rule.spec.action)]
 
         def carry(message: int, buoy: int | None, payload: Payload, at_ns: int) -> None:
             count.matched += 1
@@ -193,6 +208,8 @@ class RulesEngine:
         spec = rule.spec.action
         if isinstance(spec, TimestreamAction):
             return self._timestream_action(rule, spec, topic)
+        if isinstance(spec, InfluxAction):
+            return self._influx_action(rule, spec, topic)
         return self._kinesis_action(rule, spec, topic)
 
     def _timestream_action(self, rule: Rule, spec: TimestreamAction, topic: Topic) -> _Act:
@@ -213,6 +230,21 @@ class RulesEngine:
             before = table.refused_writes
             write(message, str(dimension), time_ms, result, at_ns)
             return "" if table.refused_writes == before else _REJECTED
+
+        return act
+
+    def _influx_action(self, rule: Rule, spec: InfluxAction, topic: Topic) -> _Act:
+        tag_of = rule.template(spec.tag, topic)
+        stage = self._influxdb
+        if stage is None:
+            raise RuleError("the rule feeds an InfluxDB, and there is none", rule.spec.sql)
+
+        def act(message: int, buoy: int | None, payload: Payload, result: Payload, at_ns: int) -> str:
+            tag = tag_of(payload, at_ns)
+            if tag is UNDEFINED:
+                self._reject(message, "no-dimension", f"rule {rule.spec.name}: the tag is Undefined", at_ns)
+                return "the tag is Undefined"
+            return stage.write(message, buoy, str(tag), result, at_ns)
 
         return act
 
@@ -263,11 +295,18 @@ class RulesEngine:
         return StageCount(STAGE, "messages", self.count.entered, self.count.left, rejected, metrics=metrics)
 
 
-def _action_names(action: TimestreamAction | KinesisAction) -> tuple[str, str]:
-    """What failed, as an error action is told: the kind of action, and on what."""
-    if isinstance(action, TimestreamAction):
-        return "TimestreamAction", "buoys"
-    return "KinesisAction", "buoys"
+_BEHIND: dict[type[Any], str] = {
+    TimestreamAction: "timestream",
+    InfluxAction: "influxdb",
+    KinesisAction: "kinesis",
+}
+"""Action → the stage that it feeds."""
+_NAMES: dict[type[Any], tuple[str, str]] = {
+    TimestreamAction: ("TimestreamAction", "buoys"),
+    InfluxAction: ("InfluxDBAction", "buoys"),
+    KinesisAction: ("KinesisAction", "buoys"),
+}
+"""What failed, as an error action is told: the kind of action, and on what."""
 
 
 def _refuse_constant(name: str) -> Any:

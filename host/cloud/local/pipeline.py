@@ -19,6 +19,7 @@ from host.cloud.local.engine import MAX_TOPICS, RulesEngine
 from host.cloud.local.error_actions import ErrorActions
 from host.cloud.local.faults import StageFaults, link_faults, stage_faults
 from host.cloud.local.firehose import DeliveryFaults, Firehose
+from host.cloud.local.influx_secrets import make_influx_stage
 from host.cloud.local.kinesis import Record, Stream
 from host.cloud.local.lambda_runtime import LambdaRuntime
 from host.cloud.local.s3 import Bucket
@@ -102,6 +103,7 @@ class Pipeline:
             stage_faults(spec.faults, "timestream"),
             TableSettings(spec.timestream_memory_store_h, spec.timestream_visible_after_s),
         )
+        self.influxdb = make_influx_stage(spec.influxdb, folder, self.trace, self.clock)
         self.charge: Callable[[int], bool] | None = None
         """Asked with the number of rules a message matches: False where the account's rate is used up."""
         self._engine: RulesEngine | None = None
@@ -113,7 +115,7 @@ class Pipeline:
         self._wake = asyncio.Event()
         self._arrived = asyncio.Event()
         self._delivery = asyncio.Lock()
-        self._pump: asyncio.Task[None] | None = None
+        self._pumps: tuple[asyncio.Task[None], ...] = ()
         self._last_arrival_s = time.monotonic()
         self.problems: list[str] = []
         """What went wrong inside and did not stop the twin; in the words of a report."""
@@ -121,7 +123,8 @@ class Pipeline:
     @property
     def logs(self) -> tuple[SegmentLog, ...]:
         """Everything that is written as segments."""
-        return (*self.trace.logs, self.timestream.log, self._bucket.log)
+        logs = (*self.trace.logs, self.timestream.log, self._bucket.log)
+        return logs if self.influxdb is None else (*logs, self.influxdb.log)
 
     def compile_rules(self) -> None:
         """Parse the rules; the first message does it otherwise. May run in another thread.
@@ -140,13 +143,17 @@ class Pipeline:
                     self.config.seed,
                     self.charge,
                     self.errors,
+                    self.influxdb,
                 )
 
-    def start(self) -> "asyncio.Task[None]":
-        """Begin to run what is due; the task that does it, which ends only by `close` or by a defect."""
-        if self._pump is None:
-            self._pump = asyncio.get_running_loop().create_task(self._run_pump())
-        return self._pump
+    def start(self) -> "tuple[asyncio.Task[None], ...]":
+        """Begin to run what is due; the tasks that do it, which end only by `close` or by a defect."""
+        if not self._pumps:
+            loop = asyncio.get_running_loop()
+            self._pumps = (loop.create_task(self._run_pump()),)
+            if self.influxdb is not None:
+                self._pumps = (*self._pumps, loop.create_task(self.influxdb.run()))
+        return self._pumps
 
     async def warm_up(self) -> None:
         """Start the Lambda worker ahead of its first invocation."""
@@ -155,10 +162,12 @@ class Pipeline:
     async def close(self) -> None:
         """Stop; what is gathered stays to be flushed. Safe to call twice."""
         self.take_in()
-        pump, self._pump = self._pump, None
-        if pump is not None:
+        pumps, self._pumps = self._pumps, ()
+        for pump in pumps:
             pump.cancel()
-            await asyncio.gather(pump, return_exceptions=True)
+        await asyncio.gather(*pumps, return_exceptions=True)
+        if self.influxdb is not None:
+            self.influxdb.close()
         await self._runtime.close()
 
     # -- intake -------------------------------------------------------------------------------------
@@ -302,13 +311,23 @@ class Pipeline:
             await self.deliver_until(self.clock.utc_ns())
             while len(self._agenda):
                 await self._agenda.run_next()
+        if self.influxdb is not None and self._pumps:
+            await self.influxdb.flushed()
 
     # -- what is going on ---------------------------------------------------------------------------
 
     @property
     def idle(self) -> bool:
         """Whether nothing is on its way: no arrival to run, no buffer that holds something."""
-        return not (self._inbox or self._stream_inbox or len(self._agenda))
+        busy = self._inbox or self._stream_inbox or len(self._agenda)
+        return not busy and (self.influxdb is None or self.influxdb.idle)
+
+    def waiting(self) -> list[tuple[str, int, str]]:
+        """(stage, message, sentence) of everything that is still on its way."""
+        rows = self.firehose.waiting()
+        if self.influxdb is not None:
+            rows += [("influxdb", message, "waits for InfluxDB") for message in self.influxdb.waiting()]
+        return rows
 
     def settled(self, now_ns: int) -> bool:
         """Whether nothing is on its way and a reader of the stores sees all that was written."""
@@ -326,7 +345,10 @@ class Pipeline:
 
     def stored(self) -> dict[str, int]:
         """Store → measures of the nine that are there."""
-        return {"timestream": self.timestream.stored_known, "s3": self.firehose.stored_known}
+        stored = {"timestream": self.timestream.stored_known, "s3": self.firehose.stored_known}
+        if self.influxdb is not None:
+            stored["influxdb"] = self.influxdb.stored_known
+        return stored
 
     def restart_gauges(self) -> None:
         """A run begins: maxima, means and times of the stages begin with it; counters are subtracted."""
@@ -349,6 +371,7 @@ class Pipeline:
             broker,
             rules,
             self.timestream.stage_count(),
+            *(() if self.influxdb is None else (self.influxdb.stage_count(),)),
             self.stream.stage_count(),
             self.firehose.stage_count(),
             self.firehose.function.stage_count(),

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import os
 import signal
 import sys
 from pathlib import Path
@@ -25,8 +26,11 @@ class TwinProcess:
         """What it prints goes here."""
         self._process: asyncio.subprocess.Process | None = None
 
-    async def start(self) -> dict[str, Any]:
+    async def start(self, secrets: dict[str, str] | None = None) -> dict[str, Any]:
         """Start it and return its ready line: `host`, `port`, `control_port`, `pid`, `folder`.
+
+        Args:
+            secrets: what to add to its environment.
 
         Raises:
             PreflightError: it cannot run; its own words.
@@ -44,6 +48,7 @@ class TwinProcess:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
                 start_new_session=True,
+                env={**os.environ, **(secrets or {})},
             )
         message = await self._ready_line(self._process)
         if not message["ready"]:

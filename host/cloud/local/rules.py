@@ -8,7 +8,7 @@ import random
 import re
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from host.cloud.local.rule_sql import VERSIONS, RuleError, parse_expression, parse_statement
@@ -49,6 +49,14 @@ class KinesisAction:
 
 
 @dataclass(frozen=True, slots=True)
+class InfluxAction:
+    """Write the result as one point of InfluxDB; its time is the result's own `timestamp`."""
+
+    tag: str = "${topic(3)}"
+    """Value of the tag `buoy_id`."""
+
+
+@dataclass(frozen=True, slots=True)
 class RuleSpec:
     """One rule as it would be created in IoT Core."""
 
@@ -56,7 +64,7 @@ class RuleSpec:
     """`[a-zA-Z0-9_]+`, as IoT Core demands."""
     sql: str
     version: SqlVersion
-    action: TimestreamAction | KinesisAction
+    action: TimestreamAction | KinesisAction | InfluxAction
     error_action: ErrorAction | None = None
 
 
@@ -276,3 +284,9 @@ def default_rules(topic_prefix: str, payload: PayloadMode) -> tuple[RuleSpec, Ru
         RuleSpec("buoy_timestream", sql, "2015-10-08", TimestreamAction(f"${{topic({level})}}", stamp)),
         RuleSpec("buoy_kinesis", sql, "2016-03-23", KinesisAction("${newuuid()}")),
     )
+
+
+def influx_rule(like: RuleSpec, topic_prefix: str) -> RuleSpec:
+    """The rule that feeds InfluxDB: as the one of Timestream, with the action of InfluxDB."""
+    level = topic_prefix.count("/") + 2
+    return replace(like, name="buoy_influxdb", action=InfluxAction(f"${{topic({level})}}"))

@@ -13,10 +13,12 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from host.cloud.local import influx_secrets
 from host.cloud.local.config import LimitMode, TwinConfig, to_json
 from host.cloud.local.control_client import ControlClient, parse_address
+from host.cloud.local.lambda_runtime import worker_command
 from host.cloud.local.pipeline import EVIDENCE_FOLDER, STORES
 from host.cloud.local.process import TwinProcess
 from host.cloud.target import Check, Collected, LiveCounts, Manners, Stakes
@@ -25,6 +27,9 @@ from host.model.errors import PreflightError, TargetError
 from host.model.fleet import PayloadMode, TargetSpec, TlsSpec, TwinSpec
 from host.model.plan import Plan
 from host.model.stage_count import STAGES, StageCount
+
+if TYPE_CHECKING:
+    from host.cloud.influxdb import InfluxClient
 
 CONFIG_FILE, LOG_FILE, FOLDER = "twin-config.json", "twin.log", "twin"
 ANSWER_TIMEOUT_S = 10.0
@@ -38,7 +43,6 @@ _GRACE_S = 5.0
 class LocalTarget:
     """A twin as the target of one run."""
 
-    stores: tuple[str, ...] = STORES
     manners = Manners()
 
     def __init__(
@@ -51,6 +55,7 @@ class LocalTarget:
         limits: LimitMode = "lifted",
         seed: int = 1,
         things: tuple[tuple[str, int], ...] = (),
+        secrets: tuple[str, str] = ("", ""),
     ) -> None:
         """Nothing is started yet.
 
@@ -62,10 +67,12 @@ class LocalTarget:
             limits: `aws` keeps the rates of IoT Core and Kinesis, `lifted` does not.
             seed: of the run; partition keys follow it.
             things: (name, buoy id) of the boards; where the twin has TLS they get certificates.
+            secrets: password and token of `twin.influxdb`, resolved.
         """
         self._spec = spec
         self._run_folder = run_folder
         self._things = things
+        self._influx_secrets = secrets
         self._config = TwinConfig(
             folder=str(run_folder / FOLDER),
             port=spec.port,
@@ -75,6 +82,9 @@ class LocalTarget:
             seed=seed,
             twin=spec.twin or TwinSpec(),
         )
+        self.stores: tuple[str, ...] = STORES
+        if self._config.twin.influxdb is not None:
+            self.stores = (*STORES, "influxdb")
         self._process = TwinProcess(run_folder / CONFIG_FILE, run_folder / LOG_FILE)
         self._control: ControlClient | None = None
         self._mark = 0
@@ -97,6 +107,8 @@ class LocalTarget:
         if self._spec.attach:
             return [await self._attach_check()]
         checks = [self._handler_check()]
+        if self._config.twin.influxdb is not None:
+            checks.append(await asyncio.to_thread(self._influx_check))
         if self._spec.port:
             checks.append(await self._port_check())
         return checks
@@ -117,7 +129,7 @@ class LocalTarget:
         try:
             self._run_folder.mkdir(parents=True, exist_ok=True)
             (self._run_folder / CONFIG_FILE).write_text(to_json(self._config))
-            ready = await self._process.start()
+            ready = await self._process.start(influx_secrets.environment(*self._influx_secrets))
             self._control = ControlClient(ready["host"], ready["control_port"])
             await self._control.open(ANSWER_TIMEOUT_S)
         except OSError as error:
@@ -215,6 +227,11 @@ class LocalTarget:
         window = Window(since_ns, until_ns, buoys)
         layout = self._config.layout
         problems += await asyncio.to_thread(collect, self.folder, run_folder, window, (), layout)
+        if self._config.twin.influxdb is not None:
+            from host.cloud.local.influx_collect import collect_influxdb
+
+            client = self._influx_client()
+            problems += await asyncio.to_thread(collect_influxdb, self.folder, run_folder, window, client)
         stages, found = _read_stages(self.folder / EVIDENCE_FOLDER / STAGES)
         _write_stages(run_folder, stages)
         return Collected(self.stores, stages, problems + found)
@@ -284,8 +301,31 @@ class LocalTarget:
 
     def _handler_check(self) -> Check:
         path = self._config.handler_path
-        readable = path.is_file() and os.access(path, os.R_OK)
-        return Check("lambda handler", readable, str(path), f"make {path} readable")
+        if not (path.is_file() and os.access(path, os.R_OK)):
+            return Check("lambda handler", False, f"{path} cannot be read", f"make {path} readable")
+        try:
+            worker_command(path)
+        except FileNotFoundError as error:
+            return Check("lambda handler", False, str(error), "install node, or give a Python handler")
+        return Check("lambda handler", True, str(path))
+
+    def _influx_client(self) -> "InfluxClient":
+        from host.cloud.influxdb import Credentials, InfluxClient
+
+        if self._config.twin.influxdb is None:
+            raise ValueError("the run has no InfluxDB")
+        return InfluxClient(self._config.twin.influxdb, Credentials(*self._influx_secrets))
+
+    def _influx_check(self) -> Check:
+        client = self._influx_client()
+        try:
+            version = client.ping()
+            client.types()
+        except TargetError as error:
+            return Check("influxdb", False, f"{client.where}: {error.what}", error.next_step)
+        finally:
+            client.close()
+        return Check("influxdb", True, f"{client.where}, version {version}")
 
     # -- talking -------------------------------------------------------------------------------------------
 

@@ -13,8 +13,8 @@ from host.cloud.local.segments import ColumnRows, Detached, SegmentLog
 if TYPE_CHECKING:
     import pyarrow as pa
 
-STAGES = ("broker", "rules", "timestream", "kinesis", "firehose", "lambda", "s3")
-"""In the order of the way; from `rules` it forks to `timestream` and `kinesis`."""
+STAGES = ("broker", "rules", "timestream", "influxdb", "kinesis", "firehose", "lambda", "s3")
+"""In the order of the way; from `rules` it forks to `timestream`, `influxdb` and `kinesis`."""
 
 RECEIVED_FOLDER, TRACE_FOLDER, OUTCOMES_FOLDER, REFUSED_FOLDER = "received", "trace", "outcomes", "refused"
 LINKS_FOLDER = "links"

@@ -15,6 +15,7 @@ from host.cloud.local.broker import Broker
 from host.cloud.local.broker.tls import ALPN_MQTT, SERVER_NAME
 from host.cloud.local.config import TwinConfig, to_json
 from host.cloud.local.control import ControlServer, Progress
+from host.cloud.local.drain import Drain
 from host.cloud.local.impostor import Impostors
 from host.cloud.local.marks import Mark, since
 from host.cloud.local.pipeline import EVIDENCE_FOLDER, Pipeline
@@ -32,10 +33,6 @@ CONFIG_FILE = "twin.json"
 
 _FLUSH_LOOK_S = 0.2
 _PROGRESS_S = 0.1
-_SETTLE_LOOK_S = 0.05
-QUIET_S = 0.5
-"""A drain that misses messages gives them up when nothing has come for this long: a broker on loopback holds
-nothing back, so what has not come by then was never accepted."""
 MAX_PROBLEMS = 20
 
 
@@ -90,6 +87,7 @@ class Twin:
         self._tasks: list[asyncio.Task[None]] = []
         self._writing = asyncio.Lock()
         self._problems: list[str] = []
+        self._draining = Drain(self.pipeline, config.twin.hurry, self._problem)
 
     async def start(self) -> None:
         """Listen, on loopback.
@@ -118,7 +116,7 @@ class Twin:
             ) from None
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(self._keep_writing()), loop.create_task(self._warm_up())]
-        for task in (*self._tasks, self.pipeline.start()):
+        for task in (*self._tasks, *self.pipeline.start()):
             task.add_done_callback(self._ended)
 
     async def close(self) -> None:
@@ -225,7 +223,7 @@ class Twin:
             "rules": [dataclasses.asdict(rule) for rule in config.rules()],
             "connections": self.broker.connections,
             **self.live(),
-            "waiting": len(self.pipeline.firehose.waiting()),
+            "waiting": len(self.pipeline.waiting()),
             "refused": dict(self.broker.refusals()),
             "problems": list(self._problems),
         }
@@ -282,14 +280,10 @@ class Twin:
     async def _drain(self, request: dict[str, Any], progress: Progress) -> dict[str, Any]:
         mark = self._marked(request)
         deadline = Deadline(float(request["timeout_s"]))
-        expected = int(request["expected"])
         report = asyncio.get_running_loop().create_task(self._report(mark, progress))
+        before = mark.arrived + mark.refused if mark is not None else 0
         try:
-            complete = await self._all_in(mark, expected, deadline)
-            if complete:
-                complete = await (
-                    self._hurried(deadline) if self.config.twin.hurry else self._waited(deadline)
-                )
+            complete = await self._draining.run(int(request["expected"]), before, deadline)
         finally:
             report.cancel()
             await asyncio.gather(report, return_exceptions=True)
@@ -300,39 +294,6 @@ class Twin:
         while True:
             progress(self.live(mark))
             await asyncio.sleep(_PROGRESS_S)
-
-    async def _all_in(self, mark: Mark | None, expected: int, deadline: Deadline) -> bool:
-        """Wait until all expected messages came, or nothing comes any more."""
-        intake, before = self.pipeline.intake, mark.arrived + mark.refused if mark is not None else 0
-        began_s = time.monotonic()
-        while not deadline.expired:
-            self.pipeline.take_in()
-            if intake.arrived + sum(intake.refused.values()) - before >= expected:
-                return True
-            # Before the first arrival it is the drain itself that has waited.
-            quiet_s = QUIET_S - min(self.pipeline.quiet_s, time.monotonic() - began_s)
-            if quiet_s <= 0:
-                return True
-            await self.pipeline.arrival(min(quiet_s, deadline.remaining_s))
-        return False
-
-    async def _waited(self, deadline: Deadline) -> bool:
-        """Let the buffers take their time. What is still in them then is waiting, and the verdict says so."""
-        pipeline = self.pipeline
-        while not deadline.expired and not pipeline.settled(pipeline.clock.utc_ns()):
-            await asyncio.sleep(min(_SETTLE_LOOK_S, deadline.remaining_s))
-        return True
-
-    async def _hurried(self, deadline: Deadline) -> bool:
-        hurry = asyncio.ensure_future(self.pipeline.hurry())
-        await asyncio.wait({hurry}, timeout=deadline.remaining_s)
-        if not hurry.done():
-            self._problem("the delivery stream was still at work when the drain's time was over")
-            hurry.cancel()
-            await asyncio.gather(hurry, return_exceptions=True)
-            return False
-        hurry.result()
-        return True
 
     async def _collect(self, request: dict[str, Any], _progress: Progress) -> dict[str, Any]:
         from host.cloud.local.collect import Waiting, Window, collect
@@ -345,10 +306,15 @@ class Twin:
         window = Window(since_ns, int(request["until_ns"]), buoys, seen_ns)
         self.pipeline.take_in()
         await self._write_down()
-        waiting = [Waiting(*row) for row in self.pipeline.firehose.waiting()]
+        waiting = [Waiting(*row) for row in self.pipeline.waiting()]
         run_folder = Path(request["run_folder"])
-        layout = self.config.layout
-        problems = await asyncio.to_thread(collect, self._folder, run_folder, window, waiting, layout)
+        config = self.config
+        problems = await asyncio.to_thread(collect, self._folder, run_folder, window, waiting, config.layout)
+        if self.pipeline.influxdb is not None:
+            from host.cloud.local.influx_collect import collect_influxdb
+
+            client = self.pipeline.influxdb.reader()
+            problems += await asyncio.to_thread(collect_influxdb, self._folder, run_folder, window, client)
         return {"stages": self._stages_since(mark), "problems": [*self._problems, *problems]}
 
     async def _stop(self, _request: dict[str, Any], _progress: Progress) -> dict[str, Any]:
