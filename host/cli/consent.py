@@ -35,11 +35,22 @@ def agree(stakes: Stakes, *, yes: bool, allow_live: bool, quiet: bool) -> None:
         print_checks(stakes.live, sys.stderr)
     if yes:
         return
+    ask("Begin?")
+
+
+def ask(question: str) -> None:
+    """Ask; returns if the answer is yes.
+
+    Raises:
+        PreflightError: it was not.
+        UsageError: nobody is there to be asked.
+    """
     if not sys.stdin.isatty():
         raise UsageError(
-            "this run uses an account, and nobody is there to agree to it",
+            "this uses an AWS account, and nobody is there to agree to it",
             next_step="add --yes if it shall begin",
         )
-    write_line("Begin? Type yes: ", sys.stderr)
+    sys.stderr.write(f"{question} Type yes: ")
+    sys.stderr.flush()
     if sys.stdin.readline().strip().lower() not in ("yes", "y"):
-        raise PreflightError("not agreed to; nothing was sent")
+        raise PreflightError("not agreed to; nothing was done")

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from host.cli import calibration, hand, twin
+from host.cli import calibration, cloud, hand, twin
 from host.cli.board_console import console
 from host.cli.calibrate import EPILOG as CALIBRATE_EXAMPLES
 from host.cli.calibrate import calibrate
@@ -39,6 +39,7 @@ app.command()(check)
 app.command()(report)
 app.add_typer(twin.app, name="twin")
 app.command(epilog=CALIBRATE_EXAMPLES)(calibrate)
+app.add_typer(cloud.app, name="cloud")
 app.add_typer(calibration.app, name="calibration")
 app.command()(schema)
 app.command()(sensors)

@@ -41,7 +41,7 @@ class AwsSection(TargetSection):
         also=("stack",),
     )
     region: str = entry(
-        Text("a region such as `ca-central-1`", r"^[a-z]{2}(?:-[a-z]+)+-\d$"),
+        Text("a region such as `us-west-2`", r"^[a-z]{2}(?:-[a-z]+)+-\d$"),
         "Region of the pipeline.",
         default="",
         shown="boto3's own (`AWS_REGION`, profile)",
@@ -61,7 +61,7 @@ class AwsSection(TargetSection):
     )
     endpoint: str = entry(
         Text("a host name", r"^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$"),
-        "Data endpoint of IoT Core, e.g. `a1b2-ats.iot.ca-central-1.amazonaws.com`.",
+        "Data endpoint of IoT Core, e.g. `a1b2-ats.iot.us-west-2.amazonaws.com`.",
         default="",
         shown="asked for (`iot:DescribeEndpoint`)",
         also=("host",),

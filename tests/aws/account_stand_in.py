@@ -8,6 +8,7 @@
 """
 
 import asyncio
+import atexit
 import base64
 import datetime
 import json
@@ -16,6 +17,7 @@ import threading
 import time
 import urllib.parse
 import urllib.request
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -30,7 +32,7 @@ from host.model.fleet import TargetSpec, TwinSpec
 from host.model.stage_count import StageCount
 from host.model.store import SCHEMA
 
-REGION = "ca-central-1"
+REGION = "us-west-2"
 ACCOUNT = "123456789012"
 NAME = "buoytest"
 BUCKET = f"{NAME}-{ACCOUNT}-{REGION}"
@@ -39,18 +41,35 @@ PAGE_ROWS = 1000
 _EVER = (0, 1 << 62)
 
 
+@cache
+def moto_server() -> str:
+    """moto's address: one server for all tests of this process, as moto keeps its accounts in the process."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    atexit.register(server.stop)
+    host, port = server.get_host_and_port()
+    return f"http://{host}:{port}"
+
+
+@cache
+def _client(service: str) -> Any:
+    import boto3
+
+    session = boto3.session.Session(
+        aws_access_key_id="testing", aws_secret_access_key="testing", region_name=REGION
+    )
+    return session.client(service, endpoint_url=moto_server())
+
+
 class AccountStandIn:
     """Everything that a run with target `aws` talks to."""
 
     def __init__(self, folder: Path) -> None:
-        from moto.server import ThreadedMotoServer
-
         self.folder = folder
-        self._moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-        self._moto.start()
-        host, port = self._moto.get_host_and_port()
-        # moto keeps its accounts in the process, not in the server.
-        reset = urllib.request.Request(f"http://{host}:{port}/moto-api/reset", method="POST")
+        moto = moto_server()
+        reset = urllib.request.Request(f"{moto}/moto-api/reset", method="POST")
         urllib.request.urlopen(reset, timeout=10).close()
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         threading.Thread(target=self._http.serve_forever, daemon=True).start()
@@ -62,7 +81,7 @@ class AccountStandIn:
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_CONFIG_FILE": str(folder / "no-config"),
             "AWS_SHARED_CREDENTIALS_FILE": str(folder / "no-credentials"),
-            "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+            "AWS_ENDPOINT_URL": moto,
             **{
                 f"AWS_ENDPOINT_URL_{name}": own
                 for name in ("TIMESTREAM_QUERY", "IOT_DATA_PLANE", "SERVICE_QUOTAS", "LAMBDA")
@@ -78,12 +97,7 @@ class AccountStandIn:
 
     def client(self, service: str) -> Any:
         """boto3's client of the account."""
-        import boto3
-
-        session = boto3.session.Session(
-            aws_access_key_id="testing", aws_secret_access_key="testing", region_name=REGION
-        )
-        return session.client(service, endpoint_url=self.environment["AWS_ENDPOINT_URL"])
+        return _client(service)
 
     def make_resources(self) -> None:
         """What the pipeline's template makes, as far as moto knows it."""
@@ -131,7 +145,6 @@ class AccountStandIn:
             self.pipeline.close()
         self._http.shutdown()
         self._http.server_close()
-        self._moto.stop()
 
     # -- answers -------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,17 @@ from account_stand_in import NAME, AccountStandIn, Pipeline
 
 from host.model.fleet import TwinSpec
 from host.model.twin import TwinTls
+
+
+@pytest.fixture(autouse=True, scope="session")
+def models_are_read_once() -> Iterator[None]:
+    """Reading IoT's service model takes botocore a quarter of a second for each session."""
+    import botocore.loaders
+
+    usual = botocore.loaders.create_loader
+    botocore.loaders.create_loader = cache(usual)
+    yield
+    botocore.loaders.create_loader = usual
 
 
 @pytest.fixture(autouse=True)
@@ -27,6 +39,14 @@ def account(tmp_path: Path) -> Iterator[AccountStandIn]:
         yield stand_in
     finally:
         stand_in.close()
+
+
+@pytest.fixture
+def here(account: AccountStandIn, monkeypatch: pytest.MonkeyPatch) -> AccountStandIn:
+    """The account as what boto3 finds in this process."""
+    for name, value in account.environment.items():
+        monkeypatch.setenv(name, value)
+    return account
 
 
 @pytest.fixture

@@ -227,7 +227,7 @@ MISTAKES = {
     ),
     "aws: no region": (
         [("target: local", "target: {kind: aws, region: Montreal}")],
-        ["2: target.region: 'Montreal' is not a region such as `ca-central-1`"],
+        ["2: target.region: 'Montreal' is not a region such as `us-west-2`"],
     ),
     "aws: account without quotes": (
         [("target: local", "target: {kind: aws, account: 123456789012}")],

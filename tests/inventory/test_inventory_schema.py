@@ -167,10 +167,10 @@ GOOD_CHANGES = {
             """target:
   kind: aws
   name: harbour-test
-  region: ca-central-1
+  region: us-west-2
   profile: bench
   account: '123456789012'
-  endpoint: a1b2-ats.iot.ca-central-1.amazonaws.com
+  endpoint: a1b2-ats.iot.us-west-2.amazonaws.com
   port: 8883
   certificates: ~/certs
   ca: ca.pem

@@ -92,7 +92,7 @@ class Account:
             raise AwsError(
                 "no region is set",
                 where="target.region",
-                next_step="write `region: ca-central-1` under `target`, or export AWS_REGION",
+                next_step="write `region: us-west-2` under `target`, or export AWS_REGION",
             )
         return region
 

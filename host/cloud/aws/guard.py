@@ -61,9 +61,8 @@ class Guard:
         cost = sum(line.usd for line in cost_of(usage, self._settings, prices, account.region))
         identity = await asyncio.to_thread(account.identity)
         rules, rules_problem = await asyncio.to_thread(self._rules)
-        margin = (
-            "" if account.region == prices.region else f", {prices.elsewhere:g} times for {account.region}"
-        )
+        elsewhere = f", times {prices.elsewhere:g} for {account.region}"
+        margin = "" if account.region == prices.region else elsewhere
         bound = "" if usage.bounded else "at most "
         lines = (
             f"account   {identity['Account']} in {account.region}, as {identity['Arn']}",

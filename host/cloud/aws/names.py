@@ -10,10 +10,19 @@ def bucket_of(spec: AwsSpec, account: Account) -> str:
 
 
 def resource_names(spec: AwsSpec, account: Account, topic_prefix: str) -> dict[str, str]:
-    """The fields of `host.cloud.aws.permissions`."""
+    """The fields of `host.cloud.aws.permissions`.
+
+    Raises:
+        AwsError: region or account are not known.
+    """
+    return names_in(spec, account.number, account.region, topic_prefix)
+
+
+def names_in(spec: AwsSpec, account: str, region: str, topic_prefix: str) -> dict[str, str]:
+    """The same for an account and region by name."""
     return {
-        "region": account.region,
-        "account": account.number,
+        "region": region,
+        "account": account,
         "name": spec.name,
         "thing_type": spec.thing_type,
         "thing_group": spec.thing_group,
@@ -22,6 +31,6 @@ def resource_names(spec: AwsSpec, account: Account, topic_prefix: str) -> dict[s
         "stream": spec.stream,
         "delivery_stream": spec.delivery_stream,
         "function": spec.function,
-        "bucket": bucket_of(spec, account),
+        "bucket": spec.bucket or f"{spec.name}-{account}-{region}",
         "prefix": topic_prefix,
     }
