@@ -180,9 +180,10 @@ class Board:
                 from buoy import circuits
 
                 try:
-                    driver = self.make_reader().sensors[name[4:-5]]
-                    self.converse(driver, circuits.restore(driver.key))
-                except (ValueError, KeyError) as error:
+                    driver = self.make_reader().sensors.get(name[4:-5])
+                    if hasattr(driver, "begin_command"):
+                        self.converse(driver, circuits.restore(driver.key))
+                except ValueError as error:
                     self.console.log("%s: %s" % (name, error), "error")
                 return  # two at once are not made
 
