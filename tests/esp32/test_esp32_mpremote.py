@@ -32,6 +32,17 @@ def test_exec_eval_and_run(port, tmp_path):
     assert "ZeroDivisionError" in mpremote(port, "exec", "1 / 0", ok=False)
 
 
+def test_a_program_sees_an_esp32(port):
+    program = "import sys; print(sys.platform, sys.implementation[0], sys.implementation._machine)"
+    assert mpremote(port, "exec", program).strip() == "esp32 micropython simulated ESP32 module with ESP32"
+    assert mpremote(
+        port, "exec", "from sys import platform, path; print(platform, '/lib' in path)"
+    ).split() == [
+        "esp32",
+        "True",
+    ]
+
+
 def test_files_go_both_ways_unaltered(port, tmp_path):
     data = os.urandom(6000) + b"\x03\x04\x01"
     (tmp_path / "out.bin").write_bytes(data)

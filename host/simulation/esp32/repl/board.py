@@ -19,6 +19,7 @@ _status = open("/proc/self/fd/" + sys.argv[2], "wb")
 _in = sys.stdin.buffer
 _out = sys.stdout.buffer
 SOFT_RAW, SOFT_FRIENDLY = 64, 65
+MACHINE = "simulated ESP32 module with ESP32"
 COMPOUND = ("if", "for", "while", "try", "with", "def", "class", "async")
 
 
@@ -297,6 +298,29 @@ class Micropython:
         tell(b"K" if char == -1 else b"k")
 
 
+class Implementation(tuple):
+    """`sys.implementation` of an ESP32: a tuple of name and version with names for its parts."""
+
+    name = sys.implementation.name
+    version = sys.implementation.version
+    _machine = MACHINE
+    _mpy = sys.implementation._mpy  # this interpreter's: its kind of machine code is what mip must fetch
+    _build = "ESP32_GENERIC"
+
+
+class System:
+    """The module `sys`, as programs for a board know it."""
+
+    platform = "esp32"
+    implementation = Implementation((Implementation.name, Implementation.version))
+
+    def __getattr__(self, name):
+        return getattr(_system, name)
+
+    def __setattr__(self, name, value):
+        setattr(_system, name, value)
+
+
 def make_files():
     device = Partition(sys.argv[3], int(sys.argv[4]), int(sys.argv[5]), PowerCut(sys.argv[6]))
     folders = [vfs.VfsPosix(folder) for folder in sys.argv[9:]]
@@ -315,15 +339,16 @@ def make_files():
 
 import micropython as _micropython
 
-BANNER = (
-    b'MicroPython v%d.%d.%d; simulated ESP32 module with ESP32\r\nType "help()" for more information.\r\n>>> '
-    % sys.implementation.version[:3]
+_system = sys
+BANNER = b'MicroPython v%d.%d.%d; %s\r\nType "help()" for more information.\r\n>>> ' % (
+    sys.implementation.version[:3] + (MACHINE,)
 )
 _mode, _start, _wire_fd = sys.argv[7], sys.argv[8], int(sys.argv[1])
 _wire = open(_wire_fd, "r+b", 0)
 make_files()
 del sys.argv[:]
 sys.modules["micropython"] = Micropython()
+sys.modules["sys"] = System()
 import buoy_wire
 
 buoy_wire.connect(_wire)
