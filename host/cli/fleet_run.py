@@ -3,13 +3,15 @@
 import asyncio
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from host.boards.kinds import UnitOptions, make_units
 from host.cli.check import local_checks
+from host.cli.commission import BENCH
 from host.cli.consent import agree
 from host.cli.console import print_error
+from host.cli.in_service import service_check
 from host.cli.progress import Progress
 from host.cloud.target import Manners, Target
 from host.fleet.engine import Engine, RunRecord, StopNow
@@ -64,6 +66,9 @@ def execute(request: Request) -> int:
         require(checks + asyncio.run(target.preflight()))
         stakes = asyncio.run(target.stakes(plan))
         if stakes is not None:
+            in_service = service_check(fleet, BENCH)
+            if not in_service.passed:
+                stakes = replace(stakes, live=(*stakes.live, in_service))
             agree(stakes, yes=request.yes, allow_live=request.allow_live, quiet=not talkative)
     except BaseException:
         # Nothing was sent: an empty folder would only look like a run.

@@ -39,8 +39,9 @@ def _local(fleet: Fleet, run_folder: Path, limits: LimitMode, _password: str) ->
 
 
 def _influx_secrets(fleet: Fleet) -> tuple[str, str]:
-    """Password and token of an InfluxDB behind the twin."""
-    influxdb = None if fleet.target.twin is None else fleet.target.twin.influxdb
+    """Password and token of an InfluxDB behind the twin or an account's rules."""
+    settings = fleet.target.twin or fleet.target.aws
+    influxdb = None if settings is None else settings.influxdb
     if influxdb is None:
         return "", ""
     refs = (influxdb.password, influxdb.token)
@@ -55,7 +56,7 @@ def _broker(fleet: Fleet, _run_folder: Path, _limits: LimitMode, password: str) 
 def _aws(fleet: Fleet, run_folder: Path, _limits: LimitMode, _password: str) -> Target:
     from host.cloud.aws.target import AwsTarget  # boto3 is for those who need it
 
-    return AwsTarget(fleet, run_folder)
+    return AwsTarget(fleet, run_folder, _influx_secrets(fleet))
 
 
 _Maker = Callable[[Fleet, Path, LimitMode, str], Target]

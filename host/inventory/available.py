@@ -73,6 +73,8 @@ INFLUXDB = "influxdb"
 def stores_of(target: TargetSpec) -> tuple[str, ...]:
     """Where measures of a fleet with this target should end."""
     stores = TARGETS[target.kind].stores
+    if target.aws is not None and target.aws.influxdb is not None:
+        return tuple(INFLUXDB if store == "timestream" else store for store in stores)
     return (*stores, INFLUXDB) if target.twin is not None and target.twin.influxdb is not None else stores
 
 
@@ -80,7 +82,9 @@ def thresholds_of(target: TargetSpec) -> tuple[str, ...]:
     """What must hold where a fleet file names no thresholds."""
     added = set(stores_of(target)) - set(TARGETS[target.kind].stores)
     lossless = [f"{store}.{name} == 0" for store in sorted(added) for name in _LOSSLESS]
-    return (*lossless, *TARGETS[target.kind].thresholds)
+    gone = tuple(f"{store}." for store in TARGETS[target.kind].stores if store not in stores_of(target))
+    kept = (text for text in TARGETS[target.kind].thresholds if not text.startswith(gone or ("\0",)))
+    return (*lossless, *kept)
 
 
 # Words that people may know from elsewhere and that get an answer of their own.

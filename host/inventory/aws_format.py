@@ -1,12 +1,15 @@
 """The `target` key of kind `aws`: where a pipeline stands in an account."""
 
+# ruff: noqa: RUF009 (`entry` makes a dataclass field, which is what the rule wants)
+
 import os
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from host.inventory.fields import Number, Text, Whole, duration_field
-from host.inventory.sections import entry
+from host.inventory.influx_format import InfluxSection, influx_document, influx_spec
+from host.inventory.sections import Nested, entry
 from host.inventory.target_section import TargetSection
 from host.inventory.values import duration_text
 from host.model.aws import DEFAULT_NAME, AwsSpec
@@ -106,6 +109,11 @@ class AwsSection(TargetSection):
         _RULE, "IoT rule that writes to Timestream.", default="", shown=_of("_timestream")
     )
     kinesis_rule: str = entry(_RULE, "IoT rule that writes to Kinesis.", default="", shown=_of("_kinesis"))
+    influxdb: InfluxSection | None = entry(
+        Nested(InfluxSection),
+        "The time-series store in place of Timestream (Amazon Timestream for InfluxDB, say).",
+        also=("influx",),
+    )
     stream: str = entry(_PLAIN, "Kinesis data stream.", default="", shown=_of(), also=("kinesis",))
     delivery_stream: str = entry(_PLAIN, "Firehose stream.", default="", shown=_of(), also=("firehose",))
     function: str = entry(
@@ -186,6 +194,7 @@ def aws_spec(section: AwsSection, folder: Path) -> AwsSpec:
         table=section.table,
         timestream_rule=section.timestream_rule or f"{rule}_timestream",
         kinesis_rule=section.kinesis_rule or f"{rule}_kinesis",
+        influxdb=influx_spec(section.influxdb),
         stream=section.stream or name,
         delivery_stream=section.delivery_stream or name,
         function=section.function or f"{name}-datatransform",
@@ -206,6 +215,10 @@ def aws_document(spec: AwsSpec) -> dict[str, Any]:
     document: dict[str, Any] = {"kind": "aws"}
     for one in fields(spec):
         value = getattr(spec, one.name)
+        if one.name == "influxdb":
+            if spec.influxdb is not None:
+                document["influxdb"] = influx_document(spec.influxdb)
+            continue
         if value != "" or one.name.endswith("_prefix"):
             shown = duration_text(value) if one.name.endswith("_s") else value
             document[renamed.get(one.name, one.name)] = shown

@@ -6,7 +6,8 @@ from typing import Any
 
 from host.inventory.aws_format import aws_document
 from host.inventory.bench_format import bench_document
-from host.inventory.document_twin import secret_text, twin_document
+from host.inventory.document_twin import twin_document
+from host.inventory.influx_format import secret_text
 from host.inventory.values import decimal_text, duration_text, ids_text
 from host.model.fleet import BoardSpec, Fleet, LinkSpec, SensorSpec, TargetSpec, TlsSpec
 

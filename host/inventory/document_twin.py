@@ -2,17 +2,12 @@
 
 from typing import Any
 
+from host.inventory.influx_format import influx_document
 from host.inventory.limits_format import limits_document
 from host.inventory.values import decimal_text, duration_text, ids_text
-from host.model.secret import SecretRef
-from host.model.twin import FaultSpec, InfluxSpec, RuleSettings, TwinSpec
+from host.model.twin import FaultSpec, RuleSettings, TwinSpec
 
 Document = dict[str, Any]
-
-
-def secret_text(secret: SecretRef) -> str:
-    """The reference as it is written."""
-    return f"${{{secret.source}:{secret.name}}}"
 
 
 def _milliseconds(value: float) -> str:
@@ -79,7 +74,7 @@ def _others(twin: TwinSpec) -> Document:
         if rule:
             document[name] = rule
     if twin.influxdb is not None:
-        document["influxdb"] = _influxdb(twin.influxdb)
+        document["influxdb"] = influx_document(twin.influxdb)
     return document
 
 
@@ -95,20 +90,4 @@ def _rule(rule: RuleSettings) -> Document:
     action = rule.error_action
     if action is not None:
         document["error_action"] = {"s3": action.s3} if action.s3 else {"republish": action.republish}
-    return document
-
-
-def _influxdb(influxdb: InfluxSpec) -> Document:
-    document: Document = {
-        "url": influxdb.url,
-        "database": influxdb.database,
-        "measurement": influxdb.measurement,
-    }
-    for name in ("organisation", "username"):
-        if getattr(influxdb, name):
-            document[name] = getattr(influxdb, name)
-    for name in ("password", "token"):
-        secret = getattr(influxdb, name)
-        if secret is not None:
-            document[name] = secret_text(secret)
     return document

@@ -4,13 +4,13 @@ import os
 from pathlib import Path
 
 from host.inventory.fields import IdPiece
+from host.inventory.influx_format import influx_spec
 from host.inventory.limits_format import limit_settings
 from host.inventory.problems import Reporter
 from host.inventory.resolve_boards import members, piece_text
 from host.inventory.sections import Section
 from host.inventory.twin_format import (
     FaultSection,
-    InfluxSection,
     RuleSection,
     StoreRuleSection,
     TwinSection,
@@ -18,7 +18,7 @@ from host.inventory.twin_format import (
 )
 from host.inventory.values import ids_shown
 from host.model.limits import TwinLimits
-from host.model.twin import ErrorAction, FaultSpec, InfluxSpec, LimitSetting, RuleSettings, TwinSpec, TwinTls
+from host.model.twin import ErrorAction, FaultSpec, LimitSetting, RuleSettings, TwinSpec, TwinTls
 
 # A fault names messages one by one.
 _MOST_FAULT_MESSAGES = 100_000
@@ -51,7 +51,7 @@ def resolve_twin(section: TwinSection, folder: Path, ids: set[int], report: Repo
         s3_error_prefix=section.s3_error_prefix,
         s3_delimiter="\n" if section.s3_delimiter == "newline" else "",
         s3_gzip=section.s3_gzip,
-        influxdb=_influxdb(section.influxdb),
+        influxdb=influx_spec(section.influxdb),
         faults=tuple(_fault(fault, ids, report) for fault in section.faults),
     )
 
@@ -117,20 +117,6 @@ def _rule(section: RuleSection | None, report: Reporter) -> RuleSettings:
         timestamp=timed.timestamp,
         timestamp_unit=timed.timestamp_unit,
         error_action=None if action is None else ErrorAction(action.s3, action.republish),
-    )
-
-
-def _influxdb(section: InfluxSection | None) -> InfluxSpec | None:
-    if section is None or not section.url or not section.database:
-        return None
-    return InfluxSpec(
-        section.url.rstrip("/"),
-        section.database,
-        section.organisation,
-        section.measurement,
-        section.username,
-        section.password,
-        section.token,
     )
 
 

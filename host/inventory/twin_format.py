@@ -10,7 +10,6 @@ from host.inventory.fields import (
     Ids,
     Many,
     Number,
-    Secret,
     Switch,
     Text,
     Whole,
@@ -18,12 +17,13 @@ from host.inventory.fields import (
     duration_field,
     size_field,
 )
+from host.inventory.influx_format import InfluxSection
 from host.inventory.limits_format import LimitsSection
 from host.inventory.problems import Reporter
 from host.inventory.sections import Either, Nested, Section, entry
 from host.inventory.values import decimal_text, duration_text
 from host.inventory.yaml_nodes import Node, Scalar
-from host.model.fleet import FaultSpec, SecretRef, TwinSpec
+from host.model.fleet import FaultSpec, TwinSpec
 from host.model.twin import SqlVersion, TimeUnit
 from sensors.catalog import KEYS
 
@@ -182,39 +182,6 @@ class TwinTlsSection(Section):
         default="",
         shown="a new one for each twin",
     )
-
-
-@dataclass
-class InfluxSection(Section):
-    """An InfluxDB that runs already, as one more store behind the rules."""
-
-    OF = " of `influxdb`"
-
-    url: str = entry(
-        Text("an address such as `http://localhost:8086`", r"^https?://[^\s/@]+/?$"),
-        "Where it answers.",
-        required=True,
-    )
-    database: str = entry(
-        Text("a name", r"^[^\s\"/]{1,120}$"),
-        "Version 1: the database; 2 and 3: the bucket.",
-        required=True,
-        also=("bucket", "db"),
-    )
-    organisation: str = entry(
-        Text("a name", r"\S"), "Version 2: the organisation.", default="", also=("org", "organization")
-    )
-    measurement: str = entry(
-        Text("a name", r"^[A-Za-z0-9_.-]{1,120}$"),
-        "Name of the measurement.",
-        default="buoy_data",
-        shown="`buoy_data`",
-    )
-    username: str = entry(
-        Text("a name", r"\S"), "Version 1: user name, if it wants one.", default="", also=("user",)
-    )
-    password: SecretRef | None = entry(Secret(), "Reference to the password.")
-    token: SecretRef | None = entry(Secret(), "Version 2 and 3: reference to the token.")
 
 
 @dataclass

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from host.model.twin import InfluxSpec
+
 DEFAULT_NAME = "buoytest"
 """Of the pipeline that test fleets use: its own things, table, stream and bucket, never those in service."""
 
@@ -34,6 +36,8 @@ class AwsSpec:
     table: str = "measures"
     timestream_rule: str = f"{DEFAULT_NAME}_timestream"
     kinesis_rule: str = f"{DEFAULT_NAME}_kinesis"
+    influxdb: InfluxSpec | None = None
+    """The time-series store in place of Timestream."""
     stream: str = DEFAULT_NAME
     delivery_stream: str = DEFAULT_NAME
     function: str = f"{DEFAULT_NAME}-datatransform"

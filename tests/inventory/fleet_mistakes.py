@@ -7,18 +7,9 @@ TOP = "one of fleet, target, topic_prefix, run, boards, bench, thresholds"
 GROUP = "one of messages, interval, rate, kind, ids, sensors, link, thing_name, port, wifi, overrides"
 AWS_KEYS = (
     *("kind", "name", "region", "profile", "account", "endpoint", "port", "certificates", "ca", "thing_type"),
-    *("thing_group", "policy", "witness", "database", "table", "timestream_rule", "kinesis_rule", "stream"),
-    *(
-        "delivery_stream",
-        "function",
-        "bucket",
-        "s3_prefix",
-        "failed_prefix",
-        "error_prefix",
-        "wait",
-        "listen",
-    ),
-    *("max_messages", "max_cost"),
+    *("thing_group", "policy", "witness", "database", "table", "timestream_rule", "kinesis_rule", "influxdb"),
+    *("stream", "delivery_stream", "function", "bucket", "s3_prefix", "failed_prefix", "error_prefix"),
+    *("wait", "listen", "max_messages", "max_cost"),
 )
 
 # (what replaces what in GOOD, the lines printed)

@@ -2,6 +2,7 @@
 
 from fleet_files import load, text_of
 
+from host.inventory.document import fleet_yaml
 from host.inventory.overrides import Overrides
 
 
@@ -48,3 +49,16 @@ def test_the_command_line_can_choose_the_account(tmp_path):
     fleet = aws_fleet(tmp_path, "target: local", overrides=Overrides(target="aws"))
     assert fleet.target.kind == "aws"
     assert fleet.topic_prefix == "buoytest/0"
+
+
+def test_an_influxdb_takes_the_place_of_timestream(tmp_path):
+    target = "target: {kind: aws, influxdb: {url: 'https://db:8086', database: buoys, token: '${env:T}'}}"
+    fleet = aws_fleet(tmp_path, target)
+    assert [threshold.text for threshold in fleet.thresholds][:4] == [
+        "influxdb.missing == 0",
+        "influxdb.duplicated == 0",
+        "influxdb.altered == 0",
+        "s3.missing == 0",
+    ]
+    assert not [one for one in fleet.thresholds if one.store == "timestream"]
+    assert load(tmp_path, fleet_yaml(fleet)).target == fleet.target

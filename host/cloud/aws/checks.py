@@ -9,7 +9,8 @@ from pathlib import Path
 from host.cloud.aws.account import Account, AwsError
 from host.cloud.aws.names import bucket_of
 from host.cloud.aws.pipeline import Settings, read_delivery, read_function, read_stream
-from host.cloud.aws.timestream import Range, TimestreamReader
+from host.cloud.aws.series import SeriesReader
+from host.cloud.aws.timestream import Range
 from host.cloud.broker_target import BrokerTarget
 from host.cloud.target import Check
 from host.model.aws import AwsSpec
@@ -65,16 +66,19 @@ def check_certificates(fleet: Fleet, spec: AwsSpec) -> list[Check]:
     return checks
 
 
-def check_pipeline(account: Account, spec: AwsSpec) -> tuple[list[Check], Settings]:
-    """Table, stream, delivery stream, function and bucket, all asked at once."""
+def check_pipeline(
+    account: Account, spec: AwsSpec, series: SeriesReader | None = None
+) -> tuple[list[Check], Settings]:
+    """Stream, delivery stream, function, bucket, and the time-series store if one is given; all at once."""
     settings = Settings()
     asked: dict[str, Callable[[], str]] = {
-        "timestream table": lambda: _table(account, spec),
         "kinesis stream": lambda: read_stream(account, spec, settings),
         "firehose stream": lambda: read_delivery(account, spec, settings),
         "lambda function": lambda: read_function(account, spec, settings),
         "s3 bucket": lambda: _bucket(account, spec),
     }
+    if series is not None:
+        asked[series.name] = lambda: _readable(series)
 
     def ask(name: str) -> Check:
         try:
@@ -86,10 +90,10 @@ def check_pipeline(account: Account, spec: AwsSpec) -> tuple[list[Check], Settin
         return list(pool.map(ask, asked)), settings
 
 
-def _table(account: Account, spec: AwsSpec) -> str:
+def _readable(series: SeriesReader) -> str:
     now_ms = int(time.time() * 1000)
-    TimestreamReader(account, spec).count(Range(now_ms - 60_000, now_ms, (0,)))
-    return f"{spec.database}.{spec.table} can be read"
+    series.count(Range(now_ms - 60_000, now_ms, (0,)))
+    return f"{series.where} can be read"
 
 
 def _bucket(account: Account, spec: AwsSpec) -> str:

@@ -44,7 +44,11 @@ _KINESIS = (
     (re.compile(r"provisionedthroughputexceeded|rate exceeded", re.I), "records-per-second"),
     (re.compile(r"not authori[sz]ed|access ?denied", re.I), "not-authorised"),
 )
-_STAGES = {"timestream": ("timestream", _REJECTIONS), "kinesis": ("kinesis", _KINESIS)}
+_STAGES = {
+    "timestream": ("timestream", _REJECTIONS),
+    "influx": ("influxdb", _REJECTIONS),
+    "kinesis": ("kinesis", _KINESIS),
+}
 
 
 def firehose_failures(

@@ -69,8 +69,7 @@ class Guard:
             f"publish   {bound}{usage.messages:,} messages of {usage.boards:,} boards in "
             f"{duration_text(round(usage.duration_s))}, to {self._fleet.topic_prefix}/<id>/data/ on "
             f"{endpoint.host}:{endpoint.port}",
-            f"into      Timestream {spec.database}.{spec.table}, stream {spec.stream}, "
-            f"bucket {bucket_of(spec, account)}",
+            f"into      {_series(spec)}, stream {spec.stream}, bucket {bucket_of(spec, account)}",
             *(f"rule      {rule.name} ({rule.version}) carries them to {rule.leads_to}" for rule in rules),
             f"cost      about {cost:.2f} US dollars "
             f"(list prices of {prices.region}, {prices.collected}{margin})",
@@ -212,6 +211,12 @@ class Guard:
         return Check(name, True, f"nobody did within {duration_text(self._spec.listen_s)}")
 
 
+def _series(spec: AwsSpec) -> str:
+    if spec.influxdb is not None:
+        return f"InfluxDB {spec.influxdb.url} {spec.influxdb.database}"
+    return f"Timestream {spec.database}.{spec.table}"
+
+
 def _takes(pattern: str, topics: list[bytes]) -> bool:
     return any(topic_matches(pattern.encode(), topic, hash_matches_parent=False) for topic in topics)
 
@@ -224,6 +229,7 @@ def _from_of(sql: str) -> str:
 
 _DESTINATIONS: dict[str, Callable[[dict[str, str]], str]] = {
     "timestream": lambda action: f"Timestream {action.get('databaseName')}.{action.get('tableName')}",
+    "influxDB": lambda action: f"InfluxDB {action.get('databaseName')}",
     "kinesis": lambda action: f"stream {action.get('streamName')}",
     "firehose": lambda action: f"Firehose {action.get('deliveryStreamName')}",
     "s3": lambda action: f"bucket {action.get('bucketName')}",

@@ -21,7 +21,9 @@ class Facts:
     metrics: Reading
     log: LogLines
     noted: list[Noted]
-    timestream_rows: int
+    series_store: str
+    """`timestream` or `influxdb`."""
+    series_rows: int
     s3_documents: int
     s3_objects: int
     shards: int | None = None
@@ -37,7 +39,7 @@ def stage_counts(spec: AwsSpec, facts: Facts) -> list[StageCount]:
     return [
         _broker(facts),
         _rules(spec, facts),
-        _timestream(facts),
+        _series(facts),
         _kinesis(facts),
         _firehose(facts),
         _lambda(facts),
@@ -124,17 +126,18 @@ def _refusals(facts: Facts, stage: str) -> dict[str, int]:
     return dict(Counter(one.reason for one in facts.noted if one.stage == stage))
 
 
-def _timestream(facts: Facts) -> StageCount:
-    rejected = _refusals(facts, "timestream")
+def _series(facts: Facts) -> StageCount:
+    store = facts.series_store
+    rejected = _refusals(facts, store)
     errors = facts.metrics.get("AWS/Timestream UserErrors")
     if errors and not rejected:
         rejected = {"refused": errors}
-    notes = [one.detail for one in facts.noted if one.stage == "timestream"][:1]
+    notes = [one.detail for one in facts.noted if one.stage == store][:1]
     return StageCount(
-        "timestream",
+        store,
         "measures",
-        facts.timestream_rows + sum(rejected.values()),
-        facts.timestream_rows,
+        facts.series_rows + sum(rejected.values()),
+        facts.series_rows,
         rejected,
         metrics=_metrics(facts, "AWS/Timestream"),
         notes=notes,

@@ -1,8 +1,8 @@
 """Looks into the stores of a run again and again until all is there, and writes what it found at the end.
 
-Timestream does not tell since when a row is visible. A row that the first look finds counts as visible since
-its own time; one that a later look finds, since the look before: a row is called late only where that is
-certain.
+Time-series stores do not tell since when a row is visible. A row that the first look finds counts as visible
+since its own time; one that a later look finds, since the look before: a row is called late only where that
+is certain.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,8 @@ from pathlib import Path
 from host.cloud.aws.account import Account
 from host.cloud.aws.bucket import BucketReader
 from host.cloud.aws.failures import Noted, firehose_failures, rule_failures
-from host.cloud.aws.timestream import Range, TimestreamReader
+from host.cloud.aws.series import SeriesReader
+from host.cloud.aws.timestream import Range
 from host.cloud.local.s3 import list_objects
 from host.cloud.measure_rows import MeasureRows
 from host.cloud.s3_reader import ObjectInfo, read_object
@@ -57,7 +58,7 @@ class Window:
 class Look:
     """What one look found. Measures of the nine, records, objects."""
 
-    timestream: int = 0
+    series: int = 0
     s3: int = 0
     documents: int = 0
     objects: int = 0
@@ -68,12 +69,18 @@ class Stores:
     """The stores of one pipeline. Methods block, one at a time."""
 
     def __init__(
-        self, account: Account, spec: AwsSpec, bucket: str, run_folder: Path, topic_prefix: str
+        self,
+        account: Account,
+        spec: AwsSpec,
+        series: SeriesReader,
+        bucket: str,
+        run_folder: Path,
+        topic_prefix: str,
     ) -> None:
         self._spec = spec
         self._folder = run_folder / OBJECT_FOLDER
         self._level = topic_prefix.count("/") + 1
-        self.table = TimestreamReader(account, spec)
+        self.series = series
         self.bucket = BucketReader(account, bucket, self._folder)
         self.problems: list[str] = []
         self.last = Look()
@@ -99,7 +106,7 @@ class Stores:
         Args:
             window: the run's.
             now_ns: UTC.
-            rows: also note which rows of Timestream are there.
+            rows: also note which rows of the time-series store are there.
             progress: told what is being looked at.
 
         Raises:
@@ -107,9 +114,9 @@ class Stores:
             OSError: the run's folder cannot be written.
         """
         look = Look()
-        progress("asking Timestream")
-        look.timestream = self.table.count(window.range())
-        if rows and look.timestream != len(self._known) and look.timestream <= MAX_TRACKED_ROWS:
+        progress(f"asking {self.series.name}")
+        look.series = self.series.count(window.range())
+        if rows and look.series != len(self._known) and look.series <= MAX_TRACKED_ROWS:
             self._note_rows(window)
         if rows:
             self._previous_ns = now_ns
@@ -128,16 +135,16 @@ class Stores:
         return look
 
     def write(self, window: Window, run_folder: Path) -> Look:
-        """Write `stores/` of the run's folder; returns the last look, with rows of Timestream in all.
+        """Write `stores/` of the run's folder; returns the last look, with all rows of the time-series store.
 
         Raises:
-            AwsError: Timestream cannot be asked.
+            AwsError: The time-series store cannot be asked.
             OSError: the run's folder cannot be written.
         """
         rows = MeasureRows()
-        found = self.table.read(window.range(), rows, self._visible, self.problem)
+        found = self.series.read(window.range(), rows, self._visible, self.problem)
         stores = run_folder / STORE_FOLDER
-        write_parts(rows_in_parts(rows), stores / "timestream")
+        write_parts(rows_in_parts(rows), stores / self.series.name)
         objects = (info for info in list_objects(self._folder) if info.key in self._counted)
         write_parts(
             object_rows(
@@ -151,7 +158,7 @@ class Stores:
         for path in list(self._noted):
             self._take(path, window)
         self.last.noted = self._of_window(window)
-        self.last.timestream = found
+        self.last.series = found
         return self.last
 
     def _of_window(self, window: Window) -> list[Noted]:
@@ -167,7 +174,7 @@ class Stores:
                 self._known.setdefault((buoy, time_ms, measure), self._previous_ns)
             return 0
 
-        self.table.read(window.range(), rows, seen, self.problem)
+        self.series.read(window.range(), rows, seen, self.problem)
 
     def _visible(self, buoy: int, time_ms: int, measure: str) -> int:
         since = self._known.get((buoy, time_ms, measure), self._previous_ns if self._known else 0)

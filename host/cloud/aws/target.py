@@ -31,6 +31,7 @@ from host.cloud.aws.pipeline import Settings
 from host.cloud.aws.quotas import CONNECTS_PER_S, Quotas
 from host.cloud.aws.retained import FILE as RETAINED_FILE
 from host.cloud.aws.retained import RetainedMessages
+from host.cloud.aws.series import series_reader
 from host.cloud.aws.stages import Facts, stage_counts
 from host.cloud.aws.stores import Look, Stores, Window
 from host.cloud.target import Check, Collected, LiveCounts, Manners, Stakes
@@ -60,19 +61,20 @@ QUIET_S = 90.0
 class AwsTarget:
     """A pipeline as the target of one run."""
 
-    stores: tuple[str, ...] = ("timestream", "s3")
-
-    def __init__(self, fleet: Fleet, run_folder: Path) -> None:
+    def __init__(self, fleet: Fleet, run_folder: Path, secrets: tuple[str, str] = ("", "")) -> None:
         """Nothing is asked yet.
 
         Args:
             fleet: its target is of kind `aws`.
             run_folder: objects of the bucket are fetched into it.
+            secrets: password and token of `target.influxdb`, resolved.
         """
         self._fleet = fleet
         self._spec = fleet.target.aws or AwsSpec()
         self._run_folder = run_folder
         self._account = Account(self._spec)
+        self._series = series_reader(self._account, self._spec, secrets)
+        self.stores: tuple[str, ...] = (self._series.name, "s3")
         self._buoys = frozenset(board.buoy_id for board in fleet.boards)
         self._settings = Settings()
         self._quotas = Quotas({})
@@ -103,7 +105,9 @@ class AwsTarget:
         if first_failed(checks):
             return checks
         certificates = check_certificates(self._fleet, self._spec)
-        pipeline, self._settings = await asyncio.to_thread(check_pipeline, self._account, self._spec)
+        pipeline, self._settings = await asyncio.to_thread(
+            check_pipeline, self._account, self._spec, self._series
+        )
         checks += [*certificates, *pipeline]
         if not first_failed(certificates):
             endpoint = await asyncio.to_thread(self._endpoint)
@@ -133,7 +137,9 @@ class AwsTarget:
         self._since_ns = self._clock.utc_ns()
         endpoint = await asyncio.to_thread(self._endpoint)
         bucket = await asyncio.to_thread(bucket_of, self._spec, self._account)
-        self._stores = Stores(self._account, self._spec, bucket, self._run_folder, self._fleet.topic_prefix)
+        self._stores = Stores(
+            self._account, self._spec, self._series, bucket, self._run_folder, self._fleet.topic_prefix
+        )
         retained = RetainedMessages(
             self._account, self._fleet.topic_prefix, self._buoys, self._run_folder / RETAINED_FILE
         )
@@ -173,10 +179,10 @@ class AwsTarget:
             progress(self._live)
             if look is None:
                 return
-            now = (look.timestream, look.s3, len(look.noted))
+            now = (look.series, look.s3, len(look.noted))
             if now != before:
                 before, news_s, pause_s = now, time.monotonic(), FIRST_POLL_S
-            self._complete = expected is not None and min(look.timestream, look.s3) >= expected
+            self._complete = expected is not None and min(look.series, look.s3) >= expected
             if self._complete or (expected is not None and self._accounted(look, expected)):
                 return
             if time.monotonic() - news_s > self._longest_silence_s(look, expected):
@@ -274,8 +280,8 @@ class AwsTarget:
             except (AwsError, OSError) as error:
                 self._problems.append(f"the stores cannot be looked at: {error}")
                 return None
-        received = max(look.documents, look.timestream // max(1, self._measures(1) or 1))
-        self._live = LiveCounts(received, {"timestream": look.timestream, "s3": look.s3})
+        received = max(look.documents, look.series // max(1, self._measures(1) or 1))
+        self._live = LiveCounts(received, {self._series.name: look.series, "s3": look.s3})
         return look
 
     def _measures(self, messages: int) -> int | None:
@@ -287,9 +293,10 @@ class AwsTarget:
         """Whether what is missing lies where failed records go: it will not come any more."""
         width = self._measures(1) or 1
         failed = {
-            stage: width * sum(one.stage == stage for one in look.noted) for stage in ("lambda", "timestream")
+            stage: width * sum(one.stage == stage for one in look.noted)
+            for stage in ("lambda", self._series.name)
         }
-        return look.timestream + failed["timestream"] >= expected and look.s3 + failed["lambda"] >= expected
+        return look.series + failed[self._series.name] >= expected and look.s3 + failed["lambda"] >= expected
 
     def _longest_silence_s(self, look: Look, expected: int | None) -> float:
         """How long a store may be silent: Firehose holds back what it has for both of its buffers."""
@@ -332,7 +339,8 @@ class AwsTarget:
             metrics=reading,
             log=log,
             noted=look.noted,
-            timestream_rows=look.timestream,
+            series_store=self._series.name,
+            series_rows=look.series,
             s3_documents=look.documents,
             s3_objects=look.objects,
             shards=settings.shards,

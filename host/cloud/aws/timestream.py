@@ -38,10 +38,13 @@ class Range:
 class TimestreamReader:
     """Queries on one table."""
 
+    name = "timestream"
+
     def __init__(self, account: Account, spec: AwsSpec) -> None:
         self._account = account
         self._table = f'"{spec.database}"."{spec.table}"'
         self._name = f"{spec.database}.{spec.table}"
+        self.where = f"Timestream {self._name}"
         self._columns: dict[str, str] | None = None
         self.metered_bytes = 0
         """What the queries so far are charged for."""
