@@ -4,10 +4,10 @@ It is wired from parts it is given; whoever drives it calls `step(now_ms)` when 
 soon after every event of the transport.
 """
 
-from buoy import config
 from buoy.link import FOREVER_MS
 from buoy.message import Message
 from buoy.payload import error_payload
+from buoy.shims import forget
 
 SENSOR_ERROR = "sensor-error"
 CONNECTIVITY_ERROR = "connectivity-error"
@@ -143,6 +143,8 @@ class App:
     # Inside
 
     def _handle_events(self, now_ms):
+        from buoy import config
+
         events = self._events
         self._events = []
         for topic, content in events:
@@ -156,11 +158,14 @@ class App:
                 text = "configuration refused: %s" % error
                 self._log(text)
                 self.report_error(FATAL_ERROR, CODE_BAD_CONFIG, text, now_ms)
+        forget()
 
     def _follow(self, topic, payload, now_ms):
         if topic == self._topics.config_global:
             self._follow_global(payload, now_ms)
         elif topic == self._topics.config_sensor:
+            from buoy import config
+
             for change in config.parse_sensors(payload, self._sampler.every_key()):
                 self._sampler.configure(*change)
             self._log("sensor configuration followed")
@@ -191,6 +196,8 @@ class App:
         schedule.advance()
 
     def _follow_global(self, payload, now_ms):
+        from buoy import config
+
         wanted = config.parse_global(payload)
         interval_s = wanted.get("publish-time-interval")
         if interval_s is not None and self.schedule is not None and self.schedule.interval_ms is not None:

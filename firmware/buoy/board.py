@@ -7,9 +7,9 @@ neither waits. In maintenance mode there is a console and nothing else: no watch
 import gc
 import os
 
-from buoy import config, settings
 from buoy.console import Console, EventJournal
 from buoy.identity import NAMESPACE, RUN_MARK, Identity
+from buoy.shims import forget
 from buoy.timekeeping import Clock, Sntp
 
 STEP_MS = 20  # longest wait between two looks at console and socket
@@ -37,6 +37,8 @@ class Board:
         self._port = port
         self.clock = Clock(ticks)
         self.identity = Identity(modules("esp32").NVS(NAMESPACE))
+        from buoy import settings
+
         self.settings, self.trouble = settings.load()
         self.console = Console({}, self.settings["log_level"], port.write)
         self.journal = EventJournal(self.console, self.clock.utc_ms, self.clock.now_ms)
@@ -66,6 +68,7 @@ class Board:
             self.console.log("not commissioned: %s unset" % ", ".join(missing), "warning")
             return
         self._start(make_transport, open_ntp, random)
+        forget()
 
     def step(self):
         """One turn; returns ms that may be waited before the next."""
@@ -73,6 +76,7 @@ class Board:
         data = self._port.read()
         if data:
             self.console.feed(data)
+            forget()
         wait_ms = STEP_MS
         if self.reading is not None and self.reading(now_ms):
             self.reading = None
@@ -98,11 +102,14 @@ class Board:
     def make_reader(self):
         """The sensors, made when first needed; raises sensors.settings.SettingsError."""
         if self.reader is None:
-            from sensors.build import make_sensors
+            from sensors.build import forget, make_sensors
             from sensors.reader import Reader
 
-            given = {name: self.settings[name] for name in settings.SECTIONS}
-            self.sensors = make_sensors(given, self.modules)
+            given = {name: self.settings[name] for name in ("sensors", "pins", "power")}
+            try:
+                self.sensors = make_sensors(given, self.modules)
+            finally:
+                forget()
             self.reader = Reader(self.sensors)
         return self.reader
 
@@ -165,6 +172,8 @@ class Board:
 
         In maintenance the bench is there, and restarts the board itself to try new settings.
         """
+        from buoy import settings
+
         notes = self.settings[settings.CALIBRATION]
         files = os.listdir()
         for key in list(notes):
@@ -335,6 +344,8 @@ class Board:
             self.action = lambda: self.sleep(max(_LEAST_SLEEP_MS, interval_ms - now_ms))
 
     def _on_config(self, topic, payload):
+        from buoy import config
+
         if topic == self._config_topic and self.identity.get(_DOWN) is not None:
             try:
                 wanted = config.parse_global(payload).get(config.SHUTDOWN)
@@ -346,6 +357,8 @@ class Board:
         self.app.on_config(topic, payload)
 
     def _on_command(self, command):
+        from buoy import config
+
         # The application has remembered the message; an older mark of "down" is of no use to a reset.
         if command == config.SHUTDOWN:
             self.identity.set(_DOWN, "1")

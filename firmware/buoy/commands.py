@@ -3,7 +3,6 @@
 import gc
 import sys
 
-from buoy import settings
 from buoy.console import LATER, Refused
 from buoy.identity import RUN_MARK
 
@@ -62,6 +61,8 @@ def handlers(board):
         changes = request.get("settings")
         if not isinstance(changes, dict):
             raise Refused("settings is %r; an object" % (changes,))
+        from buoy import settings
+
         board.settings = settings.merged(board.settings, changes)
         settings.save(board.settings)
         return "in force after reboot"
@@ -138,6 +139,8 @@ def handlers(board):
     def calibrate(request):
         key = request.get("key")
         step = request.get("step")
+        from buoy import settings
+
         held = board.settings
         if key not in held["sensors"] or (step != "write" and key not in held[settings.CALIBRATION]):
             raise Refused("key is %r; that of a sensor with a calibration to %s" % (key, step))

@@ -26,6 +26,19 @@ else:
         return later - earlier
 
 
+def forget():
+    """Take out of a board's memory what only few moments need: whoever needs it imports it again.
+
+    CPython keeps its modules, which others hold too.
+    """
+    if not MICROPYTHON:
+        return
+    package = sys.modules["buoy"]
+    for name in ("settings", "config"):
+        if sys.modules.pop("buoy." + name, None) is not None and hasattr(package, name):
+            delattr(package, name)
+
+
 def new_random(seed):
     """A function that returns the next number in [0, 1): small, seeded, equal on both interpreters.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pexpect
 import pytest
+import serial
 from esp32_bench import mpremote, wait_for
 
 from host.simulation.esp32.simulator import Simulator
@@ -114,3 +115,18 @@ def test_a_board_costs_little_memory(simulator):
     status = Path(f"/proc/{simulator.child_pid(130)}/status").read_text()
     rss_kb = int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1])
     assert rss_kb <= 8 * 1024
+
+
+def test_ctrl_c_while_boot_py_runs_keeps_main_py_from_running(simulator, tmp_path):
+    port = simulator.path(131)
+    (tmp_path / "boot.py").write_text("import time\nprint('window')\ntime.sleep(20)\n")
+    (tmp_path / "main.py").write_text("print('main runs')\n")
+    mpremote(
+        port, "fs", "cp", tmp_path / "boot.py", ":boot.py", "+", "fs", "cp", tmp_path / "main.py", ":main.py"
+    )
+    with serial.Serial(port, 115200, timeout=10) as line:
+        simulator.power(131, True)
+        assert b"window" in line.read_until(b"window")
+        line.write(b"\x03")
+        assert b"main runs" not in line.read_until(b">>> ")
+    mpremote(port, "resume", "fs", "rm", ":main.py", "+", "resume", "fs", "rm", ":boot.py")

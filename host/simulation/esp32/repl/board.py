@@ -273,12 +273,12 @@ def finish(text, single=False):
 
 
 def run_file(name, again):
-    """Run boot.py or main.py, if there."""
+    """Run boot.py or main.py, if there; False if it failed or was interrupted."""
     try:
         with open(name) as file:
             source = file.read()
     except OSError:
-        return
+        return True
     error = run(source, name)
     source = None
     gc.collect()
@@ -286,6 +286,7 @@ def run_file(name, again):
         soft_reset(again)
     if error:
         write(error)
+    return not error
 
 
 class Micropython:
@@ -358,8 +359,8 @@ _globals = {"__name__": "__main__"}
 gc.collect()
 _again = SOFT_RAW if _mode == "raw" else SOFT_FRIENDLY
 if _start == "run":
-    run_file("boot.py", _again)
-    if _mode != "raw":
+    # As in the ESP32 port's main.c: after a boot.py that failed, or was stopped with Ctrl-C, main.py does not run.
+    if run_file("boot.py", _again) and _mode != "raw":
         run_file("main.py", _again)
 idle()
 if _mode == "raw":
