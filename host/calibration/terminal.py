@@ -67,6 +67,7 @@ class TerminalDialogue:
         self._input = sys.stdin.fileno() if descriptor is None else descriptor
         self._answers = answers or {}
         self._live: Live | None = None
+        self._view: View | None = None
         self._saved: list[Any] | None = None
 
     def tell(self, text: str, tone: Tone = "plain") -> None:
@@ -94,6 +95,7 @@ class TerminalDialogue:
         self._check()
         if self._live is None:
             self._begin()
+        self._view = view
         if self._live is not None:
             self._live.update(_picture(view, self._console.width), refresh=True)
         return {
@@ -108,8 +110,12 @@ class TerminalDialogue:
     def settled(self) -> None:
         """The picture stays as it was last."""
         if self._live is not None:
+            if self._view is not None:
+                self._live.update(_picture(self._view, self._console.width, keys=False))
             self._live.stop()
             self._live = None
+            if not self._console.is_terminal:
+                self._console.print()
         if self._saved is not None:
             termios.tcsetattr(self._input, termios.TCSADRAIN, self._saved)
             self._saved = None
@@ -200,9 +206,12 @@ class TerminalDialogue:
         return os.read(self._input, 1).decode(errors="replace").lower()
 
 
-def _picture(view: View, width: int) -> Group:
-    """The curve and the figures under it."""
-    return Group(*_lines(view, width))
+def _picture(view: View, width: int, keys: bool = True) -> Group:
+    """The curve, the figures under it, and what may be pressed."""
+    lines = list(_lines(view, width))
+    if keys:
+        lines.append(Text("  Enter takes it when stable, r begins anew, s skips, q gives up", "dim"))
+    return Group(*lines)
 
 
 def _lines(view: View, width: int) -> Iterator[Text]:
@@ -228,4 +237,3 @@ def _lines(view: View, width: int) -> Iterator[Text]:
         yield Text("  stable", "green")
     else:
         yield Text(f"  {state.reason}: {rule.short(unit)}", "yellow")
-    yield Text("  Enter takes it when stable, r begins anew, s skips, q gives up", "dim")
