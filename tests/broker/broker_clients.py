@@ -51,6 +51,7 @@ class Client(Protocol):
     def subscribe(self, *filters: tuple[str, int]) -> bytes | None: ...
     def fence(self) -> bool: ...
     def wait_closed(self) -> bool: ...
+    def acknowledge_one(self, message: Publish) -> None: ...
     def vanish(self) -> None: ...
     def disconnect(self) -> None: ...
 
@@ -155,6 +156,10 @@ class RawClient:
             return False
         return self.until(Pingresp) is not None
 
+    def acknowledge_one(self, message: Publish) -> None:
+        """PUBACK of a message, where the client does not acknowledge by itself."""
+        self.send(encode_puback(message.packet_id))
+
     def wait_message(self) -> Publish:
         """The next message."""
         seen = len(self.messages)
@@ -181,9 +186,19 @@ class RawClient:
 class PahoClient:
     """paho-mqtt behind the same methods."""
 
-    def __init__(self, port: int, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        port: int,
+        tls: ssl.SSLContext | None = None,
+        server_name: str | None = "localhost",
+        acknowledge: bool = True,
+        protocol: paho.MQTTProtocolVersion = paho.MQTTv311,
+    ) -> None:
         self.port = port
         self.tls = tls
+        self.server_name = server_name
+        self.acknowledge = acknowledge
+        self.protocol = protocol
         self.messages: list[Publish] = []
         self.acks: list[int] = []
         self._events: queue.Queue[tuple[str, Any]] = queue.Queue()
@@ -202,12 +217,21 @@ class PahoClient:
         client = paho.Client(
             paho.CallbackAPIVersion.VERSION2,
             client_id,
-            clean_session=clean,
+            clean_session=clean if self.protocol == paho.MQTTv311 else None,
+            protocol=self.protocol,
             reconnect_on_failure=False,
+            manual_ack=not self.acknowledge,
         )
         client.max_inflight_messages_set(10_000)
         client.on_message = lambda _, __, message: self.messages.append(
-            Publish(message.topic.encode(), message.payload, message.qos, message.retain, message.dup)
+            Publish(
+                message.topic.encode(),
+                message.payload,
+                message.qos,
+                message.retain,
+                message.dup,
+                message.mid,
+            )
         )
         client.on_publish = lambda _, __, mid, *___: self.acks.append(mid)
         client.on_subscribe = lambda _, __, mid, codes, ___: self._events.put(
@@ -223,7 +247,9 @@ class PahoClient:
         if self.tls is not None:
             client.tls_set_context(self.tls)
         self._client = client
-        client.connect("localhost" if self.tls else "127.0.0.1", self.port, keep_alive_s)
+        # TLS names a host by SNI, and never an address.
+        host = self.server_name if self.tls and self.server_name else "127.0.0.1"
+        client.connect(host, self.port, keep_alive_s)
         client.loop_start()
         event, value = self._events.get(timeout=DEADLINE_S)
         if event == "closed":
@@ -261,6 +287,10 @@ class PahoClient:
         if self._closed.is_set() or self.client.unsubscribe("fence")[0] != paho.MQTT_ERR_SUCCESS:
             return False
         return self._events.get(timeout=DEADLINE_S)[0] == "unsuback"
+
+    def acknowledge_one(self, message: Publish) -> None:
+        """PUBACK of a message, where the client does not acknowledge by itself."""
+        self.client.ack(message.packet_id, 1)
 
     def wait_closed(self) -> bool:
         """Whether the broker closes within the deadline."""

@@ -1,5 +1,7 @@
 """The table of IoT Core's rules for MQTT, row by row, and the tests that stand for each row."""
 
+import inspect
+
 import pytest
 import test_broker_rates
 import test_broker_rules
@@ -54,7 +56,7 @@ ROWS = {
         "test_the_other_port_refuses_clients_without_alpn",
         "test_a_client_without_server_name_indication_is_refused",
     ),
-    "MQTT 5": ("test_mqtt_5_is_told_to_use_3_1_1",),
+    "MQTT 5": ("test_mqtt_5_is_told_to_use_3_1_1", "test_paho_with_mqtt_5_is_not_let_in"),
     "policy denial": (
         "test_a_client_id_that_is_not_the_things_name_is_hung_up_on",
         "test_publishing_for_another_buoy_costs_the_connection",
@@ -68,3 +70,11 @@ ROWS = {
 def test_each_row_of_the_table_has_its_tests(row: str) -> None:
     known = vars(test_broker_tls) | vars(test_broker_rates) | vars(test_broker_rules)
     assert [name for name in ROWS[row] if not callable(known.get(name))] == []
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_each_row_is_driven_by_paho_and_by_our_client(row: str) -> None:
+    known = vars(test_broker_tls) | vars(test_broker_rates) | vars(test_broker_rules)
+    alone = [name for name in ROWS[row] if "new_client" not in inspect.signature(known[name]).parameters]
+    # Each client speaks MQTT 5 in its own way, so that row has a test for each.
+    assert alone == (list(ROWS[row]) if row == "MQTT 5" else [])

@@ -7,7 +7,6 @@ from broker_bench import Bench
 from broker_clients import Client, RawClient, connected
 
 from host.cloud.local.broker import Limits
-from host.mqtt.codec import encode_publish
 
 New = Callable[..., Client]
 Start = Callable[..., Bench]
@@ -117,9 +116,8 @@ def test_a_subscriber_gets_100_messages_a_second_of_a_fleets_300(new_client: New
     assert bench.refused[0].payload is None, "the message itself was accepted"
 
 
-def test_more_than_512_kib_a_second_waits_and_arrives(raw: Raw, bench: Bench) -> None:
-    client = raw(bench.port)
-    client.connect("buoy-100")
+def test_more_than_512_kib_a_second_waits_and_arrives(new_client: New, bench: Bench) -> None:
+    client = connected(new_client, bench)
     for _ in range(6):
         client.publish("t", bytes(120 * 1024))
     bench.eventually(lambda: len(bench.received) == 5, "the first second's bytes")
@@ -138,12 +136,11 @@ def test_more_than_512_kib_a_second_waits_and_arrives(raw: Raw, bench: Bench) ->
     bench.eventually(lambda: len(bench.refused) == 2, "the next spell is said again")
 
 
-def test_more_than_512_kib_a_second_waits_on_its_way_out_too(raw: Raw, bench: Bench) -> None:
-    reader, writers = raw(bench.port), [raw(bench.port), raw(bench.port)]
-    reader.connect("reader")
+def test_more_than_512_kib_a_second_waits_on_its_way_out_too(new_client: New, bench: Bench) -> None:
+    reader = connected(new_client, bench, "reader")
     reader.subscribe(("t", 0))
-    for number, writer in enumerate(writers):
-        writer.connect(f"writer-{number}")
+    for number in range(2):
+        writer = connected(new_client, bench, f"writer-{number}")
         for _ in range(3):
             writer.publish("t", bytes(120 * 1024))
         assert writer.fence()
@@ -157,28 +154,28 @@ def test_more_than_512_kib_a_second_waits_on_its_way_out_too(raw: Raw, bench: Be
 # Unacknowledged QoS 1: 100 in, 100 out, delivery retried for an hour
 
 
-def test_100_messages_in_flight_to_a_client_that_does_not_acknowledge(raw: Raw, start: Start) -> None:
+def test_100_messages_in_flight_to_a_client_that_does_not_acknowledge(new_client: New, start: Start) -> None:
     bench = start(replace(Limits(), publishes_in_per_s=None, publishes_out_per_s=None))
-    reader, writer = raw(bench.port, acknowledge=False), raw(bench.port)
+    reader = new_client(bench.port, acknowledge=False)
     reader.connect("reader")
     reader.subscribe(("t", 1))
-    writer.connect("writer")
+    writer = connected(new_client, bench, "writer")
     for number in range(103):
         writer.publish("t", b"%d" % number)
     assert writer.fence()
     assert reader.fence()
     assert len(reader.messages) == 100
     for message in reader.messages[:2]:
-        reader.send(b"\x40\x02" + message.packet_id.to_bytes(2, "big"))
+        reader.acknowledge_one(message)
     assert reader.fence()
     assert [message.payload for message in reader.messages[100:]] == [b"100", b"101"]
 
 
-def test_100_unanswered_messages_from_a_client_then_no_more_are_taken(raw: Raw, start: Start) -> None:
+def test_100_unanswered_messages_from_a_client_then_no_more_are_taken(new_client: New, start: Start) -> None:
     bench = start(replace(Limits(), publishes_in_per_s=None, bytes_in_per_s=1000))
-    client = raw(bench.port)
-    client.connect("buoy-100")
-    client.send(b"".join(_publishes(1 + 103, size=1200)))
+    client = connected(new_client, bench)
+    for _ in range(1 + 103):
+        client.publish("t", bytes(1200))
     bench.eventually(lambda: bench.broker.refusals().get("in-flight", 0) == 3, "the excess")
     assert len(bench.payloads()) == 1
     assert bench.metric("PublishIn.Throttle") == 3
@@ -188,12 +185,8 @@ def test_100_unanswered_messages_from_a_client_then_no_more_are_taken(raw: Raw, 
     assert client.acks == [*range(1, 102)]
 
 
-def _publishes(count: int, size: int) -> list[bytes]:
-    return [encode_publish(b"t", bytes(size), 1, packet_id=1 + number) for number in range(count)]
-
-
-def test_an_unacknowledged_message_is_tried_again_for_an_hour(raw: Raw, bench: Bench) -> None:
-    first = raw(bench.port, acknowledge=False)
+def test_an_unacknowledged_message_is_tried_again_for_an_hour(new_client: New, bench: Bench) -> None:
+    first = new_client(bench.port, acknowledge=False)
     first.connect("buoy-100", clean=False)
     first.subscribe(("config", 1))
     first.publish("config", b"early")
@@ -201,7 +194,7 @@ def test_an_unacknowledged_message_is_tried_again_for_an_hour(raw: Raw, bench: B
     bench.advance(1800.0)
     first.publish("config", b"late")
     bench.eventually(lambda: bench.broker.connections == 0, "dropped: silent for 1.5 keep-alives")
-    second = raw(bench.port, acknowledge=False)
+    second = new_client(bench.port, acknowledge=False)
     second.connect("buoy-100", clean=False)
     assert second.fence()
     assert [(m.payload, m.dup) for m in second.messages] == [(b"early", True)]
@@ -209,7 +202,7 @@ def test_an_unacknowledged_message_is_tried_again_for_an_hour(raw: Raw, bench: B
     second.vanish()
     bench.eventually(lambda: bench.broker.connections == 0, "gone")
     bench.advance(1801.0)
-    third = raw(bench.port)
+    third = new_client(bench.port)
     third.connect("buoy-100", clean=False)
     assert third.fence()
     assert third.messages == []

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 
+import paho.mqtt.client as paho
 import pytest
 from broker_bench import Bench
-from broker_clients import Client, RawClient, connected
+from broker_clients import Client, PahoClient, RawClient, connected
 
 from host.cloud.local.broker import DisconnectReason, Limits
 from host.mqtt.codec import Will
@@ -112,10 +113,9 @@ def test_more_than_8_filters_in_one_subscribe_cost_the_connection(new_client: Ne
 
 @pytest.mark.parametrize(("asked_s", "dropped_after_s"), [(40, 60), (5, 45), (0, 1800), (3000, 1800)])
 def test_a_silent_client_is_dropped_after_one_and_a_half_keep_alives(
-    raw: Raw, bench: Bench, asked_s: int, dropped_after_s: int
+    new_client: New, bench: Bench, asked_s: int, dropped_after_s: int
 ) -> None:
-    client = raw(bench.port)
-    client.connect("buoy-100", keep_alive_s=asked_s)
+    client = connected(new_client, bench, keep_alive_s=asked_s)
     bench.advance(dropped_after_s - 1)
     assert bench.connected() == 1
     bench.advance(1)
@@ -304,6 +304,14 @@ def test_mqtt_5_is_told_to_use_3_1_1(raw: Raw, bench: Bench) -> None:
     assert client.wait_closed()
     assert bench.reasons() == ["protocol-version"]
     assert "level 5" in bench.refused[0].detail
+
+
+def test_paho_with_mqtt_5_is_not_let_in(bench: Bench) -> None:
+    client = PahoClient(bench.port, protocol=paho.MQTTv5)
+    answer = client.connect("buoy-100")
+    assert answer is None or answer.code != 0
+    assert bench.reasons() == ["protocol-version"]
+    client.vanish()
 
 
 # Diagnosis
