@@ -14,6 +14,8 @@ _EXAMPLES = """Examples:
   buoy run scenarios/original.yaml         another fleet file
   buoy run --flat-out                      no pacing: as fast as it goes
   buoy run --boards 100-109 --count 20     ten buoys, 20 messages each
+  buoy run --flat-out --limits aws         unpaced, and every limit of AWS kept
+  buoy run --limit publishes_in=5/s        one limit of the twin set to something else
   buoy run --target broker                 any MQTT broker, nothing behind it
   buoy run --target aws                    a pipeline in your AWS account (docs/cloud.md); asks first
   buoy run --json --quiet > result.json    for scripts; the exit code is the verdict
@@ -32,6 +34,10 @@ def run(
     seed: Annotated[str | None, typer.Option(help="Seed of everything random.")] = None,
     limits: Annotated[
         str | None, typer.Option(help="Twin's rates: `aws` or `lifted`. [aws; lifted with --flat-out]")
+    ] = None,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(help="One limit of the twin, NAME=VALUE as under `target.twin.limits`; repeatable."),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before an account is used.")] = False,
     allow_live: Annotated[
@@ -59,6 +65,7 @@ def run(
         boards=boards,
         target=target,
         seed=seed,
+        limits=tuple(limit or ()),
     )
     command = shlex.join(["buoy", *sys.argv[1:]])
     request = Request(

@@ -12,6 +12,7 @@ import typer
 from host.model.errors import BuoyError, UsageError
 
 if TYPE_CHECKING:
+    from host.cloud.local.config import TwinConfig
     from host.cloud.local.twin import Twin
 
 DEFAULT_PORT = 1883
@@ -44,9 +45,28 @@ def twin(
     payload: Annotated[
         str, typer.Option(help="`stamped`: time from the payload, `original`: time of processing.")
     ] = "stamped",
+    fleet: Annotated[
+        Path | None,
+        typer.Option(help="Fleet file whose `target.twin`, topic prefix and payload it takes."),
+    ] = None,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(help="One limit, NAME=VALUE as under `target.twin.limits`; repeatable."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON lines instead of text.")] = False,
 ) -> None:
-    """Run the local twin of the AWS pipeline until Ctrl-C."""
+    """Run the local twin of the AWS pipeline until Ctrl-C.
+
+    Examples:
+
+    \b
+      buoy twin                                    plain MQTT on 1883, rates lifted
+      buoy twin --limits aws                       every limit of AWS
+      buoy twin --limit publishes_in=5/s           one limit of your own
+      buoy twin --fleet scenarios/collision.yaml   the twin of a fleet file
+      buoy twin status                             look at it from another terminal
+      buoy twin metrics | jq .                     its counters under CloudWatch's names
+    """
     if context.invoked_subcommand is not None:
         return
     from host.cloud.local.config import TwinConfig
@@ -64,9 +84,40 @@ def twin(
         topic_prefix=prefix.rstrip("/"),
         payload="original" if payload == "original" else "stamped",
     )
+    config = _with_settings(config, fleet, tuple(limit or ()))
     screen = _JsonScreen() if as_json else _TextScreen()
     run(serve(config, screen.ready, watch_parent=False, while_running=screen.watch))
     screen.summary()
+
+
+def _with_settings(config: "TwinConfig", fleet_file: Path | None, limits: tuple[str, ...]) -> "TwinConfig":
+    """With what a fleet file says of its twin, and single limits."""
+    if fleet_file is None and not limits:
+        return config
+    from dataclasses import replace
+
+    from host.fleet.targets import hand_over_secrets
+    from host.inventory.loader import load_fleet
+    from host.inventory.overrides import Overrides, limits_of
+    from host.model.twin import TwinSpec
+
+    if fleet_file is None:
+        return replace(config, twin=TwinSpec(limits=limits_of(limits)))
+    fleet = load_fleet(fleet_file, Overrides(limits=limits))
+    target = fleet.target
+    if target.kind != "local" or target.attach:
+        raise UsageError(
+            "the fleet has no twin of its own",
+            where=str(fleet_file),
+            next_step="give a fleet with `target: local`, or with `kind: local` and `twin`",
+        )
+    hand_over_secrets(fleet)
+    return replace(
+        config,
+        twin=target.twin or TwinSpec(),
+        topic_prefix=fleet.topic_prefix,
+        payload=fleet.run.payload,
+    )
 
 
 @app.command()
@@ -77,7 +128,7 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="Everything it tells, as one JSON object.")] = False,
 ) -> None:
     """What a running twin is and does."""
-    answer = asyncio.run(_ask_status(address))
+    answer = asyncio.run(_ask(address, ("status", "stages")))
     if as_json:
         _print(json.dumps(answer, indent=1))
         return
@@ -88,17 +139,60 @@ def status(
         _print(f"problem: {problem}")
 
 
-async def _ask_status(address: str) -> dict[str, Any]:
+@app.command()
+def enrol(
+    things: Annotated[list[str], typer.Argument(help="Boards, THING=BUOY each, e.g. buoy-100=100.")],
+    address: Annotated[
+        str, typer.Option(help="Control address of the twin, HOST:PORT.")
+    ] = f"127.0.0.1:{DEFAULT_CONTROL_PORT}",
+) -> None:
+    """Have a twin with TLS make certificates for boards, and say where they are.
+
+    A run that attaches to the twin does this by itself.
+    """
+    pairs = []
+    for text in things:
+        name, found, number = text.partition("=")
+        if not (name and found and number.isdecimal()):
+            raise UsageError(f"{text!r} is no board", next_step="write THING=BUOY, e.g. buoy-100=100")
+        pairs.append((name, int(number)))
+    answer = asyncio.run(_ask(address, ("enrol",), things=pairs))
+    tls = answer["tls"]
+    if tls is None:
+        raise UsageError(
+            "the twin speaks plain MQTT: no certificate is needed",
+            next_step="start it with a fleet that has `target.twin.tls`",
+        )
+    _print(f"port     {answer['port']}" + (f", with ALPN {tls['alpn']}" if tls["alpn"] else ""))
+    _print(f"ca       {tls['ca']}")
+    for name, _ in pairs:
+        _print(f"{name:<8} {tls['certificate'].replace('{thing}', name)}")
+        _print(f"         {tls['key'].replace('{thing}', name)}")
+
+
+@app.command()
+def metrics(
+    address: Annotated[
+        str, typer.Argument(help="Control address of the twin, HOST:PORT.")
+    ] = f"127.0.0.1:{DEFAULT_CONTROL_PORT}",
+) -> None:
+    """Every counter of a running twin as one JSON object, under CloudWatch's names."""
+    _print(json.dumps(asyncio.run(_ask(address, ("metrics",)))["metrics"], indent=1))
+
+
+async def _ask(address: str, requests: tuple[str, ...], **fields: Any) -> dict[str, Any]:
+    """The answers to some requests, in one."""
     from host.cloud.local.control_client import ControlClient, parse_address
 
     try:
         client = ControlClient(*parse_address(address))
     except ValueError as error:
         raise UsageError(str(error)) from None
+    answer: dict[str, Any] = {}
     try:
         await client.open(_ANSWER_TIMEOUT_S)
-        answer = await client.request("status", _ANSWER_TIMEOUT_S)
-        answer["stages"] = (await client.request("stages", _ANSWER_TIMEOUT_S))["stages"]
+        for request in requests:
+            answer.update(await client.request(request, _ANSWER_TIMEOUT_S, **fields))
     except BuoyError as error:
         # Nothing was lost: the question was put to nobody.
         raise UsageError(
@@ -177,20 +271,30 @@ def _as_dict(count: Any) -> dict[str, Any]:
 
 
 def _connection_lines(answer: dict[str, Any]) -> str:
-    topic = f"{answer['topic_prefix']}/100/data/"
-    stamp = ",\"timestamp\":'$(date +%s%3N)'" if answer["payload"] == "stamped" else ""
+    control = f"{answer['host']}:{answer['control_port']}"
+    ports = f"MQTT on {answer['host']}:{answer['port']}"
+    if answer["tls"]:
+        ports = f"MQTT over TLS on {answer['host']}:{answer['port']}, with ALPN on {answer['alpn_port']}"
     return "\n".join(
         [
-            f"twin     MQTT on {answer['host']}:{answer['port']}, control on "
-            f"{answer['host']}:{answer['control_port']}, pid {answer['pid']}",
+            f"twin     {ports}, control on {control}, pid {answer['pid']}",
             f"folder   {answer['folder']}",
-            f"try      mosquitto_pub -h {answer['host']} -p {answer['port']} -q 1 -t {topic} "
-            f"-m '{{\"temp\":7.5{stamp}}}'",
+            f"try      {_try_line(answer, control)}",
             "fleet    target:",
             "           kind: local",
-            f"           attach: {answer['host']}:{answer['control_port']}",
-            f"look     buoy twin status {answer['host']}:{answer['control_port']}",
+            f"           attach: {control}",
+            f"look     buoy twin status {control}",
         ]
+    )
+
+
+def _try_line(answer: dict[str, Any], control: str) -> str:
+    if answer["tls"]:
+        return f"buoy twin enrol --address {control} buoy-100=100     (a board's certificate and key)"
+    topic = f"{answer['topic_prefix']}/100/data/"
+    stamp = ",\"timestamp\":'$(date +%s%3N)'" if answer["payload"] == "stamped" else ""
+    return (
+        f"mosquitto_pub -h {answer['host']} -p {answer['port']} -q 1 -t {topic} -m '{{\"temp\":7.5{stamp}}}'"
     )
 
 

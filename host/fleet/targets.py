@@ -1,10 +1,12 @@
 """Which targets exist and how they are made: the only place that looks at a target's kind."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 from host.cloud.broker_target import BrokerTarget
+from host.cloud.local import influx_secrets
 from host.cloud.local.target import LocalTarget
 from host.cloud.target import Target
 from host.inventory.secrets import resolve_secret
@@ -36,6 +38,11 @@ def _local(fleet: Fleet, run_folder: Path, limits: LimitMode, _password: str) ->
         things=tuple((board.thing_name, board.buoy_id) for board in fleet.boards),
         secrets=_influx_secrets(fleet),
     )
+
+
+def hand_over_secrets(fleet: Fleet) -> None:
+    """Put what a twin in this very process needs to where it looks for it."""
+    os.environ.update(influx_secrets.environment(*_influx_secrets(fleet)))
 
 
 def _influx_secrets(fleet: Fleet) -> tuple[str, str]:

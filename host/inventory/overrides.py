@@ -5,11 +5,15 @@ from typing import Any
 
 from host.inventory.fields import Field, IdPiece, Ids, Invalid
 from host.inventory.format import FLAT_OUT, HIGHEST_ID, PaceSection, Rate, RunSection
-from host.inventory.problems import Reporter
+from host.inventory.limits_format import LIFTED, LIMITS
+from host.inventory.problems import Reporter, nearest
 from host.inventory.sections import field_of
 from host.inventory.target_format import TargetField
 from host.inventory.target_section import TargetSection
 from host.inventory.yaml_nodes import Scalar
+from host.model.errors import ConfigurationError
+from host.model.limits import TwinLimits
+from host.model.twin import LimitSetting
 
 COMMAND_LINE = "command line"
 
@@ -27,6 +31,8 @@ class Overrides:
     """Ids: only these boards take part."""
     target: str | None = None
     seed: str | int | None = None
+    limits: tuple[str, ...] = ()
+    """`NAME=VALUE` each, names and values as under `target.twin.limits`."""
 
 
 @dataclass(slots=True)
@@ -40,6 +46,7 @@ class Changes:
     target: TargetSection | None = None
     target_is_word: bool = False
     seed: int | None = None
+    limits: tuple[LimitSetting, ...] = ()
     bad: frozenset[str] = frozenset()
 
     def says(self, name: str) -> bool:
@@ -82,5 +89,42 @@ def read_overrides(overrides: Overrides, report: Reporter) -> Changes:
         target=read("--target", "target", target, TargetField()),
         target_is_word=target is not None and "://" not in target,
         seed=read("--seed", "seed", overrides.seed, field_of(RunSection, "seed")),
+        limits=_limits(overrides.limits, report),
         bad=frozenset(bad),
     )
+
+
+def limits_of(texts: tuple[str, ...]) -> tuple[LimitSetting, ...]:
+    """Limits as options give them, without a fleet.
+
+    Raises:
+        ConfigurationError: with every mistake.
+    """
+    report = Reporter(COMMAND_LINE)
+    settings = _limits(texts, report)
+    try:
+        TwinLimits.of(False, settings)
+    except ValueError as error:
+        report.add(0, "--limit", str(error))
+    problems = report.finished()
+    if problems:
+        raise ConfigurationError(problems)
+    return settings
+
+
+def _limits(texts: tuple[str, ...], report: Reporter) -> tuple[LimitSetting, ...]:
+    fields = {limit.key: limit for limit in LIMITS}
+    settings = []
+    for text in texts:
+        name, found, value = (part.strip() for part in text.partition("="))
+        if not found or name not in fields:
+            close = nearest(name, tuple(fields))
+            hint = f"did you mean `{close}=VALUE`?" if close else "write e.g. `--limit publishes_in=50/s`"
+            report.add(0, "--limit", f"'{text}' is no limit; write NAME=VALUE", hint)
+            continue
+        try:
+            read = fields[name].kind.read(Scalar(value), f"--limit {name}", report)
+        except Invalid:
+            continue
+        settings.append(LimitSetting(fields[name].name, None if read == LIFTED else read))
+    return tuple(settings)

@@ -10,7 +10,7 @@ from host.inventory.format import FleetSection, RunSection
 from host.inventory.overrides import Changes
 from host.inventory.problems import Reporter
 from host.inventory.resolve_boards import BoardMaker, members, piece_text
-from host.inventory.resolve_twin import resolve_twin
+from host.inventory.resolve_twin import resolve_twin, with_limits
 from host.inventory.target_format import (
     PLAIN_PORT,
     TLS_PORT,
@@ -44,7 +44,7 @@ def resolve(
     complete = all(group.ids for group in document.boards or [])
     ids = {board.buoy_id for board in boards} if complete else set()
     run = _run(document.run, changes, len(boards), report, options)
-    target = _target(target_section, source.parent, ids, report)
+    target = with_limits(_target(target_section, source.parent, ids, report), changes.limits, options)
     thresholds, notes = _thresholds(document, target, changes, report)
     return Fleet(
         name=document.fleet,

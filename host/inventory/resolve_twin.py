@@ -1,6 +1,7 @@
 """From the `target.twin` key as read to the settings of a twin."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from host.inventory.fields import IdPiece
@@ -17,6 +18,7 @@ from host.inventory.twin_format import (
     TwinTlsSection,
 )
 from host.inventory.values import ids_shown
+from host.model.fleet import TargetSpec
 from host.model.limits import TwinLimits
 from host.model.twin import ErrorAction, FaultSpec, LimitSetting, RuleSettings, TwinSpec, TwinTls
 
@@ -84,6 +86,24 @@ def _numbers(section: FaultSection, report: Reporter) -> tuple[int, ...]:
         report.add(section.line("messages"), section.under("messages"), message)
         return ()
     return tuple(sorted({n for piece in pieces for n in range(piece.first, piece.last + 1)}))
+
+
+def with_limits(target: TargetSpec, limits: tuple[LimitSetting, ...], options: Reporter) -> TargetSpec:
+    """A target with the limits that the command line sets; those come before the file's."""
+    if not limits:
+        return target
+    if target.kind != "local" or target.attach:
+        options.add(0, "--limit", "only a twin that the run starts has limits to set", "leave `--limit` out")
+        return target
+    twin = target.twin or TwinSpec()
+    merged = {setting.name: setting for setting in (*twin.limits, *limits)}
+    settings = tuple(merged.values())
+    try:
+        TwinLimits.of(False, settings)
+    except ValueError as error:
+        options.add(0, "--limit", str(error))
+        return target
+    return replace(target, twin=replace(twin, limits=settings))
 
 
 def _limits(section: Section | None, report: Reporter) -> tuple[LimitSetting, ...]:

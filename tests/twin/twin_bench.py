@@ -82,10 +82,13 @@ class Bench:
         self.pipeline.take_in()
         for log in self.pipeline.logs:
             log.flush()
-        waiting = [Waiting(*row) for row in self.pipeline.firehose.waiting()]
+        waiting = [Waiting(*row) for row in self.pipeline.waiting()]
         run = self.folder / name
         run.mkdir(exist_ok=True)
-        problems = collect(Path(self.pipeline.config.folder), run, Window(*window, frozenset(buoys)), waiting)
+        config = self.pipeline.config
+        seen_ns = None if config.twin.hurry else self.clock.now_ns
+        chosen = Window(*window, frozenset(buoys), seen_ns)
+        problems = collect(Path(config.folder), run, chosen, waiting, config.layout)
         return Run(run, problems)
 
 

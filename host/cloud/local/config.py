@@ -15,7 +15,8 @@ from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from host.cloud.local.bucket_layout import BucketLayout, PrefixError
-from host.cloud.local.rules import RuleSpec, TimestreamAction, default_rules, influx_rule
+from host.cloud.local.rule_sql import RuleError
+from host.cloud.local.rules import Rule, RuleSpec, TimestreamAction, Uuids, default_rules, influx_rule
 from host.model.errors import UsageError
 from host.model.fleet import FaultSpec, PayloadMode, TwinSpec
 from host.model.limits import TwinLimits
@@ -167,11 +168,30 @@ def _check(config: Any) -> list[str]:
         config.limits_held()
     except ValueError as error:
         problems.append(str(error))
+    problems += _endless(config)
     try:
         config.layout  # noqa: B018 - only whether it can be made
     except PrefixError as error:
         problems.append(f"{error.where}: {error.what}")
     return problems
+
+
+def _endless(config: TwinConfig) -> list[str]:
+    """Error actions whose message would come to the rules again, and fail again."""
+    rules = config.rules()
+    topics = {rule.error_action.republish for rule in rules if rule.error_action is not None} - {""}
+    if not topics:
+        return []
+    try:
+        compiled = [Rule(rule, Uuids(0)) for rule in rules]
+    except RuleError:
+        return []  # the twin says so when it starts
+    return [
+        f"the error action republishes on {topic}, which rule {rule.spec.name} selects: it would go round"
+        for topic in sorted(topics)
+        for rule in compiled
+        if rule.matches(topic)
+    ]
 
 
 def _build(kind: type[Any], document: Any, where: str, problems: list[str]) -> Any:
