@@ -20,7 +20,7 @@ from host.serial.lock import PortLock
 from host.serial.names import BoardName, mac_text
 from host.serial.port import SerialPort, open_port
 from host.serial.probe import Found, probe_locked
-from host.serial.raw_repl import LineError, NoPrompt, RawRepl
+from host.serial.raw_repl import LineError, NoPrompt, RawRepl, ReplError
 from host.serial.records import ConsoleRecord, Line
 from host.serial.reset import press_reset
 from host.serial.trouble import Unanswered
@@ -31,8 +31,9 @@ TRIES = 3
 REAPPEAR_S = 20.0
 """For a board that went away to come back: a reset of a native USB port, or a hand on the cable."""
 _LOOK_S = 0.3
-TRANSIENT = (LineError, Unanswered, PreflightError)
-"""What another try may cure: bytes lost, a reset in the middle, a port that went away."""
+_PAUSE_S = 0.5
+TRANSIENT = (LineError, ReplError, Unanswered, PreflightError)
+"""What another try may cure: bytes lost or changed, a reset in the middle, a port that went away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,8 @@ class Session:
     port: str = ""
     mac: str = ""
     """Twelve hex digits, once known: what it is found by when its port changes."""
+    _there: frozenset[str] = frozenset()
+    """Ports that there were at the beginning."""
     _lock: PortLock | None = None
     _console: Console | None = None
     _repl: RawRepl | None = None
@@ -110,6 +113,7 @@ class Session:
             PreflightError: there is none, or somebody has it.
         """
         self._take((self.finder or Finder(self.more_ports)).port(self.name))
+        self._there = frozenset(port.port for port in list_ports(self.more_ports))
 
     def look(self, wake: bool = True) -> Found:
         """What is on the port.
@@ -218,6 +222,7 @@ class Session:
     def _recover(self, error: BuoyError, attempt: int) -> None:
         """Make ready for another try."""
         self._let_go()
+        self.stop.wait(_PAUSE_S * attempt, self.port)  # what spoils a line may pass
         self.reappear(error)
         # A program that swallows Ctrl-C, or a board that hangs: the second time by the button.
         if isinstance(error, NoPrompt | Unanswered) and attempt > 1:
@@ -258,7 +263,8 @@ class Session:
                 yield port_of(self.name, listed).port
                 return
         if self.mac:
-            yield from (port.port for port in listed if port.port != self.port)
+            # It can only be on a port that was not there before: another board is on each of the others.
+            yield from (port.port for port in listed if port.port not in self._there)
 
     def _is_mine(self, port: str) -> bool:
         if port == self.port:
@@ -268,7 +274,7 @@ class Session:
         except PreflightError:
             return False  # somebody works with that one
         with lock:
-            found = probe_locked(port, lock, patience_s=self.patience.boot_s / 3, wake=False)
+            found = probe_locked(port, lock, patience_s=self.patience.boot_s / 3, wake=True)
         if found.mac != self.mac:
             return False
         try:

@@ -22,7 +22,7 @@ NEEDED: dict[str, str] = {
     "busy": "close the program that has it",
     "gone": "plug the board in",
     "silent": "press EN (reset) on the board and try again",
-    "other": "take the board off this port, or give the right port",
+    "other": "give the right port; a board without power, or on a cable for power only, looks the same",
 }
 
 

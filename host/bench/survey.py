@@ -10,7 +10,7 @@ from host.bench.session import Session
 from host.model.errors import BoardError, UsageError
 from host.serial.board_files import fetch_file, list_files
 from host.serial.probe import Found, ask_repl
-from host.serial.raw_repl import RawRepl, ReplError
+from host.serial.raw_repl import LineError, RawRepl, ReplError
 from host.serial.trouble import Refusal
 
 SETTINGS_FILE = "settings.json"
@@ -144,7 +144,7 @@ def write_identity(repl: RawRepl, buoy: int, thing: str, ssid: str, password: st
     try:
         repl.run(code, 15.0)
     except ReplError as error:
-        raise BoardError(error.what, where=error.where) from None  # without what was sent
+        raise LineError(error.what, where=error.where) from None  # without what was sent
 
 
 def set_maintenance(repl: RawRepl, seconds: int) -> None:

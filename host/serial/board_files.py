@@ -25,7 +25,10 @@ STAGED = ".new"
 _DATA, _DEFLATED, _END = 0, 1, 2
 _ANSWER_S = 6.0
 """A block on its way at 115 200 baud (0.2 s), and the longest erasure of a file system."""
-_TRIES = 8
+_BLOCK_S = 15.0
+"""For all tries of a block; within it a line that loses a byte now and then gets it through."""
+_RESTARTED = ("rst:0x", "MicroPython v", "ets J", "MPY: soft reboot", "Brownout")
+"""Said by a board that has restarted and waits for no block any more."""
 _WINDOW_BITS = 12
 
 
@@ -179,11 +182,12 @@ def _send_block(repl: RawRepl, number: int, kind: int, data: bytes) -> int:
     head = struct.pack("<BBH", number & 0xFF, kind, len(data))
     block = head + struct.pack("<I", zlib.crc32(data, zlib.crc32(head))) + data
     sent = 0
-    for _ in range(_TRIES):
+    whole = Deadline(_BLOCK_S)
+    while not whole.expired:
         repl.send(block)
         sent += len(block)
         deadline = Deadline(_ANSWER_S)
-        while not deadline.expired:
+        while not (deadline.expired or whole.expired):
             answer = repl.read_line(_ANSWER_S / 4)
             if answer == "+":
                 return sent
@@ -191,13 +195,15 @@ def _send_block(repl: RawRepl, number: int, kind: int, data: bytes) -> int:
                 break
             if answer is not None and answer.startswith("E "):
                 raise BoardError(f"the board cannot store it: {answer[2:]}", where=repl.port)
+            if answer is not None and any(mark in answer for mark in _RESTARTED):
+                raise LineError("the board restarted while it took files", where=repl.port)
             if answer is not None:
                 continue  # spoilt by noise, or a line of somebody else
             # Bytes were lost, and the board waits for the rest of the block: let it have something.
             repl.send(bytes(BLOCK + 8))
             sent += BLOCK + 8
     raise LineError(
-        f"a block of {len(data)} bytes did not get through in {_TRIES} tries",
+        f"a block of {len(data)} bytes did not get through within {_BLOCK_S:g} s",
         where=repl.port,
         cause="the line loses or spoils bytes: cable, hub or power supply",
         next_step="another cable, a port of the computer itself, and the same command again",

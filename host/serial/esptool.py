@@ -191,12 +191,13 @@ _CAUSES: tuple[tuple[str, str, str], ...] = (
         "take the right board, or give its port",
     ),
     (
-        r"No serial data received|Wrong boot mode|Failed to connect|Invalid head of packet|stream stopped",
+        r"No serial data received|Wrong boot mode|Failed to connect(?!.*noise)|stream stopped",
         "no ESP32, a cable without data lines, or a board without the automatic reset circuit",
         "hold BOOT, press EN, let BOOT go, and type the same command again",
     ),
     (
-        r"MD5 of file does not match|Timed out waiting|Invalid checksum|transfer stopped|Lost connection",
+        r"Invalid head of packet|noise or corruption|MD5 of file does not match|Timed out waiting|"
+        r"Invalid checksum|transfer stopped|Lost connection",
         "the line loses bytes at this speed, or the supply is weak",
         "another cable or hub, or --baud 115200",
     ),

@@ -73,6 +73,9 @@ class PortLock:
         if descriptor >= 0:
             with contextlib.suppress(OSError):
                 os.ftruncate(descriptor, 0)
+            with contextlib.suppress(OSError):
+                # Closing would not do while a program that is just being started has a copy.
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
             os.close(descriptor)
 
     def __enter__(self) -> "PortLock":

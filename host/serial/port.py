@@ -4,8 +4,10 @@ import contextlib
 import errno
 import os
 import termios
+import time
 from typing import Protocol
 
+from host.model.clock import Deadline
 from host.model.errors import PreflightError
 from host.serial.lock import is_url
 
@@ -15,6 +17,9 @@ READ_TIMEOUT_S = 0.1
 """A reader looks up at least this often. Set once: over RFC 2217 a change costs a round trip and 50 ms."""
 WRITE_TIMEOUT_S = 10.0
 """A port that takes nothing for so long is broken."""
+
+
+_SHARED_S = 0.5
 
 
 class SerialPort(Protocol):
@@ -62,13 +67,24 @@ def open_port(port: str, baud: int = BAUD, read_timeout_s: float = READ_TIMEOUT_
     # pyserial's exclusive lock also keeps out programs that know nothing of ours, such as mpremote. Over
     # RFC 2217 it cannot limit a write, but there the socket's own time-out does.
     local = {} if is_url(port) else {"exclusive": True, "write_timeout": WRITE_TIMEOUT_S}
-    try:
-        opened: SerialPort = serial.serial_for_url(port, baudrate=baud, timeout=read_timeout_s, **local)
-    except (serial.SerialException, OSError, ValueError) as error:
-        raise _cannot_open(port, error) from error
+    # A program that this one is just starting holds, for a moment, every port that another thread has open.
+    deadline = Deadline(_SHARED_S)
+    while True:
+        try:
+            opened: SerialPort = serial.serial_for_url(port, baudrate=baud, timeout=read_timeout_s, **local)
+            break
+        except (serial.SerialException, OSError, ValueError) as error:
+            if deadline.expired or not _in_use(error):
+                raise _cannot_open(port, error) from error
+        time.sleep(_SHARED_S / 10)
     if not is_url(port):
         _keep_lines_on_close(opened)
     return opened
+
+
+def _in_use(error: Exception) -> bool:
+    number = getattr(error, "errno", None)
+    return number in (errno.EAGAIN, errno.EBUSY) or "exclusively lock" in str(error)
 
 
 def _keep_lines_on_close(opened: SerialPort) -> None:
@@ -107,7 +123,7 @@ def _cannot_open(port: str, error: Exception) -> PreflightError:
             cause="your user is not in the group that owns serial ports",
             next_step="sudo usermod -aG dialout $USER, then log in again",
         )
-    if number in (errno.EAGAIN, errno.EBUSY) or "exclusively lock" in str(error):
+    if _in_use(error):
         return PreflightError(
             "in use by another program",
             where=port,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 else:
     ticks = time  # ticks_us, ticks_diff, sleep_us: MicroPython's
 
+_LATE_MS = 100  # the supervisor answers within this time
 _ERRORS = {"ValueError": ValueError, "OSError": OSError, "RuntimeError": RuntimeError}
 _current: "list[Wire]" = []
 
@@ -59,6 +60,7 @@ class Wire:
         self.changes = 0
         self._handlers: "dict[int, tuple[Callable[[int], None], int]]" = {}
         self._timers: "list[Callable[[int], None]]" = []
+        self._cut = False  # an exchange has begun and not ended: Ctrl-C came in between
 
     @property
     def now_us(self) -> int:
@@ -121,17 +123,31 @@ class Wire:
             self.call("edges")
 
     def _exchange(self, request: str) -> "Any":
+        if self._cut:
+            self._skip()
+        self._cut = True
         self._stream.write(request + "\n")
         head = self._stream.read(6)
         if not head:
             raise OSError("the simulated board's supervisor is gone")
-        reply = json.loads(self._stream.read(int(head)))
+        body = self._stream.read(int(head))
+        self._cut = False
+        reply = json.loads(body)
         if reply[0] == "!":
             raise _ERRORS.get(reply[1], RuntimeError)(*[_inward(item) for item in reply[2:]])
         self.changes = reply[1]
         if len(reply) > 2:
             self._deliver(reply[2])
         return _inward(reply[0])
+
+    def _skip(self) -> None:
+        """Read away the answer that nobody took: a later request must not get it."""
+        import select
+
+        poll = select.poll()
+        poll.register(self._stream, select.POLLIN)
+        while poll.poll(_LATE_MS):
+            self._stream.read(1)
 
     def _deliver(self, edges: "dict[str, int]") -> None:
         for pin in edges:

@@ -1,0 +1,287 @@
+"""Ten boards at once through the command line, by PTY and by RFC 2217, from bare chips to a verified run."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import pexpect
+import pytest
+from bench_rig import IMAGE_BYTES, SSID, WIFI_PASSWORD, write_fleet
+from cryptography.hazmat.primitives import serialization
+
+from host.simulation.esp32.simulator import Simulator
+from host.simulation.esp32.synthetic import synthetic_image, write_synthetic
+
+IDS = range(160, 170)
+NETWORKED = (168, 169)
+"""By RFC 2217; these have an interpreter, because esptool is slow there (docs/simulated-esp32.md)."""
+SPARE = 170
+"""Not commissioned with the others."""
+TIMEOUT_S = 110
+
+
+@dataclass
+class Place:
+    """A folder with a fleet file, and boards on ports."""
+
+    folder: Path
+    simulator: Simulator
+
+    def buoy(self, *arguments: object, code: int | None = 0) -> str:
+        """What `buoy` printed; its exit code is checked."""
+        done = subprocess.run(
+            [sys.executable, "-m", "host.cli.main", *map(str, arguments)],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "200"},
+            stdin=subprocess.DEVNULL,
+        )
+        text = done.stdout + done.stderr
+        with (self.folder / "printed.log").open("a") as log:
+            log.write(text)
+        assert code is None or done.returncode == code, text
+        return text
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bench")
+    everybody = [*IDS, SPARE]
+    with Simulator(
+        folder / "sim", everybody, flashed=False, access_points={SSID: WIFI_PASSWORD}
+    ) as simulator:
+        ready = synthetic_image(size=IMAGE_BYTES)
+        for buoy in (*NETWORKED, SPARE):
+            simulator.with_board(buoy, lambda board: board.flash.write(0x1000, ready))
+            simulator.power(buoy, True)
+        for buoy in NETWORKED:
+            (folder / "sim" / "ports" / f"buoy-{buoy}").unlink()  # reached by the network alone
+        ports = {buoy: f"{folder}/sim/ports/buoy-{buoy}" for buoy in everybody}
+        ports |= {buoy: simulator.url(buoy) for buoy in NETWORKED}
+        write_synthetic(folder / "image.bin", size=IMAGE_BYTES)
+        write_fleet(folder, everybody, ports)
+        yield Place(folder, simulator)
+
+
+@pytest.fixture(scope="module")
+def commissioned(place):
+    printed = place.buoy("commission", f"{IDS[0]}-{IDS[-1]}")
+    assert len(re.findall(r"^✓ +1\d\d ", printed, re.MULTILINE)) == len(IDS)
+    return place
+
+
+def test_ten_boards_are_commissioned_at_once_and_again_nothing_is_missing(commissioned):
+    again = commissioned.buoy("commission", f"{IDS[0]}-{IDS[-1]}", "--json")
+    last = json.loads(again.splitlines()[-1])
+    assert [board["done"] for board in last["boards"]] == [[]] * len(IDS)
+    records = [json.loads(line) for line in commissioned.buoy("records", "--json").splitlines()]
+    assert sorted(record["buoy"] for record in records) == list(IDS)
+    for record in records:
+        assert record["self_test"]["arrived"] is True
+        assert len(record["self_test"]["sensors"]) == 9
+        assert len(record["certificate"]) == 64
+        assert record["image"] or record["buoy"] in NETWORKED
+
+
+def test_the_commissioned_boards_take_part_in_a_run_by_mac_with_mutual_tls(commissioned):
+    lines = ["fleet: at-sea", "target: {kind: local, twin: {tls: {authority: bench/certs}}}"]
+    lines += ["run: {messages: 3, rate: 2/s, start_spread: 200 ms}", "boards:"]
+    for buoy in IDS[:3]:
+        mac = f"24:0a:c4:00:00:{buoy:02x}"
+        lines.append(f"  - {{kind: simulated, ids: [{buoy}], port: 'mac:{mac}', sensors: counter}}")
+    lines += ["bench:", "  ports: ['sim/ports/*']"]
+    (commissioned.folder / "at-sea.yaml").write_text("\n".join(lines) + "\n")
+    commissioned.buoy("run", "at-sea.yaml", "--quiet", "--out", "runs")
+    (result,) = commissioned.folder.glob("runs/*at-sea/result.json")
+    document = json.loads(result.read_text())
+    found = {store["name"]: (store["expected"], store["found"]) for store in document["stores"]}
+    assert found == {"timestream": (81, 81), "s3": (81, 81)}
+    # Afterwards the boards are what they were before.
+    after = json.loads(commissioned.buoy("commission", IDS[0], "--json").splitlines()[-1])
+    assert after["boards"][0]["done"] == []
+
+
+def test_an_exchanged_board_is_refused_with_both_sides_named_and_nothing_is_written(commissioned):
+    port = f"sim/ports/buoy-{SPARE}"
+    before = commissioned.simulator.with_board(SPARE, lambda board: board.flash.md5(0, 4 << 20))
+    text = commissioned.buoy("commission", f"{port}={IDS[0]}", code=4)
+    assert "step check" in text
+    assert "buoy 160 is 24:0a:c4:00:00:a0 (by record of" in text
+    assert f"shall become 24:0a:c4:00:00:aa ({port})" in text
+    assert "--reassign" in text
+    assert "already" not in text
+    assert commissioned.simulator.with_board(SPARE, lambda board: board.flash.md5(0, 4 << 20)) == before
+    twice = commissioned.buoy("id", f"sim/ports/buoy-{IDS[1]}", IDS[0], code=4)
+    assert "is buoy 161 (by record" in twice
+
+
+def test_files_go_to_a_board_and_back(commissioned):
+    port = f"sim/ports/buoy-{SPARE}"
+    (commissioned.folder / "note.txt").write_text("by hand\n" * 500)
+    commissioned.buoy("files", "put", port, "note.txt", "--to", "extra")
+    assert re.search(r"4000 +[0-9a-f]{12} +extra/note\.txt", commissioned.buoy("files", "ls", port, "extra"))
+    commissioned.buoy("files", "get", port, "extra/note.txt", "back.txt")
+    assert (commissioned.folder / "back.txt").read_text() == "by hand\n" * 500
+    commissioned.buoy("files", "rm", port, "extra/note.txt")
+
+
+def test_a_board_in_service_is_stopped_for_its_files_and_serves_on(commissioned):
+    port = f"sim/ports/buoy-{IDS[5]}"
+    assert "keys stay on the board" in commissioned.buoy("files", "get", port, "certs/key.der", code=4)
+    assert "buoy 165" in commissioned.buoy("id", port)
+
+
+def test_ctrl_c_reports_and_the_next_run_goes_on_from_there(commissioned):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "host.cli.main", "commission", str(SPARE)],
+        cwd=commissioned.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    killer = threading.Timer(60, process.kill)
+    killer.start()
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "files" in line:
+            process.send_signal(signal.SIGINT)
+            break
+    out, _ = process.communicate()
+    killer.cancel()
+    assert process.returncode == 130, out
+    assert "stopped by Ctrl-C" in out
+    assert "the same command goes on from here" in out
+    commissioned.buoy("commission", SPARE, "--no-connect")
+
+
+def test_a_dry_run_tells_the_plan_and_changes_nothing(commissioned):
+    before = commissioned.simulator.with_board(162, lambda board: board.flash.md5(0, 4 << 20))
+    files = sorted((commissioned.folder / "bench" / "certs").iterdir())
+    text = commissioned.buoy("commission", 162, "--dry-run", "--force", "all")
+    assert re.findall(r"^    (\S+)", text, re.MULTILINE) == [
+        "maintenance", "interpreter", "files", "keys", "identity", "restart", "self-test", "record"
+    ]  # fmt: skip
+    assert commissioned.simulator.with_board(162, lambda board: board.flash.md5(0, 4 << 20)) == before
+    assert sorted((commissioned.folder / "bench" / "certs").iterdir()) == files
+
+
+def test_flashing_keeps_the_identity_and_skips_what_runs_already(commissioned):
+    port = f"sim/ports/buoy-{IDS[3]}"
+    assert "nothing was missing" in commissioned.buoy("flash", port, "--interpreter", "image.bin")
+    commissioned.buoy("flash", port, "--interpreter", "image.bin", "--force")
+    assert f"buoy {IDS[3]}, thing buoy-{IDS[3]}, Wi-Fi set" in commissioned.buoy("id", port)
+    (commissioned.folder / "broken.bin").write_bytes(b"\xe9" + bytes(70_000))
+    refused = commissioned.buoy("flash", port, "--interpreter", "broken.bin", code=2)
+    assert "broken.bin" in refused
+
+
+def test_ports_tells_what_runs_where_and_the_lines_for_the_fleet_file(commissioned):
+    rows = [json.loads(line) for line in commissioned.buoy("ports", "sim/ports/*", "--json").splitlines()]
+    found = {row["mac"]: (row["state"], row["buoy"]) for row in rows}
+    assert found["240ac40000a0"] == ("firmware", 160)
+    text = commissioned.buoy("ports", f"sim/ports/buoy-{IDS[0]}")
+    assert "firmware 1.0.0 on MicroPython 1.25.0, buoy 160" in text
+    assert "{kind: esp32, ids: [160], port: mac:24:0a:c4:00:00:a0}" in text
+
+
+def test_settings_are_read_changed_and_read_back(commissioned):
+    port = f"sim/ports/buoy-{IDS[4]}"
+    assert commissioned.buoy("settings", "get", port, "qos", "topic_prefix").splitlines() == [
+        "qos=1",
+        'topic_prefix="aws/0"',
+    ]
+    assert "publish_interval_s=300" in commissioned.buoy("settings", "set", port, "publish_interval_s=300")
+    assert "qos is 7" in commissioned.buoy("settings", "set", port, "qos=7", code=2)
+    assert (
+        commissioned.buoy("settings", "get", port, "publish_interval_s").strip() == "publish_interval_s=300"
+    )
+    plan = commissioned.buoy("commission", IDS[4], "--dry-run")
+    assert re.search(r"^    settings +publish_interval_s$", plan, re.MULTILINE)
+
+
+def test_a_person_at_the_console_has_commands_log_and_repl(commissioned):
+    session = pexpect.spawn(
+        sys.executable,
+        ["-m", "host.cli.main", "console", f"sim/ports/buoy-{IDS[6]}"],
+        cwd=str(commissioned.folder),
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "TERM": "dumb"},
+        encoding="utf-8",
+        timeout=20,
+    )
+    session.expect("> ")
+    session.sendline("identify")
+    session.expect('"buoy": 166')
+    session.sendline("log verbose")
+    session.expect("level is 'verbose'")
+    session.sendline("repl")
+    session.expect(">>> ")
+    session.send("40 + 2\r")
+    session.expect("42")
+    session.send("\x1d")
+    session.expect("> ")
+    session.sendline("quit")
+    session.expect(pexpect.EOF)
+    assert '"wifi": true' in commissioned.buoy("console", f"sim/ports/buoy-{IDS[7]}", "health")
+
+
+def test_monitor_interleaves_boards_with_names_and_writes_files(commissioned):
+    ports = [f"sim/ports/buoy-{buoy}" for buoy in IDS[1:3]]
+    for buoy in IDS[1:3]:
+        commissioned.simulator.power(buoy, True)
+    text = commissioned.buoy("monitor", *ports, "--seconds", 6.5, "--out", "logs")
+    for buoy in IDS[1:3]:
+        assert re.search(rf"^\d\d:\d\d:\d\d\.\d{{3}} buoy-{buoy} \| # info Wi-Fi joined", text, re.MULTILINE)
+        assert "# info Wi-Fi joined" in (commissioned.folder / "logs" / f"buoy-{buoy}.log").read_text()
+
+
+def test_a_wiped_board_is_nobody_and_its_id_is_free(commissioned):
+    port = f"sim/ports/buoy-{SPARE}"
+    commissioned.buoy("wipe", port, code=None)  # asks, and nobody answers
+    assert "buoy 170" in commissioned.buoy("id", port)
+    commissioned.buoy("wipe", port, "--yes")
+    text = commissioned.buoy("id", port)
+    assert "no id yet" in text
+    assert "buoy-170" not in text.splitlines()[0].replace(port, "")
+    assert commissioned.buoy("records", "wiped", "--json").count('"buoy": null') == 1
+
+
+def test_labels_are_made_from_records(commissioned):
+    assert "BUOY 163 240AC40000A3" in commissioned.buoy("label", 163, "--out", "163.pdf")
+    assert (commissioned.folder / "163.pdf").read_bytes().startswith(b"%PDF")
+    assert "no record of 999" in commissioned.buoy("label", 999, code=2)
+
+
+def test_no_secret_is_in_any_file_or_output_but_keys_in_their_own(commissioned):
+    """Last: everything above has left its traces by now."""
+    certificates = commissioned.folder / "bench" / "certs"
+    secrets = [WIFI_PASSWORD.encode()]
+    for file in certificates.glob("*.key"):
+        assert file.stat().st_mode & 0o077 == 0
+        text = file.read_bytes()
+        secrets.append(b"".join(text.splitlines()[1:-1]))
+        secrets.append(text.splitlines()[1])
+        key = serialization.load_pem_private_key(text, None)
+        number = key.private_numbers().private_value.to_bytes(32, "big")
+        secrets += [number, number.hex().encode()]
+    looked_at = 0
+    for file in commissioned.folder.rglob("*"):
+        # The boards' own flash holds what they need; ports are no files.
+        if (
+            not file.is_file()
+            or file.suffix == ".key"
+            or "sim" in file.relative_to(commissioned.folder).parts
+        ):
+            continue
+        data = file.read_bytes()
+        looked_at += 1
+        assert not [secret for secret in secrets if secret in data], file
+    assert looked_at > 30
