@@ -50,7 +50,7 @@ def settings_for(
     link = spec.link
     return {
         "broker_host": endpoint.host,
-        "broker_port": endpoint.port,
+        "broker_port": endpoint.cable_port or endpoint.port,
         "broker_tls": endpoint.tls is not None,
         "topic_prefix": run.topic_prefix,
         "payload": run.payload,

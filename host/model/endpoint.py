@@ -15,6 +15,8 @@ class Endpoint:
     tls: TlsSpec | None = None
     username: str = ""
     password: str = field(default="", repr=False)
+    cable_port: int = 0
+    """Where boards on a cable connect, if not at `port`: they do not choose MQTT by ALPN."""
 
     def tls_document(self) -> dict[str, Any] | None:
         """The TLS settings (file names, no secrets) for a subprocess."""

@@ -251,7 +251,7 @@ class AwsTarget:
             key=str(folder / "{thing}.key"),
             alpn="" if spec.port == TLS_PORT else ALPN_MQTT,
         )
-        return Endpoint(self._account.data_endpoint(), spec.port, tls)
+        return Endpoint(self._account.data_endpoint(), spec.port, tls, cable_port=TLS_PORT if tls.alpn else 0)
 
     async def _settle(self) -> None:
         """Wait until the witness's client id may connect again."""
