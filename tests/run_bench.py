@@ -126,9 +126,9 @@ def sending(out: Path, messages: int = 20) -> bool:
 
 
 @contextlib.contextmanager
-def under_way(*arguments: str, out: Path) -> Iterator[Run]:
+def under_way(*arguments: str, out: Path, environment: dict[str, str] | None = None) -> Iterator[Run]:
     """A run that sends; it is ended if the test does not."""
-    run = Run(*arguments, "--out", str(out))
+    run = Run(*arguments, "--out", str(out), environment=environment)
     try:
         until(lambda: sending(out) or run.process.poll() is not None, "messages under way")
         yield run

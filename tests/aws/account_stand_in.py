@@ -289,6 +289,10 @@ class Pipeline:
         self._folder = folder
         self._lock = threading.Lock()
         self._uploaded: set[str] = set()
+        self._closing = threading.Event()
+        self._copier: threading.Thread | None = None
+        self._told: dict[tuple[str, str], float] = {}
+        self._logged = False
         self._table = SCHEMA.empty_table()
         self._target = LocalTarget(
             TargetSpec("local", twin=twin), folder, topic_prefix=PREFIX, limits="aws", things=things
@@ -361,14 +365,21 @@ class Pipeline:
                 logEvents=[{"timestamp": int(time.time() * 1000), "message": message}],
             )
 
-    _logged = False
+    def keep_copying(self, account: AccountStandIn) -> None:
+        """Copy again and again until it is closed, where no query of Timestream makes it happen."""
 
-    @property
-    def _told(self) -> dict[tuple[str, str], float]:
-        return self.__dict__.setdefault("told", {})
+        def copy() -> None:
+            while not self._closing.wait(0.3):
+                self.copy(account)
+
+        self._copier = threading.Thread(target=copy, daemon=True)
+        self._copier.start()
 
     def close(self) -> None:
         """End the twin and the thread."""
+        self._closing.set()
+        if self._copier is not None:
+            self._copier.join(20)
         self._run(self._target.stop())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)

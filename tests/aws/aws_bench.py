@@ -6,11 +6,17 @@ from typing import Any
 from account_stand_in import AccountStandIn, Pipeline
 from run_bench import Run, fleet_text
 
-THRESHOLDS = ["timestream.missing == 0", "s3.missing == 0", "send.dropped == 0", "boards.failed == 0"]
+THRESHOLDS = ["s3.missing == 0", "send.dropped == 0", "boards.failed == 0"]
 
 
 def aws_fleet(
-    folder: Path, pipeline: Pipeline, ids: str, *, run: dict[str, Any] | None = None, **target: Any
+    folder: Path,
+    pipeline: Pipeline,
+    ids: str,
+    *,
+    run: dict[str, Any] | None = None,
+    store: str = "timestream",
+    **target: Any,
 ) -> Path:
     """A fleet file whose target is the stand-in."""
     certificates = pipeline.certificates
@@ -25,9 +31,10 @@ def aws_fleet(
         "wait": "20 s",
         **target,
     }
+    thresholds = [f"{store}.missing == 0", *THRESHOLDS]
     path = folder / "boards.yaml"
     path.write_text(
-        fleet_text(ids=ids, target="aws", target_section=section, run=run or {}, thresholds=THRESHOLDS)
+        fleet_text(ids=ids, target="aws", target_section=section, run=run or {}, thresholds=thresholds)
     )
     return path
 

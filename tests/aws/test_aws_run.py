@@ -1,13 +1,17 @@
 """`buoy run` with target `aws`: from the account's own stores to the verdict."""
 
+import signal
+import urllib.request
 from pathlib import Path
 from typing import Any
 
-from account_stand_in import AccountStandIn
+from account_stand_in import PREFIX, AccountStandIn
 from aws_bench import aws_fleet, buoy_on
-from run_bench import result_of
+from influxdb_server import InfluxServer
+from run_bench import result_of, under_way
 
 from host.model.exit_codes import ExitCode
+from host.model.twin import InfluxSpec
 
 
 def test_every_measure_is_found_in_the_accounts_stores(
@@ -29,3 +33,66 @@ def test_every_measure_is_found_in_the_accounts_stores(
     kinesis = result["stages"][3]
     assert kinesis["entered"] == 60
     assert "of what 1 shard takes" in kinesis["notes"][0]
+
+
+def test_an_influxdb_in_place_of_timestream_gives_the_same_verdict(
+    account: AccountStandIn, pipeline: Any, tmp_path: Path
+) -> None:
+    database = tmp_path / "influxdb"
+    database.mkdir()
+    server = InfluxServer(database)
+    try:
+        with urllib.request.urlopen(f"{server.url}/query?q=CREATE+DATABASE+buoys", data=b"", timeout=10):
+            pass
+        pipe = pipeline(range(100, 102), influxdb=InfluxSpec(server.url, "buoys"))
+        pipe.keep_copying(account)
+        influxdb = {"url": server.url, "database": "buoys"}
+        fleet = aws_fleet(tmp_path, pipe, "100-101", store="influxdb", influxdb=influxdb)
+        out = tmp_path / "runs"
+        run = buoy_on(account, "run", str(fleet), "--yes", "--out", str(out))
+        assert run.process.returncode == ExitCode.OK, run.out + run.err
+        result = result_of(out)
+        assert [(store["name"], store["found"]) for store in result["stores"]] == [
+            ("influxdb", 360),
+            ("s3", 360),
+        ]
+        assert result["stages"][2]["name"] == "influxdb"
+        assert account.queries == []
+    finally:
+        server.stop()
+
+
+def test_after_ctrl_c_what_was_sent_is_verified_and_retained_messages_are_as_before(
+    account: AccountStandIn, pipeline: Any, tmp_path: Path
+) -> None:
+    pipe = pipeline(range(100, 102))
+    topic = f"{PREFIX}/100/config/global/"
+    account.retained = {topic: b"before"}
+    fleet = aws_fleet(tmp_path, pipe, "100-101", run={"messages": 10_000})
+    out = tmp_path / "runs"
+    out.mkdir()
+    arguments = ("run", str(fleet), "--yes")
+    with under_way(*arguments, out=out, environment=account.environment) as run:
+        account.retained[topic] = b"changed by the run"
+        account.retained[f"{PREFIX}/101/config/sensor/"] = b"left behind"
+        run.process.send_signal(signal.SIGINT)
+        code = run.finish()
+    assert code == ExitCode.INTERRUPTED, run.out + run.err
+    result = result_of(out)
+    assert [store["missing"] for store in result["stores"]] == [0, 0]
+    assert account.retained == {topic: b"before"}
+
+
+def test_nothing_is_sent_before_somebody_agreed(
+    account: AccountStandIn, pipeline: Any, tmp_path: Path
+) -> None:
+    fleet = aws_fleet(tmp_path, pipeline(range(100, 102)), "100-101")
+    out = tmp_path / "runs"
+    run = buoy_on(account, "run", str(fleet), "--out", str(out))
+    assert run.process.returncode == ExitCode.USAGE, run.out + run.err
+    assert "cost      about" in run.err
+    assert "--yes" in run.err
+    assert list(out.iterdir()) == []
+    assert account.pipeline is not None
+    account.pipeline.copy(account)
+    assert account.pipeline.table().num_rows == 0
