@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 from host.calibration.model import Check, Fitted, Sample, Step
 from host.calibration.stability import State
 
-Action = Literal["go", "skip", "repeat", "abort", "force"]
+Action = Literal["go", "skip", "repeat", "back", "abort", "force"]
 Tone = Literal["plain", "good", "warning", "bad"]
 
 
@@ -39,6 +39,8 @@ class View:
     state: State
     force: bool
     """An unstable point may be taken."""
+    by_key: bool = False
+    """A stable point waits for the operator."""
 
 
 class Dialogue(Protocol):
@@ -48,7 +50,7 @@ class Dialogue(Protocol):
         """Say something."""
 
     def prepare(self, step: Step, attempt: int) -> Answer:
-        """Have a step prepared: go, skip or abort."""
+        """Have a step prepared: go, skip, back to the step before, or abort."""
 
     def watch(self, view: View) -> Answer | None:
         """Show a new sample; an answer if the operator wants something: go (take it now), repeat,

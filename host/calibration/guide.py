@@ -47,6 +47,7 @@ class Guide:
         clock: of the bench.
         force: unstable points, objections and failed checks may be overridden, which the record shows.
         refuses: sensor settings → why its driver would not take them, or "".
+        by_key: a stable point waits until the operator takes it.
     """
 
     def __init__(
@@ -57,10 +58,13 @@ class Guide:
         clock: Clock,
         force: bool,
         refuses: Callable[[str, dict[str, object]], str],
+        by_key: bool = False,
     ) -> None:
         self._procedure, self._dialogue, self._record, self._clock = procedure, dialogue, record, clock
         self._force = force
         self._refuses = refuses
+        self._by_key = by_key
+        self._attempts: dict[str, int] = {}
         self._begun = False
         self._written = False
         self._fitted: Fitted | None = None
@@ -136,18 +140,26 @@ class Guide:
 
     def _take(self, steps: list[Step], earlier: list[Point] | None = None) -> list[Point]:
         taken: list[Point] = []
-        for step in steps:
-            point = self._point(step, [*(earlier or []), *taken])
+        number = 0
+        while number < len(steps):
+            point = self._point(steps[number], [*(earlier or []), *taken])
+            if isinstance(point, Answer):  # back to the one before, if there is one that can be taken again
+                if taken:
+                    number = steps.index(taken[-1].step)
+                    self._event("withdrawn", step=taken.pop().step.name)
+                continue
             if point is not None:
                 taken.append(point)
+            number += 1
         return taken
 
-    def _point(self, step: Step, earlier: list[Point]) -> Point | None:
-        """A point; None if it was skipped."""
-        attempt = 0
+    def _point(self, step: Step, earlier: list[Point]) -> Point | Answer | None:
+        """A point; None if it was skipped; the answer if the operator wants the step before again."""
         while True:
-            attempt += 1
+            attempt = self._attempts[step.name] = self._attempts.get(step.name, 0) + 1
             answer = self._prepared(step, attempt)
+            if answer.action == "back":
+                return answer
             if answer.action == "skip":
                 self._event("skipped", step=step.name, title=step.title, reason=answer.reason)
                 return None
@@ -242,7 +254,7 @@ class Guide:
             self._event("sample", sample=[*asdict(sample).values()])
             state = stability.add(sample.t_s, sample.raw)
             answer = self._dialogue.watch(
-                View(step, attempt, procedure.raw_unit, samples, state, self._force)
+                View(step, attempt, procedure.raw_unit, samples, state, self._force, self._by_key)
             )
             if answer is not None and answer.action == "go" and not (state.stable or self._force):
                 self._dialogue.tell(
@@ -251,7 +263,7 @@ class Guide:
                 answer = None
             if answer is not None:
                 return samples, state, answer
-            if state.stable or state.expired:
+            if (state.stable and not self._by_key) or (state.expired and not state.stable):
                 return samples, state, Answer("go")
             clock.wait(max(0.0, now_s + step.rule.interval_s - clock.now_s()))
 

@@ -101,6 +101,11 @@ class Point:
     """What only this procedure needs: pulses, litres, millivolts."""
 
     @property
+    def celsius(self) -> float:
+        """Temperature of the solution; 25 where the reference has none."""
+        return 25.0 if self.reference.temperature_c is None else self.reference.temperature_c
+
+    @property
     def as_found(self) -> float | None:
         """Error of the board's reading with the coefficients that were in force, published unit."""
         return None if self.plateau.value is None else self.plateau.value - self.reference.value

@@ -21,6 +21,7 @@ from host.calibration.stability import StabilityRule, State
 from host.calibration.thermometer import Thermometer
 from host.model.errors import BoardError, UsageError
 from sensors import quality
+from sensors.calibration import CalibrationError
 from sensors.parts import part
 
 ROOT3 = sqrt(3.0)
@@ -56,6 +57,9 @@ class Procedure(ABC):
     raw_unit: ClassVar[str]
     rule: ClassVar[StabilityRule]
     needs_temperature: ClassVar[bool] = False
+    """The temperature of the solution is noted with every sample."""
+    requires_temperature: ClassVar[bool] = False
+    """Without it the reference is not known."""
     points_help: ClassVar[str] = ""
 
     def __init__(self, bench: Bench) -> None:
@@ -180,6 +184,19 @@ class Procedure(ABC):
             cause="unplugged, unpowered, or a wire open or shorted",
             next_step=f"check cable and supply of the {part(self.key).name}, then start again",
         )
+
+    def celsius_of(self, plateau: Plateau) -> float:
+        """Temperature of the solution.
+
+        Raises:
+            CalibrationError: nothing told it.
+        """
+        if plateau.temperature_c is None:
+            raise CalibrationError(
+                "the temperature of the solution is not known: the board's probe does not answer; give it "
+                "with --temperature, of another thermometer"
+            )
+        return plateau.temperature_c
 
     def only(self, allowed: tuple[str, ...]) -> tuple[str, ...]:
         """What `--points` chose of some names; all of them if nothing."""

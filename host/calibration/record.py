@@ -253,6 +253,9 @@ class _Reader:
             self._samples.append(Sample(*body["sample"]))
         elif kind == "point":
             record.points.append(_point(body, self._samples))
+        elif kind == "withdrawn":
+            # It stays in the file; what counts is the point that was taken again.
+            record.points = [point for point in record.points if point.name != body["step"]]
         elif kind in ("refused", "skipped"):
             record.rejected.append(body)
         elif kind == "trouble":

@@ -46,6 +46,9 @@ class Wish:
     operator: str = ""
     probe: str = ""
     force: bool = False
+    by_key: bool = False
+    method: str = ""
+    """Of turbidity in clear water: scale or offset; empty: as the board has it."""
     command: str = ""
 
 
@@ -122,12 +125,18 @@ class Session:
             self.config.rules,
             points=wish.points or self._planned_points(key),
             options={
+                "method": wish.method,
                 "reference_thermometer": self.config.instruments.get(
                     "reference_thermometer", wish.thermometer
-                )
+                ),
             },
         )
         procedure = PROCEDURES[key](bench)
+        if procedure.requires_temperature and not bench.thermometer.present:
+            raise UsageError(
+                f"{key} needs the temperature of its solutions, and {board.where} has no probe for it",
+                next_step="give it: --temperature 21.4 --thermometer NAME",
+            )
         kinds = list(dict.fromkeys(step.solution for step in procedure.steps() if step.solution))
         today = self.clock.utc().date()
         bench.lots = choose_lots(self.config, kinds, wish.lots, today, wish.force)
@@ -161,6 +170,7 @@ class Session:
                 self.clock,
                 wish.force,
                 driver_refuses,
+                wish.by_key,
             )
             result = guide.run()
         failed_and_held = result.outcome == "failed" and not result.reason

@@ -1,5 +1,6 @@
 """`buoy calibration status`: a row for every sensor of every board that was ever calibrated here."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -31,12 +32,28 @@ class Row:
 
 
 def rows(
-    history: History, intervals: dict[str, float], now: datetime, board: str = "", key: str = ""
+    history: History,
+    intervals: dict[str, float],
+    now: datetime,
+    board: str = "",
+    expected: Collection[tuple[str, str]] = (),
 ) -> list[Row]:
-    """Rows in the order of boards, overdue ones first within a board."""
+    """Rows in the order of boards, overdue ones first within a board.
+
+    Args:
+        history: of the bench.
+        intervals: days after which a sensor is due.
+        now: for due dates.
+        board: only this one; empty: all.
+        expected: (board, key) of sensors that are to be calibrated, whether there are records or not.
+    """
     found = []
-    pairs = sorted({(record.board, record.key) for record in history.of(board, key)})
-    for name, own in pairs:
+    known = {(record.board, record.key) for record in history.of(board)}
+    known |= {pair for pair in expected if board in ("", pair[0])}
+    for name, own in sorted(known):
+        if not any(history.of(name, own)):
+            found.append(Row(name, own, "never", "–", "–", "–", "now", "fail", ""))
+            continue
         held = history.in_force(name, own)
         last = [*history.of(name, own)][-1]
         found.append(_row(name, own, held, last, history, intervals[own], now))

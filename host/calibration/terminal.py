@@ -75,16 +75,18 @@ class TerminalDialogue:
         self._console.print(Text(text, STYLES[tone]))
 
     def prepare(self, step: Step, attempt: int) -> Answer:
-        """Title, what to do, then Enter, s or q."""
+        """Title, what to do, then Enter, s, b or q."""
         again = f"  (attempt {attempt})" if attempt > 1 else ""
         self._console.print()
         self._console.print(Text(f"{step.title}{again}", "bold"))
         for number, line in enumerate(step.prepare, 1):
             self._console.print(Text(f"  {number}. {line}"))
         while True:
-            typed = self._line("Enter when it is ready, s to skip, q to give up: ").lower()
+            typed = self._line("Enter when it is ready, s to skip, b to go back, q to give up: ").lower()
             if typed == "":
                 return GO
+            if typed == "b":
+                return Answer("back")
             if typed == "s":
                 return Answer("skip", self._line("  why? "))
             if typed == "q":
@@ -234,6 +236,6 @@ def _lines(view: View, width: int) -> Iterator[Text]:
     facts.append(f"{state.elapsed_s:.0f} s")
     yield Text("  " + "   ".join(facts))
     if state.stable:
-        yield Text("  stable", "green")
+        yield Text("  stable: Enter takes it" if view.by_key else "  stable", "green")
     else:
         yield Text(f"  {state.reason}: {rule.short(unit)}", "yellow")

@@ -27,6 +27,8 @@ class Thermometer:
     typed_c: float | None = None
     instrument: str = ""
     standard_c: float = BOARD_U_C
+    fitted: bool = True
+    """Whether the board has a probe of its own."""
     _last: tuple[float, float | None] | None = None
 
     @property
@@ -36,9 +38,14 @@ class Thermometer:
             return self.instrument or "typed by the operator"
         return "the board's own probe (temp)"
 
+    @property
+    def present(self) -> bool:
+        """Whether anything tells the temperature."""
+        return self.typed_c is not None or self.fitted
+
     def celsius(self, now_s: float) -> float | None:
         """The temperature now, at most `EVERY_S` old; None if nothing tells it."""
-        if self.typed_c is not None:
+        if self.typed_c is not None or not self.fitted:
             return self.typed_c
         if self._last is None or now_s - self._last[0] >= EVERY_S:
             reading = self.board.read("temp")["temp"]
@@ -56,4 +63,5 @@ def thermometer(board: BenchBoard, typed_c: float | None, instrument: str) -> Th
         return Thermometer(board, typed_c, instrument, TYPED_U_C)
     own = board.settings().get("sensors", {}).get("temp", {})
     corrected = own.get("correction") is not None
-    return Thermometer(board, None, "", CORRECTED_U_C if corrected else BOARD_U_C)
+    fitted = own.get("mode") == "hardware"
+    return Thermometer(board, None, "", CORRECTED_U_C if corrected else BOARD_U_C, fitted)

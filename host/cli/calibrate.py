@@ -50,6 +50,8 @@ def calibrate(
     reference: Annotated[
         float | None, typer.Option(help="What the reference thermometer shows, °C (temp).")
     ] = None,
+    method: Annotated[str, typer.Option(help="Of tbd in clear water: scale (supply) or offset (lens).")] = "",
+    by_key: Annotated[bool, typer.Option("--by-key", help="Stable points wait for Enter.")] = False,
     operator: Annotated[str, typer.Option(help="Your name, for the record.")] = "",
     probe: Annotated[str, typer.Option(help="Serial number of the probe, for its history.")] = "",
     force: Annotated[
@@ -91,16 +93,20 @@ def calibrate(
     config = load_config(plan)
     if records is not None:
         config.records = records
+    if method not in ("", "scale", "offset"):
+        raise UsageError(f"--method {method}", next_step="use scale or offset")
     wish = Wish(
-        [key] if key else [],
-        parse_points(points) if points else (),
-        solution or [],
-        temperature,
-        thermometer,
-        operator,
-        probe,
-        force,
-        shlex.join(["buoy", *sys.argv[1:]]),
+        keys=[key] if key else [],
+        points=parse_points(points) if points else (),
+        lots=solution or [],
+        temperature_c=temperature,
+        thermometer=thermometer,
+        operator=operator,
+        probe=probe,
+        force=force,
+        by_key=by_key,
+        method=method,
+        command=shlex.join(["buoy", *sys.argv[1:]]),
     )
     answers = {"barometer": barometer, "reference": reference}
     if not yes and not (sys.stdin.isatty() and sys.stdout.isatty()):

@@ -40,12 +40,14 @@ def _bench(config: Path | None, records: Path | None) -> "BenchConfig":
 @app.command(epilog="Example: buoy calibration status 130")
 def status(
     board: Annotated[str, typer.Argument(help="Only this board: id, or MAC.")] = "",
+    fleet: FleetFile = FLEET,
     config: Config = None,
     records: Records = None,
     as_json: Json = False,
 ) -> int:
-    """Every sensor ever calibrated here: when, health, drift since, due date. Exit code 5 if
-    something is overdue.
+    """Sensors calibrated here, or fitted to boards of the fleet: when, health, drift since, due date.
+
+    Exit code 5 says that something is overdue.
     """
     from host.calibration.history import History
     from host.calibration.limits import Limits
@@ -53,7 +55,7 @@ def status(
 
     bench = _bench(config, records)
     history = History(bench.records)
-    found = rows(history, bench.intervals, datetime.now(UTC), board)
+    found = rows(history, bench.intervals, datetime.now(UTC), board, _fitted(fleet))
     soon = urgent(history, Limits(bench.bands), board)
     overdue = any(row.state == "fail" for row in found)
     code = ExitCode.VERDICT_FAILED if overdue else ExitCode.OK
@@ -217,6 +219,24 @@ def undo(
         folder = put_back(plan, bench, RealClock(), operator)
     typer.echo(f"the calibration before is in force again\n  record       {folder}")
     return ExitCode.OK
+
+
+def _fitted(fleet: Path) -> list[tuple[str, str]]:
+    """(board, key) of every sensor that a board with a cable carries by the fleet file, if there is one."""
+    from host.inventory.loader import load_fleet
+    from host.model.errors import BuoyError
+
+    try:
+        boards = load_fleet(fleet).boards
+    except BuoyError:  # a bench needs no fleet; mistakes in one are told by `buoy check`
+        return []
+    return [
+        (str(board.buoy_id), sensor.key)
+        for board in boards
+        if board.kind != "virtual"
+        for sensor in board.sensors
+        if sensor.mode == "hardware"
+    ]
 
 
 def _sentence(one: "Forecast") -> str:

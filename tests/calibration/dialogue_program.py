@@ -77,6 +77,7 @@ def main(key, options):
     config = load_config(Path(options["config"]) if "config" in options else None)
     wish = Wish([key] if key != "all" else [], tuple(options.get("points", ())), operator="M. Lee")
     wish.force = options.get("force", False)
+    wish.by_key = options.get("by_key", False)
     clock = PacedClock(board, options.get("pace_s", 0.0))
     try:
         _, code = bench_front.guided(

@@ -9,6 +9,8 @@ import pexpect
 import pytest
 from bench_world import SimulatedBoard
 
+from host.calibration.record import read_record
+
 PROGRAM = Path(__file__).resolve().parent / "dialogue_program.py"
 READY = "q to give up: "
 TIMEOUT_S = 30
@@ -139,6 +141,37 @@ def test_keys_at_the_live_view_begin_anew_and_give_up(start):
     child.send("q")
     text, code, _ = end_of(child)
     assert code == 130, text
+
+
+def test_a_step_can_be_taken_again_after_it_was_taken(start, tmp_path):
+    child = start("ph")
+    answer(child, "mid.*" + READY, "")
+    answer(child, "low.*" + READY, "")
+    answer(child, "high.*" + READY, "b")
+    child.expect("low")
+    child.expect("attempt 2")
+    answer(child, READY, "")
+    answer(child, "high.*" + READY, "")
+    child.expect("circuit's acid slope")
+    answer(child, r"\[y/n\] ", "y")
+    answer(child, READY, "")
+    text, code, _ = end_of(child)
+    assert code == 0, text
+    record = read_record(next(tmp_path.glob("calibrations/130/*-ph")))
+    assert [(point.name, point.attempt) for point in record.points if point.name == "low"] == [("low", 2)]
+
+
+def test_by_key_a_stable_point_waits_for_enter(start):
+    child = start("wp", by_key=True, pace_s=0.01)
+    answer(child, READY, "")
+    child.expect("stable: Enter takes it")
+    child.send("\r")
+    answer(child, r"\[y/n\] ", "y")
+    answer(child, READY, "")
+    child.expect("stable: Enter takes it")
+    child.send("\r")
+    text, code, _ = end_of(child)
+    assert code == 0, text
 
 
 def test_no_to_the_last_question_writes_nothing(start, tmp_path, monkeypatch):

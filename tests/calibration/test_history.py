@@ -149,6 +149,18 @@ def test_status_and_drift_at_the_command_line(tmp_path, capsys, monkeypatch):
     assert '"key": "ph"' in capsys.readouterr().out
 
 
+def test_sensors_of_the_fleet_that_were_never_calibrated_are_listed(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "boards.yaml").write_text(
+        "fleet: shore\ntarget: local\nrun: {messages: 1, rate: 1/s}\n"
+        "boards:\n  - {kind: esp32, ids: 7, port: /dev/ttyUSB0, sensors: {ph: hardware, temp: walk}}\n"
+    )
+    assert invoke(["calibration", "status"]) == 5
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["✗", "7", "ph", "never", "now"] in [row[:5] for row in rows]
+    assert not any("temp" in row for row in rows)
+
+
 def test_show_certificate_and_export_at_the_command_line(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     calibrate(SimulatedBoard(), "wp", folder=tmp_path / "calibrations" / "130")

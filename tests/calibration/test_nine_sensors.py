@@ -141,6 +141,16 @@ def test_a_level_switch_wired_the_other_way_round_is_found_out():
     assert board.request("get")["sensors"]["liqlev"]["inverted"] is True
 
 
+def test_clear_water_may_shift_the_volts_instead_of_scaling_them():
+    board = SimulatedBoard(sensors={"tbd": {"mode": "hardware", "clear_method": "offset"}})
+    result, _ = calibrate(board, "tbd")
+    assert result.fitted.settings["clear_method"] == "offset"
+    assert "offsets the volts" in result.fitted.model
+    board.bench.put(water(ntu=20.0))
+    board.run(10.0)
+    assert board.request("sensors", 60.0)["tbd"]["value"] == pytest.approx(20.0, abs=30.0)
+
+
 def test_a_long_standpipe_scale_replaces_the_nominal_one_and_a_short_one_does_not():
     board = SimulatedBoard()
     board.bench.part("wp").kpa_per_v = 415.0

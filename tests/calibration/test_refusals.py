@@ -64,6 +64,7 @@ CASES = [
     ("the same buffer twice", "ph", (), {}, {"low": "ph-7"}, "same buffer twice"),
     ("pH probe left in air", "ph", (), {}, {"low": "air"}, "still in air"),
     ("an unstable buffer", "ph", (), {}, {"mid": Changing(vessel("ph-7"), "ph", -0.2)}, "drifts"),
+    ("no thermometer", "ph", (), {ALL: fault("temp", "open")}, {}, "solution is not known"),
     ("a hot buffer", "ph", (), {}, {"mid": water(temp_c=38.0, ph=6.98)}, "tabled"),
     ("EC probe unplugged", "ec", (), {"low": fault("ec", "open")}, {}, "in air, or its cable open"),
     ("EC probe left in air", "ec", (), {}, {"low": "air"}, "still in air"),

@@ -192,6 +192,16 @@ def test_points_that_cannot_be_meant_are_refused_before_anything_is_moved(key, p
     assert not list(Path().glob("calibrations/*"))
 
 
+def test_a_sensor_that_needs_the_temperature_is_refused_where_nothing_tells_it():
+    board = SimulatedBoard(sensors={"ph": {"mode": "hardware"}})
+    made, _ = session(board, "", Technician(board))
+    with pytest.raises(UsageError, match="needs the temperature"):
+        made.run(Wish(["ph"]))
+    (done,) = made.run(Wish(["ph"], temperature_c=21.0, thermometer="TLC 700"))
+    assert done.result.outcome == "passed"
+    assert "TLC 700" in done.files.html.read_text()
+
+
 def test_a_board_that_does_not_answer_is_told():
     board = SimulatedBoard()
     board.unplugged = True

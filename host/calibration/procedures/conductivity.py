@@ -35,7 +35,7 @@ class Conductivity(CircuitProcedure):
     rule = StabilityRule(
         window_s=15, drift_per_min=2.0, noise=1.0, min_s=20, max_s=180, relative=True, floor=50.0
     )
-    needs_temperature = True
+    needs_temperature = requires_temperature = True
     reading_ms = EC_MS
     points_help = "dry, and one or two of 84, 1413, 12880"
 
@@ -113,9 +113,7 @@ class Conductivity(CircuitProcedure):
         """See `Procedure.reference`."""
         if not step.solution:
             return Reference(0.0, "µS/cm", 0.0, label="air", source="no liquid between the electrodes")
-        celsius, name = plateau.temperature_c, self.bench.thermometer.name
-        if celsius is None:
-            celsius, name = STANDARD_C, "none: 25 °C assumed"
+        celsius, name = self.celsius_of(plateau), self.bench.thermometer.name
         return reference_of(step.solution, celsius, name, self.bench.lots.get(step.solution))
 
     def hint(self, state: State) -> str:
@@ -143,7 +141,7 @@ class Conductivity(CircuitProcedure):
         if AGREES[0] <= ratio <= AGREES[1]:
             return self._against_earlier(step, point, earlier)
         found = []
-        celsius = point.reference.temperature_c or STANDARD_C
+        celsius = point.celsius
         looks_like = nearest_kind("ec", raw, celsius)
         if looks_like != step.solution and AGREES[0] <= raw / KINDS[looks_like].value(celsius) <= AGREES[1]:
             found.append(

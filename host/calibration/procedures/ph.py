@@ -37,7 +37,7 @@ class Ph(CircuitProcedure):
     needs = ("mid",)
     raw_unit = "mV"
     rule = StabilityRule(window_s=30, drift_per_min=1.0, noise=0.8, min_s=60, max_s=300)
-    needs_temperature = True
+    needs_temperature = requires_temperature = True
     reading_ms = PH_MS
     points_help = "4, 7, 10; 7 is needed"
 
@@ -79,6 +79,7 @@ class Ph(CircuitProcedure):
         """See `CircuitProcedure.look`."""
         self._before = _numbers(told["slope"])
         self._mid: tuple[float, float] | None = None  # (pH, mV)
+        self._shares = {"low": 1.0, "high": 1.0}
         self._written = False
 
     def raw_of(self, reading: float) -> float:
@@ -86,7 +87,8 @@ class Ph(CircuitProcedure):
         self._at_rail = reading in RAILS
         per_ph = nernst_mv(self._told_c if self._told_c is not None else 25.0)
         ph, mv = self._mid or (7.0, 0.0)
-        return mv - (reading - ph) * per_ph
+        share = self._shares["low" if reading < ph else "high"]
+        return mv - (reading - ph) * per_ph * share
 
     def found_value(self, reading: float, celsius: float | None) -> float | None:
         """See `CircuitProcedure.found_value`."""
@@ -101,7 +103,7 @@ class Ph(CircuitProcedure):
 
     def reference(self, step: Step, plateau: Plateau, extra: dict[str, float]) -> Reference:
         """See `Procedure.reference`."""
-        celsius, name = _temperature(plateau, self.bench.thermometer.name)
+        celsius, name = self.celsius_of(plateau), self.bench.thermometer.name
         return reference_of(step.solution, celsius, name, self.bench.lots.get(step.solution))
 
     def hint(self, state: State) -> str:
@@ -116,7 +118,7 @@ class Ph(CircuitProcedure):
             return [
                 "the circuit reads its end, exactly 0 or 14: the probe is unplugged or its cable is broken"
             ]
-        mv, celsius = point.plateau.raw, _celsius(point)
+        mv, celsius = point.plateau.raw, point.celsius
         mid = next((one for one in earlier if one.step.name == "mid"), None)
         if mid is not None and not step.verify and abs(mv - mid.plateau.raw) < ALIKE_MV:
             return [
@@ -147,6 +149,10 @@ class Ph(CircuitProcedure):
         self.command(*ph_point(step.name, point.reference.value, done))
         if step.name == "mid":
             self._mid = (round(point.reference.value, 2), point.plateau.raw)
+            self._shares = dict.fromkeys(self._shares, 1.0)
+        elif self._mid is not None:  # from now on the circuit reads that side with this slope
+            per_ph = nernst_mv(point.celsius) * (point.reference.value - self._mid[0])
+            self._shares[step.name] = (self._mid[1] - point.plateau.raw) / per_ph
 
     def solve(self, points: list[Point]) -> Fitted:
         """See `Procedure.solve`."""
@@ -154,7 +160,7 @@ class Ph(CircuitProcedure):
         mid = by_name["mid"]
         slopes = {name: _share(mid, by_name[name]) for name in ("low", "high") if name in by_name}
         near = slopes.get("low", slopes.get("high", 1.0))
-        zero = mid.plateau.raw + near * nernst_mv(_celsius(mid)) * (mid.reference.value - 7.0)
+        zero = mid.plateau.raw + near * nernst_mv(mid.celsius) * (mid.reference.value - 7.0)
         limits = self.bench.limits
         checks = [limits.check("ph.zero", zero)]
         health = {"zero_mv": zero}
@@ -206,7 +212,6 @@ class Ph(CircuitProcedure):
         """See `Procedure.write`."""
         super().write(fitted, note)
         self._written = True
-        self._mid = None
 
     def verify(self, step: Step, point: Point, fitted: Fitted) -> Check:
         """See `Procedure.verify`."""
@@ -215,7 +220,7 @@ class Ph(CircuitProcedure):
 
 def _share(mid: Point, other: Point) -> float:
     """Slope between two points as a share of Nernst's."""
-    per_ph = nernst_mv(_celsius(other))
+    per_ph = nernst_mv(other.celsius)
     return (mid.plateau.raw - other.plateau.raw) / (per_ph * (other.reference.value - mid.reference.value))
 
 
@@ -226,16 +231,6 @@ def _residuals(points: list[Point]) -> list[Residual]:
         return [Residual(points[0].step.name, *pairs[0], 0.0)]
     fit = least_squares(pairs)
     return [Residual(p.step.name, x, y, r) for p, (x, y), r in zip(points, pairs, fit.residuals, strict=True)]
-
-
-def _celsius(point: Point) -> float:
-    return 25.0 if point.reference.temperature_c is None else point.reference.temperature_c
-
-
-def _temperature(plateau: Plateau, name: str) -> tuple[float, str]:
-    if plateau.temperature_c is None:
-        return 25.0, "none: 25 °C assumed"
-    return plateau.temperature_c, name
 
 
 def _numbers(answer: str) -> list[float]:

@@ -25,7 +25,7 @@ class Solids(Procedure):
     needs = ("1413",)
     raw_unit = "mV"
     rule = StabilityRule(window_s=20, drift_per_min=8.0, noise=1.5, min_s=20, max_s=180)
-    needs_temperature = True
+    needs_temperature = requires_temperature = True
     points_help = "1413"
 
     def steps(self) -> list[Step]:
@@ -55,9 +55,7 @@ class Solids(Procedure):
 
     def reference(self, step: Step, plateau: Plateau, extra: dict[str, float]) -> Reference:
         """ppm at 25 °C on the scale of the part, of the standard at its own temperature."""
-        celsius, name = plateau.temperature_c, self.bench.thermometer.name
-        if celsius is None:
-            celsius, name = STANDARD_C, "none: 25 °C assumed"
+        celsius, name = self.celsius_of(plateau), self.bench.thermometer.name
         found = reference_of(KIND, celsius, name, self.bench.lots.get(KIND))
         return Reference(
             TDS_FACTOR * KINDS[KIND].value(STANDARD_C),
@@ -95,7 +93,7 @@ class Solids(Procedure):
         return []
 
     def _k(self, point: Point) -> float:
-        celsius = point.reference.temperature_c or STANDARD_C
+        celsius = point.celsius
         # As if at 25 °C, so that the driver's own compensation stays out of it.
         known_ppm = TDS_FACTOR * KINDS[KIND].value(celsius)
         volts = point.plateau.raw / 1000.0

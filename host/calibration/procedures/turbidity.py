@@ -138,7 +138,7 @@ class Turbidity(Procedure):
         if clear is None:
             raise CalibrationError("the clear water point is missing")
         clear_v = round(clear.plateau.raw / 1000.0, 4)
-        method = str(self.before.get("clear_method", "scale"))
+        method = str(self.bench.options.get("method") or self.before.get("clear_method", "scale"))
         checks = [limits.check("tbd.clear", clear_v)]
         if self.before.get("clear_v") is not None:
             checks.append(limits.check("tbd.as_found", self._as_found(clear)))
