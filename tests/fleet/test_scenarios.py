@@ -32,8 +32,15 @@ def test_with_the_timeout_doubled_everything_arrives(tmp_path: Path) -> None:
     text = (ROOT / "scenarios" / "lambda-timeout.yaml").read_text()
     fleet_file = tmp_path / "doubled.yaml"
     fleet_file.write_text(text.replace("lambda_timeout: 3 s", "lambda_timeout: 6 s"))
-    run = buoy("run", str(fleet_file), "--out", str(tmp_path / "complete"))
+    out = tmp_path / "complete"
+    run = buoy("run", str(fleet_file), "--out", str(out))
     assert run.process.returncode == ExitCode.OK, run.out + run.err
+    result = result_of(out)
+    assert [store["found"] for store in result["stores"]] == [27000, 27000]
+    metrics = {name: value for stage in result["stages"] for name, value in stage["metrics"].items()}
+    # Complete, but later: the batch that did not fit into 3 s now takes its time, and so does what waits.
+    assert 3000 < metrics["AWS/Lambda Duration.Maximum"] < 6000
+    assert metrics["AWS/Firehose DeliveryToS3.DataFreshness"] > 6 + 3
 
 
 def test_the_byte_true_original_passes_at_a_tenth_of_its_length(tmp_path: Path) -> None:

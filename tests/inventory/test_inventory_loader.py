@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from fleet_files import GOOD, load, problems_of, text_of
+from fleet_files import GOOD, lines_of, load, problems_of, text_of
 
 from host.boards import kinds
 from host.fleet import targets
@@ -329,3 +329,35 @@ def test_waters_are_the_simulations(tmp_path):
 def test_what_the_loader_accepts_can_be_made():
     assert set(KINDS) == set(kinds._MAKERS)
     assert set(TARGETS) == set(targets._MAKERS)
+
+
+def test_limits_of_the_command_line_come_before_those_of_the_file(tmp_path):
+    text = text_of(
+        ("target: local", "target: {kind: local, twin: {limits: {publishes_in: 9/s, replay: 5/s}}}")
+    )
+    options = ("publishes_in=7/s", "bytes_in=lifted", "shard_records=1/min", "qos2_silent=false")
+    twin = load(tmp_path, text, Overrides(limits=options)).target.twin
+    assert twin is not None
+    assert {setting.name: setting.value for setting in twin.limits} == {
+        "publishes_in_per_s": 7,
+        "replay_per_s": 5,
+        "bytes_in_per_s": None,
+        "shard_records_per_s": 1 / 60,
+        "qos2_silent": False,
+    }
+    assert load(tmp_path, GOOD, Overrides(limits=("session=1 min",))).target.twin is not None
+
+
+def test_limits_of_the_command_line_are_checked_all_at_once(tmp_path):
+    lines = lines_of(
+        tmp_path, GOOD, Overrides(limits=("publish=1", "payload_bytes=0", "keep_alive_max=20 s"))
+    )
+    assert lines == [
+        "command line: --limit: 'publish=1' is no limit; write NAME=VALUE "
+        "(did you mean `publishes_in=VALUE`?)",
+        "command line: --limit payload_bytes: 0 is too small; write a whole number from 1 to 268435455",
+        "command line: --limit: keep-alive from 30 to 20 s",
+    ]
+    broker = text_of(("target: local", "target: mqtt://broker.example"))
+    (line,) = lines_of(tmp_path, broker, Overrides(limits=("replay=1/s",)))
+    assert "only a twin that the run starts has limits" in line

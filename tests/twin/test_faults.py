@@ -197,3 +197,58 @@ def test_untouched_bytes_stay_byte_true() -> None:
     odd = b'{ "temp" : 7.50 }'
     assert faults.data(100, odd) is None
     assert faults.data(100, odd) == [(odd, 0), (odd, 0)]
+
+
+@pytest.mark.parametrize("stage", ["broker", "rules"])
+def test_a_truncated_payload_is_refused_by_the_rules(tmp_path: Path, stage: str) -> None:
+    run, start_ms = run_with(tmp_path, fault(stage, "truncated", buoys=(101,), messages=(2,)))
+    for store in ("timestream", "s3"):
+        assert keys(run, store, start_ms) == ALL - Counter(CHOSEN)
+    (row,) = run.outcomes("rules")
+    assert (row["reason"], row["measure"]) == ("malformed-payload", None)
+
+
+def test_an_unanswered_message_is_not_taken_and_neither_is_its_resend(tmp_path: Path) -> None:
+    async def work(bench: Bench) -> None:
+        pipeline = bench.pipeline
+        messages = [b'{"temp": %d.5}' % number for number in range(3)]
+
+        def taken(data: bytes) -> bool:
+            return pipeline.sink("aws/0/101/data/", data, 1, False, False, "buoy-101")
+
+        assert [taken(data) for data in messages] == [True, False, True]
+        # Sent again it is the same message, and does not count as another.
+        assert not taken(messages[1])
+        assert taken(b'{"temp": 9.5}')
+        pipeline.take_in()
+        assert pipeline.intake.accepted == 3
+
+    drive(tmp_path, work, fault("broker", "unanswered", buoys=(101,), messages=(1,)))
+
+
+def test_a_client_id_is_taken_over_as_its_message_comes(tmp_path: Path) -> None:
+    async def work(bench: Bench) -> None:
+        taken: list[str] = []
+        bench.pipeline.take_over = taken.append
+        assert not bench.pipeline.sink("aws/0/101/data/", b"{}", 1, False, False, "buoy-101")
+        assert bench.pipeline.sink("aws/0/102/data/", b"{}", 1, False, False, "buoy-102")
+        assert taken == ["buoy-101"]
+
+    drive(tmp_path, work, fault("broker", "taken-over", buoys=(101,)))
+
+
+def test_what_befell_connections_is_kept_beside_the_messages(tmp_path: Path) -> None:
+    async def work(bench: Bench) -> None:
+        refused = bench.pipeline.refused
+        refused("duplicate-client-id", "taken", "buoy-100", "", None)
+        refused("delivery-rate", "to a subscriber", "witness", "t", None)
+        refused("payload-too-large", "too large", "buoy-101", "aws/0/101/data/", b"xx")
+        refused("publish-rate", "discarded", "buoy-102", "aws/0/102/data/", b"xx")
+        run = bench.collected()
+        assert [(row["client"], row["reason"]) for row in run.evidence("links")] == [
+            ("buoy-100", "duplicate-client-id"),
+            ("buoy-101", "payload-too-large"),
+        ]
+        assert [row["reason"] for row in run.evidence("refused")] == ["payload-too-large", "publish-rate"]
+
+    drive(tmp_path, work)

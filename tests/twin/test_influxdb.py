@@ -276,6 +276,26 @@ def test_secrets_reach_the_twin_by_its_environment_and_are_taken_from_there(
     assert influx_secrets.environment("", "") == {}
 
 
+def test_points_that_cannot_be_written_are_failed_and_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("host.cloud.influxdb.time.sleep", lambda _: None)
+
+    async def work(bench: Bench) -> None:
+        bench.pipeline.start()
+        bench.fleet(1, 2, interval_s=0.001)
+        await bench.pipeline.hurry()
+        run = bench.collected()
+        assert {(row["message"], row["reason"]) for row in run.outcomes("influxdb")} == {
+            (0, "write-failed"),
+            (1, "write-failed"),
+        }
+        assert "does not answer" in run.outcomes("influxdb")[0]["detail"]
+        assert len(run.store("timestream")) == len(run.store("s3")) == 18
+
+    drive(tmp_path, work, TwinSpec(influxdb=InfluxSpec("http://127.0.0.1:1", "d")))
+
+
 # The whole of a run
 
 

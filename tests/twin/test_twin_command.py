@@ -100,3 +100,63 @@ def test_mistakes_are_told_in_a_line_and_an_exit_code(
     assert done.returncode == exit_code
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_it_takes_the_twin_of_a_fleet_file_enrols_boards_and_prints_its_metrics(
+    tmp_path: Path, mosquitto: Any
+) -> None:
+    fleet = tmp_path / "fleet.yaml"
+    fleet.write_text(
+        json.dumps(
+            {
+                "fleet": "bench",
+                "target": {"kind": "local", "twin": {"tls": True, "limits": {"publishes_in": "7/s"}}},
+                "topic_prefix": "lab/3",
+                "run": {"messages": 1, "rate": "1/s", "payload": "original"},
+                "boards": [{"kind": "virtual", "ids": 100}],
+            }
+        )
+    )
+    options = ("--fleet", str(fleet), "--limit", "payload_bytes=200", "--limits", "aws")
+    with twin("--folder", str(tmp_path / "t"), *options) as process:
+        lines = read_until(process, "stop")
+        address = re.search(r"control on (\S+),", lines["twin"])
+        port = re.search(r"over TLS on \S+?:(\d+),", lines["twin"])
+        assert address is not None
+        assert port is not None
+        command = shlex.split(lines["try"].split("(")[0])
+        enrolled = buoy(*command[1:])
+        assert enrolled.returncode == 0, enrolled.stderr
+        files = dict(
+            zip(("ca", "cert", "key"), re.findall(r"(/\S+\.(?:pem|key))", enrolled.stdout), strict=True)
+        )
+        publish = [str(mosquitto.pub), "-h", "localhost", "-p", port[1], "-q", "1", "-i", "buoy-100"]
+        publish += ["--cafile", files["ca"], "--cert", files["cert"], "--key", files["key"]]
+        subprocess.run(
+            [*publish, "-t", "lab/3/100/data/", "-m", '{"temp":7.5}'], check=True, timeout=DEADLINE_S
+        )
+        metrics = json.loads(buoy("twin", "metrics", address[1]).stdout)
+        assert metrics["AWS/IoT PublishIn.Success"] == 1
+        assert metrics["AWS/IoT TopicMatch {RuleName=buoy_timestream}"] == 1
+        status = json.loads(buoy("twin", "status", address[1], "--json").stdout)
+        assert (status["topic_prefix"], status["payload"], status["tls"]) == ("lab/3", "original", True)
+        assert status["changed_limits"] == [
+            "publishes in per second and connection: 7 (IoT Core: 100)",
+            "payload bytes: 200 (IoT Core: 131072)",
+        ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--limit", "publish=3/s"), "did you mean `publishes_in=VALUE`?"),
+        (("--limit", "payload_bytes=lifted"), "not a whole number"),
+        (("--fleet", "/nowhere.yaml"), "no such file"),
+        (("enrol", "buoy-100"), "write THING=BUOY"),
+    ],
+)
+def test_what_it_cannot_use_is_said_before_anything_starts(arguments: tuple[str, ...], words: str) -> None:
+    done = buoy("twin", "--port", "0", *arguments)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr

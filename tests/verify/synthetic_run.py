@@ -89,6 +89,7 @@ class SyntheticRun:
         self.trace: list[dict[str, Any]] = []
         self.outcomes: list[dict[str, Any]] = []
         self.refused: list[dict[str, Any]] = []
+        self.links: list[dict[str, Any]] = []
         self.witnessed: list[dict[str, Any]] | None = None
         for position, buoy in enumerate(self.boards):
             for seq in range(self.count):
@@ -210,6 +211,12 @@ class SyntheticRun:
             self.remove(name, buoy, seq)
         self.note(buoy, seq, stage, outcome, reason, detail)
 
+    def befall(self, buoy: int, reason: str, detail: str, times: int = 1) -> None:
+        """What the target says of a board's connection."""
+        at_ns = self.start_ns
+        row = {"client": f"buoy{buoy}", "reason": reason, "detail": detail, "at_ns": at_ns}
+        self.links += [{**row, "at_ns": at_ns + n} for n in range(times)]
+
     def duplicate(self, name: str, buoy: int, seq: int, *keys: str, copies: int = 1) -> None:
         """A store holds a message (or some measures) more than once."""
         for row in self.chosen(name, buoy, seq, *keys):
@@ -306,6 +313,8 @@ class SyntheticRun:
             write_rows(proofs / evidence.TRACE, self.trace, evidence.TRACE_SCHEMA)
             write_rows(proofs / evidence.OUTCOMES, self.outcomes, evidence.OUTCOMES_SCHEMA)
             write_rows(proofs / evidence.REFUSED, self.refused, evidence.REFUSED_SCHEMA)
+        if self.links:
+            write_rows(proofs / evidence.LINKS, self.links, evidence.LINKS_SCHEMA)
         if self.witnessed is not None:
             write_rows(proofs / evidence.WITNESS, self.witnessed, evidence.WITNESS_SCHEMA)
 

@@ -1,0 +1,140 @@
+"""What befell a board's connection explains messages that never arrived, with a trace and without."""
+
+from pathlib import Path
+
+import pytest
+from synthetic_run import SyntheticRun
+
+from host.model.evidence import StageCount
+
+TAKEN = "another connection took this client id"
+
+
+def unacknowledged(run: SyntheticRun, buoy: int, seq: int) -> None:
+    run.lose(buoy, seq, "broker")
+    run.sent[buoy, seq].acknowledged = False
+
+
+@pytest.mark.parametrize("traced", [True, False])
+def test_a_second_client_under_the_id_is_the_cause_and_counted(tmp_path: Path, traced: bool) -> None:
+    run = SyntheticRun(with_trace=traced)
+    unacknowledged(run, 101, 2)
+    unacknowledged(run, 102, 1)
+    run.befall(101, "client-id-rate", "CONNECT 2 of this second from one client id; 1 allowed", 9)
+    run.befall(101, "duplicate-client-id", TAKEN, 3)
+    found = {(d.store, d.stage, d.cause, d.messages): d for d in run.verify(tmp_path).diagnoses}
+    assert set(found) == {
+        (store, "broker", cause, 1)
+        for store in ("timestream", "s3")
+        for cause in ("duplicate-client-id", "unacknowledged")
+    }
+    taken = found["s3", "broker", "duplicate-client-id", 1]
+    assert f"({TAKEN}; 3 times)" in taken.sentence
+    assert "board 101" in taken.sentence
+    assert "who else uses that client id" in taken.change
+
+
+def test_what_ended_the_connection_comes_before_refused_tries_to_connect(tmp_path: Path) -> None:
+    run = SyntheticRun()
+    unacknowledged(run, 101, 2)
+    run.befall(101, "client-id-rate", "CONNECT 2 of this second", 50)
+    run.befall(101, "keep-alive", "silent for 90 s")
+    assert {d.cause for d in run.verify(tmp_path).diagnoses} == {"keep-alive"}
+
+
+def test_a_message_that_was_refused_by_itself_keeps_its_own_reason(tmp_path: Path) -> None:
+    run = SyntheticRun()
+    unacknowledged(run, 101, 2)
+    message = run.sent[101, 2]
+    run.refused.append(
+        {
+            "buoy": 101,
+            "client": "buoy101",
+            "topic": "aws/0/101/data/",
+            "payload": message.payload,
+            "reason": "payload-too-large",
+            "detail": "a payload of 126 bytes; 100 are allowed",
+            "at_ns": message.sent_ns,
+        }
+    )
+    run.befall(101, "duplicate-client-id", TAKEN)
+    assert {d.cause for d in run.verify(tmp_path).diagnoses} == {"payload-too-large"}
+
+
+def test_what_was_acknowledged_is_not_blamed_on_the_connection(tmp_path: Path) -> None:
+    run = SyntheticRun()
+    run.lose(101, 2, "broker")
+    run.befall(101, "duplicate-client-id", TAKEN)
+    assert {d.cause for d in run.verify(tmp_path).diagnoses} == {"not-received"}
+
+
+def test_messages_that_never_left_are_explained_by_a_refused_connection(tmp_path: Path) -> None:
+    run = SyntheticRun()
+    for seq in range(run.count):
+        run.lose(101, seq, "broker")
+        message = run.sent[101, seq]
+        message.sent, message.acknowledged, message.dropped = False, False, "not sent before the run ended"
+    run.befall(101, "not-authorised", "iot:Connect on client/buoy101 is not allowed for client 'buoy101'", 2)
+    (diagnosis,) = run.verify(tmp_path).diagnoses
+    assert (diagnosis.kind, diagnosis.cause, diagnosis.messages) == ("not-sent", "dropped", 4)
+    assert "not sent before the run ended" in diagnosis.sentence
+    assert "iot:Connect on client/buoy101" in diagnosis.sentence
+    assert "policy" in diagnosis.change
+
+
+def test_a_client_that_is_no_board_of_the_fleet_says_nothing(tmp_path: Path) -> None:
+    run = SyntheticRun()
+    unacknowledged(run, 101, 2)
+    run.befall(999, "duplicate-client-id", TAKEN)
+    assert {d.cause for d in run.verify(tmp_path).diagnoses} == {"unacknowledged"}
+
+
+def test_a_measure_that_a_rule_does_not_select_is_placed_at_the_store_it_feeds(tmp_path: Path) -> None:
+    run = SyntheticRun()
+    run.remove("s3", 101, 2, "ph")
+    run.note(101, 2, "kinesis", "rejected", "not-selected", "rule a: its SELECT leaves ph out", "ph")
+    (diagnosis,) = run.verify(tmp_path).diagnoses
+    assert (diagnosis.store, diagnosis.stage, diagnosis.cause) == ("s3", "kinesis", "not-selected")
+    assert "its SELECT leaves ph out" in diagnosis.sentence
+
+
+@pytest.mark.parametrize(
+    ("stage", "words"),
+    [
+        ("s3", "not yet flushed to S3"),
+        ("firehose", "before the Lambda function"),
+        ("timestream", "not yet consistent"),
+    ],
+)
+def test_what_waits_is_told_from_what_is_lost(tmp_path: Path, stage: str, words: str) -> None:
+    run = SyntheticRun()
+    run.reject(101, 2, stage, "in-buffer", "due at 12:00:00 UTC", outcome="waiting")
+    (diagnosis,) = run.verify(tmp_path).diagnoses
+    assert (diagnosis.stage, diagnosis.cause) == (stage, "waiting")
+    assert words in diagnosis.sentence
+    assert "due at 12:00:00 UTC" in diagnosis.sentence
+    assert diagnosis.change.startswith("Nothing is lost")
+
+
+@pytest.mark.parametrize(
+    ("detail", "words"),
+    [
+        ("ph is VARCHAR ('7.0'), but its first record made it DOUBLE", "not as text"),
+        ("ph is BIGINT (7), but its first record made it DOUBLE", "2015-10-08"),
+    ],
+)
+def test_the_advice_on_a_type_depends_on_the_type(tmp_path: Path, detail: str, words: str) -> None:
+    run = SyntheticRun()
+    run.remove("timestream", 101, 2, "ph")
+    run.note(101, 2, "timestream", "rejected", "type-conflict", detail, "ph")
+    (diagnosis,) = run.verify(tmp_path).diagnoses
+    assert words in diagnosis.change
+
+
+def test_influxdb_has_a_way_of_its_own(tmp_path: Path) -> None:
+    stages = [StageCount(name, "messages", 12, 12) for name in ("broker", "rules", "timestream")]
+    stages.append(StageCount("influxdb", "points", 12, 11, {"type-conflict": 1}))
+    run = SyntheticRun(with_trace=False, stores=("timestream", "influxdb"), stages=stages)
+    run.remove("influxdb", 101, 2)
+    (diagnosis,) = run.verify(tmp_path).diagnoses
+    assert (diagnosis.store, diagnosis.stage, diagnosis.cause) == ("influxdb", "influxdb", "type-conflict")
