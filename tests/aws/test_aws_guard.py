@@ -63,6 +63,7 @@ def test_what_will_be_used_is_shown_and_nothing_speaks_against_a_test_fleet(tmp_
         f"{PREFIX}/<id>/data/",
         "Timestream buoytest.measures, stream buoytest, bucket buoytest-123456789012-us-west-2",
         "rule      buoytest_timestream (2016-03-23) carries them to Timestream buoytest.measures",
+        "limit     nearest is publishes/s of one connection: 50.0% of it",
         "US dollars (list prices of us-east-1, 2026-11-26, times 1.6 for us-west-2)",
     ):
         assert part in text

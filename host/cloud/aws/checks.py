@@ -43,7 +43,8 @@ def check_certificates(fleet: Fleet, spec: AwsSpec) -> list[Check]:
     folder = Path(spec.certificates)
     ca = Path(spec.ca)
     checks = [Check("aws ca", ca.is_file(), str(ca), "" if ca.is_file() else _ENROLL)]
-    things = [*(board.thing_name for board in fleet.boards), spec.witness]
+    # Boards on a cable have theirs on board.
+    things = [*(board.thing_name for board in fleet.boards if not board.port), spec.witness]
     missing = [
         thing
         for thing in things

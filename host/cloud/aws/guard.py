@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from host.cloud.aws.account import Account, AwsError
 from host.cloud.aws.connections import ask_connections
 from host.cloud.aws.enrolled import USE, USE_TEST, read_enrolled
-from host.cloud.aws.estimate import cost_of, usage_of
+from host.cloud.aws.estimate import cost_of, limits_of, usage_of
 from host.cloud.aws.names import bucket_of
 from host.cloud.aws.pipeline import Settings
 from host.cloud.aws.prices import load_prices
+from host.cloud.aws.quotas import Quotas
 from host.cloud.target import Check, Manners, Stakes
 from host.inventory.values import duration_text, ids_shown
 from host.model.aws import AwsSpec
@@ -74,6 +75,9 @@ class Guard:
             f"cost      about {cost:.2f} US dollars "
             f"(list prices of {prices.region}, {prices.collected}{margin})",
         )
+        nearest = limits_of(usage, Quotas({}), self._settings)[0]
+        beyond = ", which is beyond it" if nearest.exceeded else ""
+        lines += (f"limit     nearest is {nearest.name}: {nearest.needed / nearest.limit:.1%} of it{beyond}",)
         live = await asyncio.gather(
             asyncio.to_thread(self._rules_check, rules, rules_problem),
             asyncio.to_thread(self._things_check),

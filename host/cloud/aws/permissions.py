@@ -92,7 +92,6 @@ CALLS: dict[tuple[str, str], Permission] = {
     ("iot", "create_keys_and_certificate"): Permission("iot:CreateKeysAndCertificate", "*", _MAKE),
     ("iot", "describe_certificate"): Permission("iot:DescribeCertificate", _CERTIFICATE, _MAKE),
     ("iot", "register_ca_certificate"): Permission("iot:RegisterCACertificate", "*", _MAKE),
-    ("iot", "describe_ca_certificate"): Permission("iot:DescribeCACertificate", _CA, _BOTH),
     ("iot", "register_certificate"): Permission("iot:RegisterCertificate", "*", _MAKE),
     ("iot", "attach_policy"): Permission("iot:AttachPolicy", _CERTIFICATE, _MAKE),
     ("iot", "attach_thing_principal"): Permission("iot:AttachThingPrincipal", _CERTIFICATE, _MAKE),

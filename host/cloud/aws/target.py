@@ -27,6 +27,7 @@ from host.cloud.aws.logs import LogLines, read_log
 from host.cloud.aws.metrics import MetricReader, Reading
 from host.cloud.aws.names import bucket_of
 from host.cloud.aws.noted import write_noted
+from host.cloud.aws.pacer import SHARE
 from host.cloud.aws.pipeline import Settings
 from host.cloud.aws.quotas import CONNECTS_PER_S, Quotas
 from host.cloud.aws.retained import FILE as RETAINED_FILE
@@ -95,7 +96,7 @@ class AwsTarget:
         return Manners(
             witness=self._spec.witness,
             enforced=True,
-            connects_per_s=self._quotas.value(CONNECTS_PER_S),
+            connects_per_s=self._quotas.value(CONNECTS_PER_S) * SHARE,
             settle_s=SETTLE_S,
         )
 
