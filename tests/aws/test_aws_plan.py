@@ -11,6 +11,7 @@ from run_bench import ROOT, fleet_text
 
 from host.cli.main import invoke
 from host.cloud.aws.estimate import cost_of, limits_of, usage_of
+from host.cloud.aws.names import names_in
 from host.cloud.aws.pacer import SHARE, Pacer
 from host.cloud.aws.permissions import CALLS, JOBS, document
 from host.cloud.aws.pipeline import Settings
@@ -19,6 +20,7 @@ from host.cloud.aws.quotas import CONNECTS_PER_S, RATES, Quotas
 from host.fleet.pacing import make_plan
 from host.inventory.loader import load_fleet
 from host.inventory.overrides import Overrides
+from host.model.aws import AwsSpec
 from host.model.exit_codes import ExitCode
 
 
@@ -171,10 +173,7 @@ def test_an_unknown_job_is_told(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_document_is_smaller_than_iam_allows() -> None:
-    names = dict.fromkeys(
-        ["region", "account", "name", "thing_type", "thing_group", "database", "table", "stream", "delivery_stream", "function", "bucket", "prefix"],
-        "x" * 24,
-    )
+    names = names_in(AwsSpec(), "123456789012", "ap-southeast-2", "buoytest/0")
     for job in JOBS:
         # IAM quotas: 6144 characters of a managed policy, white space aside.
         assert len(json.dumps(document(job, "aws", names), separators=(",", ":"))) < 6144
