@@ -83,6 +83,8 @@ class Progress:
         if snapshot.phase == "send":
             facts.append(("rate", f"{self._rate(snapshot, now):,.0f}/s"))
         facts.append(("connected", f"{snapshot.connected:,} of {snapshot.boards:,}"))
+        if snapshot.doing:
+            facts.append(("", snapshot.doing))
         if snapshot.dropped:
             facts.append(("dropped", f"{snapshot.dropped:,}"))
         if snapshot.trouble:
@@ -90,7 +92,7 @@ class Progress:
         return facts
 
     def _line(self, snapshot: "Snapshot", now: float) -> str:
-        facts = ", ".join(f"{name} {value}" for name, value in self._facts(snapshot, now))
+        facts = ", ".join(f"{name} {value}".strip() for name, value in self._facts(snapshot, now))
         return f"{snapshot.elapsed_s:6.1f} s  {_PHASES.get(snapshot.phase, snapshot.phase)}: {facts}"
 
     def _table(self, snapshot: "Snapshot", now: float) -> "Table":

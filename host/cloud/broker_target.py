@@ -140,6 +140,10 @@ class BrokerTarget:
     ) -> None:
         """Nothing to wait for."""
 
+    def give_up(self) -> bool:
+        """There is nothing to wait for."""
+        return False
+
     async def collect(
         self,
         run_folder: Path,  # noqa: ARG002

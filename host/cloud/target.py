@@ -30,6 +30,8 @@ class LiveCounts:
     """Messages accepted from boards."""
     stored: dict[str, int] = field(default_factory=dict)
     """Store → measures visible."""
+    doing: str = ""
+    """What is being waited for, in words; empty: what the phase says."""
 
 
 @dataclass(slots=True)
@@ -100,6 +102,14 @@ class Target(Protocol):
         self, expected_messages: int, timeout_s: float, progress: Callable[[LiveCounts], None]
     ) -> None:
         """Wait until all received is in its store or known to be stuck; hurry buffers if possible."""
+        ...
+
+    def give_up(self) -> bool:
+        """Ctrl-C while `drain` waits: let it return soon, so that what is there is verified.
+
+        Returns:
+            False where that is not possible, or was asked for before.
+        """
         ...
 
     async def collect(

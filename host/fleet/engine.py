@@ -55,6 +55,8 @@ class Snapshot:
     """Boards that lost their connection."""
     stored: dict[str, int] = field(default_factory=dict)
     """Store → measures."""
+    doing: str = ""
+    """What is being waited for, in words."""
 
 
 @dataclass(slots=True)
@@ -227,6 +229,7 @@ class Engine:
                 connected=sum(unit.progress.connected for unit in units),
                 trouble=sum(unit.progress.trouble for unit in units),
                 stored=self._counts.stored,
+                doing=self._counts.doing,
             )
         )
 
@@ -240,12 +243,15 @@ class Engine:
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
-        """First Ctrl-C (or SIGTERM): stop sending. Second: stop now."""
+        """First Ctrl-C (or SIGTERM): stop sending, or waiting for stores that take long. Second: stop now."""
         loop = asyncio.get_running_loop()
         main = asyncio.current_task()
         tasks: set[asyncio.Task[None]] = set()
 
         def interrupt() -> None:
+            if self._phase == "drain" and self._target.give_up():
+                self._record.interrupted = True
+                return
             if self._record.interrupted:
                 for unit in self._units:
                     unit.kill()

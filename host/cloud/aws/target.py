@@ -55,6 +55,8 @@ WATCH_S = 15.0
 FIRST_POLL_S, LONGEST_POLL_S = 0.5, 15.0
 METRICS_S, METRICS_AFTER_LOSS_S = 60.0, 240.0
 """How long to wait for CloudWatch, which is minutes behind: if all arrived, and if it has to explain."""
+SLICE_S = 0.5
+"""Progress is told this often."""
 QUIET_S = 90.0
 """A store without a buffer before it is given up after so long without news."""
 
@@ -89,6 +91,9 @@ class AwsTarget:
         self._problems: list[str] = []
         self._probed_s = -SETTLE_S
         self._complete = False
+        self._metrics = MetricReader(self._account, self._spec)
+        self._has_metrics = True
+        self._given_up = False
 
     @property
     def manners(self) -> Manners:
@@ -185,18 +190,37 @@ class AwsTarget:
                 before, news_s, pause_s = now, time.monotonic(), FIRST_POLL_S
             self._complete = expected is not None and min(look.series, look.s3) >= expected
             if self._complete or (expected is not None and self._accounted(look, expected)):
-                return
+                break
             if time.monotonic() - news_s > self._longest_silence_s(look, expected):
                 self._problems.append(
                     f"nothing more came into the stores for {time.monotonic() - news_s:.0f} s; "
                     "they were looked at no longer"
                 )
-                return
+                break
             if deadline.expired:
                 self._problems.append(f"the stores were not complete {wait_s:g} s after the last send")
+                break
+            if not await self._pause(min(pause_s, deadline.remaining_s), "looking at the stores", progress):
+                self._problems.append("the stores were not waited for to the end: interrupted")
                 return
-            await asyncio.sleep(min(pause_s, deadline.remaining_s))
             pause_s = min(pause_s * 1.5, LONGEST_POLL_S)
+
+        await self._await_metrics(look, progress)
+
+    def give_up(self) -> bool:
+        """Wait no longer; what is there is verified."""
+        before, self._given_up = self._given_up, True
+        return not before
+
+    async def _pause(self, seconds: float, doing: str, progress: Callable[[LiveCounts], None]) -> bool:
+        """Wait and say for what; False as soon as it is given up."""
+        deadline = Deadline(seconds)
+        while not deadline.expired:
+            if self._given_up:
+                return False
+            progress(dataclasses.replace(self._live, doing=doing))
+            await asyncio.sleep(min(SLICE_S, deadline.remaining_s))
+        return not self._given_up
 
     async def collect(
         self, run_folder: Path, since_ns: int, until_ns: int, buoys: frozenset[int]
@@ -222,7 +246,7 @@ class AwsTarget:
             self._problems.append(f"the stores cannot be read: {error}")
             look, collected = stores.last, self.stores
         connections = await asyncio.to_thread(self._connections)
-        reading = await self._metrics(since_ns, until_ns, look)
+        reading = await self._read_metrics(since_ns, until_ns)
         since_ms = since_ns // 1_000_000
         facts = self._facts(look, log, reading, trouble_notes(connections, since_ms))
         stages = stage_counts(self._spec, facts)
@@ -312,27 +336,31 @@ class AwsTarget:
             self._problems.append(f"reasons of disconnections are not known: {problem}")
         return connections
 
-    async def _metrics(self, since_ns: int, until_ns: int, look: Look) -> Reading:
-        """Read until CloudWatch has caught up with the stores, or does not move any more."""
-        reader = MetricReader(self._account, self._spec)
+    async def _await_metrics(self, look: Look, progress: Callable[[LiveCounts], None]) -> None:
+        """Wait until CloudWatch has caught up with the stores: it is minutes behind."""
         deadline = Deadline(METRICS_S if self._complete else METRICS_AFTER_LOSS_S)
-        reading, pause_s = Reading(), FIRST_POLL_S
-        wanted = look.documents + sum(one.stage == "lambda" for one in look.noted)
-        while True:
-            try:
-                reading = await asyncio.to_thread(reader.read, since_ns, until_ns)
-            except AwsError as error:
-                self._problems.append(f"CloudWatch cannot be read: {error}")
-                return reading
-            if reading.get("AWS/Kinesis IncomingRecords") >= max(1, wanted):
-                return reading
+        wanted = max(1, look.documents + sum(one.stage == "lambda" for one in look.noted))
+        pause_s = FIRST_POLL_S
+        while not self._given_up:
+            reading = await self._read_metrics(self._since_ns, self._clock.utc_ns())
+            if reading.get("AWS/Kinesis IncomingRecords") >= wanted or not self._has_metrics:
+                return
             if deadline.expired:
-                self._problems.append(
-                    "CloudWatch had not caught up with the run; its figures may be too small"
-                )
-                return reading
-            await asyncio.sleep(min(pause_s, deadline.remaining_s))
+                break
+            await self._pause(min(pause_s, deadline.remaining_s), "waiting for CloudWatch", progress)
             pause_s = min(pause_s * 1.5, LONGEST_POLL_S)
+        self._problems.append("CloudWatch had not caught up with the run; its figures may be too small")
+
+    async def _read_metrics(self, since_ns: int, until_ns: int) -> Reading:
+        """One reading; empty where CloudWatch may not be read, which is a problem then."""
+        if not self._has_metrics:
+            return Reading()
+        try:
+            return await asyncio.to_thread(self._metrics.read, since_ns, until_ns)
+        except AwsError as error:
+            self._has_metrics = False
+            self._problems.append(f"CloudWatch cannot be read: {error}")
+            return Reading()
 
     def _facts(self, look: Look, log: LogLines, reading: Reading, notes: list[str]) -> Facts:
         settings = self._settings

@@ -185,6 +185,10 @@ class LocalTarget:
                 f"{expected_messages} messages received"
             )
 
+    def give_up(self) -> bool:
+        """Waiting takes seconds: a second Ctrl-C stops at once."""
+        return False
+
     async def collect(
         self, run_folder: Path, since_ns: int, until_ns: int, buoys: frozenset[int]
     ) -> Collected:
