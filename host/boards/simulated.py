@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 from host.boards.cable_board import WifiAccess
 from host.boards.firmware_files import ROOT, firmware_files
 from host.serial.find import Finder
+from host.simulation.parts.radio import ACCESS_POINT, PASSWORD
 
 if TYPE_CHECKING:
     from host.simulation.esp32.simulator import Simulator
 
 FACTORY = ROOT / ".tools" / "factory"
-ACCESS_POINT = WifiAccess("buoy", "secret")
+WIFI = WifiAccess(ACCESS_POINT, PASSWORD)
 """What simulated boards find in the air."""
 
 
@@ -44,7 +45,6 @@ class SimulatedBench:
                     seed=self._seed,
                     scenario=self._water,
                     factory=factory_image(firmware_files(), FACTORY),
-                    access_points={ACCESS_POINT.ssid: ACCESS_POINT.password},
                 )
             self._simulator.add(buoy_id)
             self._plugged.add(buoy_id)
@@ -72,7 +72,7 @@ class SimulatedPlug:
 
     kept = False
     on_this_machine = True
-    wifi: WifiAccess | None = ACCESS_POINT
+    wifi: WifiAccess | None = WIFI
 
     def __init__(self, bench: SimulatedBench, buoy_id: int) -> None:
         self._bench, self._buoy_id = bench, buoy_id

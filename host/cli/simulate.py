@@ -32,6 +32,7 @@ def simulate(
     """Simulate ESP32 boards on serial ports until Ctrl-C."""
     from host.simulation.esp32.child import interpreter
     from host.simulation.esp32.simulator import Simulator
+    from host.simulation.parts.radio import ACCESS_POINT, PASSWORD
 
     if not 1 <= boards <= MOST_BOARDS:
         raise UsageError(f"--boards {boards}", next_step=f"use 1 to {MOST_BOARDS}")
@@ -51,14 +52,14 @@ def simulate(
     ) as simulator:
         rows = [{"id": i, "port": simulator.path(i), "url": simulator.url(i)} for i in ids]
         if as_json:
-            typer.echo(json.dumps({"event": "ready", "boards": rows}))
+            wifi = {"ssid": ACCESS_POINT, "password": PASSWORD}
+            typer.echo(json.dumps({"event": "ready", "boards": rows, "wifi": wifi}))
         else:
             for row in rows:
                 typer.echo(f"board {row['id']}   {row['port']}   {row['url']}")
             typer.echo("\nfor boards.yaml:\nboards:")
             for row in rows:
                 typer.echo(f"  - kind: simulated\n    ids: [{row['id']}]\n    port: {row['port']}")
-            typer.echo(
-                f"\ntry   mpremote connect {rows[0]['port']} repl\nCtrl-C ends them; their flash stays."
-            )
+            typer.echo(f"\nwifi  {ACCESS_POINT}, password {PASSWORD}: what set-up boards join")
+            typer.echo(f"try   mpremote connect {rows[0]['port']} repl\nCtrl-C ends them; their flash stays.")
         over.wait()

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from host.simulation.parts.radio import Radio
+from host.simulation.parts.radio import ACCESS_POINT, PASSWORD, Radio
 
 # machine.reset_cause() of the ESP32 port.
 PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = 1, 2, 3, 4, 5
@@ -107,7 +107,7 @@ class Chip:
         self.utc_at_zero_s = 0.0
         """Unix time of the board's clock at bench time 0, as RTC and `time.time` tell it."""
         self.boot_us = 0
-        self.radio = Radio({"buoy": "secret"} if access_points is None else access_points, mac)
+        self.radio = Radio({ACCESS_POINT: PASSWORD} if access_points is None else access_points, mac)
         self.events: list[ChipEvent] = []
         self.wdt_us: tuple[int, int] | None = None
         """(timeout, last fed), once started; it cannot be stopped."""

@@ -6,6 +6,8 @@ from typing import ClassVar
 # Values of MicroPython's network.STAT_* on the ESP32.
 IDLE, CONNECTING, GOT_IP = 1000, 1001, 1010
 BEACON_TIMEOUT, NO_AP_FOUND, WRONG_PASSWORD = 200, 201, 202
+ACCESS_POINT, PASSWORD = "buoy", "secret"
+"""What simulated boards find in the air unless told otherwise; `buoy simulate` prints it: nobody's secret."""
 JOIN_S = 2.0
 SCAN_S = 3.0
 """Until an access point that is not there is given up."""
