@@ -89,6 +89,7 @@ def execute(request: Request) -> int:
     from host.report.terminal import print_verdict
     from host.report.write import result_json, write_reports
 
+    record.limits = list(target.changed_limits)
     record.phases_s["before"] = max(0.0, record.began_s - began)
     result = conclude(fleet, plan, record, request.command, witness.connections)
     code = result.outcome.exit_code
@@ -148,7 +149,7 @@ def _keep_fleet(fleet: Fleet, run_folder: Path) -> None:
 
 
 def _limit_lines(target: Target) -> list[str]:
-    changed: tuple[str, ...] = getattr(target, "changed_limits", ())
+    changed = target.changed_limits
     lifted = [limit.replace(": lifted", "") for limit in changed if ": lifted (" in limit]
     others = [limit for limit in changed if ": lifted (" not in limit]
     lines = []

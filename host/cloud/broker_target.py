@@ -30,6 +30,7 @@ class BrokerTarget:
     """A broker of someone else's: nothing is started, nothing can be collected."""
 
     stores: tuple[str, ...] = ()
+    changed_limits: tuple[str, ...] = ()
     manners = Manners()
 
     def __init__(self, spec: TargetSpec, password: str = "", probe_as: str = "buoy-preflight") -> None:

@@ -78,6 +78,11 @@ class Target(Protocol):
     stores: tuple[str, ...]
 
     @property
+    def changed_limits(self) -> tuple[str, ...]:
+        """Limits that are not AWS's in this run, a phrase each; known after `preflight`."""
+        ...
+
+    @property
     def manners(self) -> Manners:
         """How its clients must behave; known after `preflight`."""
         ...

@@ -55,6 +55,7 @@ def conclude(fleet: Fleet, plan: Plan, record: RunRecord, command: str, witness_
             python_version=platform.python_version(),
             machine=f"{platform.system()} {platform.machine()}",
             command=command,
+            limits=record.limits,
         ),
         outcome=_outcome(verification, record),
         boards=verification.boards,

@@ -77,6 +77,8 @@ class RunRecord:
     phases_s: dict[str, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     target_failure: str = ""
+    limits: list[str] = field(default_factory=list)
+    """The target's limits that are not AWS's, in words."""
     usage: dict[str, tuple[float, int]] = field(default_factory=dict)
     """Unit → CPU seconds, peak memory in kB."""
 

@@ -34,6 +34,8 @@ class RunInfo(_Part):
     python_version: str
     machine: str
     command: str = ""
+    limits: list[str] = []
+    """Limits of the target that were not AWS's: lifted, or set to another value; a phrase each."""
 
 
 class Outcome(_Part):

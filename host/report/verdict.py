@@ -52,5 +52,6 @@ def headline(result: Result) -> Headline:
         f"QoS {run.qos}",
         f"{run.payload} payload",
         f"seed {run.seed}",
+        *([f"{figures.plural(len(run.limits), 'limit')} not as in AWS"] if run.limits else []),
     )
     return Headline(passed, word, result.outcome.sentence, facts)

@@ -186,3 +186,10 @@ def test_a_stream_without_unicode_still_gets_the_verdict():
     text = raw.getvalue().decode("ascii")
     assert text.startswith("FAIL failed:")
     assert "?" not in text
+
+
+def test_limits_that_are_not_awss_are_said_with_what_ran():
+    result = run_results.passed()
+    assert "not as in AWS" not in said(result)
+    result.run.limits = ["publishes in per second and connection: lifted (IoT Core: 100)"]
+    assert "1 limit not as in AWS" in said(result)

@@ -64,6 +64,8 @@ QUIET_S = 90.0
 class AwsTarget:
     """A pipeline as the target of one run."""
 
+    changed_limits: tuple[str, ...] = ()
+
     def __init__(self, fleet: Fleet, run_folder: Path, secrets: tuple[str, str] = ("", "")) -> None:
         """Nothing is asked yet.
 
