@@ -51,6 +51,7 @@ class Board:
         self.action = None  # called after the answer has left: reboot, sleep
         self.app = self.link = self.outbox = self.wifi = self._sntp = self._transport = None
         self._wdt = None
+        self._restoring = False
         self._woken = self.machine.reset_cause() == self.machine.DEEPSLEEP_RESET
         self._down = self._woken and self.identity.get(_DOWN) is not None
         self._up_ms = None
@@ -106,6 +107,9 @@ class Board:
             from sensors.reader import Reader
 
             given = {name: self.settings[name] for name in ("sensors", "pins", "power")}
+            if self.maintenance_ms or self._restoring:
+                # What a circuit was told, and half of an import, would be gone with its power.
+                given["power"] = dict(given["power"], ezo=dict(given["power"].get("ezo", {}), switched=False))
             try:
                 self.sensors = make_sensors(given, self.modules)
             finally:
@@ -136,6 +140,8 @@ class Board:
                 error = str(failure)
             if request_id is None:
                 self.console.log(error or "circuit %s: %s" % (driver.key, value), "warning")
+                if not error:
+                    self.action = self.reset  # from here on as ever
             elif error:
                 self.console.refuse(request_id, error)
             else:
@@ -188,6 +194,7 @@ class Board:
             if name.startswith("ezo-") and name.endswith(".open"):
                 from buoy import circuits
 
+                self._restoring = True
                 try:
                     driver = self.make_reader().sensors.get(name[4:-5])
                     if hasattr(driver, "begin_command"):

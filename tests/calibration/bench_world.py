@@ -75,7 +75,10 @@ class SimulatedBoard:
         given = dict(self.buoy.settings)
         if sensors is not None:
             given["sensors"] = sensors
-        given["pins"] = POWER
+        if more.get("switched"):
+            given["power"] = {"ezo": {"switched": True}}
+        else:
+            given["pins"] = POWER
         settings.save(settings.merged(settings.defaults(), given))
         self.identity_set(buoy_id)
         self.boot()

@@ -123,6 +123,19 @@ def calibrate_and_cut(board, technician, number, more_ms):
         board.cut_power()
 
 
+def test_circuits_whose_power_is_switched_stay_on_at_the_bench():
+    board = SimulatedBoard(calibrated=True, switched=True)
+    result, _ = calibrate(board, "ph")
+    assert result.outcome == "passed", result.reason
+    cut = SimulatedBoard(calibrated=True, switched=True)
+    before = whole(cut, "ph")
+    cut.cut_at_request = board.requests.index("keep accept")  # everything is done, but for that
+    calibrate(cut, "ph")
+    cut.power_again()
+    leave_maintenance(cut)
+    assert whole(cut, "ph") == before
+
+
 def test_the_next_session_finds_what_was_interrupted_and_says_so():
     before = whole(SimulatedBoard(calibrated=True), "do")
     board = SimulatedBoard(calibrated=True)

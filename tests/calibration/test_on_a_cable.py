@@ -67,6 +67,27 @@ def test_calibrated_recorded_and_undone_by_commands(bench, capfd):
 
 @pytest.mark.soak
 @pytest.mark.timeout(600)
+def test_circuits_are_calibrated_kept_and_undone_on_a_cable(bench, capfd):
+    _, port = bench
+    sensors = {key: {"mode": "hardware"} for key in ("ph", "ec", "temp")}
+    with Console(port, purpose="test") as console:
+        console.request("set", settings={"sensors": sensors})
+        console.restart()
+    text = Path("calibration.yaml").read_text()
+    rules = "  ph: {min: 20 s}\n  ec: {min: 10 s}\n"
+    Path("calibration.yaml").write_text(text.replace("stability:\n", "stability:\n" + rules))
+    for key in ("ph", "ec"):
+        code = invoke(["calibrate", port, key, "--yes", "--json"])
+        out, errors = capfd.readouterr()
+        assert code == 0, errors
+        assert json.loads(out.splitlines()[-1])["outcome"] == "passed"
+    assert sorted(settings_of(port)["calibration"]) == ["ec", "ph"]
+    assert invoke(["calibration", "undo", port, "ph", "--yes"]) == 0
+    assert sorted(settings_of(port)["calibration"]) == ["ec"]
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("writes", range(1, 30, 4))
 def test_power_that_goes_at_any_write_to_flash_leaves_the_old_calibration(bench, writes):
     simulator, port = bench

@@ -171,6 +171,18 @@ class _at_first(dict):
         return self.act
 
 
+@pytest.mark.parametrize(
+    ("key", "step", "order"),
+    [("ph", "low", "keep restore"), ("ec", "high", "keep restore"), ("do", "check", "calibrate revert")],
+)
+def test_the_old_calibration_is_put_back_at_once_and_not_only_at_the_next_start(key, step, order):
+    board = SimulatedBoard(calibrated=True)
+    spoil = {"ph": fault("ph", "unplugged"), "ec": fault("ec", "open"), "do": fault("do", "stagnant")}[key]
+    result, _ = calibrate(board, key, Technician(board, mischief={step: spoil}))
+    assert result.outcome == "failed"
+    assert order in board.requests[: board.requests.index("maintenance", 5)]
+
+
 def test_a_refused_point_can_be_repeated_in_the_right_bottle():
     board = SimulatedBoard()
     technician = Technician(board, swap={("low", 1): "ph-10"}, refuse=("repeat", "abort"))

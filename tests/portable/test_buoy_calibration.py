@@ -136,6 +136,7 @@ def test_a_board_that_starts_with_an_open_calibration_puts_the_old_one_back():
     circuit.deaf = 3  # it starts, too
     boot_with(world, circuit)
     world.run(2000)
+    assert world.calls == ["reset"]
     assert circuit.lines == OLD
     assert "ezo-ph.open" not in os.listdir()
 
