@@ -127,14 +127,15 @@ def load(path: Path) -> TwinConfig:
     problems: list[str] = []
     config = _build(TwinConfig, document, "", problems)
     if not problems:
-        problems += _check(config)
+        problems += problems_of(config)
     if problems:
         raise UsageError("; ".join(problems), where=str(path), next_step="see host/cloud/local/config.py")
     assert isinstance(config, TwinConfig)  # _build makes what it was asked for where it found no problem
     return config
 
 
-def _check(config: Any) -> list[str]:
+def problems_of(config: TwinConfig) -> list[str]:
+    """What is wrong with a configuration whose values have the right types."""
     problems: list[str] = []
     if config.host not in ("127.0.0.1", "::1", "localhost"):
         problems.append(f"host {config.host!r}: the twin has no authentication and binds to loopback only")

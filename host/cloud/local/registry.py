@@ -43,7 +43,7 @@ class Registry:
         self._folder = Path(authority) if authority else folder / FOLDER
         self._kept = bool(authority)
         usual = buoy_policy(topic_prefix, _ARN)
-        self._policy = _policy(policy) if policy else Policy.parse(usual, "buoy policy")
+        self._policy = read_policy(policy) if policy else Policy.parse(usual, "buoy policy")
         self._authority = CertificateAuthority(self._folder, "buoyfleet twin CA", keep=self._kept)
         self._server = self._authority.issue_server("server", (SERVER_NAME, "127.0.0.1", "::1"))
         self._certificates: dict[str, Certificate] = {}
@@ -86,7 +86,12 @@ class Registry:
         return context
 
 
-def _policy(path: str) -> Policy:
+def read_policy(path: str) -> Policy:
+    """A policy document of a file.
+
+    Raises:
+        UsageError: it cannot be read, or IoT Core would refuse it.
+    """
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -9,7 +9,6 @@ What the twin has stored stays readable whatever becomes of it: after a crash `c
 
 import asyncio
 import json
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 from host.cloud.local import influx_secrets
 from host.cloud.local.config import LimitMode, TwinConfig, to_json
 from host.cloud.local.control_client import ControlClient, parse_address
-from host.cloud.local.lambda_runtime import worker_command
 from host.cloud.local.pipeline import EVIDENCE_FOLDER, STORES
 from host.cloud.local.process import TwinProcess
 from host.cloud.target import Check, Collected, LiveCounts, Manners, Stakes
@@ -103,12 +101,14 @@ class LocalTarget:
         return self._config.limits_held().changes_in_words()
 
     async def preflight(self) -> list[Check]:
-        """The port, or the twin to attach to; the Lambda handler."""
+        """The port, or the twin to attach to; the settings of a twin that would be started."""
         if self._spec.attach:
             return [await self._attach_check()]
-        checks = [self._handler_check()]
+        from host.cloud.local.checks import influx_check, settings_checks
+
+        checks = settings_checks(self._config)
         if self._config.twin.influxdb is not None:
-            checks.append(await asyncio.to_thread(self._influx_check))
+            checks.append(await asyncio.to_thread(influx_check, self._influx_client()))
         if self._spec.port:
             checks.append(await self._port_check())
         return checks
@@ -303,33 +303,12 @@ class LocalTarget:
         await server.wait_closed()
         return Check("twin port", True, f"{self._config.host}:{port} is free")
 
-    def _handler_check(self) -> Check:
-        path = self._config.handler_path
-        if not (path.is_file() and os.access(path, os.R_OK)):
-            return Check("lambda handler", False, f"{path} cannot be read", f"make {path} readable")
-        try:
-            worker_command(path)
-        except FileNotFoundError as error:
-            return Check("lambda handler", False, str(error), "install node, or give a Python handler")
-        return Check("lambda handler", True, str(path))
-
     def _influx_client(self) -> "InfluxClient":
         from host.cloud.influxdb import Credentials, InfluxClient
 
         if self._config.twin.influxdb is None:
             raise ValueError("the run has no InfluxDB")
         return InfluxClient(self._config.twin.influxdb, Credentials(*self._influx_secrets))
-
-    def _influx_check(self) -> Check:
-        client = self._influx_client()
-        try:
-            version = client.ping()
-            client.types()
-        except TargetError as error:
-            return Check("influxdb", False, f"{client.where}: {error.what}", error.next_step)
-        finally:
-            client.close()
-        return Check("influxdb", True, f"{client.where}, version {version}")
 
     # -- talking -------------------------------------------------------------------------------------------
 

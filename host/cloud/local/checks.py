@@ -1,0 +1,83 @@
+"""What can be checked of a twin's settings before one is started."""
+
+import os
+from typing import TYPE_CHECKING
+
+from host.cloud.local.config import TwinConfig, problems_of
+from host.cloud.local.lambda_runtime import worker_command
+from host.cloud.target import Check
+from host.model.errors import TargetError, UsageError
+
+if TYPE_CHECKING:
+    from host.cloud.influxdb import InfluxClient
+
+
+def settings_checks(config: TwinConfig) -> list[Check]:
+    """Settings, rules, policy and handler; what is as usual and cannot be wrong is left out."""
+    checks = [handler_check(config)]
+    problems = problems_of(config)
+    if problems:
+        checks.append(Check("twin settings", False, "; ".join(problems), "correct `target.twin`"))
+    elif config.has_own_rules:
+        checks.append(rules_check(config))
+    if config.twin.tls is not None and config.twin.tls.policy:
+        checks.append(policy_check(config.twin.tls.policy))
+    return checks
+
+
+def handler_check(config: TwinConfig) -> Check:
+    """Whether the Lambda handler's file is there, and what runs it."""
+    path = config.handler_path
+    if not (path.is_file() and os.access(path, os.R_OK)):
+        return Check("lambda handler", False, f"{path} cannot be read", f"make {path} readable")
+    try:
+        worker_command(path)
+    except FileNotFoundError as error:
+        return Check("lambda handler", False, str(error), "install node, or give a Python handler")
+    return Check("lambda handler", True, str(path))
+
+
+def rules_check(config: TwinConfig) -> Check:
+    """Whether the rules engine runs the rules."""
+    from host.cloud.local.rules import Rule, Topic, Uuids
+
+    names = []
+    for spec in config.rules():
+        try:
+            rule = Rule(spec, Uuids(config.seed))
+            rule.bind(Topic.of(f"{config.topic_prefix}/1/data/"))
+            for template in vars_of(spec.action):
+                rule.template(template, Topic.of("a/b/c"))
+        except UsageError as error:
+            return Check("rules", False, f"rule {spec.name}: {error.what} ({error.where})", error.next_step)
+        names.append(spec.name)
+    return Check("rules", True, ", ".join(names))
+
+
+def vars_of(action: object) -> list[str]:
+    """The substitution templates of an action."""
+    texts = [getattr(action, name, "") for name in ("dimension", "timestamp", "partition_key", "tag")]
+    return [text for text in texts if text]
+
+
+def policy_check(path: str) -> Check:
+    """Whether IoT Core, and the twin, take the policy."""
+    from host.cloud.local.registry import read_policy
+
+    try:
+        read_policy(path)
+    except UsageError as error:
+        return Check("policy", False, f"{error.where}: {error.what}", "correct the policy document")
+    return Check("policy", True, path)
+
+
+def influx_check(client: "InfluxClient") -> Check:
+    """Whether the InfluxDB answers and has the database."""
+    try:
+        version = client.ping()
+        client.types()
+    except TargetError as error:
+        return Check("influxdb", False, f"{client.where}: {error.what}", error.next_step)
+    finally:
+        client.close()
+    return Check("influxdb", True, f"{client.where}, version {version}")
