@@ -51,13 +51,18 @@ def here(account: AccountStandIn, monkeypatch: pytest.MonkeyPatch) -> AccountSta
 
 @pytest.fixture
 def pipeline(account: AccountStandIn, tmp_path: Path) -> Any:
-    """Start the pipeline for some boards: `start(ids, **settings of the twin)`."""
+    """Start the pipeline for some boards: `start(ids, **settings of the twin)`.
 
-    def start(ids: range, **settings: Any) -> Pipeline:
+    With `enrolled`, a folder that `buoy cloud enroll --own-ca` filled, things and certificates are those.
+    """
+
+    def start(ids: range, *, enrolled: Path | None = None, **settings: Any) -> Pipeline:
         things = {f"{NAME}-{number}": {"buoy_id": str(number), "use": "test"} for number in ids}
         account.make_resources()
-        account.make_things(things)
-        twin = TwinSpec(tls=TwinTls(alpn=True), s3_prefix="data/!{timestamp:yyyy/MM/dd/HH}/", **settings)
+        if enrolled is None:
+            account.make_things(things)
+        tls = TwinTls(alpn=True, authority="" if enrolled is None else str(enrolled))
+        twin = TwinSpec(tls=tls, s3_prefix="data/!{timestamp:yyyy/MM/dd/HH}/", **settings)
         account.pipeline = Pipeline(
             tmp_path / "pipeline", twin, tuple((name, int(one["buoy_id"])) for name, one in things.items())
         )

@@ -8,24 +8,31 @@ from typing import Any
 from account_stand_in import PREFIX, AccountStandIn
 from aws_bench import aws_fleet, buoy_on
 from influxdb_server import InfluxServer
-from run_bench import result_of, under_way
+from run_bench import fleet_text, result_of, under_way
 
+from host.cli.main import invoke
 from host.model.exit_codes import ExitCode
 from host.model.twin import InfluxSpec
 
 
-def test_every_measure_is_found_in_the_accounts_stores(
-    account: AccountStandIn, pipeline: Any, tmp_path: Path
+def test_a_fleet_is_enrolled_with_keys_of_its_own_runs_and_every_measure_is_found(
+    here: AccountStandIn, pipeline: Any, tmp_path: Path
 ) -> None:
-    fleet = aws_fleet(tmp_path, pipeline(range(100, 103)), "100-102")
+    """The whole way; the broker is the twin's, and trusts the authority as IoT Core does when told of it."""
+    certificates = tmp_path / "certs"
+    section = {"kind": "aws", "certificates": str(certificates), "witness": "witness"}
+    enrolling = tmp_path / "enrolling.yaml"
+    enrolling.write_text(fleet_text(ids="100-102", target="aws", target_section=section))
+    assert invoke(["cloud", "enroll", str(enrolling), "--own-ca", "--yes", "--quiet"]) == ExitCode.OK
+    keys = {path.name: path.read_bytes() for path in certificates.glob("buoytest-*.key")}
+    assert len(keys) == 3
+    fleet = aws_fleet(tmp_path, pipeline(range(100, 103), enrolled=certificates), "100-102")
     out = tmp_path / "runs"
-    run = buoy_on(account, "run", str(fleet), "--yes", "--out", str(out))
+    run = buoy_on(here, "run", str(fleet), "--yes", "--out", str(out))
     assert run.process.returncode == ExitCode.OK, run.out + run.err
     result = result_of(out)
-    assert [(store["name"], store["found"]) for store in result["stores"]] == [
-        ("timestream", 540),
-        ("s3", 540),
-    ]
+    found = [(store["name"], store["found"]) for store in result["stores"]]
+    assert found == [("timestream", 540), ("s3", 540)]
     assert result["witness"]["seen"] == 60
     assert [stage["name"] for stage in result["stages"]] == [
         *("broker", "rules", "timestream", "kinesis", "firehose", "lambda", "s3")
@@ -33,6 +40,7 @@ def test_every_measure_is_found_in_the_accounts_stores(
     kinesis = result["stages"][3]
     assert kinesis["entered"] == 60
     assert "of what 1 shard takes" in kinesis["notes"][0]
+    assert {path.name: path.read_bytes() for path in certificates.glob("buoytest-*.key")} == keys
 
 
 def test_an_influxdb_in_place_of_timestream_gives_the_same_verdict(
