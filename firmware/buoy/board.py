@@ -84,6 +84,8 @@ class Board:
         if self.app is not None:
             wait_ms = max(0, min(wait_ms, self._step_application(now_ms) - now_ms))
         data = self.console.take()
+        if self.console.ring is not None:
+            self.console.ring.flush()
         if data:
             self._port.write(data)
         if self._transport is not None:
@@ -149,6 +151,17 @@ class Board:
             return True
 
         self.reading = go_on
+
+    def keep_events(self, anew):
+        """From here on events are kept on flash as well, behind those of before a reset or anew."""
+        from buoy.event_ring import EventRing
+
+        console = self.console
+        console.ring = EventRing("events")
+        if anew:
+            console.ring.clear()
+            console.ring.last = console.events
+        console.events = console.ring.last
 
     def reset(self):
         """Say goodbye and start again."""
@@ -272,6 +285,7 @@ class Board:
         if identity.get(RUN_MARK) is not None:
             # A reset in the middle of a test: what is still on flash will leave, and has to be told.
             self.journal.on = True
+            self.keep_events(False)
             self.console.event({"what": "start", "boot": self.boot, "cause": self.machine.reset_cause()})
         self._sntp = Sntp(self.clock, lambda: open_ntp(given["ntp_host"]), log)
         if self.trouble:

@@ -8,6 +8,7 @@ from buoy.identity import RUN_MARK
 
 FIRMWARE = "1.0.0"
 _PUBLIC = ("certs/ca.der", "certs/cert.der")
+_MOST_TOLD = 20  # events told again for one request
 
 
 def handlers(board):
@@ -191,6 +192,8 @@ def handlers(board):
         if count is None and end_ms is None:
             raise Refused("count or end is needed")
         identity.set(RUN_MARK, "1")
+        if request.get("durable") is True and (console.ring is None or not first):
+            board.keep_events(True)
         board.journal.on = True
         board.link.policy.durable = request.get("durable") is True
         board.app.schedule = Schedule(start_ms, interval_ms, count, end_ms, first, part_us, rest_us)
@@ -202,12 +205,27 @@ def handlers(board):
         if app is not None and app.schedule is not None:
             left = app.schedule.left()
             app.schedule = None
+        if request.get("give_up") is True and board.journal.on:
+            board.outbox.clear("not sent before the run ended")
         if request.get("end") is True:
-            if board.journal.on:
-                board.outbox.clear("not sent before the run ended")
             board.journal.on = False
             identity.set(RUN_MARK, "")
+            if console.ring is not None:
+                console.ring.clear()
+                console.ring = None
         return {"left": left}
+
+    def tell(request):
+        first = whole(request, "first", 1, 1 << 30)
+        last = whole(request, "last", first, 1 << 30)
+        numbers = []
+        if console.ring is not None:
+            for number, text in console.ring.events(first, last):
+                console.tell(number, text)
+                numbers.append(number)
+                if len(numbers) >= _MOST_TOLD:
+                    break
+        return {"told": numbers}
 
     def health(_request):
         gc.collect()
@@ -271,6 +289,7 @@ def handlers(board):
         "count": count,
         "run": run,
         "stop": stop,
+        "tell": tell,
         "health": health,
         "clock": clock,
         "log": log,

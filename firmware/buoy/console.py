@@ -67,6 +67,7 @@ class Console:
         self._too_long = False
         self._out = []
         self._waiting = 0  # bytes in _out
+        self.ring = None  # where events are kept, while a test is under way
         self.events = 0  # told since the start, dropped ones too
         self.dropped_lines = 0  # that came and were no request
         self.dropped_events = 0
@@ -110,10 +111,17 @@ class Console:
     def event(self, body):
         """Tell something unasked. It takes its number even if there is no room for it."""
         self.events += 1
+        text = json.dumps(body).encode()
+        if self.ring is not None:
+            self.ring.add(text)
         if self._full():
             self.dropped_events += 1
             return
-        self._put({"n": self.events, "event": body})
+        self.tell(self.events, text)
+
+    def tell(self, number, text):
+        """An event's bytes, for the first time or once more."""
+        self._append(MARKER + sealed(b'{"n": %d, "event": ' % number + text + b"}") + b"\r\n")
 
     def set_level(self, level):
         """Least level of log lines that are shown; raises Refused."""

@@ -233,9 +233,15 @@ class CableBoard:
         return left
 
     def end(self) -> dict[str, Any]:
-        """The test is over: what never left is given up, told and counted. Returns its health after that."""
-        self.console.request("stop", end=True, tries=TRIES)
-        return self.health()
+        """What never left is given up, told and counted; what was lost on the way is told again.
+
+        Returns:
+            Its health after that.
+        """
+        self.console.request("stop", give_up=True, tries=TRIES)
+        health = self.health()
+        self.console.recover_events()
+        return health
 
     def restore(self) -> list[str]:
         """Give the board back what it was; returns what could not be, a sentence each."""

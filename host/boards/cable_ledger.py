@@ -34,7 +34,6 @@ class CableLedger:
         """Messages that will never leave."""
         self.given_up: set[int] = set()
         """Messages that left, were not acknowledged, and will not leave again."""
-        self.lost_events = 0
         self.odd_events: list[str] = []
         """What the board told and nobody can make sense of."""
 

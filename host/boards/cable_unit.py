@@ -88,6 +88,7 @@ class CableUnit:
         self._reconnects = 0
         self._earlier_reconnects = 0
         self._dropped_events = 0
+        self._missing_events = 0
         self._idle = False
 
     async def begin(self) -> None:
@@ -187,6 +188,7 @@ class CableUnit:
         """What never left, the numbers of the last events, and the clock once more."""
         board = self._need()
         self._look(board.end())
+        self._missing_events = board.console.missing_events
         board.ping()
 
     def _need(self) -> CableBoard:
@@ -223,7 +225,6 @@ class CableUnit:
             else:
                 self._ledger.event(record.body)
         elif isinstance(record, EventsLost):
-            self._ledger.lost_events += record.count
             self._log.note(f"{record.count} events lost")
         elif isinstance(record, PortChange):
             self._log.note(f"port {'open' if record.is_open else 'gone'}: {record.reason}")
@@ -352,8 +353,8 @@ class CableUnit:
     def _report(self) -> BoardReport:
         ledger = self._ledger
         incomplete = self._incomplete
-        if ledger.lost_events:
-            text = f"{ledger.lost_events} events of its console were lost"
+        if self._missing_events:
+            text = f"{self._missing_events} events of its console were lost"
             if self._dropped_events:
                 text += (
                     f", {self._dropped_events} of them dropped by the board itself, whose line was too slow"

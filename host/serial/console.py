@@ -13,24 +13,24 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from types import TracebackType
+from dataclasses import dataclass, field
 from typing import Any
 
 from buoy.console import MARKER, MAX_LINE_BYTES, sealed
 
 from host.model.clock import Deadline, HostClock
 from host.model.errors import BoardError, PreflightError
-from host.serial.lines import Answer, Event, EventCounter, LineSplitter, parse_line, visible
+from host.serial.events import EventStream
+from host.serial.lines import Answer, Event, LineSplitter, parse_line
 from host.serial.lock import PortLock
 from host.serial.port import BAUD, SerialPort, open_port
-from host.serial.records import BoardEvent, ConsoleRecord, EventsLost, Line, PortChange
-from host.serial.trouble import Refusal, Unanswered, likely_cause
+from host.serial.records import ConsoleRecord, Line, PortChange
+from host.serial.trouble import Refusal, Unanswered, unanswered
 
 REQUEST_TIMEOUT_S = 5.0
-REOPEN_S = 0.2
-"""How often a port that went away is looked for."""
+REOPEN_S = 0.2  # how often a port that went away is looked for
 READY_POLL_S = 0.5
+RECOVERY_TRIES = 3
 # The receive buffer of the REPL's UART holds 260 bytes, and the firmware looks every 20 ms.
 _PIECE_BYTES = 128
 _PIECE_PAUSE_S = 0.02
@@ -50,14 +50,12 @@ class Exchange:
     """Host UTC when its answer had been read."""
 
 
+@dataclass(slots=True)
 class _Waiting:
-    __slots__ = ("answer", "at_ns", "done", "failure")
-
-    def __init__(self) -> None:
-        self.done = threading.Event()
-        self.answer: Answer | None = None
-        self.failure = ""
-        self.at_ns = 0
+    done: threading.Event = field(default_factory=threading.Event)
+    answer: Answer | None = None
+    failure: str = ""
+    at_ns: int = 0
 
 
 class Console:
@@ -91,7 +89,7 @@ class Console:
         self._guard = threading.Lock()  # of what follows
         self._waiting: dict[int, _Waiting] = {}
         self._next_id = 1
-        self._events = EventCounter()
+        self._events = EventStream()
         self._write_guard = threading.Lock()
         self._opened = threading.Event()
         self._closing = threading.Event()
@@ -175,6 +173,23 @@ class Console:
                 raise BoardError("answers, but did not reboot", where=self.port)
             self._closing.wait(0.05)
 
+    def recover_events(self) -> None:
+        """Have the board tell again what never came, as far as it keeps that.
+
+        Raises:
+            BoardError: it does not answer.
+        """
+        self._events.recover(
+            lambda first, last: list(
+                self.request("tell", first=first, last=last, tries=RECOVERY_TRIES)["told"]
+            )
+        )
+
+    @property
+    def missing_events(self) -> int:
+        """Events that were told and never came."""
+        return self._events.missing
+
     # Listening
 
     def add_listener(self, listener: Listener) -> None:
@@ -220,9 +235,7 @@ class Console:
     def __enter__(self) -> "Console":
         return self
 
-    def __exit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     # Inside
@@ -247,16 +260,15 @@ class Console:
                 del self._waiting[request_id]
         answer = waiting.answer
         if answer is None:
-            raise self._unanswered(do, timeout_s, waiting.failure, sent_ns)
+            raise self._no_answer(do, timeout_s, waiting.failure, sent_ns)
         if answer.error is not None:
             raise Refusal(f"{do}: {answer.error}", where=self.port)
         return Exchange(answer.value, sent_ns, waiting.at_ns)
 
     def _write(self, data: bytes, deadline: Deadline) -> int:
         if not self._opened.wait(deadline.remaining_s):
-            raise Unanswered(
-                f"the port is gone ({self._gone})", where=self.port, next_step="plug the board in"
-            )
+            what = f"the port is gone ({self._gone})"
+            raise Unanswered(what, where=self.port, next_step="plug the board in")
         if self._defect is not None:
             raise RuntimeError(f"a listener of {self.port} failed") from self._defect
         with self._write_guard:
@@ -274,18 +286,11 @@ class Console:
                 raise Unanswered(f"the port is gone ({error})", where=self.port) from error
         return sent_ns
 
-    def _unanswered(self, do: str, timeout_s: float, failure: str, sent_ns: int) -> Unanswered:
+    def _no_answer(self, do: str, timeout_s: float, failure: str, sent_ns: int) -> Unanswered:
         if failure:
             return Unanswered(f"{do}: no answer ({failure})", where=self.port)
-        text = visible(self._last_text[-100:])
-        heard = "it said nothing" if self._heard_ns < sent_ns or not text else f"it said last: {text}"
-        cause, next_step = likely_cause(self._last_text if self._heard_ns else b"")
-        return Unanswered(
-            f"{do}: no answer within {timeout_s:g} s; {heard}",
-            where=self.port,
-            cause=cause,
-            next_step=next_step,
-        )
+        heard = b"" if self._heard_ns < sent_ns else self._last_text
+        return unanswered(f"{do}: no answer within {timeout_s:g} s", self.port, heard, self._last_text)
 
     def _start(self) -> None:
         self._closing.clear()
@@ -308,10 +313,10 @@ class Console:
             lock.release()
 
     def _drop_port(self) -> None:
-        serial, self._serial = self._serial, None
-        if serial is not None:
+        if self._serial is not None:
             with contextlib.suppress(OSError):
-                serial.close()
+                self._serial.close()
+            self._serial = None
 
     def _read(self) -> None:
         try:
@@ -368,27 +373,21 @@ class Console:
         self._tell(Line(at_ns, line))
         said = parse_line(line)
         if isinstance(said, Answer):
-            if isinstance(said.value, dict) and isinstance(said.value.get("events"), int):
-                # Several answers say how many were told: so the loss of the last ones is noticed too.
-                self._tell_lost(self._events.told(said.value["events"]), at_ns)
+            self._tell(*self._events.answered(said.value, at_ns))
             with self._guard:
                 waiting = self._waiting.get(said.request_id)
             if waiting is not None and waiting.answer is None:
                 waiting.answer, waiting.at_ns = said, at_ns
                 waiting.done.set()
         elif isinstance(said, Event):
-            self._tell_lost(self._events.came(said.number), at_ns)
-            self._tell(BoardEvent(at_ns, said.number, said.body))
+            self._tell(*self._events.take(said, at_ns))
         else:
             self._last_text = line
 
-    def _tell_lost(self, count: int, at_ns: int) -> None:
-        if count:
-            self._tell(EventsLost(at_ns, count))
-
-    def _tell(self, record: ConsoleRecord) -> None:
-        for listener in self._listeners:
-            listener(record)
+    def _tell(self, *records: ConsoleRecord) -> None:
+        for record in records:
+            for listener in self._listeners:
+                listener(record)
 
     def _fail_all(self, reason: str) -> None:
         with self._guard:

@@ -85,26 +85,3 @@ def visible(line: bytes) -> str:
     """A line for a log: control bytes and what is no UTF-8 are shown as escapes."""
     text = line.decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() or c == "\t" else c.encode("unicode_escape").decode() for c in text)
-
-
-class EventCounter:
-    """Notices numbers that are left out."""
-
-    __slots__ = ("_last",)
-
-    def __init__(self) -> None:
-        self._last: int | None = None  # not known yet
-
-    def told(self, count: int) -> int:
-        """The board has told `count` events since its reset; returns how many of them never came."""
-        before, self._last = self._last, count
-        if before is None or count == before:
-            return 0
-        # Fewer than before: it was reset meanwhile and counts from 1 again.
-        return count - before if count > before else count
-
-    def came(self, number: int) -> int:
-        """Event `number` came; returns how many before it did not."""
-        lost = self.told(number - 1)
-        self._last = number
-        return lost

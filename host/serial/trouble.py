@@ -1,6 +1,7 @@
 """Requests that a board did not follow, and what its last words make likely."""
 
 from host.model.errors import BoardError
+from host.serial.lines import visible
 
 
 class Unanswered(BoardError):
@@ -9,6 +10,20 @@ class Unanswered(BoardError):
 
 class Refusal(BoardError):
     """The board answered that it will not."""
+
+
+def unanswered(what: str, port: str, heard: bytes, last_text: bytes) -> Unanswered:
+    """The error for a request without an answer.
+
+    Args:
+        what: happened.
+        port: where.
+        heard: the last text since the request, empty if nothing came.
+        last_text: the last ever.
+    """
+    said = f"it said last: {visible(heard[-100:])}" if heard else "it said nothing"
+    cause, next_step = likely_cause(last_text)
+    return Unanswered(f"{what}; {said}", where=port, cause=cause, next_step=next_step)
 
 
 def likely_cause(text: bytes) -> tuple[str, str]:

@@ -11,12 +11,12 @@ from run_bench import Run, only_folder, result_of, sending, until
 
 from host.model.ledger import Event
 
-KILLED, CUT, SAGGED, TAKEN_OVER = 310, 311, 312, 313
+KILLED, CUT, REPLUGGED, TAKEN_OVER = 310, 311, 312, 313
 
 
 @pytest.fixture(scope="module")
 def boards(tmp_path_factory):
-    with plugged(tmp_path_factory.mktemp("boards"), [KILLED, CUT, SAGGED, TAKEN_OVER]) as simulator:
+    with plugged(tmp_path_factory.mktemp("boards"), [KILLED, CUT, REPLUGGED, TAKEN_OVER]) as simulator:
         yield simulator
 
 
@@ -41,10 +41,11 @@ def test_killed_cut_off_and_disconnected_boards_lose_no_measure(boards, tmp_path
     out = tmp_path / "out"
     run = Run("run", str(path), "--out", str(out), environment=ENVIRONMENT)
     until(lambda: sending(out, 40), "messages under way")
-    # In mid-publish, in mid-write of the file system, by a sagging supply, and by the broker.
+    # In mid-publish, in mid-write of the file system, by a pulled cable, and by the broker.
     os.kill(boards.child_pid(KILLED), signal.SIGKILL)
     boards.cut_power_after_writes(CUT, 3)
-    boards.brown_out(SAGGED)
+    boards.unplug(REPLUGGED)
+    boards.replug(REPLUGGED)
     connect_as(free_port, f"buoy-{TAKEN_OVER}")
     until(lambda: boards.state(CUT) == "off", "a power cut")
     boards.cut_power_after_writes(CUT, 0)
@@ -56,7 +57,7 @@ def test_killed_cut_off_and_disconnected_boards_lose_no_measure(boards, tmp_path
         assert store["missing"] == store["duplicated"] == store["altered"] == store["unexpected"] == 0
     for board in result["boards"]:
         assert (board["state"], board["sent"], board["acknowledged"]) == ("passed", 60, 60)
-    for buoy_id in (KILLED, CUT, SAGGED):
+    for buoy_id in (KILLED, CUT, REPLUGGED):
         (board,) = (board for board in result["boards"] if board["buoy_id"] == buoy_id)
         assert any("was reset in the middle of the run" in error for error in board["errors"])
         seqs = [row["seq"] for row in ledger_rows(only_folder(out), Event.SENT, buoy_id) if row["payload"]]

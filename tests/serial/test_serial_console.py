@@ -1,5 +1,6 @@
 """The console client: every request ends in its answer or an error, whatever else comes over the line."""
 
+import itertools
 import json
 import os
 import queue
@@ -13,7 +14,8 @@ from scripted_board import ScriptedBoard, ok, refused
 
 from host.model.errors import BoardError
 from host.serial.console import Console
-from host.serial.lines import EventCounter, LineSplitter, parse_line, visible
+from host.serial.events import EventCounter, ranges_of
+from host.serial.lines import LineSplitter, parse_line, visible
 from host.serial.records import BoardEvent, EventsLost, Line, PortChange
 
 WAIT_S = 10.0
@@ -220,3 +222,33 @@ def test_every_lost_event_is_counted_once(came):
     counter.told(0)
     lost = sum(counter.came(number) for number, there in enumerate(came, 1) if there)
     assert lost + counter.told(len(came)) == came.count(False)
+
+
+@given(st.sets(st.integers(1, 300)))
+def test_runs_of_numbers_hold_each_number_once(numbers):
+    runs = ranges_of(numbers)
+    assert [n for first, last in runs for n in range(first, last + 1)] == sorted(numbers)
+    assert all(later[0] > earlier[1] + 1 for earlier, later in itertools.pairwise(runs))
+
+
+def test_what_never_came_is_told_again_on_request_and_in_pieces(board, console):
+    heard = listen(console, BoardEvent)
+    kept = {number: {"what": "sent", "seq": number} for number in range(1, 60)}
+    for number in (1, 2, 50):
+        board.tell(number, **kept[number])
+
+    def answer(request):
+        if request["do"] != "tell":
+            return ok(request, {"events": 55})
+        wanted = [n for n in range(request["first"], request["last"] + 1) if n != 30][:20]
+        lines = [sealed(json.dumps({"n": n, "event": kept[n]}).encode()) for n in wanted]
+        return b"".join(b"@buoy " + line + b"\r\n" for line in lines) + ok(request, {"told": wanted})
+
+    board.answer = answer
+    console.request("health")
+    assert console.missing_events == 47 + 5
+    # 30 is kept by nobody any more: what it asks for ends there, and what lies behind was told before.
+    console.recover_events()
+    assert console.missing_events == 1
+    got = [heard.get(timeout=WAIT_S).number for _ in range(54)]
+    assert sorted(got) == [n for n in range(1, 56) if n != 30]
