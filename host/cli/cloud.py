@@ -10,6 +10,7 @@ from host.model.errors import UsageError
 from host.model.exit_codes import ExitCode
 
 if TYPE_CHECKING:
+    from host.cloud.aws.enroll import Keys
     from host.model.aws import AwsSpec
     from host.model.fleet import Fleet
 
@@ -56,8 +57,8 @@ def load(
 
 \b
   buoy cloud enroll --dry-run              what would be made
-  buoy cloud enroll                        things, keys made by AWS, policies of boards.yaml's boards
-  buoy cloud enroll big.yaml --own-ca      keys made here, signed by a CA of this fleet that AWS knows
+  buoy cloud enroll                        things, certificates, policies of boards.yaml's boards
+  buoy cloud enroll big.yaml --own-ca      certificates by a CA of this fleet that AWS is told of
   buoy cloud enroll --boards 131 --in-service    a board for the field: test runs will not touch it
 """
 )
@@ -66,6 +67,9 @@ def enroll(
     boards: Boards = None,
     own_ca: Annotated[
         bool, typer.Option("--own-ca", help="Keys made here, by a CA that AWS is told of (SNI only).")
+    ] = False,
+    aws_keys: Annotated[
+        bool, typer.Option("--aws-keys", help="RSA keys made by AWS; boards with little memory want EC.")
     ] = False,
     in_service: Annotated[
         bool, typer.Option("--in-service", help="Mark the things as in service: test runs refuse them.")
@@ -81,7 +85,10 @@ def enroll(
     """
     from host.cli.cloud_enroll import EnrollRequest, enroll_fleet
 
-    request = EnrollRequest(own_ca=own_ca, in_service=in_service, dry_run=dry_run, yes=yes, quiet=quiet)
+    if own_ca and aws_keys:
+        raise UsageError("--own-ca and --aws-keys exclude each other", next_step="leave one out")
+    keys: "Keys" = "own-ca" if own_ca else "aws-keys" if aws_keys else "csr"
+    request = EnrollRequest(keys, in_service=in_service, dry_run=dry_run, yes=yes, quiet=quiet)
     raise typer.Exit(enroll_fleet(*load(fleet_file, boards), request))
 
 

@@ -12,13 +12,18 @@ from host.cli.consent import ask
 from host.cli.console import write_line
 from host.cloud.aws.account import Account
 from host.cloud.aws.bulk import Outcome
-from host.cloud.aws.enroll import Enrolment, wanted_things
+from host.cloud.aws.enroll import Enrolment, Keys, wanted_things
 from host.cloud.aws.retire import Retirement
 from host.model.aws import AwsSpec
 from host.model.exit_codes import ExitCode
 from host.model.fleet import Fleet
 
 _SHOWN = 10
+_KEYS: dict[Keys, str] = {
+    "csr": "EC, made here; certificates by AWS",
+    "aws-keys": "RSA, made by AWS, as are the certificates",
+    "own-ca": "EC, made here; certificates by a CA of the fleet, registered for SNI only",
+}
 _PIPE_LINE_S = 5.0
 
 
@@ -26,7 +31,7 @@ _PIPE_LINE_S = 5.0
 class EnrollRequest:
     """What was asked on the command line."""
 
-    own_ca: bool
+    keys: Keys
     in_service: bool
     dry_run: bool
     yes: bool
@@ -51,7 +56,7 @@ def enroll_fleet(fleet: Fleet, spec: AwsSpec, request: EnrollRequest) -> ExitCod
         BuoyError: nothing could be done at all.
     """
     account = Account(spec)
-    enrolment = Enrolment(account, spec, fleet.topic_prefix, "own-ca" if request.own_ca else "aws")
+    enrolment = Enrolment(account, spec, fleet.topic_prefix, request.keys)
     boards = [(board.thing_name, board.buoy_id) for board in fleet.boards]
     wanted = wanted_things(spec, boards, in_service=request.in_service)
     work = enrolment.plan(wanted)
@@ -61,8 +66,7 @@ def enroll_fleet(fleet: Fleet, spec: AwsSpec, request: EnrollRequest) -> ExitCod
         f"things    {len(wanted):,} of type {spec.thing_type} in group {spec.thing_group}, for topics "
         f"{fleet.topic_prefix}/<id>/…; {len(wanted) - len(work.todo):,} are complete"
     )
-    made = "a CA of its own, registered for SNI only" if request.own_ca else "AWS"
-    write_line(f"keys      by {made}, into {enrolment.folder} (0600)")
+    write_line(f"keys      {_KEYS[request.keys]}, into {enrolment.folder} (0600)")
     write_line(f"policies  {', '.join(work.policies)}")
     if request.dry_run:
         _list("would be enrolled", [thing.name for thing in work.todo])

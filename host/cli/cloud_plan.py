@@ -134,12 +134,13 @@ def show_policy(fleet: Fleet, spec: AwsSpec, job: str) -> ExitCode:
     if known is None:
         raise UsageError(f"--for {job!r} is not known", next_step=f"one of {', '.join(JOBS)}")
     account = Account(spec)
+    things = [board.thing_name for board in fleet.boards]
     try:
-        names = resource_names(spec, account, fleet.topic_prefix)
+        names = resource_names(spec, account, fleet.topic_prefix, things)
         partition = account.partition
     except AwsError as error:
         write_line(f"account and region are placeholders: {error.what}", sys.stderr)
-        names = names_in(spec, spec.account or "ACCOUNT", spec.region or "REGION", fleet.topic_prefix)
+        names = names_in(spec, spec.account or "ACCOUNT", spec.region or "REGION", fleet.topic_prefix, things)
         partition = "aws"
     write_line(json.dumps(document(known, partition, names), indent=2))
     return ExitCode.OK

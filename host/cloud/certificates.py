@@ -134,6 +134,26 @@ def _kept_authority(certificate: Path, key: Path) -> tuple[x509.Name, ec.Ellipti
     return x509.load_pem_x509_certificate(certificate.read_bytes()).subject, loaded
 
 
+def signing_request(name: str, key_file: Path) -> str:
+    """A request (PEM) for a certificate of this name, with the key of a file; a key is made if there is none.
+
+    Raises:
+        OSError: the file cannot be read or written.
+        ValueError: it holds no EC key.
+    """
+    if key_file.exists():
+        key = serialization.load_pem_private_key(key_file.read_bytes(), None)
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            raise ValueError(f"{key_file} is no EC key")
+    else:
+        key = ec.generate_private_key(ec.SECP256R1())
+        _write_key(key_file, key)
+    request = (
+        x509.CertificateSigningRequestBuilder().subject_name(_common_name(name)).sign(key, hashes.SHA256())
+    )
+    return request.public_bytes(serialization.Encoding.PEM).decode()
+
+
 def _common_name(name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])])  # X.520: at most 64 characters
 

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from account_stand_in import ACCOUNT, NAME, PREFIX, REGION, AccountStandIn
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from run_bench import fleet_text
 
 from host.cli.main import invoke
@@ -33,7 +35,7 @@ def silent(_done: int, _failed: int, _total: int) -> None:
     """Nobody looks at progress."""
 
 
-def enrol(spec: AwsSpec, *, keys: Keys = "aws", prefix: str = PREFIX, **options: Any) -> tuple[Outcome, int]:
+def enrol(spec: AwsSpec, *, keys: Keys = "csr", prefix: str = PREFIX, **options: Any) -> tuple[Outcome, int]:
     """Enrol the boards; returns the outcome and how many things were not complete before."""
     enrolment = Enrolment(Account(spec), spec, prefix, keys)
     work = enrolment.plan(wanted_things(spec, BOARDS, **options))
@@ -175,7 +177,7 @@ def test_keys_of_an_own_authority_never_leave_the_machine(
     outcome, _ = enrol(spec, keys="own-ca")
     assert (outcome.done, outcome.failed) == (3, {})
     names = [name for name, _ in asked]
-    assert "create_keys_and_certificate" not in names
+    assert not {"create_keys_and_certificate", "create_certificate_from_csr"} & set(names)
     (registered,) = [arguments for name, arguments in asked if name == "register_ca_certificate"]
     assert registered["certificateMode"] == "SNI_ONLY"
     assert "verificationCertificate" not in registered
@@ -186,6 +188,39 @@ def test_keys_of_an_own_authority_never_leave_the_machine(
     board.verify_directly_issued_by(authority)
     again, todo = enrol(spec, keys="own-ca")
     assert (again.done, todo) == (0, 0)
+
+
+@pytest.mark.usefixtures("here")
+def test_the_key_is_made_here_and_only_a_request_is_sent(
+    spec: AwsSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, Any]] = []
+    call = Account.call
+
+    def watched(self: Account, service: str, name: str, *, on: str = "", **arguments: Any) -> dict[str, Any]:
+        asked.append({"operation": name, **arguments})
+        return call(self, service, name, on=on, **arguments)
+
+    monkeypatch.setattr(Account, "call", watched)
+    enrol(spec)
+    assert "PRIVATE KEY" not in str(asked)
+    request = next(one for one in asked if one["operation"] == "create_certificate_from_csr")
+    signed = x509.load_pem_x509_csr(request["certificateSigningRequest"].encode())
+    name = signed.subject.rfc4514_string().removeprefix("CN=")
+    text = (Path(spec.certificates) / f"{name}.key").read_bytes()
+    key = serialization.load_pem_private_key(text, None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    assert key.public_key() == signed.public_key()
+
+
+def test_keys_made_by_aws_are_kept_like_any_others(here: AccountStandIn, spec: AwsSpec) -> None:
+    outcome, _ = enrol(spec, keys="aws-keys")
+    assert (outcome.done, outcome.failed) == (3, {})
+    for name in THINGS:
+        file = Path(spec.certificates) / f"{name}.key"
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        serialization.load_pem_private_key(file.read_bytes(), None)
+        assert len(certificates_of(here, name)) == 1
 
 
 def test_another_topic_prefix_makes_a_new_version_of_the_policy_and_keeps_to_five(

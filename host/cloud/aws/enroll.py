@@ -20,12 +20,14 @@ from host.cloud.aws.pacer import Pacer
 from host.cloud.aws.quotas import RATES, Quotas
 from host.cloud.aws.root_ca import FILE as ROOT_CA_FILE
 from host.cloud.aws.root_ca import write_root_ca
-from host.cloud.certificates import CertificateAuthority
+from host.cloud.certificates import CertificateAuthority, signing_request
 from host.cloud.policies import BUOY_ATTRIBUTE, buoy_policy, witness_policy
 from host.model.aws import AwsSpec
 from host.model.errors import PreflightError
 
-Keys = Literal["aws", "own-ca"]
+Keys = Literal["csr", "aws-keys", "own-ca"]
+"""`csr`: EC keys made here, certificates made by AWS; `aws-keys`: RSA keys and certificates made by AWS;
+`own-ca`: EC keys and certificates made here, by a CA that AWS is told of."""
 MAX_POLICY_VERSIONS = 5
 """Of one policy (IoT Core quotas)."""
 _EXISTS = frozenset(("ResourceAlreadyExistsException", "ResourceConflictException"))
@@ -70,7 +72,7 @@ def wanted_things(
 class Enrolment:
     """Enrols the things of one fleet in one account."""
 
-    def __init__(self, account: Account, spec: AwsSpec, topic_prefix: str, keys: Keys = "aws") -> None:
+    def __init__(self, account: Account, spec: AwsSpec, topic_prefix: str, keys: Keys = "csr") -> None:
         self._account = account
         self._spec = spec
         self._prefix = topic_prefix
@@ -196,13 +198,31 @@ class Enrolment:
             return issued
         if self._keys == "own-ca":
             return self._register_own(thing.name)
-        answer = self._call("create_keys_and_certificate", thing.name, setAsActive=True)
-        # The key first: a certificate without its key is of no use to anybody.
-        _write_secret(self.folder / f"{thing.name}.key", answer["keyPair"]["PrivateKey"])
+        key = self.folder / f"{thing.name}.key"
+        # The key is on disk first: a certificate without its key is of no use to anybody.
+        if self._keys == "aws-keys":
+            answer = self._call("create_keys_and_certificate", thing.name, setAsActive=True)
+            _write_secret(key, answer["keyPair"]["PrivateKey"])
+        else:
+            answer = self._call(
+                "create_certificate_from_csr",
+                thing.name,
+                certificateSigningRequest=self._request(thing.name, key),
+                setAsActive=True,
+            )
         _write_whole(self.folder / f"{thing.name}.pem", answer["certificatePem"])
         certificate = str(answer["certificateId"])
         self._keep(thing.name, certificate)
         return certificate
+
+    @staticmethod
+    def _request(name: str, key: Path) -> str:
+        try:
+            return signing_request(name, key)
+        except ValueError:
+            # An RSA key of before, or a damaged one, whose certificate is of no use any more.
+            key.unlink()
+            return signing_request(name, key)
 
     def _issued(self, name: str) -> str | None:
         """Id of the certificate on disk, if there is one with its key."""

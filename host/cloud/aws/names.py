@@ -1,5 +1,8 @@
 """Names of a pipeline's resources, once account and region are known."""
 
+import os
+from collections.abc import Iterable
+
 from host.cloud.aws.account import Account
 from host.model.aws import AwsSpec
 
@@ -9,18 +12,24 @@ def bucket_of(spec: AwsSpec, account: Account) -> str:
     return spec.bucket or f"{spec.name}-{account.number}-{account.region}"
 
 
-def resource_names(spec: AwsSpec, account: Account, topic_prefix: str) -> dict[str, str]:
+def resource_names(
+    spec: AwsSpec, account: Account, topic_prefix: str, things: Iterable[str]
+) -> dict[str, str]:
     """The fields of `host.cloud.aws.permissions`.
 
     Raises:
         AwsError: region or account are not known.
     """
-    return names_in(spec, account.number, account.region, topic_prefix)
+    return names_in(spec, account.number, account.region, topic_prefix, things)
 
 
-def names_in(spec: AwsSpec, account: str, region: str, topic_prefix: str) -> dict[str, str]:
-    """The same for an account and region by name."""
+def names_in(
+    spec: AwsSpec, account: str, region: str, topic_prefix: str, things: Iterable[str]
+) -> dict[str, str]:
+    """The same for an account and region by name; `things` are those of the fleet."""
     return {
+        "things": f"{_beginning([*things, spec.witness])}*",
+        "policies": f"{_beginning([spec.policy, spec.witness])}*",
         "region": region,
         "account": account,
         "name": spec.name,
@@ -34,3 +43,8 @@ def names_in(spec: AwsSpec, account: str, region: str, topic_prefix: str) -> dic
         "bucket": spec.bucket or f"{spec.name}-{account}-{region}",
         "prefix": topic_prefix,
     }
+
+
+def _beginning(names: list[str]) -> str:
+    """What all names begin with, character by character."""
+    return os.path.commonprefix(names)  # noqa: RUF071

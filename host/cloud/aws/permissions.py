@@ -26,14 +26,14 @@ class Permission:
     jobs: tuple[Job, ...]
 
 
-_THING = "iot:{region}:{account}:thing/{name}-*"
+_THING = "iot:{region}:{account}:thing/{things}"
 _TYPE = "iot:{region}:{account}:thingtype/{thing_type}"
 _GROUP = "iot:{region}:{account}:thinggroup/{thing_group}"
 _CERTIFICATE = "iot:{region}:{account}:cert/*"
 _CA = "iot:{region}:{account}:cacert/*"
-_POLICY = "iot:{region}:{account}:policy/{name}-*"
+_POLICY = "iot:{region}:{account}:policy/{policies}"
 _RULE = "iot:{region}:{account}:rule/*"
-_CLIENT = "iot:{region}:{account}:client/{name}-*"
+_CLIENT = "iot:{region}:{account}:client/{things}"
 _TABLE = "timestream:{region}:{account}:database/{database}/table/{table}"
 _STREAM = "kinesis:{region}:{account}:stream/{stream}"
 _DELIVERY = "firehose:{region}:{account}:deliverystream/{delivery_stream}"
@@ -89,6 +89,7 @@ CALLS: dict[tuple[str, str], Permission] = {
     ("iot", "create_policy_version"): Permission("iot:CreatePolicyVersion", _POLICY, _MAKE),
     ("iot", "list_policy_versions"): Permission("iot:ListPolicyVersions", _POLICY, _BOTH),
     ("iot", "delete_policy_version"): Permission("iot:DeletePolicyVersion", _POLICY, _BOTH),
+    ("iot", "create_certificate_from_csr"): Permission("iot:CreateCertificateFromCsr", "*", _MAKE),
     ("iot", "create_keys_and_certificate"): Permission("iot:CreateKeysAndCertificate", "*", _MAKE),
     ("iot", "describe_certificate"): Permission("iot:DescribeCertificate", _CERTIFICATE, _MAKE),
     ("iot", "register_ca_certificate"): Permission("iot:RegisterCACertificate", "*", _MAKE),

@@ -32,6 +32,9 @@ RATES: dict[str, Quota] = {
     "add_thing_to_thing_group": Quota("AddThingToThingGroup per second", "iotcore", "L-2904683A", 100.0),
     "attach_thing_principal": Quota("AttachThingPrincipal per second", "iotcore", "L-F64D1AA6", 100.0),
     "attach_policy": Quota("AttachPolicy per second", "iotcore", "L-CA7D4E3E", 15.0),
+    "create_certificate_from_csr": Quota(
+        "CreateCertificateFromCsr per second", "iotcore", "L-01BCDDCA", 15.0
+    ),
     "create_keys_and_certificate": Quota(
         "CreateKeysAndCertificate per second", "iotcore", "L-40B55430", 10.0
     ),
