@@ -153,9 +153,11 @@ def test_without_force_an_unstable_point_cannot_be_taken():
     technician = Technician(
         board,
         refuse=("force", "force", "abort"),
-        mischief={"zero": lambda board, _: board.bench.inject("wp", "floating")},
+        mischief={"clear": lambda board, _: board.bench.inject("tbd", "daylight")},
     )
-    result, record = calibrate(board, "wp", technician)
+    result, record = calibrate(board, "tbd", technician)
+    assert len(technician.reasons) == 3
+    assert all("not stable" in reason for reason in technician.reasons)
     assert result.outcome == "failed"
     assert record.points == []
 
