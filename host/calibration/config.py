@@ -152,7 +152,8 @@ class Plan(_Part):
     """What an automated bench does."""
 
     move: Program = Field(default_factory=list)
-    """Program that brings a probe into a vessel; {board} {key} {vessel} {step} are filled in."""
+    """Program that brings a probe into a vessel; {board} {key} {vessel} {step} are filled in, and {probes}
+    becomes the probe and the thermometer that goes with it."""
     move_timeout: Seconds = 120.0
     attempts: int = Field(default=2, ge=1, le=10)
     sensors: dict[str, SensorPlan | None] = {}

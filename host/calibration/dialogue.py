@@ -3,6 +3,7 @@
 The guide only ever speaks through this. An answer of `abort` leaves everything as it was.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -66,8 +67,8 @@ class Dialogue(Protocol):
     def number(self, name: str, question: str, unit: str, low: float, high: float) -> float:
         """Have a number typed; `name` is how a plan knows it."""
 
-    def gate(self, name: str, question: str) -> None:
-        """Wait for a moment that the operator signals; `name` as above."""
+    def gate(self, name: str, question: str, look: Callable[[], str] | None = None) -> None:
+        """Wait for a moment that the operator signals; `name` as above. `look` tells how it goes."""
 
     def verdict(self, fitted: Fitted, checks: list[Check]) -> None:
         """Show what was found."""

@@ -92,7 +92,7 @@ class PlannedDialogue:
             raise PreflightError(f"{name} is {value:g} {unit}; from {low:g} to {high:g}")
         return value
 
-    def gate(self, name: str, question: str) -> None:  # noqa: ARG002
+    def gate(self, name: str, question: str, look: Callable[[], str] | None = None) -> None:  # noqa: ARG002
         """The bucket runs for as long as the plan says."""
         if name != "stop":
             return
@@ -142,7 +142,13 @@ class PlannedDialogue:
             "vessel": step.vessel if step else "",
             "step": step.name if step else "",
         }
-        command = [_filled(word, names) for word in program]
+        # The thermometer goes where the probe goes.
+        probes = [self._key] if self._key == "temp" else [self._key, "temp"]
+        command = [
+            filled
+            for word in program
+            for filled in (probes if word == "{probes}" else [_filled(word, names)])
+        ]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
         except (OSError, subprocess.TimeoutExpired) as error:

@@ -7,7 +7,7 @@ import signal
 import sys
 import termios
 import tty
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
@@ -22,6 +22,8 @@ from host.calibration.wording import amount, verdict_lines
 
 STYLES: dict[Tone, str] = {"plain": "", "good": "green", "warning": "yellow", "bad": "bold red"}
 LOOK_S = 0.1
+LOOKS = 10
+"""Of so many, one asks how it goes."""
 CURVE_LINES = 8
 
 
@@ -153,9 +155,9 @@ class TerminalDialogue:
                 return value
             self.tell(f"  a number from {low:g} to {high:g} is needed; q gives up", "warning")
 
-    def gate(self, name: str, question: str) -> None:  # noqa: ARG002
-        """Enter."""
-        self._line(f"{question} [Enter] ")
+    def gate(self, name: str, question: str, look: Callable[[], str] | None = None) -> None:  # noqa: ARG002
+        """Enter; what `look` says stands before the question and changes."""
+        self._line(f"{question} [Enter] ", look if self._console.is_terminal else None)
 
     def verdict(self, fitted: Fitted, checks: list[Check]) -> None:
         """See `Dialogue`."""
@@ -178,13 +180,18 @@ class TerminalDialogue:
         if self._interrupts.stopped:
             raise Aborted("by Ctrl-C")
 
-    def _line(self, prompt: str) -> str:
+    def _line(self, prompt: str, look: Callable[[], str] | None = None) -> str:
         """A typed line without its end."""
         self._console.print(Text(prompt), end="")
         self._console.file.flush()
         typed = b""
+        looks = 0
         while not typed.endswith(b"\n"):
             self._check()
+            looks += 1
+            if look is not None and looks % LOOKS == 0:
+                self._console.file.write(f"\r{look()}   {prompt}")
+                self._console.file.flush()
             if select.select([self._input], [], [], LOOK_S)[0]:
                 data = os.read(self._input, 1024)
                 if not data:

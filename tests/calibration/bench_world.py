@@ -238,7 +238,7 @@ class Technician:
         assert name == "litres"
         return round(self.flow * self.gate_s, 2)
 
-    def gate(self, name, question):
+    def gate(self, name, question, look=None):
         if name == "start":
             self.began_s = self.board.now_ms / 1000.0
         else:

@@ -68,8 +68,8 @@ def main(key, options):
             hand.place(Drifting(name) if step.name in drifting else name)
             return super().prepare(step, attempt)
 
-        def gate(self, name, question):
-            super().gate(name, question)
+        def gate(self, name, question, look=None):
+            super().gate(name, question, look)
             if name == "start":  # the bucket fills while nobody types
                 board.run(10.0 / hand.flow)
 

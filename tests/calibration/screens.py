@@ -79,15 +79,15 @@ def _screen(key: str, points: tuple[str, ...], swap: dict[str, str], at_refusal:
             hand.place(swap.get(step.name, step.vessel))
             return super().prepare(step, attempt)
 
-        def gate(self, name, question):
-            super().gate(name, question)
+        def gate(self, name, question, look=None):
+            super().gate(name, question, look)
             hand.gate(name, question)
 
         def number(self, name, question, unit, low, high):
             self.typed = f"{hand.number(name, question, unit, low, high):g}"
             return super().number(name, question, unit, low, high)
 
-        def _line(self, prompt):
+        def _line(self, prompt, look=None):  # noqa: ARG002
             if prompt.startswith("r to"):
                 typed = at_refusal
             elif "[y/n]" in prompt:

@@ -30,7 +30,7 @@ def bench(tmp_path, monkeypatch):
             console.request("id", buoy=ID)
             console.request("set", settings={"sensors": {"wp": {"mode": "hardware"}}})
             console.restart()
-        move = [BUOY, "hand", "put", "{board}", "{vessel}", "{key}", "--folder", str(tmp_path / "sim")]
+        move = [BUOY, "hand", "put", "{board}", "{vessel}", "{probes}", "--folder", str(tmp_path / "sim")]
         Path("calibration.yaml").write_text(
             "operator: M. Lee\nstability:\n  wp: {window: 3 s, min: 3 s}\nplan:\n  move: "
             + json.dumps(move)
@@ -66,7 +66,7 @@ def test_calibrated_recorded_and_undone_by_commands(bench, capfd):
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_circuits_are_calibrated_kept_and_undone_on_a_cable(bench, capfd):
     _, port = bench
     sensors = {key: {"mode": "hardware"} for key in ("ph", "ec", "temp")}

@@ -117,14 +117,14 @@ def test_a_program_moves_the_probes_and_reads_the_barometer():
     board = SimulatedBoard()
     Path("log").touch()
     note = "import sys; open('log', 'a').write(' '.join(sys.argv[1:]) + '\\n')"
-    move = [sys.executable, "-c", note, "{board}", "{key}", "{vessel}", "{step}"]
+    move = [sys.executable, "-c", note, "{board}", "{probes}", "{vessel}", "{step}"]
     ask = [sys.executable, "-c", "print('1004.5 hPa')"]
     values = f"values: {{barometer: {json.dumps(ask)}}}"
     text = f"plan:\n  move: {json.dumps(move)}\n  sensors:\n    do: {{{values}}}\n"
     made, _ = session(board, text)
     (done,) = made.run(Wish(["do"]))
     assert done.result.outcome == "passed", done.result.reason
-    assert Path("log").read_text().splitlines() == ["130 do air air", "130 do air-saturated check"]
+    assert Path("log").read_text().splitlines() == ["130 do temp air air", "130 do temp air-saturated check"]
 
 
 @pytest.mark.parametrize(

@@ -72,8 +72,8 @@ class Conductivity(CircuitProcedure):
             kind,
             (
                 "Rinse the probe with a little of the standard and throw that away.",
-                f"Put it into fresh {label}, the electrodes fully covered; tap it until no bubble is left.",
-                "No pH probe in the same beaker.",
+                f"Put it into fresh {label}, the electrodes fully covered, with the thermometer beside it; "
+                "tap it until no bubble is left. No pH probe in the same beaker.",
             ),
             self.stability,
             solution=kind,

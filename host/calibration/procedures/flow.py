@@ -102,7 +102,13 @@ class Flow(Procedure):
         """The bucket."""
         dialogue.gate("start", "Hose into the bucket and key at the same moment")
         begin, begin_s = self.board.pulses()
-        dialogue.gate("stop", f"Stop at {LEAST_LITRES:g} L or more: hose out and key at the same moment")
+
+        def so_far() -> str:
+            now, now_s = self.board.pulses()
+            return f"{now - begin} pulses in {now_s - begin_s:.0f} s"
+
+        stop = f"Stop at {LEAST_LITRES:g} L or more: hose out and key at the same moment"
+        dialogue.gate("stop", stop, so_far)
         end, end_s = self.board.pulses()
         dialogue.tell(f"  {end - begin} pulses in {end_s - begin_s:.2f} s")
         litres = dialogue.number("litres", "Litres in the bucket (kg of water)", "L", *LITRES)

@@ -41,7 +41,7 @@ class Solids(Procedure):
             KIND,
             (
                 "Clean the pins with a soft brush; rinse with a little of the standard.",
-                f"Put the probe into fresh {label}, pins covered; tap it until "
+                f"Put the probe into fresh {label}, pins covered, the thermometer beside it; tap it until "
                 "no bubble is left. No EC probe beside it.",
             ),
             self.stability,
