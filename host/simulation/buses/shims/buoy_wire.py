@@ -129,7 +129,7 @@ class Wire:
         self._stream.write(request + "\n")
         head = self._stream.read(6)
         if not head:
-            raise OSError("the simulated board's supervisor is gone")
+            self._end()
         body = self._stream.read(int(head))
         self._cut = False
         reply = json.loads(body)
@@ -147,7 +147,12 @@ class Wire:
         poll = select.poll()
         poll.register(self._stream, select.POLLIN)
         while poll.poll(_LATE_MS):
-            self._stream.read(1)
+            if not self._stream.read(1):
+                self._end()
+
+    def _end(self) -> None:
+        """The supervisor is gone and this process with it: nothing that a program catches may hold it up."""
+        raise SystemExit(1)
 
     def _deliver(self, edges: "dict[str, int]") -> None:
         for pin in edges:
