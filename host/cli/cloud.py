@@ -87,7 +87,7 @@ def enroll(
 
     if own_ca and aws_keys:
         raise UsageError("--own-ca and --aws-keys exclude each other", next_step="leave one out")
-    keys: "Keys" = "own-ca" if own_ca else "aws-keys" if aws_keys else "csr"
+    keys: Keys = "own-ca" if own_ca else "aws-keys" if aws_keys else "csr"
     request = EnrollRequest(keys, in_service=in_service, dry_run=dry_run, yes=yes, quiet=quiet)
     raise typer.Exit(enroll_fleet(*load(fleet_file, boards), request))
 
