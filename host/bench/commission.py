@@ -92,22 +92,23 @@ class Commission:
 
             state = self._session.persevere(look)
         with self._doing("check"):
-            self._credentials = self._make_credentials(state)
+            there = self._get_credentials(state, make=False)
             claim = Claim(
                 self._session.port,
                 state.mac,
                 self.wanted.buoy,
                 state.found.buoy,
-                self._credentials.fingerprint if self._credentials else "",
+                there.fingerprint if there else "",
             )
             self._bench.claim(claim)
+            # Only now: a board that is refused must leave no trace, not even among the keys.
+            self._credentials = there or self._get_credentials(state, make=not self._bench.dry_run)
         return state
 
-    def _make_credentials(self, state: State) -> Credentials | None:
+    def _get_credentials(self, state: State, make: bool) -> Credentials | None:
         source = self.wanted.credentials
         if source is None:
             return None
-        make = not self._bench.dry_run
         return source.get(self.wanted.thing, state.mac, self._bench.book.of_certificate, make)
 
     def _plan(self, state: State) -> None:

@@ -73,6 +73,7 @@ def monitor(
             opened.add_listener(lambda record, name=name: lines.put((name, record)))  # type: ignore[misc]
         if not consoles:
             raise typer.Exit(3)
+        typer.echo(f"{len(consoles)} of {len(places)} boards are heard; Ctrl-C ends", err=True)
         end = time.monotonic() + seconds if seconds else None
         while end is None or time.monotonic() < end:
             try:

@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +26,12 @@ NETWORKED = (168, 169)
 SPARE = 170
 """Not commissioned with the others."""
 TIMEOUT_S = 110
+PROGRAM = (sys.executable, "-m", "host.cli.main")
+
+
+def environment() -> dict[str, str]:
+    """For `buoy` in a folder of its own."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "200", "TERM": "dumb"}
 
 
 @dataclass
@@ -36,12 +44,12 @@ class Place:
     def buoy(self, *arguments: object, code: int | None = 0) -> str:
         """What `buoy` printed; its exit code is checked."""
         done = subprocess.run(
-            [sys.executable, "-m", "host.cli.main", *map(str, arguments)],
+            [*PROGRAM, *map(str, arguments)],
             cwd=self.folder,
             capture_output=True,
             text=True,
             timeout=TIMEOUT_S,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "200"},
+            env=environment(),
             stdin=subprocess.DEVNULL,
         )
         text = done.stdout + done.stderr
@@ -109,7 +117,16 @@ def test_the_commissioned_boards_take_part_in_a_run_by_mac_with_mutual_tls(commi
     assert after["boards"][0]["done"] == []
 
 
-def test_an_exchanged_board_is_refused_with_both_sides_named_and_nothing_is_written(commissioned):
+def test_ports_tells_what_runs_where_and_the_lines_for_the_fleet_file(commissioned):
+    rows = [json.loads(line) for line in commissioned.buoy("ports", "sim/ports/*", "--json").splitlines()]
+    found = {row["mac"]: (row["state"], row["buoy"]) for row in rows}
+    assert found["240ac40000a0"] == ("firmware", 160)
+    text = commissioned.buoy("ports", f"sim/ports/buoy-{IDS[0]}")
+    assert "firmware 1.0.0 on MicroPython 1.25.0, buoy 160" in text
+    assert "{kind: esp32, ids: [160], port: mac:24:0a:c4:00:00:a0}" in text
+
+
+def an_exchanged_board_is_refused_with_both_sides_named_and_nothing_is_written(commissioned: Place) -> None:
     port = f"sim/ports/buoy-{SPARE}"
     before = commissioned.simulator.with_board(SPARE, lambda board: board.flash.md5(0, 4 << 20))
     text = commissioned.buoy("commission", f"{port}={IDS[0]}", code=4)
@@ -117,13 +134,13 @@ def test_an_exchanged_board_is_refused_with_both_sides_named_and_nothing_is_writ
     assert "buoy 160 is 24:0a:c4:00:00:a0 (by record of" in text
     assert f"shall become 24:0a:c4:00:00:aa ({port})" in text
     assert "--reassign" in text
-    assert "already" not in text
+    assert not list((commissioned.folder / "bench" / "certs").glob("buoy-160.*.pem"))
     assert commissioned.simulator.with_board(SPARE, lambda board: board.flash.md5(0, 4 << 20)) == before
     twice = commissioned.buoy("id", f"sim/ports/buoy-{IDS[1]}", IDS[0], code=4)
     assert "is buoy 161 (by record" in twice
 
 
-def test_files_go_to_a_board_and_back(commissioned):
+def files_go_to_a_board_and_back(commissioned: Place) -> None:
     port = f"sim/ports/buoy-{SPARE}"
     (commissioned.folder / "note.txt").write_text("by hand\n" * 500)
     commissioned.buoy("files", "put", port, "note.txt", "--to", "extra")
@@ -133,20 +150,20 @@ def test_files_go_to_a_board_and_back(commissioned):
     commissioned.buoy("files", "rm", port, "extra/note.txt")
 
 
-def test_a_board_in_service_is_stopped_for_its_files_and_serves_on(commissioned):
+def a_board_in_service_is_stopped_for_its_files_and_serves_on(commissioned: Place) -> None:
     port = f"sim/ports/buoy-{IDS[5]}"
     assert "keys stay on the board" in commissioned.buoy("files", "get", port, "certs/key.der", code=4)
     assert "buoy 165" in commissioned.buoy("id", port)
 
 
-def test_ctrl_c_reports_and_the_next_run_goes_on_from_there(commissioned):
+def ctrl_c_ends_in_an_orderly_way_with_a_report(commissioned: Place) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "host.cli.main", "commission", str(SPARE)],
+        [*PROGRAM, "commission", str(SPARE)],
         cwd=commissioned.folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        env=environment(),
     )
     killer = threading.Timer(60, process.kill)
     killer.start()
@@ -160,21 +177,21 @@ def test_ctrl_c_reports_and_the_next_run_goes_on_from_there(commissioned):
     assert process.returncode == 130, out
     assert "stopped by Ctrl-C" in out
     assert "the same command goes on from here" in out
-    commissioned.buoy("commission", SPARE, "--no-connect")
 
 
-def test_a_dry_run_tells_the_plan_and_changes_nothing(commissioned):
+def a_dry_run_tells_the_plan_and_changes_nothing(commissioned: Place) -> None:
     before = commissioned.simulator.with_board(162, lambda board: board.flash.md5(0, 4 << 20))
-    files = sorted((commissioned.folder / "bench" / "certs").iterdir())
+    kept = [commissioned.folder / "bench" / "certs" / f"buoy-162.{kind}" for kind in ("pem", "key")]
+    keys = [file.read_bytes() for file in kept]
     text = commissioned.buoy("commission", 162, "--dry-run", "--force", "all")
     assert re.findall(r"^    (\S+)", text, re.MULTILINE) == [
         "maintenance", "interpreter", "files", "keys", "identity", "restart", "self-test", "record"
     ]  # fmt: skip
     assert commissioned.simulator.with_board(162, lambda board: board.flash.md5(0, 4 << 20)) == before
-    assert sorted((commissioned.folder / "bench" / "certs").iterdir()) == files
+    assert [file.read_bytes() for file in kept] == keys
 
 
-def test_flashing_keeps_the_identity_and_skips_what_runs_already(commissioned):
+def flashing_keeps_the_identity_and_skips_what_runs_already(commissioned: Place) -> None:
     port = f"sim/ports/buoy-{IDS[3]}"
     assert "nothing was missing" in commissioned.buoy("flash", port, "--interpreter", "image.bin")
     commissioned.buoy("flash", port, "--interpreter", "image.bin", "--force")
@@ -184,16 +201,7 @@ def test_flashing_keeps_the_identity_and_skips_what_runs_already(commissioned):
     assert "broken.bin" in refused
 
 
-def test_ports_tells_what_runs_where_and_the_lines_for_the_fleet_file(commissioned):
-    rows = [json.loads(line) for line in commissioned.buoy("ports", "sim/ports/*", "--json").splitlines()]
-    found = {row["mac"]: (row["state"], row["buoy"]) for row in rows}
-    assert found["240ac40000a0"] == ("firmware", 160)
-    text = commissioned.buoy("ports", f"sim/ports/buoy-{IDS[0]}")
-    assert "firmware 1.0.0 on MicroPython 1.25.0, buoy 160" in text
-    assert "{kind: esp32, ids: [160], port: mac:24:0a:c4:00:00:a0}" in text
-
-
-def test_settings_are_read_changed_and_read_back(commissioned):
+def settings_are_read_changed_and_read_back(commissioned: Place) -> None:
     port = f"sim/ports/buoy-{IDS[4]}"
     assert commissioned.buoy("settings", "get", port, "qos", "topic_prefix").splitlines() == [
         "qos=1",
@@ -208,12 +216,12 @@ def test_settings_are_read_changed_and_read_back(commissioned):
     assert re.search(r"^    settings +publish_interval_s$", plan, re.MULTILINE)
 
 
-def test_a_person_at_the_console_has_commands_log_and_repl(commissioned):
+def a_person_at_the_console_has_commands_log_and_repl(commissioned: Place) -> None:
     session = pexpect.spawn(
         sys.executable,
         ["-m", "host.cli.main", "console", f"sim/ports/buoy-{IDS[6]}"],
         cwd=str(commissioned.folder),
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "TERM": "dumb"},
+        env=environment(),
         encoding="utf-8",
         timeout=20,
     )
@@ -233,35 +241,106 @@ def test_a_person_at_the_console_has_commands_log_and_repl(commissioned):
     assert '"wifi": true' in commissioned.buoy("console", f"sim/ports/buoy-{IDS[7]}", "health")
 
 
-def test_monitor_interleaves_boards_with_names_and_writes_files(commissioned):
-    ports = [f"sim/ports/buoy-{buoy}" for buoy in IDS[1:3]]
-    for buoy in IDS[1:3]:
+def monitor_interleaves_boards_with_names_and_writes_files(commissioned: Place) -> None:
+    process = subprocess.Popen(
+        [*PROGRAM, "monitor", "sim/ports/buoy-160", "sim/ports/buoy-162", "--level", "info", "--out", "logs"],
+        cwd=commissioned.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+    )
+    killer = threading.Timer(60, process.kill)
+    killer.start()
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert "2 of 2 boards are heard" in process.stderr.readline()
+    for buoy in (160, 162):
         commissioned.simulator.power(buoy, True)
-    text = commissioned.buoy("monitor", *ports, "--seconds", 6.5, "--out", "logs")
-    for buoy in IDS[1:3]:
-        assert re.search(rf"^\d\d:\d\d:\d\d\.\d{{3}} buoy-{buoy} \| # info Wi-Fi joined", text, re.MULTILINE)
-        assert "# info Wi-Fi joined" in (commissioned.folder / "logs" / f"buoy-{buoy}.log").read_text()
+    missing = {"buoy-160", "buoy-162"}
+    for line in process.stdout:
+        match = re.match(r"\d\d:\d\d:\d\d\.\d{3} (buoy-\d+) \| # info boot", line)
+        missing -= {match[1]} if match else set()
+        if not missing:
+            break
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 0
+    killer.cancel()
+    assert missing == set()
+    for buoy in (160, 162):
+        assert "# info boot" in (commissioned.folder / "logs" / f"buoy-{buoy}.log").read_text()
 
 
-def test_a_wiped_board_is_nobody_and_its_id_is_free(commissioned):
-    port = f"sim/ports/buoy-{SPARE}"
+def a_wiped_board_is_nobody_and_its_id_is_free(commissioned: Place) -> None:
+    port = commissioned.simulator.url(169)
     commissioned.buoy("wipe", port, code=None)  # asks, and nobody answers
-    assert "buoy 170" in commissioned.buoy("id", port)
+    assert "buoy 169" in commissioned.buoy("id", port)
     commissioned.buoy("wipe", port, "--yes")
     text = commissioned.buoy("id", port)
     assert "no id yet" in text
-    assert "buoy-170" not in text.splitlines()[0].replace(port, "")
     assert commissioned.buoy("records", "wiped", "--json").count('"buoy": null') == 1
 
 
-def test_labels_are_made_from_records(commissioned):
+def labels_are_made_from_records(commissioned: Place) -> None:
     assert "BUOY 163 240AC40000A3" in commissioned.buoy("label", 163, "--out", "163.pdf")
     assert (commissioned.folder / "163.pdf").read_bytes().startswith(b"%PDF")
     assert "no record of 999" in commissioned.buoy("label", 999, code=2)
 
 
-def test_no_secret_is_in_any_file_or_output_but_keys_in_their_own(commissioned):
+SPARE_BOARD = (
+    an_exchanged_board_is_refused_with_both_sides_named_and_nothing_is_written,
+    files_go_to_a_board_and_back,
+    ctrl_c_ends_in_an_orderly_way_with_a_report,
+)
+"""One after the other."""
+WATCHED_BOARDS = (
+    a_dry_run_tells_the_plan_and_changes_nothing,
+    monitor_interleaves_boards_with_names_and_writes_files,
+)
+"""The same."""
+OTHERS = (
+    a_board_in_service_is_stopped_for_its_files_and_serves_on,
+    flashing_keeps_the_identity_and_skips_what_runs_already,
+    settings_are_read_changed_and_read_back,
+    a_person_at_the_console_has_commands_log_and_repl,
+    labels_are_made_from_records,
+    a_wiped_board_is_nobody_and_its_id_is_free,
+)
+"""Each on a board of its own, all at once."""
+
+
+@pytest.fixture(scope="module")
+def carried_out(commissioned) -> dict[str, BaseException | None]:
+    """Commands are used as by several people at one bench; name of what was done → how it failed."""
+    found: dict[str, BaseException | None] = {}
+
+    def carry_out(*parts: Callable[[Place], None]) -> None:
+        for part in parts:
+            try:
+                part(commissioned)
+                found[part.__name__] = None
+            except BaseException as error:
+                found[part.__name__] = error
+
+    with ThreadPoolExecutor() as pool:
+        list(
+            pool.map(
+                lambda parts: carry_out(*parts), [SPARE_BOARD, WATCHED_BOARDS, *((one,) for one in OTHERS)]
+            )
+        )
+    return found
+
+
+@pytest.mark.parametrize("name", [part.__name__ for part in (*SPARE_BOARD, *WATCHED_BOARDS, *OTHERS)])
+def test_what_people_do_with_boards(carried_out, name):
+    error = carried_out[name]
+    if error is not None:
+        raise error
+
+
+def test_no_secret_is_in_any_file_or_output_but_keys_in_their_own(commissioned, carried_out):
     """Last: everything above has left its traces by now."""
+    assert carried_out
     certificates = commissioned.folder / "bench" / "certs"
     secrets = [WIFI_PASSWORD.encode()]
     for file in certificates.glob("*.key"):
