@@ -2,10 +2,9 @@
 
 from collections.abc import Callable
 
-import paho.mqtt.client as paho
 import pytest
 from broker_bench import Bench
-from broker_clients import Client, PahoClient, RawClient, connected
+from broker_clients import Client, RawClient, connected
 
 from host.cloud.local.broker import DisconnectReason, Limits
 from host.mqtt.codec import Will
@@ -292,26 +291,18 @@ def test_a_hash_does_not_match_its_parent(
     assert bool(client.messages) == matches
 
 
-# MQTT 5
+# Versions
 
 
-def test_mqtt_5_is_told_to_use_3_1_1(raw: Raw, bench: Bench) -> None:
+def test_another_version_than_3_1_1_and_5_is_refused(raw: Raw, bench: Bench) -> None:
     client = raw(bench.port)
-    client.send(b"\x10\x0e\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x01c")
+    client.send(b"\x10\x0e\x00\x04MQTT\x06\x02\x00\x3c\x00\x00\x01c")
     answer = client.packet()
     assert answer is not None
     assert answer.code == BAD_VERSION  # type: ignore[union-attr]
     assert client.wait_closed()
     assert bench.reasons() == ["protocol-version"]
-    assert "level 5" in bench.refused[0].detail
-
-
-def test_paho_with_mqtt_5_is_not_let_in(bench: Bench) -> None:
-    client = PahoClient(bench.port, protocol=paho.MQTTv5)
-    answer = client.connect("buoy-100")
-    assert answer is None or answer.code != 0
-    assert bench.reasons() == ["protocol-version"]
-    client.vanish()
+    assert "level 6" in bench.refused[0].detail
 
 
 # Diagnosis

@@ -1,4 +1,4 @@
-"""The twin's MQTT broker: MQTT 3.1.1 as AWS IoT Core has it, each limit a setting."""
+"""The twin's MQTT broker: MQTT 3.1.1 and 5 as AWS IoT Core has it, each limit a setting."""
 
 from host.cloud.local.broker.authority import Authorise, Principal
 from host.cloud.local.broker.broker import Broker

@@ -38,7 +38,7 @@ _STOP_S = 0.5
 
 
 class Broker:
-    """An MQTT 3.1.1 broker (QoS 0 and 1) with IoT Core's rules. It lives on the loop that called `start`."""
+    """A broker of MQTT 3.1.1 and 5 (QoS 0 and 1) with IoT Core's rules, on the loop that called `start`."""
 
     def __init__(
         self,
@@ -243,7 +243,7 @@ class Broker:
                 "another connection took this client id",
                 DisconnectReason.DUPLICATE_CLIENTID,
             )
-        session, present = self._session_for(client_id, packet.clean_session)
+        session, present = self._session_for(client_id, packet.clean_session, connection.starts_clean)
         session.gate = connection.gate
         connection.session = session
         connection.will = packet.will
@@ -341,12 +341,12 @@ class Broker:
         self.tick()
         self._timer = asyncio.get_running_loop().call_later(TICK_S, self._on_timer)
 
-    def _session_for(self, client_id: str, clean: bool) -> tuple[Session, bool]:
+    def _session_for(self, client_id: str, clean: bool, starts_clean: bool) -> tuple[Session, bool]:
         """The session to use and whether it was there already."""
         known = self._sessions.get(client_id)
         if known is not None:
             self._wheel.remove(known)
-            if not clean:
+            if not (clean or starts_clean):
                 return known, True
             self._router.forget(known)
         session = Session(client_id, clean, self.limits, self.records)

@@ -1,19 +1,20 @@
 """One client's connection: bytes in, packets to the broker, answers out in one write a read."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Protocol, cast
+from collections.abc import Sequence
+from typing import cast
 
 from host.cloud.local.broker.authority import Gate
 from host.cloud.local.broker.backlog import Backlog
+from host.cloud.local.broker.mqtt5 import PUBACK_CODES, Fault, puback
 from host.cloud.local.broker.rates import ByteBucket, SecondWindow
-from host.cloud.local.broker.records import DisconnectReason, Metric, Reason, Records
+from host.cloud.local.broker.records import DisconnectReason, Metric, Reason
+from host.cloud.local.broker.service import Service
 from host.cloud.local.broker.session import Session
-from host.model.limits import Limits
+from host.cloud.local.broker.wire import Wire
 from host.mqtt.codec import (
     PINGRESP,
     Connect,
-    Decoder,
     Disconnect,
     Packet,
     Pingreq,
@@ -28,33 +29,11 @@ from host.mqtt.codec import (
     encode_puback,
 )
 
-_PARSED_EXCESS_BYTES = 128 * 1024
-"""Packets this much above the largest allowed are still parsed, so that the refusal can name their topic."""
 _UNREAD_BYTES = 256 * 1024
 """Written but unread by the peer: above this nothing more is sent to it, or read from it."""
 _LINGER_S = 5.0
 """For a peer to take the last bytes of a connection that the broker closes."""
 _CLIENT_ERROR = DisconnectReason.CLIENT_ERROR
-
-
-class Service(Protocol):
-    """What a connection asks of the broker. Times are broker seconds."""
-
-    limits: Limits
-    records: Records
-    clock: Callable[[], float]
-
-    def opened(self, connection: "Connection") -> None: ...
-    def connect(self, connection: "Connection", packet: Connect, now_s: float) -> None: ...
-    def publish(self, connection: "Connection", packet: Publish, now_s: float) -> bool: ...
-    def subscribe(self, connection: "Connection", packet: Subscribe, now_s: float) -> None: ...
-    def unsubscribe(self, connection: "Connection", packet: Unsubscribe, now_s: float) -> None: ...
-    def ended(self, connection: "Connection", reason: DisconnectReason, now_s: float) -> None: ...
-    def lost(self, connection: "Connection") -> None: ...
-    def unflushed(self, connection: "Connection") -> None: ...
-    def flush(self) -> None: ...
-    def waits(self, connection: "Connection") -> None: ...
-    def linger(self, connection: "Connection", until_s: float) -> None: ...
 
 
 class Connection(asyncio.Protocol):
@@ -67,13 +46,13 @@ class Connection(asyncio.Protocol):
         "_bucket_in",
         "_bucket_out",
         "_congested",
-        "_decoder",
         "_delayed",
         "_held",
         "_out",
         "_reading",
         "_service",
         "_transport",
+        "_wire",
         "certificate_id",
         "client_id",
         "connected_s",
@@ -91,7 +70,7 @@ class Connection(asyncio.Protocol):
         limits, now_s = service.limits, service.clock()
         self._service = service
         self._transport: asyncio.Transport | None = None
-        self._decoder = Decoder(limits.payload_bytes + limits.topic_bytes + _PARSED_EXCESS_BYTES)
+        self._wire = Wire(limits)
         self._out: list[bytes] = []
         self._held = Backlog()
         self._reading = True
@@ -129,11 +108,7 @@ class Connection(asyncio.Protocol):
         if self.ending:
             return
         now_s = self._service.clock()
-        fault: ProtocolError | None = None
-        try:
-            packets = self._decoder.feed(data)
-        except ProtocolError as error:
-            packets, fault = error.packets, error
+        packets, fault = self._wire.decode(data, self.session is not None)
         if packets:
             self.last_packet_s = now_s
             if self._held:
@@ -191,7 +166,7 @@ class Connection(asyncio.Protocol):
         """Write everything queued in one go."""
         out, self._out = self._out, []
         if out and self._transport is not None and not self._transport.is_closing():
-            self._transport.write(out[0] if len(out) == 1 else b"".join(out))
+            self._transport.write(self._wire.encode(out))
 
     def on_tick(self, now_s: float) -> None:
         """Time has passed for something that waits for it."""
@@ -240,12 +215,18 @@ class Connection(asyncio.Protocol):
         topic: str = "",
         payload: bytes | None = None,
         answer: bytes = b"",
+        fault: Fault | None = None,
     ) -> None:
         """Record a refusal that costs the client its connection, answer if MQTT has an answer, and close."""
         self._service.records.refuse(reason, metric, detail, self.client_id, topic, payload)
-        if answer:
-            self.send(answer)
+        for said in self._wire.farewell(reason, self.session is not None, answer, fault):
+            self.send(said)
         self.end(ending)
+
+    @property
+    def starts_clean(self) -> bool:
+        """As `Wire.starts_clean`."""
+        return self._wire.starts_clean
 
     def end(self, reason: DisconnectReason) -> None:
         """Close from this side: the session is let go at once, the transport once its bytes are out."""
@@ -278,12 +259,27 @@ class Connection(asyncio.Protocol):
                 if bucket is not None and not bucket.take(now_s, len(packet.topic) + len(packet.payload) + 7):
                     self._delay(packets[index:], bucket)
                     return
-                if service.publish(self, packet, now_s):
+                if self._wire.v5 is not None:
+                    self._publish_v5(packet, now_s)
+                elif service.publish(self, packet, now_s):
                     self.send(encode_puback(packet.packet_id))
             else:
                 self._handle_rare(packet, now_s)
             if self.ending:
                 return
+
+    def _publish_v5(self, packet: Publish, now_s: float) -> None:
+        """MQTT 5 answers a PUBLISH that is not taken, where the broker has a reason."""
+        records, wire = self._service.records, self._wire
+        records.latest = None
+        wire.answering = packet.packet_id
+        taken = self._service.publish(self, packet, now_s)
+        wire.answering = 0
+        reason = records.latest
+        if taken:
+            self.send(encode_puback(packet.packet_id))
+        elif packet.qos and not self.ending and reason in PUBACK_CODES:
+            self.send(puback(packet.packet_id, PUBACK_CODES[reason]))
 
     def _handle_rare(self, packet: Packet, now_s: float) -> None:
         service, session = self._service, self.session
@@ -381,8 +377,8 @@ class Connection(asyncio.Protocol):
                 answer=encode_connack(False, 1),
             )
         else:
-            self._protocol_error(fault.reason)
+            self._protocol_error(fault.reason, fault if isinstance(fault, Fault) else None)
 
-    def _protocol_error(self, detail: str) -> None:
+    def _protocol_error(self, detail: str, fault: Fault | None = None) -> None:
         metric = Metric.CONNECT_CLIENT_ERROR if self.session is None else None
-        self.refuse(Reason.PROTOCOL_ERROR, metric, detail, _CLIENT_ERROR)
+        self.refuse(Reason.PROTOCOL_ERROR, metric, detail, _CLIENT_ERROR, fault=fault)

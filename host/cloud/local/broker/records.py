@@ -100,12 +100,14 @@ class ConnectionInfo:
 class Records:
     """Counters and refusals. Counters are ints under `Metric`; `metrics()` gives CloudWatch's full names."""
 
-    __slots__ = ("_counts", "_on_refused", "_refusals")
+    __slots__ = ("_counts", "_on_refused", "_refusals", "latest")
 
     def __init__(self, on_refused: OnRefused | None = None) -> None:
         self._counts: dict[Metric, int] = dict.fromkeys(Metric, 0)
         self._refusals: dict[str, int] = {}
         self._on_refused = on_refused
+        self.latest: Reason | None = None
+        """The last reason that was given."""
 
     def count(self, metric: Metric, times: int = 1) -> None:
         """Add to a counter."""
@@ -123,6 +125,7 @@ class Records:
         """Count a refusal and hand it on. `metric` is None where CloudWatch counts nothing."""
         if metric is not None:
             self._counts[metric] += 1
+        self.latest = reason
         name = reason.value
         self._refusals[name] = self._refusals.get(name, 0) + 1
         if self._on_refused is not None:
