@@ -238,20 +238,24 @@ class CableBoard:
         Returns:
             Its health after that.
         """
-        self.console.request("stop", give_up=True, tries=TRIES)
+        self.console.request("stop", 2.0, give_up=True, tries=TRIES)
         health = self.health()
         self.console.recover_events()
         return health
 
-    def restore(self) -> list[str]:
-        """Give the board back what it was; returns what could not be, a sentence each."""
+    def restore(self, tries: int = TRIES) -> list[str]:
+        """Give the board back what it was; returns what could not be, a sentence each.
+
+        Args:
+            tries: of the first request; one where the board does not answer any more.
+        """
         earlier = self._earlier
         if earlier is None:
             return []
         console, buoy_id = self.console, self.spec.buoy_id
         left = []
         try:
-            console.request("stop", end=True, tries=TRIES)
+            console.request("stop", 2.0, end=True, tries=tries)
             now = console.request("get", tries=TRIES)
             for changes in changes_between(now, earlier.settings):
                 console.request("set", settings=changes, tries=TRIES)

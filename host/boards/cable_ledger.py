@@ -27,6 +27,7 @@ class CableLedger:
         self._guard = threading.Lock()
         self._closed = False
         self._start_ns = 0
+        self._known: set[tuple[int, int, int]] = set()
         self.sent: set[int] = set()
         """Messages that left at least once."""
         self.acknowledged: set[int] = set()
@@ -42,6 +43,28 @@ class CableLedger:
         with self._guard:
             self._start_ns = start_ns
             self._writer.plan([self._plan], start_ns)
+
+    def take_up(self, rows: list[dict[str, Any]], start_ns: int) -> None:
+        """Go on where the ledger of a run ended; `rows` are the board's, without the planned ones."""
+        self._start_ns = start_ns
+        for row in rows:
+            self._known.add((row["event"], row["seq"], row["attempt"]))
+            {Event.SENT: self.sent, Event.ACKNOWLEDGED: self.acknowledged, Event.DROPPED: self.dropped}[
+                Event(row["event"])
+            ].add(row["seq"])
+            # The clock of the board as the run knew it last.
+            self._writer.offset_ns, self._writer.uncertainty_ns = row["offset_ns"], row["uncertainty_ns"]
+
+    def event_once(self, body: dict[str, Any]) -> None:
+        """Take an event that may stand in the ledger already."""
+        kind = {"sent": Event.SENT, "acknowledged": Event.ACKNOWLEDGED, "dropped": Event.DROPPED}.get(
+            str(body.get("what"))
+        )
+        if kind is None:
+            return
+        attempt = body.get("attempt") if kind == Event.SENT else 0
+        if (kind, body.get("seq"), attempt) not in self._known:
+            self.event(body)
 
     def event(self, body: dict[str, Any]) -> None:
         """Take an event of the journal; the row is in the file with the next `commit`."""

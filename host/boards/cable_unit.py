@@ -147,7 +147,9 @@ class CableUnit:
         loop = asyncio.get_running_loop()
         try:
             if board is not None and self._plug.kept and not self._killed:
-                self.remarks += await loop.run_in_executor(self._worker, board.restore)
+                self.remarks += await loop.run_in_executor(
+                    self._worker, board.restore, 1 if self._incomplete else 3
+                )
         finally:
             console, self._console = self._console, None
             if console is not None:

@@ -11,6 +11,8 @@ from host.cli.calibrate import calibrate
 from host.cli.check import check
 from host.cli.commission import commission, flash
 from host.cli.console import print_error
+from host.cli.fetch import EXAMPLES as FETCH_EXAMPLES
+from host.cli.fetch import fetch
 from host.cli.label import label
 from host.cli.monitor import monitor
 from host.cli.one_board import files_app, identity, settings_app, wipe
@@ -37,6 +39,7 @@ app = typer.Typer(
 app.command()(run)
 app.command()(check)
 app.command()(report)
+app.command(epilog=FETCH_EXAMPLES)(fetch)
 app.add_typer(twin.app, name="twin")
 app.command(epilog=CALIBRATE_EXAMPLES)(calibrate)
 app.add_typer(cloud.app, name="cloud")

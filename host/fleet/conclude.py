@@ -57,7 +57,7 @@ def conclude(fleet: Fleet, plan: Plan, record: RunRecord, command: str, witness_
             command=command,
             limits=record.limits,
         ),
-        outcome=_outcome(verification, record),
+        outcome=outcome_of(verification, record),
         boards=verification.boards,
         stores=verification.stores,
         stages=[
@@ -106,7 +106,8 @@ def _facts(plan: Plan, record: RunRecord) -> dict[int, BoardFacts]:
     return facts
 
 
-def _outcome(verification: Verification, record: RunRecord) -> Outcome:
+def outcome_of(verification: Verification, record: RunRecord) -> Outcome:
+    """How a run ended, from what was found and how it went."""
     lost = [threshold for threshold in verification.thresholds if not threshold.passed]
     failed = [board for board in verification.boards if board.state != "passed"]
     about_data = [threshold for threshold in lost if not threshold.text.startswith("boards.")]

@@ -118,7 +118,9 @@ def test_a_board_gets_its_settings_back_also_after_ctrl_c(boards, tmp_path):
     assert all(store["missing"] == 0 for store in result["stores"])
 
 
-@pytest.mark.parametrize(("interval", "state"), [("50 ms", "passed"), ("30 ms", "unproven")])
+@pytest.mark.parametrize(
+    ("interval", "state"), [("50 ms", "passed"), pytest.param("30 ms", "unproven", marks=pytest.mark.soak)]
+)
 def test_events_lost_on_the_line_are_told_again_where_the_board_keeps_them(boards, tmp_path, interval, state):
     run = {"messages": 60, "interval": interval, "drain_timeout": "2 s"}
     path = cable_fleet(tmp_path / "fleet.yaml", boards, "301", run=run)
@@ -136,6 +138,31 @@ def test_events_lost_on_the_line_are_told_again_where_the_board_keeps_them(board
         assert re.search(r"\d+ events of its console were lost", board["errors"][0])
     else:
         assert (board["sent"], board["acknowledged"], board["errors"]) == (60, 60, [])
+
+
+def test_a_board_whose_cable_is_gone_at_the_end_is_unproven_until_it_is_read(boards, tmp_path):
+    run = {"messages": 30, "interval": "60 ms", "drain_timeout": "1 s"}
+    path = cable_fleet(tmp_path / "fleet.yaml", boards, "300", run=run)
+    before = settings_on(boards, 300)
+    out = tmp_path / "out"
+    run = Run("run", str(path), "--out", str(out), environment=ENVIRONMENT)
+    until(lambda: sending(out, 5), "messages under way")
+    # The board has a supply of its own: it goes on, and nothing of the line is to be understood.
+    boards.noise(300, 1.0)
+    assert run.finish(90) == 4, run.out + run.err
+    board = board_of(result_of(out), 300)
+    assert board["state"] == "unproven"
+    assert board["sent"] < 30
+    boards.noise(300, 0.0)
+    fetch = buoy("fetch", str(only_folder(out)))
+    assert fetch.process.returncode == 0, fetch.out + fetch.err
+    result = result_of(out)
+    board = board_of(result, 300)
+    assert (board["state"], board["sent"], board["acknowledged"]) == ("passed", 30, 30)
+    assert all(store["found"] == store["expected"] == 30 * 9 for store in result["stores"])
+    assert "board 300: its ledger was completed later" in result["warnings"]
+    assert settings_on(boards, 300) == before
+    assert buoy("fetch", str(only_folder(out))).process.returncode == 2, "nothing is unproven any more"
 
 
 def test_a_board_that_is_another_one_is_not_touched(boards, tmp_path):

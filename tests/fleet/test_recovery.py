@@ -66,6 +66,7 @@ def test_killed_cut_off_and_disconnected_boards_lose_no_measure(boards, tmp_path
     assert taken_over["reconnects"] >= 1
 
 
+@pytest.mark.soak
 def test_what_an_outbox_drops_while_the_access_point_is_gone_is_in_its_own_count(boards, tmp_path):
     path = cable_fleet(
         tmp_path / "fleet.yaml",
