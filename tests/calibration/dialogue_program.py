@@ -3,8 +3,9 @@
     python dialogue_program.py KEY OPTIONS_AS_JSON
 
 Options: points, swap (step → vessel), pace_s (real seconds of every wait), drifting (steps in which nothing
-stands still), yes and config (a plan), answers, force. When a step begins, the probes are in its vessel. At
-the end a line `WHOLE …` tells settings, notes and the circuits' numbers. The exit code is the command's.
+stands still), yes and config (a plan), answers, force, by_key, certificate (draw it). When a step begins, the
+probes are in its vessel. At the end a line `WHOLE …` tells settings, notes and the circuits' numbers. The exit
+code is the command's.
 """
 
 import json
@@ -17,7 +18,8 @@ sys.path[:0] = [str(HERE), str(HERE.parent.parent), str(HERE.parent.parent / "fi
 
 from bench_world import Clock, SimulatedBoard, Technician, vessel  # noqa: E402
 
-from host.calibration import bench_front  # noqa: E402
+from host.calibration import bench_front, session  # noqa: E402
+from host.calibration.certificate.write import HTML_NAME, PDF_NAME, Files  # noqa: E402
 from host.calibration.config import load_config  # noqa: E402
 from host.calibration.session import Wish  # noqa: E402
 from host.calibration.terminal import TerminalDialogue  # noqa: E402
@@ -74,6 +76,8 @@ def main(key, options):
                 board.run(10.0 / hand.flow)
 
     bench_front.TerminalDialogue = Handed
+    if not options.get("certificate"):  # drawing it takes longer than all the rest
+        session.write_certificate = lambda folder: Files(folder / HTML_NAME, folder / PDF_NAME)
     config = load_config(Path(options["config"]) if "config" in options else None)
     wish = Wish([key] if key != "all" else [], tuple(options.get("points", ())), operator="M. Lee")
     wish.force = options.get("force", False)

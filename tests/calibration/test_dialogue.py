@@ -70,7 +70,7 @@ def answer(child, expected, typed):
 
 
 def test_three_buffers_from_the_first_question_to_the_certificate(start, tmp_path):
-    child = start("ph")
+    child = start("ph", certificate=True)
     for title in (r"pH 7\.00 buffer \(mid\)", r"pH 4\.00 buffer \(low\)", r"pH 10\.01 buffer \(high\)"):
         child.expect(title)
         answer(child, READY, "")
@@ -105,7 +105,7 @@ def test_a_swapped_bottle_is_told_and_the_step_repeated(start):
 
 
 def test_a_step_is_skipped_with_a_reason_that_the_certificate_has(start, tmp_path):
-    child = start("ph", points=["4", "7", "10"])
+    child = start("ph", points=["4", "7", "10"], certificate=True)
     answer(child, READY, "")
     answer(child, "low.*" + READY, "s")
     answer(child, "why", "bottle broken")

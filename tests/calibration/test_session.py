@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from bench_world import Clock, SimulatedBoard, Technician
 
+from host.calibration import session as session_module
+from host.calibration.certificate.write import Files
 from host.calibration.config import load_config
 from host.calibration.planned import PlannedDialogue
 from host.calibration.session import Session, Wish, exit_code, parse_points
@@ -19,6 +21,18 @@ from sensors.catalog import KEYS
 @pytest.fixture(autouse=True)
 def _in_a_folder_of_its_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _without_certificates(request, monkeypatch):
+    """Drawing them takes longer than all the rest; tests that read one ask for `certificates`."""
+    if "certificates" not in request.fixturenames:
+        monkeypatch.setattr(session_module, "write_certificate", lambda folder: Files(folder, folder))
+
+
+@pytest.fixture
+def certificates():
+    """Certificates are written."""
 
 
 def session(board, text="", technician=None):
@@ -160,6 +174,7 @@ def test_an_expired_bottle_is_refused_before_anything_is_moved():
     assert not list(Path().glob("calibrations/*"))
 
 
+@pytest.mark.usefixtures("certificates")
 def test_an_expired_bottle_by_force_is_on_the_certificate():
     board = SimulatedBoard()
     made, said = session(board, EXPIRED, Technician(board))
@@ -192,6 +207,7 @@ def test_points_that_cannot_be_meant_are_refused_before_anything_is_moved(key, p
     assert not list(Path().glob("calibrations/*"))
 
 
+@pytest.mark.usefixtures("certificates")
 def test_a_sensor_that_needs_the_temperature_is_refused_where_nothing_tells_it():
     board = SimulatedBoard(sensors={"ph": {"mode": "hardware"}})
     made, _ = session(board, "", Technician(board))
