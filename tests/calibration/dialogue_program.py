@@ -2,10 +2,10 @@
 
     python dialogue_program.py KEY OPTIONS_AS_JSON
 
-Options: points, swap (step → vessel), pace_s (real seconds of every wait), drifting (steps in which nothing
-stands still), yes and config (a plan), answers, force, by_key, certificate (draw it). When a step begins,
-probes are in its vessel. At the end a line `WHOLE …` tells settings, notes and the circuits' numbers. The exit
-code is the command's.
+Options: points, swap (step → vessel), pace_s (real seconds of every wait), drifting (steps in which
+nothing stands still), yes and config (a plan), answers, force, by_key, certificate (draw it). When a
+step begins, the probes are in its vessel. At the end a line `WHOLE …` tells settings, notes and the
+circuits' numbers. The exit code is the command's.
 """
 
 import json
