@@ -17,6 +17,7 @@ from host.boards.board_settings import RunSettings, settings_for
 from host.boards.firmware_files import ROOT, firmware_files
 from host.inventory.secrets import Secret, resolve_secret
 from host.inventory.values import Mistake, parse_ids
+from host.model.aws import AwsSpec
 from host.model.bench import BenchSpec
 from host.model.endpoint import Endpoint
 from host.model.errors import PreflightError, UsageError
@@ -122,6 +123,8 @@ def load_image(spec: BenchSpec, folder: BenchFolder, progress: Any = None) -> Fl
 def bench_target(fleet: Fleet, folder: BenchFolder, book: Book, ids: Iterable[int]) -> Fleet:
     """The fleet with a target that boards can keep: a twin on a port they know, its authority kept."""
     target = fleet.target
+    if target.aws is not None:
+        return replace(fleet, target=_in_account(target.aws))
     if target.kind != "local" or target.attach:
         return fleet
     twin = target.twin or TwinSpec()
@@ -130,6 +133,14 @@ def bench_target(fleet: Fleet, folder: BenchFolder, book: Book, ids: Iterable[in
     twin = replace(twin, tls=replace(tls, authority=authority))
     port = target.port or _port_before(book, ids)
     return replace(fleet, target=replace(target, twin=twin, port=port))
+
+
+def _in_account(spec: AwsSpec) -> TargetSpec:
+    """IoT Core's endpoint, with the certificates that `buoy cloud enroll` made."""
+    from host.cloud.aws.endpoint import TLS_PORT, account_endpoint  # boto3 is for those who need it
+
+    endpoint = account_endpoint(replace(spec, port=TLS_PORT))
+    return TargetSpec("broker", host=endpoint.host, port=TLS_PORT, tls=endpoint.tls)
 
 
 def _port_before(book: Book, ids: Iterable[int]) -> int:

@@ -21,10 +21,12 @@ class SelfTestTarget:
         fleet: with the target as `prepare.bench_target` makes it.
         folder: where a twin keeps what it needs.
         password: of a broker, or empty.
+        witness: client id of who watches, and the name of its certificate.
     """
 
-    def __init__(self, fleet: Fleet, folder: Path, password: str = "") -> None:
+    def __init__(self, fleet: Fleet, folder: Path, password: str = "", witness: str = "witness") -> None:
         self._fleet = fleet
+        self._witness = witness
         self._folder = folder
         self._password = password
         self._guard = threading.Lock()
@@ -40,7 +42,7 @@ class SelfTestTarget:
         """
         with self._guard:
             if self._arrivals is None:
-                self._arrivals = Arrivals(self._start(), self._fleet.topic_prefix)
+                self._arrivals = Arrivals(self._start(), self._fleet.topic_prefix, self._witness)
             return self._arrivals
 
     def close(self) -> None:

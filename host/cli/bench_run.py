@@ -71,12 +71,16 @@ def execute_commission(request: Request) -> int:
         write_line(f"note: {line}", sys.stderr)
     del records
     book = folder.records.book()
+    witness = fleet.target.aws.witness if fleet.target.aws is not None else "witness"
     fleet = bench_target(fleet, folder, book, [board.spec.buoy_id for board in chosen])
     wanted = make_wanted(fleet, spec, chosen)
     image = _image(spec, folder, request)
     password = resolve_secret(fleet.target.password, fleet.source) if fleet.target.password else None
     target = SelfTestTarget(
-        fleet, folder.path / "twin" / time.strftime("%Y%m%dT%H%M%S"), password.reveal() if password else ""
+        fleet,
+        folder.path / "twin" / time.strftime("%Y%m%dT%H%M%S"),
+        password.reveal() if password else "",
+        witness,
     )
     stop = Stop()
     finder = Finder(spec.ports)

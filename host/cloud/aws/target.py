@@ -21,6 +21,7 @@ from host.cloud.aws.checks import (
     first_failed,
 )
 from host.cloud.aws.connections import Connection, ask_connections, trouble, trouble_notes
+from host.cloud.aws.endpoint import account_endpoint
 from host.cloud.aws.failures import Noted
 from host.cloud.aws.guard import Guard
 from host.cloud.aws.logs import LogLines, read_log
@@ -41,13 +42,10 @@ from host.model.clock import Deadline, HostClock
 from host.model.endpoint import Endpoint
 from host.model.errors import PreflightError, TargetError
 from host.model.evidence import EVIDENCE_FOLDER, STAGES
-from host.model.fleet import Fleet, TlsSpec
+from host.model.fleet import Fleet
 from host.model.plan import Plan
 from host.model.stage_count import StageCount
 
-ALPN_MQTT = "x-amzn-mqtt-ca"
-"""Names MQTT with a client certificate on port 443 (AWS IoT guide, protocols and ports)."""
-TLS_PORT = 8883
 SETTLE_S = 1.1
 """Between two connects of one client id: IoT Core takes one a second."""
 WATCH_S = 15.0
@@ -270,15 +268,7 @@ class AwsTarget:
     # -- parts ---------------------------------------------------------------------------------------------
 
     def _endpoint(self) -> Endpoint:
-        spec = self._spec
-        folder = Path(spec.certificates)
-        tls = TlsSpec(
-            ca=spec.ca,
-            certificate=str(folder / "{thing}.pem"),
-            key=str(folder / "{thing}.key"),
-            alpn="" if spec.port == TLS_PORT else ALPN_MQTT,
-        )
-        return Endpoint(self._account.data_endpoint(), spec.port, tls, cable_port=TLS_PORT if tls.alpn else 0)
+        return account_endpoint(self._spec, self._account)
 
     async def _settle(self) -> None:
         """Wait until the witness's client id may connect again."""
