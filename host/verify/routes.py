@@ -96,7 +96,9 @@ def suspect_by_counters(route: tuple[str, ...], stages: list[StageCount]) -> Sus
         )
     for stage in counted:
         if stage.waiting:
-            return Suspicion(stage.name, "", "waiting", f"{stage.waiting} {stage.unit} are in its buffer")
+            due = f": {stage.notes[0]}" if stage.notes else ""
+            detail = f"{stage.waiting} {stage.unit} are in its buffer{due}"
+            return Suspicion(stage.name, "", "waiting", detail)
     for before, stage in pairwise(counted):
         if {before.unit, stage.unit} <= set(_UNITS_PER_MESSAGE) and stage.entered < before.left:
             detail = (

@@ -28,7 +28,7 @@ def aws_fleet(
         "ca": str(certificates / "ca.pem"),
         "witness": "witness",
         "listen": "0 s",
-        "wait": "20 s",
+        "wait": "60 s",
         **target,
     }
     thresholds = [f"{store}.missing == 0", *THRESHOLDS]
@@ -39,7 +39,7 @@ def aws_fleet(
     return path
 
 
-def buoy_on(account: AccountStandIn, *arguments: str, timeout_s: float = 60.0) -> Run:
+def buoy_on(account: AccountStandIn, *arguments: str, timeout_s: float = 100.0) -> Run:
     """One command to its end."""
     run = Run(*arguments, environment=account.environment)
     run.finish(timeout_s)

@@ -137,6 +137,7 @@ def test_stages_count_what_the_account_can_tell() -> None:
     assert stages["kinesis"].notes == ["busiest minute: 58 records, 0.1% of what 1 shard takes"]
     # 58 read, 40 delivered, 10 failed: 8 are in a buffer.
     assert stages["firehose"].waiting == 8
+    assert stages["firehose"].notes == ["it holds data back for up to 360 s"]
     assert (stages["lambda"].rejected, stages["lambda"].left) == ({"timeout": 10}, 40)
     assert stages["s3"].notes == ["10 records under processing-failed/"]
 

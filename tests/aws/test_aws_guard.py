@@ -3,7 +3,6 @@
 import asyncio
 import io
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -142,16 +141,22 @@ def test_it_listens_whether_somebody_publishes_under_these_ids(pipeline: Any, tm
     async def both() -> Stakes:
         spec = fleet.target.aws or AwsSpec()
         guard = Guard(Account(spec), fleet, spec, Settings())
+        writer = await connected(endpoint, 101)
         looking = asyncio.create_task(guard.stakes(make_plan(fleet, "x"), endpoint, MANNERS))
-        await publish_until(endpoint, 101, looking.done)
+        while not looking.done():
+            payload = b'{"ph": 7.0}'
+            writer.write(encode_publish(f"{PREFIX}/101/data/".encode(), payload, 0, packet_id=0))
+            await asyncio.sleep(0.05)
+        writer.write(DISCONNECT)
+        writer.close()
         return await looking
 
     (sign,) = asyncio.run(both()).live
     assert (sign.name, sign.detail) == ("publishing", "buoys 101 published within 1 s")
 
 
-async def publish_until(endpoint: Endpoint, buoy: int, done: Callable[[], bool]) -> None:
-    """Publish as a buoy, ten times a second, until something is done."""
+async def connected(endpoint: Endpoint, buoy: int) -> asyncio.StreamWriter:
+    """A connection as a buoy's thing."""
     assert endpoint.tls is not None
     reader, writer = await asyncio.open_connection(
         endpoint.host,
@@ -161,12 +166,7 @@ async def publish_until(endpoint: Endpoint, buoy: int, done: Callable[[], bool])
     )
     writer.write(encode_connect(Connect(f"{NAME}-{buoy}")))
     await reader.readexactly(4)
-    while not done():
-        writer.write(encode_publish(f"{PREFIX}/{buoy}/data/".encode(), b'{"ph": 7.0}', 0, packet_id=0))
-        await asyncio.sleep(0.1)
-    writer.write(DISCONNECT)
-    await writer.drain()
-    writer.close()
+    return writer
 
 
 LIVE = Stakes(("account",), (), (Check("rules", False, "somebody's", "--allow-live"),))

@@ -51,8 +51,10 @@ def test_without_a_trace_buffers_and_gaps_between_counters_are_looked_at(
         setattr(stages[4], name, value)
     run = SyntheticRun(with_trace=False, stages=stages)
     run.remove("s3", 101, 2)
+    stages[4].notes.append("it holds data back for up to 360 s")
     (diagnosis,) = run.verify(tmp_path).diagnoses
     assert (diagnosis.stage, diagnosis.cause) == (stage, cause)
+    assert ("4 records are in its buffer: it holds data back" in diagnosis.sentence) == (cause == "waiting")
 
 
 def test_without_a_trace_the_other_kinds_are_told_without_a_place(tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ from host.cloud.local.segments import TEMPORARY_SUFFIX
 MAX_BYTES = 4 << 30
 """Of all objects of a run; what is beyond is reported and not fetched."""
 _NS_PER_S = 1_000_000_000
+_SKEW_NS = 300 * _NS_PER_S
+"""Hours are by AWS's clock, the run's times by this computer's."""
 
 
 class BucketReader:
@@ -47,7 +49,7 @@ class BucketReader:
         """
         new: list[str] = []
         for prefix in prefixes:
-            for hour in _hours(since_ns, until_ns):
+            for hour in _hours(since_ns - _SKEW_NS, until_ns + _SKEW_NS):
                 for key, tag, size, modified_ns in self._list(f"{prefix}{hour}/"):
                     if modified_ns < since_ns - _NS_PER_S or self._known.get(key) == tag:
                         continue

@@ -12,6 +12,8 @@ from pathlib import Path
 from host.cloud.aws.account import Account, AwsError
 
 FILE = "retained-before.json"
+MAX_PAGES = 100
+"""Of 200 topics each: an account with more retained messages is not looked through for a test."""
 
 
 class RetainedMessages:
@@ -71,9 +73,12 @@ class RetainedMessages:
 
     def _topics(self) -> list[str]:
         topics = []
-        for page in self._account.pages(
+        pages = self._account.pages(
             "iot-data", "list_retained_messages", token=("nextToken", "nextToken"), maxResults=200
-        ):
+        )
+        for number, page in enumerate(pages):
+            if number == MAX_PAGES:
+                raise AwsError(f"the account has more than {MAX_PAGES * 200:,} retained messages")
             topics += [one["topic"] for one in page.get("retainedTopics", [])]
         return [topic for topic in topics if self._is_ours(topic)]
 

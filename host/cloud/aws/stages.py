@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from host.cloud.aws.failures import Noted
 from host.cloud.aws.logs import LogLines
 from host.cloud.aws.metrics import PERIOD_S, Reading
+from host.cloud.aws.pipeline import DEFAULT_BUFFER_S
 from host.model.aws import AwsSpec
 from host.model.stage_count import StageCount
 
@@ -28,6 +29,8 @@ class Facts:
     s3_objects: int
     shards: int | None = None
     """None: not known."""
+    buffered_s: float = DEFAULT_BUFFER_S
+    """Longest stay in Firehose's buffers."""
     lambda_timeout_s: float | None = None
     lambda_memory_mb: int | None = None
     broker_notes: list[str] = field(default_factory=list)
@@ -174,14 +177,18 @@ def _firehose(facts: Facts) -> StageCount:
     delivered = max(get("AWS/Firehose DeliveryToS3.Records"), facts.s3_documents)
     failed = sum(one.stage == "lambda" for one in facts.noted)
     throttled = get("AWS/Firehose ThrottledGetRecords")
+    waiting = max(0, entered - delivered - failed)
+    notes = [f"it holds data back for up to {facts.buffered_s:g} s"] if waiting else []
+    if throttled:
+        notes.append(f"{throttled} reads of the stream were throttled")
     return StageCount(
         "firehose",
         "records",
         entered,
         delivered,
-        waiting=max(0, entered - delivered - failed),
+        waiting=waiting,
         metrics=_metrics(facts, "AWS/Firehose"),
-        notes=[f"{throttled} reads of the stream were throttled"] if throttled else [],
+        notes=notes,
     )
 
 

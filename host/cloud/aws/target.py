@@ -365,6 +365,7 @@ class AwsTarget:
             s3_documents=look.documents,
             s3_objects=look.objects,
             shards=settings.shards,
+            buffered_s=settings.buffered_s,
             lambda_timeout_s=settings.lambda_timeout_s,
             lambda_memory_mb=settings.lambda_memory_mb,
             broker_notes=notes,
