@@ -4,6 +4,7 @@ Every step looks at the board itself: a run that was cut anywhere is completed b
 """
 
 import contextlib
+import json
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
@@ -11,8 +12,9 @@ from typing import Any, Literal
 from host.bench.flashing import write_image
 from host.bench.hold import Hold
 from host.bench.identity import Claim
+from host.bench.install import install
 from host.bench.keys import Credentials
-from host.bench.plan import Step, StepName, missing, to_remove, wanted_digests
+from host.bench.plan import Step, StepName, missing
 from host.bench.records import Record
 from host.bench.self_test import SelfTest, run_self_test
 from host.bench.session import BoardLog, Session
@@ -20,8 +22,6 @@ from host.bench.shared import Bench, Happening, Result, StepFailed, require_usab
 from host.bench.survey import SETTINGS_FILE, State, survey, survey_by_repl, write_identity
 from host.bench.wanted import Wanted, differing
 from host.model.errors import BoardError, BuoyError
-from host.serial.board_files import remove_files, send_files
-from host.serial.raw_repl import RawRepl
 
 _AFTER_KEYS = ("settings", "identity", "restart", "self-test", "record")
 
@@ -178,46 +178,20 @@ class Commission:
     def _transfer(self, names: list[StepName]) -> None:
         repl = self._session.repl()
         now = survey_by_repl(repl)
-        batch = self._differing_files(now, everything="files" in self._bench.options.force)
+        extra: dict[str, bytes] = {}
         credentials = self._credentials
         if "settings" in names and differing(now.settings, self.wanted.settings(now.settings)):
-            import json
-
-            batch[SETTINGS_FILE] = json.dumps(self.wanted.settings(now.settings)).encode()
+            extra[SETTINGS_FILE] = json.dumps(self.wanted.settings(now.settings)).encode()
         if "keys" in names and credentials is not None:
-            batch.update(credentials.files())
-        needed = sum(map(len, batch.values()))
-        if needed > now.files_free:
-            raise BoardError(
-                f"{needed} bytes of files do not fit: {now.files_free} are free",
-                where=self._session.port,
-                next_step="buoy wipe --files, or remove files of your own from the board",
-            )
-        if batch:
-            send_files(repl, batch, lambda sent, whole: self._progress(self._step, sent / max(1, whole)))
-        remove_files(repl, to_remove(now, self._bench.software))
-        self._compare(repl)
-
-    def _differing_files(self, now: State, everything: bool) -> dict[str, bytes]:
-        software = self._bench.software
-        content = {**software.files, **({} if now.umqtt_frozen else software.umqtt)}
-        wanted = wanted_digests(now, software)
-        return {
-            path: content[path]
-            for path, digest in wanted.items()
-            if everything or now.files.get(path) != digest
-        }
-
-    def _compare(self, repl: RawRepl) -> None:
-        after = survey_by_repl(repl)
-        wanted = wanted_digests(after, self._bench.software)
-        wrong = [path for path, digest in wanted.items() if after.files.get(path) != digest]
-        if wrong:
-            raise BoardError(
-                f"{len(wrong)} files are not as they were sent, first {wrong[0]}",
-                where=self._session.port,
-                cause="a worn or full flash",
-            )
+            extra.update(credentials.files())
+        install(
+            repl,
+            now,
+            self._bench.software,
+            extra,
+            everything=bool({"files", "all"} & self._bench.options.force),
+            progress=lambda sent, whole: self._progress(self._step, sent / max(1, whole)),
+        )
 
     def _identify(self) -> None:
         wanted = self.wanted

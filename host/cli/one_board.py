@@ -274,3 +274,24 @@ def remove_board_files(
     with session_of(board, fleet, ports, "buoy files") as session, held_repl(session) as repl:
         remove_files(repl, [path.lstrip("/") for path in paths])
     typer.echo(f"removed {', '.join(paths)}")
+
+
+@files_app.command("sync")
+def sync_board_files(board: Board, fleet: FleetFile = FLEET, ports: Ports = None) -> None:
+    """Bring our firmware's files: compiled, only what differs, in one batch; what is old is removed."""
+    from host.bench.install import install, is_installed
+    from host.bench.prepare import make_software
+    from host.bench.single import held_repl, look
+    from host.bench.survey import survey, survey_by_repl
+
+    software = make_software(None)
+    with session_of(board, fleet, ports, "buoy files") as session:
+        found = look(session)
+        state = session.persevere(lambda: survey(session, found, tuple(software.digests)))
+        if is_installed(state, software):
+            typer.echo("nothing to do")
+            return
+        with held_repl(session) as repl:
+            done = install(repl, survey_by_repl(repl), software)
+    sent, removed = len(done.sent), len(done.removed)
+    typer.echo(f"{sent} files sent ({done.line_bytes} bytes on the line), {removed} removed")

@@ -55,7 +55,8 @@ class Esptool:
         Raises:
             BoardError: no ESP32 answers.
         """
-        text = self._run(["flash-id" if flash else "read-mac"], 90.0)
+        # Without the stub: loading it takes longer than what is asked.
+        text = self._run(["--no-stub", "flash-id" if flash else "read-mac"], 90.0)
         mac = re.search(r"^MAC:\s+((?:[0-9a-f]{2}:){5}[0-9a-f]{2})", text, re.MULTILINE)
         chip = re.search(r"^Chip type:\s+(.+)$", text, re.MULTILINE)
         size = re.search(r"^Detected flash size:\s+(\d+)(KB|MB)", text, re.MULTILINE)

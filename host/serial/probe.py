@@ -18,8 +18,9 @@ from host.serial.trouble import Refusal, Unanswered
 
 State = Literal["firmware", "micropython", "empty", "silent", "busy", "gone", "other"]
 
-ASK_S = 0.6
-"""A running firmware answers within 100 ms."""
+ASKS_S = (0.15, 0.3, 0.6)
+"""How long to wait for an answer, at first and then: a running firmware answers within 100 ms, and a prompt
+echoes the question at once."""
 BOOT_S = 6.0
 """A board that was just plugged in: ROM, interpreter, the 3 s window of boot.py, start of the firmware."""
 _LOOK_S = 0.05
@@ -133,11 +134,14 @@ def _ask(port: str, lock: PortLock, patience_s: float) -> tuple[Found | None, by
             heard.extend(record.data + b"\n")
 
     deadline = Deadline(patience_s)
+    asked = 0
     with Console(port, lock=lock) as console:
         console.add_listener(listen)
         while True:
+            ask_s = ASKS_S[min(asked, len(ASKS_S) - 1)]
+            asked += 1
             try:
-                return from_identity(port, console.request("identify", ASK_S)), bytes(heard)
+                return from_identity(port, console.request("identify", ask_s)), bytes(heard)
             except Refusal as error:
                 return Found(port, "silent", detail=error.what), bytes(heard)
             except Unanswered as error:

@@ -1,0 +1,81 @@
+"""Bringing files onto a board: only what differs, in one batch; what does not belong any more goes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from host.bench.plan import Software, to_remove, wanted_digests
+from host.bench.survey import State, survey_by_repl
+from host.model.errors import BoardError
+from host.serial.board_files import remove_files, send_files
+from host.serial.raw_repl import RawRepl
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """What was done."""
+
+    sent: tuple[str, ...]
+    removed: tuple[str, ...]
+    line_bytes: int
+    """That went over the line."""
+
+
+def install(
+    repl: RawRepl,
+    now: State,
+    software: Software,
+    extra: dict[str, bytes] | None = None,
+    everything: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Installed:
+    """Make the board's files what they shall be, and compare them afterwards.
+
+    Args:
+        repl: of a board in maintenance.
+        now: what `survey_by_repl` found.
+        software: what belongs there.
+        extra: further files, e.g. settings and keys; sent as they are.
+        everything: send also what is there already.
+        progress: takes bytes sent and all bytes.
+
+    Raises:
+        BoardError: no room, or the files are not as they were sent.
+    """
+    content = {**software.files, **({} if now.umqtt_frozen else software.umqtt)}
+    wanted = wanted_digests(now, software)
+    batch = {
+        path: content[path] for path, digest in wanted.items() if everything or now.files.get(path) != digest
+    }
+    batch.update(extra or {})
+    needed = sum(map(len, batch.values()))
+    if needed > now.files_free:
+        raise BoardError(
+            f"{needed} bytes of files do not fit: {now.files_free} are free",
+            where=repl.port,
+            next_step=f"buoy files ls {repl.port}, and remove what is not ours",
+        )
+    line_bytes = send_files(repl, batch, progress) if batch else 0
+    gone = to_remove(now, software)
+    remove_files(repl, gone)
+    if batch or gone:
+        _compare(repl, software)
+    return Installed(tuple(batch), tuple(gone), line_bytes)
+
+
+def is_installed(now: State, software: Software) -> bool:
+    """Whether every file is as it shall be, as far as `now` knows the board."""
+    wanted = wanted_digests(now, software)
+    right = all(now.files.get(path) == digest for path, digest in wanted.items())
+    return right and not (now.complete and to_remove(now, software))
+
+
+def _compare(repl: RawRepl, software: Software) -> None:
+    after = survey_by_repl(repl)
+    wanted = wanted_digests(after, software)
+    wrong = [path for path, digest in wanted.items() if after.files.get(path) != digest]
+    if wrong:
+        raise BoardError(
+            f"{len(wrong)} files are not as they were sent, first {wrong[0]}",
+            where=repl.port,
+            cause="a worn or full flash",
+        )
