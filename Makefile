@@ -1,11 +1,12 @@
 # Everything sets itself up: a .venv with pinned dependencies, and the programs the tests drive (in .tools/).
 # `make run ARGS="--count 20"` passes options on; `make test TESTS=tests/mqtt` runs a part.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format soak bench setup setup-test clean
+.PHONY: help run test lint format soak bench hardware setup setup-test clean
 SHELL := /bin/sh
 BIN := .venv/bin
 FLEET ?=
 ARGS ?=
+PORTS ?=
 TESTS ?= tests
 # Tests that draw their examples: `make soak` draws new ones each time, `make test` the same ones.
 PROPERTIES = $$(grep -rlE '^from hypothesis import .*given|^import hypothesis' tests --include='test_*.py')
@@ -34,6 +35,9 @@ soak: setup-test ## the long tests that `make test` leaves out, and property tes
 
 bench: setup-test ## every benchmark, one after another
 	@set -e; for file in benchmarks/[!_]*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
+
+hardware: setup-test ## tests on attached boards, e.g. PORTS="/dev/ttyUSB0 /dev/ttyUSB1"; report of differences
+	$(BIN)/python tests/hardware/on_boards.py $(PORTS)
 
 setup: ## only the set-up of `make run`
 	@tools/setup.sh run

@@ -1,0 +1,36 @@
+"""`make hardware`, with simulated ports in the role of real boards."""
+
+import subprocess
+import sys
+
+import pytest
+
+from host.serial.port import open_port
+from host.serial.raw_repl import RawRepl
+from host.simulation.esp32.simulator import Simulator
+
+
+@pytest.mark.timeout(300)
+def test_boards_are_examined_and_the_report_says_what_differs(tmp_path, project_root):
+    with Simulator(tmp_path / "sim", [180, 181], heap="120wk") as boards:
+        done = subprocess.run(
+            [
+                sys.executable, project_root / "tests" / "hardware" / "on_boards.py",
+                "--only", "test_*_i*", "--out", tmp_path / "out", boards.path(180), boards.url(181),
+            ],
+            cwd=project_root,
+            capture_output=True,
+            text=True,
+            timeout=250,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        line = open_port(boards.path(180))
+        repl = RawRepl(line, boards.path(180))
+        repl.enter()
+        assert "'t'" not in repl.run("import os\nprint(os.listdir())")
+        line.close()
+    report = (tmp_path / "out" / "report.md").read_text()
+    assert "| 24:0a:c4:00:00:b4 |" in report
+    assert "| 24:0a:c4:00:00:b5 |" in report
+    assert "| heap_free |" in report, "these boards have a smaller heap than the one they are compared with"
+    assert "float_0.1" not in report, "what is alike is not told"
