@@ -14,7 +14,7 @@ from host.calibration.model import Check, Fitted, Plateau, Point, Sample, Step, 
 from host.calibration.procedure import NoSignal, Procedure
 from host.calibration.record import Outcome, RecordWriter, point_content, step_content, verdict_outcome
 from host.calibration.stability import Stability, State
-from host.model.errors import BoardError, BuoyError
+from host.model.errors import BoardError, BuoyError, PreflightError
 from sensors.calibration import CalibrationError
 
 MISSES = 3
@@ -65,6 +65,8 @@ class Guide:
         self._refuses = refuses
         self._by_key = by_key
         self._attempts: dict[str, int] = {}
+        self._trouble: list[str] = []
+        self._reverted = False
         self._begun = False
         self._written = False
         self._fitted: Fitted | None = None
@@ -85,10 +87,16 @@ class Guide:
             outcome, reason, error = "failed", missing.what, missing
         except BuoyError as failure:
             outcome, reason, error = "interrupted", failure.what, failure
-            self._event("trouble", text=str(failure))
         if outcome not in ("passed", "warned") and not (outcome == "failed" and not reason):
             reason = self._take_back(reason)
-        self._event("end", outcome=outcome, reason=reason)
+        try:
+            for text in [*([str(error)] if outcome == "interrupted" else []), *self._trouble]:
+                self._event("trouble", text=text)
+            if self._reverted:
+                self._event("reverted")
+            self._event("end", outcome=outcome, reason=reason)
+        except PreflightError as unwritable:  # a full disk: the board is as it was, which is what matters
+            outcome, error = "interrupted", unwritable
         return Result(outcome, reason, self._fitted, self._checks, error)
 
     def _calibrate(self) -> Outcome:
@@ -285,11 +293,11 @@ class Guide:
         try:
             self._procedure.give_up(self._written)
         except BoardError as error:
-            self._event("trouble", text=str(error))
+            self._trouble.append(str(error))
             return (
                 f"{reason}; the board is out of reach and brings its old calibration back at its next start"
             )
-        self._event("reverted")
+        self._reverted = True
         return reason
 
     def _event(self, kind: str, **content: object) -> None:

@@ -88,6 +88,27 @@ def test_a_record_is_never_written_over(tmp_path):
         RecordWriter(folder)
 
 
+@pytest.mark.parametrize("lines", [3, 40, 200])
+def test_a_full_disk_interrupts_and_the_old_calibration_is_back(monkeypatch, lines):
+    board = SimulatedBoard(calibrated=True)
+    before = board.request("get")["sensors"]["ph"], board.bench.part("ph")._calibration_numbers()[1]
+    event = RecordWriter.event
+
+    def full(self, kind, time, **content):
+        if self._n >= lines:
+            raise PreflightError("the record cannot be written: no space left on device")
+        event(self, kind, time, **content)
+
+    monkeypatch.setattr(RecordWriter, "event", full)
+    result, _ = calibrate(board, "ph")
+    assert result.outcome == "interrupted"
+    assert "no space" in str(result.error)
+    after = board.request("get")["sensors"]["ph"], board.bench.part("ph")._calibration_numbers()[1]
+    assert after[0] == before[0]
+    assert after[1] == pytest.approx(before[1], abs=1e-5)
+    assert "keep restore" in board.requests[-12:]
+
+
 def test_something_else_is_no_record(tmp_path):
     (tmp_path / "record.jsonl").write_text('{"kind":"begin","schema":99,"chain":"x"}\n')
     with pytest.raises(UsageError, match="version"):
