@@ -21,6 +21,7 @@ from host.model.errors import BoardError
 from host.model.fleet import BoardSpec
 from host.model.plan import BoardPlan
 from host.serial.console import Console
+from host.serial.trouble import Refusal
 
 BOOT_TIMEOUT_S = 25.0
 """Boot loader, interpreter, 3 s for Ctrl-C, application."""
@@ -51,6 +52,8 @@ class Plug(Protocol):
 
     wifi: WifiAccess | None
     """To be told to the board; None: it keeps its own."""
+    wifi_around: WifiAccess | None
+    """To be told to a board that has none."""
     kept: bool
     """Whether the board is there after the run, and wants its settings back."""
     on_this_machine: bool
@@ -132,7 +135,8 @@ class CableBoard:
                 cause="boards were plugged into each other's ports",
                 next_step="exchange the ports in the fleet file, or give the board its id: buoy commission",
             )
-        if found["wifi"] == "unset" and plug.wifi is None:
+        wifi = plug.wifi or (plug.wifi_around if found["wifi"] == "unset" else None)
+        if found["wifi"] == "unset" and wifi is None:
             raise BoardError(
                 "the board knows no Wi-Fi",
                 where=console.port,
@@ -145,10 +149,13 @@ class CableBoard:
                 cause="the twin listens on this computer only",
                 next_step="give the run a target that the board's Wi-Fi reaches: --target mqtt://HOST:1883",
             )
+        if endpoint.tls is not None:
+            self._check_certificates()
         own = console.request("get", tries=TRIES)
         self._earlier = Earlier(own, found["thing"], found["buoy"], found["wifi"] == "set")
-        self._keep.parent.mkdir(parents=True, exist_ok=True)
-        self._keep.write_text(json.dumps(asdict(self._earlier), indent=1))
+        if plug.kept:
+            self._keep.parent.mkdir(parents=True, exist_ok=True)
+            self._keep.write_text(json.dumps(asdict(self._earlier), indent=1))
         own = {**own, **plug.own_settings()}
         wanted = {**settings_for(spec, self._run, endpoint, own), "pins": own["pins"], "power": own["power"]}
         console.request("stop", end=True, tries=TRIES)
@@ -158,12 +165,23 @@ class CableBoard:
             console.request("id", buoy=spec.buoy_id, tries=TRIES)
         if found["thing"] != spec.thing_name:
             console.request("thing", thing=spec.thing_name, tries=TRIES)
-        if plug.wifi is not None:
-            console.request("wifi", ssid=plug.wifi.ssid, password=plug.wifi.password, tries=TRIES)
+        if wifi is not None:
+            console.request("wifi", ssid=wifi.ssid, password=wifi.password, tries=TRIES)
         for changes in changes_between(self._earlier.settings, wanted):
             console.request("set", settings=changes, tries=TRIES)
         console.restart(BOOT_TIMEOUT_S)
         self.set_clock()
+
+    def _check_certificates(self) -> None:
+        try:
+            for path in ("certs/ca.der", "certs/cert.der"):
+                self.console.request("hash", path=path, tries=TRIES)
+        except Refusal:
+            raise BoardError(
+                "the target wants TLS, and the board has no certificates",
+                where=self.console.port,
+                next_step="give it some: buoy commission --help",
+            ) from None
 
     def wait_until_connected(self, given_up: Callable[[], bool]) -> str:
         """Wait for the link; returns what keeps it, "" if it is up and nothing from before is on its way."""

@@ -73,6 +73,7 @@ class SimulatedPlug:
     kept = False
     on_this_machine = True
     wifi: WifiAccess | None = WIFI
+    wifi_around: WifiAccess | None = None
 
     def __init__(self, bench: SimulatedBench, buoy_id: int) -> None:
         self._bench, self._buoy_id = bench, buoy_id
@@ -109,6 +110,8 @@ class PortPlug:
         self._finder = finder or Finder()
         self.wifi = wifi
         self.on_this_machine = on_this_machine
+        # Simulated boards find the same access point everywhere.
+        self.wifi_around = WIFI if on_this_machine else None
 
     def plug_in(self) -> str:
         """It is there: where, is asked of the boards if the name does not say."""

@@ -171,4 +171,10 @@ def _stopped_now(run_folder: Path) -> int:
     sys.stderr.write(
         f"stopped at once: nothing was verified\n  what was sent is in {run_folder / 'ledger'}\n"
     )
+    earlier = sorted((run_folder / "boards").glob("*.earlier.json"))
+    if earlier:
+        sys.stderr.write(
+            f"  boards on cables keep the settings of this run ({len(earlier)} of them)\n"
+            f"  what they were before is in {run_folder / 'boards'}\n"
+        )
     return int(ExitCode.INTERRUPTED)

@@ -193,7 +193,13 @@ class Engine:
     async def _watched(self, work: "asyncio.Future[_Value]") -> _Value:
         """Wait for something while showing progress and watching the target."""
         while True:
-            await asyncio.wait({work}, timeout=_TICK_S)
+            try:
+                await asyncio.wait({work}, timeout=_TICK_S)
+            except asyncio.CancelledError:
+                work.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await work
+                raise
             if not self._record.target_failure:
                 try:
                     self._counts = await self._target.counts()
