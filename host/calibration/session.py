@@ -18,7 +18,7 @@ from host.calibration.limits import Limits
 from host.calibration.procedure import Bench, Procedure
 from host.calibration.procedures import PROCEDURES
 from host.calibration.record import SCHEMA, RecordWriter
-from host.calibration.thermometer import thermometer
+from host.calibration.thermometer import Thermometer, thermometer
 from host.calibration.wording import outcome_text
 from host.model.errors import BoardError, BuoyError, UsageError
 from host.model.exit_codes import ExitCode
@@ -92,7 +92,7 @@ class Session:
         if not keys:
             self.say(f"nothing is due on {board.where}", "good")
             return []
-        procedures = [(key, self._bench(board, key, wish)) for key in keys]
+        procedures = self._benches(board, keys, wish)
         self._check(procedures)
         self.say(f"{board.where}: into maintenance, nothing is published meanwhile", "plain")
         for key in board.enter():
@@ -114,13 +114,27 @@ class Session:
         due = due_of(history, board.identity.name, fitted, self.config.intervals, self.clock.utc())
         return [one.key for one in due if one.overdue]
 
+    def _benches(self, board: BenchBoard, keys: list[str], wish: Wish) -> list[tuple[str, Bench]]:
+        """What each sensor works with; mistakes of all of them are told at once."""
+        found: list[tuple[str, Bench]] = []
+        mistakes: list[UsageError] = []
+        for key in keys:
+            try:
+                found.append((key, self._bench(board, key, wish)))
+            except UsageError as error:
+                mistakes.append(error)
+        if len(mistakes) > 1:
+            texts = dict.fromkeys(error.what for error in mistakes)
+            raise UsageError("; ".join(texts), where=board.where, next_step=mistakes[0].next_step)
+        if mistakes:
+            raise mistakes[0]
+        return found
+
     def _bench(self, board: BenchBoard, key: str, wish: Wish) -> Bench:
         board.sensor_settings(key)  # a sensor that is not fitted is told before anything is moved
         bench = Bench(
             board,
-            thermometer(
-                board, wish.temperature_c, wish.thermometer or self.config.instruments.get("thermometer", "")
-            ),
+            self._thermometer(board, wish),
             Limits(self.config.bands),
             self.config.rules,
             points=wish.points or self._planned_points(key),
@@ -142,6 +156,10 @@ class Session:
         bench.lots = choose_lots(self.config, kinds, wish.lots, today, wish.force)
         return bench
 
+    def _thermometer(self, board: BenchBoard, wish: Wish) -> Thermometer:
+        name = wish.thermometer or self.config.instruments.get("thermometer", "")
+        return thermometer(board, wish.temperature_c, name)
+
     def _planned_points(self, key: str) -> tuple[str, ...]:
         sensor = self.config.plan.sensors.get(key) if self.config.plan else None
         points = sensor.points if sensor else None
@@ -158,6 +176,8 @@ class Session:
                 needed.discard(lot.kind)
 
     def _one(self, board: BenchBoard, key: str, bench: Bench, wish: Wish) -> Done:
+        # Anew: the board's own probe may have been calibrated a moment ago.
+        bench.thermometer = self._thermometer(board, wish)
         procedure = PROCEDURES[key](bench)
         now = self.clock.utc()
         folder = new_folder(self.config.records, board.identity.name, key, now)
@@ -203,7 +223,7 @@ class Session:
             "operator": wish.operator or self.config.operator,
             "probe": wish.probe,
             "instruments": self.config.instruments,
-            "thermometer": bench.thermometer.name,
+            "thermometer": bench.thermometer.name if procedure.needs_temperature else "",
             "raw_unit": procedure.raw_unit,
             "rule": procedure.stability.text(procedure.raw_unit),
             "points": list(bench.points),

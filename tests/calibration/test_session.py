@@ -174,6 +174,14 @@ def test_an_expired_bottle_is_refused_before_anything_is_moved():
     assert not list(Path().glob("calibrations/*"))
 
 
+def test_mistakes_of_all_sensors_are_told_at_once():
+    board = SimulatedBoard()
+    text = EXPIRED + "  - {lot: STALE, kind: ec-84, opened: 2025-01-01}\n"
+    made, _ = session(board, text, Technician(board))
+    with pytest.raises(UsageError, match=r"OLD .*; .*STALE"):
+        made.run(Wish([]))
+
+
 @pytest.mark.usefixtures("certificates")
 def test_an_expired_bottle_by_force_is_on_the_certificate():
     board = SimulatedBoard()
