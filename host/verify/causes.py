@@ -4,45 +4,9 @@ Keys are a stage's own reasons (under `stage/reason`) and the causes that `host.
 (under their name). Templates take the fields of `Figures`.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
+from host.verify.broker_causes import BROKER_CAUSES
+from host.verify.cause import Cause, Figures
 from host.verify.lambda_timeout import timeout_change, timeout_why
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """What is known of the losses of one cause, in words."""
-
-    store: str
-    stage: str
-    after: str
-    """The other stage where two matter; for delays the stage that came next."""
-    reason: str
-    detail: str
-    """A stage's sentence about one of them, without its full stop."""
-    details: tuple[str, ...] = ()
-    """Different sentences, up to some dozens."""
-    dwell: str = ""
-    """Longest stay between the two stages, e.g. `95.0 s`."""
-    note: str = ""
-    """A log line of the stage."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """One row of the table: the reason, and the advice."""
-
-    why: str | Callable[[Figures], str]
-    change: str | Callable[[Figures], str]
-
-    def words(self, figures: Figures) -> tuple[str, str]:
-        """(why, change) with the figures filled in."""
-        fields = {name: getattr(figures, name) for name in Figures.__dataclass_fields__}
-        why = self.why(figures) if callable(self.why) else self.why.format(**fields)
-        change = self.change(figures) if callable(self.change) else self.change.format(**fields)
-        return why, change
-
 
 # How a board's reason for dropping begins → what to do about it; reasons come from firmware and packs.
 _DROPPED_CHANGES = (
@@ -76,6 +40,7 @@ def _type_change(figures: Figures) -> str:
 _LOOK_AT_STAGE = "Look into {stage}: it lost data without counting a refusal."
 
 CAUSES: dict[str, Cause] = {
+    **BROKER_CAUSES,
     # What happened on the board, or between board and target.
     "dropped": Cause(
         "dropped by the board ({detail})",
@@ -101,69 +66,6 @@ CAUSES: dict[str, Cause] = {
         "acknowledged to the board, but the target has no record of receiving that",
         "Look into what lies between board and target: a bridge, or a broker that acknowledges too early.",
     ),
-    # The broker refuses.
-    "broker/publish-rate": Cause(
-        "the broker discards what one connection publishes beyond its rate ({detail})",
-        "Plan fewer messages per second and board: IoT Core takes 100 per connection.",
-    ),
-    "broker/account-publish-rate": Cause(
-        "the account's publish rate was used up ({detail})",
-        "Send less per second over all boards, or have the account's quota raised.",
-    ),
-    "broker/payload-too-large": Cause(
-        "the broker does not take payloads of that size ({detail})",
-        "Make payloads smaller: IoT Core takes 128 KB.",
-    ),
-    "broker/not-authorised": Cause(
-        "the board's policy does not allow that ({detail})",
-        "Allow the action on that resource in the policy of the board's certificate; where the policy names "
-        "the thing, the certificate must be attached to it and the client id be its name.",
-    ),
-    "broker/duplicate-client-id": Cause(
-        "another client connected under the board's client id, and the broker drops the older connection "
-        "({detail})",
-        "Find who else uses that client id: a second board with the id, a board in service, a second run.",
-    ),
-    "broker/client-id-rate": Cause(
-        "the broker takes one CONNECT a second from a client id ({detail})",
-        "Let the board wait at least 1 s before it connects again (`link.backoff`).",
-    ),
-    "broker/connect-rate": Cause(
-        "the account's rate of connections was used up ({detail})",
-        "Let boards start over a longer time (`start_spread`), or have the account's quota raised.",
-    ),
-    "broker/keep-alive": Cause(
-        "the broker dropped a connection that was silent for too long ({detail})",
-        "Shorten `link.keep_alive`, or look why the board's link carried nothing.",
-    ),
-    "broker/tls-failed": Cause(
-        "the TLS handshake failed ({detail})",
-        "Give the board the certificate, key and CA that belong to this broker.",
-    ),
-    "broker/protocol-error": Cause(
-        "the board sent what is no MQTT 3.1.1 ({detail})", "Look into the board's MQTT client."
-    ),
-    "broker/qos-2": Cause(
-        "QoS 2 is neither taken nor answered ({detail})", "Publish with QoS 1: IoT Core knows no QoS 2."
-    ),
-    "broker/in-flight": Cause(
-        "too many publishes were unanswered at once ({detail})",
-        "Allow fewer in flight (`link.in_flight`): IoT Core takes 100.",
-    ),
-    "broker/sink-failed": Cause(
-        "the pipeline behind the broker failed ({detail})", "Look at the log of the twin in the run's folder."
-    ),
-    "broker/topic-too-long": Cause(
-        "the broker does not take topics of that length ({detail})", "Shorten the topic prefix."
-    ),
-    "broker/topic-too-deep": Cause(
-        "the broker does not take topics of that many levels ({detail})",
-        "Use fewer levels in the topic prefix: IoT Core takes 7 slashes.",
-    ),
-    "broker/topic-reserved": Cause(
-        "topics that begin with $ belong to the broker ({detail})",
-        "Choose a topic prefix that does not begin with $.",
-    ),
     # Rules.
     "rules/no-rule-matched": Cause(
         "no rule's FROM selects the topic ({detail})",
@@ -184,14 +86,25 @@ CAUSES: dict[str, Cause] = {
         "the rule action found no buoy for the record ({detail})",
         "Correct the topic, or the action's dimension template.",
     ),
-    "timestream/not-selected": Cause(
-        "the rule that feeds Timestream does not select that ({detail})",
-        "Write `SELECT *, topic(3) as buoy_id` in the rule, or name the measure in its SELECT.",
+    "rules/no-partition-key": Cause(
+        "the rule action found no partition key for the record ({detail})",
+        "Correct the action's partition key template; the function `newuuid()` always has a value.",
     ),
-    "kinesis/not-selected": Cause(
-        "the rule that feeds Kinesis does not select that ({detail})",
-        "Write `SELECT *, topic(3) as buoy_id` in the rule, or name the measure in its SELECT.",
+    "rules/not-json": Cause(
+        "the rule's result cannot be written as JSON ({detail})",
+        "Correct the payload the board sends; the ledger holds its exact bytes.",
     ),
+    "rules/action-failed": Cause(
+        "the rule's action failed ({detail})",
+        "Look at the rule's error action and its log; its role may lack a permission on what it writes to.",
+    ),
+    **{
+        f"{stage}/not-selected": Cause(
+            f"the rule that feeds {name} does not select that ({{detail}})",
+            "Write `SELECT *, topic(3) as buoy_id` in the rule, or name the measure in its SELECT.",
+        )
+        for stage, name in (("timestream", "Timestream"), ("kinesis", "Kinesis"), ("influxdb", "InfluxDB"))
+    },
     # Timestream.
     "timestream/type-conflict": Cause(
         "Timestream refused the type, which is not the measure's ({detail})", _type_change
@@ -218,6 +131,13 @@ CAUSES: dict[str, Cause] = {
         "a rule action writes at most 100 measures of one message ({detail})",
         "Send fewer keys in one message.",
     ),
+    "timestream/no-type": Cause(
+        "Timestream has no type for that value ({detail})", "Leave a measure out where the board has none."
+    ),
+    "timestream/out-of-range": Cause(
+        "the value does not fit its type ({detail})", "Correct the sensor's reading or its unit."
+    ),
+    "timestream/record-too-large": Cause("a record takes 2 KB at most ({detail})", "Send shorter texts."),
     "timestream/waiting": Cause(
         "the store is not yet consistent: the record is written and queries do not see it yet ({detail})",
         "Nothing is lost: verify again after that time, or give the run a longer `drain_timeout`.",
@@ -229,6 +149,10 @@ CAUSES: dict[str, Cause] = {
     "influxdb/no-timestamp": Cause(
         "the rule action needs an integer `timestamp` in the payload ({detail})",
         "Send `stamped` payloads: the InfluxDB action makes no time of its own.",
+    ),
+    "influxdb/not-writable": Cause(
+        "the message is no point in line protocol ({detail})",
+        "Send at least one measure, and no line break in a text.",
     ),
     "influxdb/too-old": Cause(
         "older than the database's retention ({detail})",

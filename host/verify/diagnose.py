@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from host.model.evidence import StageCount
 from host.model.result import Diagnosis
-from host.verify.causes import Figures, explain
+from host.verify.cause import Figures
+from host.verify.causes import explain
 from host.verify.database import Database
 from host.verify.words import boards_text, count_text, keys_text, seconds_text
 from sensors.catalog import KEYS

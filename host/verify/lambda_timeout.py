@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from host.verify.causes import Figures
+    from host.verify.cause import Figures
 
 MAX_TIMEOUT_S = 300
 """Longest call that Firehose waits for (Firehose guide, data transformation), though Lambda allows 900 s."""
