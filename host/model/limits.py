@@ -153,7 +153,7 @@ class Limits:
             value, aws_value = getattr(self, field.name), field.default
             if value != aws_value:
                 words = _WORDS.get(field.name, field.name.replace("_", " "))
-                phrases.append(f"{words}: {'lifted' if value is None else value} (IoT Core: {aws_value})")
+                phrases.append(f"{words}: {_shown(value)} (IoT Core: {_shown(aws_value)})")
         return phrases
 
     def lifted_in_words(self) -> list[str]:
@@ -185,7 +185,31 @@ _WORDS: Final = {
     "bytes_in_per_s": "bytes in per second and connection",
     "bytes_out_per_s": "bytes out per second and connection",
     "replay_per_s": "stored messages replayed per second",
+    "in_flight_in": "unanswered messages from a client",
+    "in_flight_out": "unacknowledged messages to a client",
+    "delivery_retry_s": "seconds that a delivery is tried",
+    "payload_bytes": "bytes of a payload",
+    "topic_bytes": "bytes of a topic",
+    "topic_slashes": "slashes of a topic",
+    "client_id_bytes": "bytes of a client id",
+    "subscriptions": "subscriptions of a connection",
+    "filters_per_subscribe": "filters of a SUBSCRIBE",
+    "keep_alive_min_s": "seconds of the shortest keep-alive",
+    "keep_alive_max_s": "seconds of the longest keep-alive",
+    "keep_alive_factor": "keep-alives until a silent client is dropped",
+    "session_s": "seconds that an absent client's session lives",
+    "connect_timeout_s": "seconds until a CONNECT must have come",
+    "queue_bytes": "bytes that wait in a session",
+    "disconnect_reason_s": "seconds that the reason of a disconnection is kept",
 }
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "lifted"
+    return str(value).lower() if isinstance(value, bool) else f"{value:.15g}"
+
+
 _NUMBERS: Final = tuple(
     field.name
     for field in fields(Limits)

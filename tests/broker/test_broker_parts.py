@@ -244,7 +244,7 @@ def test_a_changed_limit_is_named_but_not_as_lifted() -> None:
     assert limits.lifted_in_words() == []
     assert limits.changes_in_words() == [
         "publishes in per second and connection: 200 (IoT Core: 100)",
-        "session s: 60.0 (IoT Core: 3600.0)",
+        "seconds that an absent client's session lives: 60 (IoT Core: 3600)",
     ]
 
 

@@ -144,7 +144,7 @@ def test_it_takes_the_twin_of_a_fleet_file_enrols_boards_and_prints_its_metrics(
         assert (status["topic_prefix"], status["payload"], status["tls"]) == ("lab/3", "original", True)
         assert status["changed_limits"] == [
             "publishes in per second and connection: 7 (IoT Core: 100)",
-            "payload bytes: 200 (IoT Core: 131072)",
+            "bytes of a payload: 200 (IoT Core: 131072)",
         ]
 
 

@@ -87,5 +87,7 @@ def test_a_twin_holds_its_clients_to_what_is_set(tmp_path: Path) -> None:
 
 def test_the_run_is_told_which_limits_are_not_awss(tmp_path: Path) -> None:
     spec = TargetSpec("local", twin=TwinSpec(limits=(LimitSetting("session_s", 60.0),)))
-    assert LocalTarget(spec, tmp_path, limits="aws").changed_limits == ("session s: 60.0 (IoT Core: 3600.0)",)
+    assert LocalTarget(spec, tmp_path, limits="aws").changed_limits == (
+        "seconds that an absent client's session lives: 60 (IoT Core: 3600)",
+    )
     assert TwinConfig("f", limits="aws").limits_held().changes_in_words() == ()
