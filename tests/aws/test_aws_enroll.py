@@ -320,8 +320,13 @@ def test_a_certificate_that_other_things_use_is_kept(here: AccountStandIn, spec:
     (certificate,) = certificates_of(here, THINGS[0])
     iot.attach_thing_principal(thingName=THINGS[1], principal=certificate)
     retirement = Retirement(Account(spec), spec)
-    retirement.run(retirement.plan(THINGS[:1]), silent, threading.Event())
+    outcome = retirement.run(retirement.plan(THINGS[:1]), silent, threading.Event())
+    assert (outcome.done, outcome.failed) == (1, {})
     assert certificate in certificates_of(here, THINGS[1])
+    identifier = certificate.rpartition("/")[2]
+    known = iot.describe_certificate(certificateId=identifier)["certificateDescription"]
+    assert known["status"] == "ACTIVE"
+    assert len(iot.list_attached_policies(target=certificate)["policies"]) == 1
 
 
 def test_the_command_enrols_says_what_it_does_and_shows_no_key(
