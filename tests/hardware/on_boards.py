@@ -3,7 +3,7 @@
     python tests/hardware/on_boards.py [--only PATTERN] [--out FOLDER] PORT…
 
 Every board gets the portable tests (tests/portable) and a copy of firmware and sensors under `/t`, which is
-removed afterwards; its own files and identity stay. What is measured on it is compared with a simulated board,
+removed afterwards; its own files and identity stay. What is measured is compared with a simulated board,
 measured the same way in the same run. Exit code 0: every test passed on every board; 4: not.
 """
 
@@ -32,7 +32,7 @@ from host.simulation.esp32.simulator import Simulator
 PORTABLE = ROOT / "tests" / "portable"
 HELPERS = ("buoy_nvs", "buoy_parts", "runner", "sensor_doubles", "support")
 FOLDER = "t"
-SUITE_S = 180.0
+SUITE_S = 60.0
 MEASURE = """
 import gc, json, machine, os, sys, time
 gc.collect()
@@ -121,7 +121,9 @@ def _work(session: Session, board: Board, files: dict[str, bytes], pattern: str)
     try:
         _bench(repl, board)
         for suite in suites(pattern):
+            began = time.monotonic()
             _suite(repl, board, suite)
+            print(f"{board.port}  {suite}  {time.monotonic() - began:.1f} s", file=sys.stderr, flush=True)
     finally:
         repl.enter()
         remove_files(repl, [*files, *(f"{FOLDER}/{name}" for name in ("probe.bin",))])
