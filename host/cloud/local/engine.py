@@ -96,6 +96,7 @@ class RulesEngine:
         self._faults = faults
         self._charge = charge
         self._errors = errors
+        self._has_error_actions = any(spec.error_action is not None for spec in specs)
         self._influxdb = influxdb
         self._now: tuple[str, bytes] = ("", b"")
         """Client and payload of the message under way, for error actions."""
@@ -110,7 +111,8 @@ class RulesEngine:
         self, message: int, buoy: int | None, topic: str, payload: bytes, at_ns: int, client_id: str = ""
     ) -> None:
         """One message that the broker accepted; rehearsed faults act first."""
-        self._now = (client_id, payload)
+        if self._has_error_actions:
+            self._now = (client_id, payload)
         if self._faults is not None:
             parts = self._faults.data(buoy, payload)
             if parts is not None:
