@@ -7,15 +7,15 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
-
-from cryptography import x509
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
+from typing import TYPE_CHECKING, Protocol
 
 from host.model.errors import PreflightError
 from host.model.fleet import TlsSpec
+
+# `cryptography` is dear to import, and most commands need no key.
+if TYPE_CHECKING:
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric import ec
 
 _MAKING = threading.Lock()
 """Boards in parallel, one authority."""
@@ -119,6 +119,9 @@ def load(ca: Path, certificate: Path, key: Path) -> Credentials:
     Raises:
         PreflightError: a file is missing, is something else, or others may read the key.
     """
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.serialization import Encoding
+
     authority = _certificate(ca)
     leaf = _certificate(certificate)
     private = _key(key)
@@ -128,7 +131,9 @@ def load(ca: Path, certificate: Path, key: Path) -> Credentials:
     return Credentials(authority.public_bytes(Encoding.DER), leaf.public_bytes(Encoding.DER), der)
 
 
-def _certificate(path: Path) -> x509.Certificate:
+def _certificate(path: Path) -> "x509.Certificate":
+    from cryptography import x509
+
     data = _read(path)
     try:
         if b"-----BEGIN" in data:
@@ -138,7 +143,10 @@ def _certificate(path: Path) -> x509.Certificate:
         raise PreflightError(f"no certificate: {error}", where=str(path)) from None
 
 
-def _key(path: Path) -> ec.EllipticCurvePrivateKey:
+def _key(path: Path) -> "ec.EllipticCurvePrivateKey":
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
     data = _read(path, private=True)
     # Nothing of this file is ever quoted, not even in an error.
     try:
