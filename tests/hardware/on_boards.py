@@ -176,9 +176,14 @@ def _suite(repl: RawRepl, board: Board, suite: str) -> None:
     try:
         text = repl.run(code, SUITE_S)
     except BuoyError as error:
-        traceback = getattr(error, "traceback", "")
-        too_large = "MemoryError" in traceback
-        board.tests[suite] = "does not fit into the heap" if too_large else f"failed: {error.what}"
+        if "MemoryError" in getattr(error, "traceback", "") or "memory allocation" in error.what:
+            board.tests[suite] = "does not fit into the heap"
+        elif "did not finish within" in error.what:
+            board.tests[suite] = f"does not end within {SUITE_S:g} s on a board"
+        else:
+            board.tests[suite] = f"failed: {error.what}"
+        repl.enter()
+        repl.hard_reset()
         repl.enter()
         return
     printed: list[str] = []
@@ -199,7 +204,7 @@ def _suite(repl: RawRepl, board: Board, suite: str) -> None:
 def report(boards: list[Board], peer: Board) -> str:
     """Markdown: results, then what differs from the simulated board."""
     lines = ["# Boards on cables", "", time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()), ""]
-    lines += ["| board | port | passed | failed | too large |", "|---|---|---|---|---|"]
+    lines += ["| board | port | passed | failed | too large or slow |", "|---|---|---|---|---|"]
     for board in boards:
         counts = [
             sum(1 for one in board.tests.values() if one.startswith(word))
