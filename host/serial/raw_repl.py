@@ -111,21 +111,20 @@ class RawRepl:
         """
         deadline = Deadline(timeout_s)
         data = code.encode()
-        while self._paste:
+        if self._paste:
             self.send(b"\x05A\x01")
             answer = self._read(2, deadline)
+            while answer == PROMPT[:2]:
+                # A greeting of a Ctrl-A that waited while the board booted; the answer comes after it.
+                if self._until(PROMPT[2:], deadline) is None:
+                    raise self._silent("did not finish its greeting")
+                answer = self._read(2, deadline)
             if answer == b"R\x01":
                 self._raw_paste(data, deadline)
                 return
-            if answer == PROMPT[:2]:
-                # A second greeting, of a Ctrl-A that waited while the board booted.
-                if self._until(PROMPT[2:], deadline) is None:
-                    raise self._silent("did not finish its greeting")
-                self._drain(0.05)
-            elif answer == b"R\x00":
-                self._paste = False
-            else:
+            if answer != b"R\x00":
                 raise self._silent(f"answered {answer!r} to raw-paste mode")
+            self._paste = False
         for at in range(0, len(data), _PLAIN_CHUNK):
             self.send(data[at : at + _PLAIN_CHUNK])
             self._drain(0.01)

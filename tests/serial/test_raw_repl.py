@@ -172,3 +172,35 @@ def test_esptool_writes_with_progress_and_tells_the_mac(empty, tmp_path):
         Esptool(empty.path(132), stopped=lambda: True).identify()
     with pytest.raises(BoardError, match="the port is gone or in use"):
         Esptool("/nowhere/at-all").identify()
+
+
+class Script:
+    """A line that answers what is written as a list says."""
+
+    def __init__(self, answers):
+        self.answers = answers
+        self.waiting = b""
+        self.written = b""
+
+    @property
+    def in_waiting(self):
+        return len(self.waiting)
+
+    def read(self, size=1):
+        data, self.waiting = self.waiting[:size], self.waiting[size:]
+        return data
+
+    def write(self, data):
+        self.written += data
+        for ask, answer in self.answers:
+            if data.endswith(ask):
+                self.waiting += answer
+                return
+
+
+def test_a_late_greeting_before_the_answer_is_passed_over_and_nothing_is_sent_twice():
+    greeting = b"raw REPL; CTRL-B to exit\r\n>"
+    line = Script([(b"\x05A\x01", greeting * 2 + b"R\x01\x80\x00\x01"), (b"\x04", b"\x0442\r\n\x04\x04>")])
+    repl = RawRepl(line, "port")
+    assert repl.run("print(42)", 2.0).strip() == "42"
+    assert line.written == b"\x05A\x01print(42)\x04"
