@@ -66,6 +66,9 @@ def calibrate(
     records: Annotated[Path | None, typer.Option(help="Where records and certificates go.")] = None,
     fleet: FleetFile = FLEET,
     ports: Ports = None,
+    dynamodb: Annotated[
+        str, typer.Option(help="Write what passed into this DynamoDB table of devices too.")
+    ] = "",
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON line per sensor on standard output.")
     ] = False,
@@ -114,9 +117,12 @@ def calibrate(
             "no terminal to guide at",
             next_step="run it in a terminal, or with --yes and a plan in calibration.yaml",
         )
-    return _run(
+    done, code = _run(
         (board, fleet, ports), config, wish, {k: v for k, v in answers.items() if v is not None}, yes, as_json
     )
+    if dynamodb:
+        _store(done, dynamodb)
+    return code
 
 
 def _run(
@@ -126,7 +132,7 @@ def _run(
     answers: dict[str, float],
     yes: bool,
     as_json: bool,
-) -> int:
+) -> "tuple[list[Done], int]":
     from host.calibration.bench_front import guided
     from host.calibration.clock import RealClock
     from host.cli.calibration_port import open_console
@@ -136,7 +142,18 @@ def _run(
     if as_json:
         for one in done:
             typer.echo(json.dumps(_summary(one), ensure_ascii=False))
-    return code
+    return done, code
+
+
+def _store(done: "list[Done]", name: str) -> None:
+    """The device items of what passed; region and credentials are those that boto3 finds."""
+    from host.calibration.device_table import open_table, store_calibration
+    from host.calibration.record import read_record
+
+    table = open_table(name, None, None)
+    for one in done:
+        if one.result.outcome in ("passed", "warned"):
+            typer.echo(f"{name}: {store_calibration(table, read_record(one.folder))}", err=True)
 
 
 def _summary(done: "Done") -> dict[str, object]:

@@ -20,6 +20,7 @@ app = typer.Typer(
     help="Records of calibrations: status, show, certificate, undo, export, drift.",
     no_args_is_help=True,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 Config = Annotated[
     Path | None, typer.Option("--config", help="The bench's file; calibration.yaml by default.")

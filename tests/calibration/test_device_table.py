@@ -55,6 +55,21 @@ def test_only_the_calibration_of_its_sensor_changes(table):
     assert second == {"id": "2", "measurement": "tbd"}
 
 
+def test_what_passed_is_stored_right_after_a_calibration(table, monkeypatch, capsys):
+    from host.calibration.guide import Result
+    from host.calibration.session import Done
+    from host.cli import calibrate as command
+
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-west-2")
+    result, record = calibrate(SimulatedBoard(), "ph")
+    record_folder = record.path.parent
+    table.put_item(Item={"id": record.board, "sensors": [{"id": "ph"}]})
+    failed = Done("wp", Result("failed", "", None, []), record_folder, None)
+    command._store([failed, Done("ph", result, record_folder, None)], "devices")
+    assert capsys.readouterr().err.count("devices: device 130") == 1
+    assert "calibration" in table.get_item(Key={"id": record.board})["Item"]["sensors"][0]
+
+
 def test_devices_and_sensors_that_are_not_there_are_told(table):
     _, record = calibrate(SimulatedBoard(), "wp")
     with pytest.raises(UsageError, match="no device `999`"):
