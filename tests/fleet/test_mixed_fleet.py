@@ -11,6 +11,8 @@ from run_bench import Run, buoy, only_folder, processes_of, result_of, sending, 
 from host.model.ledger import Event
 from host.serial.console import Console
 
+WAIT_S = 90.0
+
 
 @pytest.fixture(scope="module")
 def boards(tmp_path_factory):
@@ -43,8 +45,8 @@ def run_mixed(folder):
         ],
     }
     path.write_text(json.dumps(fleet))
-    run = buoy("run", str(path), "--out", str(out))
-    assert run.process.returncode == 0, run.out + run.err
+    run = Run("run", str(path), "--out", str(out))
+    assert run.finish(WAIT_S) == 0, run.out + run.err
 
 
 def test_virtual_and_simulated_boards_pass_together(mixed):
@@ -106,9 +108,9 @@ def test_a_board_gets_its_settings_back_also_after_ctrl_c(boards, tmp_path):
     before = settings_on(boards, 300)
     out = tmp_path / "out"
     run = Run("run", str(path), "--out", str(out), environment=ENVIRONMENT)
-    until(lambda: sending(out, 10), "messages under way")
+    until(lambda: sending(out, 10), "messages under way", WAIT_S)
     run.process.send_signal(signal.SIGINT)
-    assert run.finish() == 130, run.out + run.err
+    assert run.finish(WAIT_S) == 130, run.out + run.err
     assert settings_on(boards, 300) == before
     result = result_of(out)
     board = board_of(result, 300)
@@ -126,12 +128,12 @@ def test_events_lost_on_the_line_are_told_again_where_the_board_keeps_them(board
     path = cable_fleet(tmp_path / "fleet.yaml", boards, "301", run=run)
     out = tmp_path / "out"
     run = Run("run", str(path), "--out", str(out), environment=ENVIRONMENT)
-    until(lambda: sending(out, 10), "messages under way")
+    until(lambda: sending(out, 10), "messages under way", WAIT_S)
     boards.noise(301, 0.004)
     log = only_folder(out) / "logs" / "buoy-301.log"
-    until(lambda: "events lost" in log.read_text(), "loss on a noisy line")
+    until(lambda: "events lost" in log.read_text(), "loss on a noisy line", WAIT_S)
     boards.noise(301, 0.0)
-    assert run.finish() == (0 if state == "passed" else 4), run.out + run.err
+    assert run.finish(WAIT_S) == (0 if state == "passed" else 4), run.out + run.err
     board = board_of(result_of(out), 301)
     assert board["state"] == state
     if state == "unproven":
@@ -146,7 +148,7 @@ def test_a_board_whose_cable_is_gone_at_the_end_is_unproven_until_it_is_read(boa
     before = settings_on(boards, 300)
     out = tmp_path / "out"
     run = Run("run", str(path), "--out", str(out), environment=ENVIRONMENT)
-    until(lambda: sending(out, 5), "messages under way")
+    until(lambda: sending(out, 5), "messages under way", WAIT_S)
     # The board has a supply of its own: it goes on, and nothing of the line is to be understood.
     boards.noise(300, 1.0)
     assert run.finish(90) == 4, run.out + run.err

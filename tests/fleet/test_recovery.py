@@ -13,6 +13,8 @@ from host.model.ledger import Event
 
 KILLED, CUT, REPLUGGED, TAKEN_OVER = 310, 311, 312, 313
 
+WAIT_S = 90.0
+
 
 @pytest.fixture(scope="module")
 def boards(tmp_path_factory):
@@ -40,17 +42,17 @@ def test_killed_cut_off_and_disconnected_boards_lose_no_measure(boards, tmp_path
     )
     out = tmp_path / "out"
     run = Run("run", str(path), "--out", str(out), environment=ENVIRONMENT)
-    until(lambda: sending(out, 40), "messages under way")
+    until(lambda: sending(out, 40), "messages under way", WAIT_S)
     # In mid-publish, in mid-write of the file system, by a pulled cable, and by the broker.
     os.kill(boards.child_pid(KILLED), signal.SIGKILL)
     boards.cut_power_after_writes(CUT, 3)
     boards.unplug(REPLUGGED)
     boards.replug(REPLUGGED)
     connect_as(free_port, f"buoy-{TAKEN_OVER}")
-    until(lambda: boards.state(CUT) == "off", "a power cut")
+    until(lambda: boards.state(CUT) == "off", "a power cut", WAIT_S)
     boards.cut_power_after_writes(CUT, 0)
     boards.power(CUT, True)
-    assert run.finish() == 0, run.out + run.err
+    assert run.finish(WAIT_S) == 0, run.out + run.err
     result = result_of(out)
     for store in result["stores"]:
         assert store["found"] == store["expected"] == 4 * 60 * 9
@@ -77,12 +79,12 @@ def test_what_an_outbox_drops_while_the_access_point_is_gone_is_in_its_own_count
     )
     out = tmp_path / "out"
     run = Run("run", str(path), "--out", str(out), environment=ENVIRONMENT)
-    until(lambda: sending(out, 40), "messages under way")
+    until(lambda: sending(out, 40), "messages under way", WAIT_S)
     boards.access_point("buoy", None)
     log = only_folder(out) / "logs" / f"buoy-{KILLED}.log"
-    until(lambda: '"what": "dropped"' in log.read_text(), "an outbox that is full")
+    until(lambda: '"what": "dropped"' in log.read_text(), "an outbox that is full", WAIT_S)
     boards.access_point("buoy", "secret")
-    assert run.finish() == 5, run.out + run.err
+    assert run.finish(WAIT_S) == 5, run.out + run.err
     result = result_of(out)
     (board,) = result["boards"]
     assert board["dropped"] > 0
