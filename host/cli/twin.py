@@ -20,8 +20,22 @@ DEFAULT_CONTROL_PORT = 18883
 _DRAW_S = 0.5
 _ANSWER_TIMEOUT_S = 10.0
 
+_HELP = """Run the local twin of the AWS pipeline until Ctrl-C, or ask one that runs.
+
+Examples:
+
+\b
+  buoy twin                                    plain MQTT on 1883, rates lifted
+  buoy twin --limits aws                       every limit of AWS
+  buoy twin --limit publishes_in=5/s           one limit of your own
+  buoy twin --fleet scenarios/collision.yaml   the twin of a fleet file
+  buoy twin status                             look at it from another terminal
+  buoy twin metrics | jq .                     its counters under CloudWatch's names
+  buoy twin enrol buoy-100=100                 a board's certificate, where the twin has TLS
+"""
+
 app = typer.Typer(
-    help="Run the local twin of the AWS pipeline until Ctrl-C, or ask one that runs.",
+    help=_HELP,
     invoke_without_command=True,
     no_args_is_help=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -55,18 +69,7 @@ def twin(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON lines instead of text.")] = False,
 ) -> None:
-    """Run the local twin of the AWS pipeline until Ctrl-C.
-
-    Examples:
-
-    \b
-      buoy twin                                    plain MQTT on 1883, rates lifted
-      buoy twin --limits aws                       every limit of AWS
-      buoy twin --limit publishes_in=5/s           one limit of your own
-      buoy twin --fleet scenarios/collision.yaml   the twin of a fleet file
-      buoy twin status                             look at it from another terminal
-      buoy twin metrics | jq .                     its counters under CloudWatch's names
-    """
+    """Run the local twin of the AWS pipeline until Ctrl-C."""
     if context.invoked_subcommand is not None:
         return
     from host.cloud.local.config import TwinConfig
