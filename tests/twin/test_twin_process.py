@@ -166,7 +166,8 @@ def test_a_mark_begins_a_run_of_its_own(tmp_path: Path) -> None:
                 "s3": 2,
             }
             assert stages["broker"]["metrics"]["AWS/IoT PublishIn.Success"] == 2
-            assert stages["kinesis"]["metrics"]["twin busiest second of a shard, records"] == 2
+            # Its own two, in one second or in two; not the 1500 from before.
+            assert 1 <= stages["kinesis"]["metrics"]["twin busiest second of a shard, records"] <= 2
             assert stages["lambda"]["metrics"]["AWS/Lambda Invocations"] == 1
             with pytest.raises(TargetError, match="no mark 7"):
                 await twin.ask("counts", mark=7)
