@@ -71,7 +71,7 @@ class FlashOnly:
         session = self._session
         self._begin("find")
         self._begin("identify")
-        found = session.persevere(session.look)
+        found = session.persevere(lambda: session.look(ask_rom=self._erase))
         require_usable(found)
         result.port, result.mac = session.port, found.mac
         if found.micropython == self._image.version and not (self._force or self._erase):
@@ -91,6 +91,7 @@ class FlashOnly:
         )
         self._begin("restart")
         after = session.persevere(session.look)
+        result.mac = after.mac
         if after.state not in ("firmware", "micropython"):
             raise BoardError(f"after flashing it {after.runs}", where=session.port)
         if before is not None and self._identity(after) != before:

@@ -28,7 +28,7 @@ def write_image(
         session: open, whatever runs.
         image: checked by `read_image`.
         baud: bits per second to begin with.
-        mac: of the board that is meant; empty where nothing could be asked before.
+        mac: of the board that is meant; empty where it does not matter which it is.
         erase: the whole flash first, identity and files included.
         progress: takes the share that is done.
 
@@ -40,7 +40,8 @@ def write_image(
         UsageError: the image has data where identity lives.
     """
     pieces = image.pieces(keep_nvs=not erase)
-    chip = session.esptool().identify() if not mac or erase else None
+    # esptool itself refuses other chips, and images that are larger than the flash, before it erases.
+    chip = session.esptool().identify() if erase else None
     if chip is not None:
         _right_chip(session.port, chip.chip, chip.is_esp32, chip.mac, mac)
         if chip.flash_bytes and chip.flash_bytes < image.flash_bytes:

@@ -115,14 +115,15 @@ class Session:
         self._take((self.finder or Finder(self.more_ports)).port(self.name))
         self._there = frozenset(port.port for port in list_ports(self.more_ports))
 
-    def look(self, wake: bool = True) -> Found:
-        """What is on the port.
+    def look(self, wake: bool = True, ask_rom: bool = True) -> Found:
+        """What is on the port; without `ask_rom` an empty chip is not asked for its MAC.
 
         Raises:
             BoardError: another board than before.
         """
         self._let_go()
-        found = probe_locked(self.port, self._locked(), patience_s=self.patience.boot_s / 3, wake=wake)
+        patience_s = self.patience.boot_s / 3
+        found = probe_locked(self.port, self._locked(), patience_s=patience_s, wake=wake, ask_rom=ask_rom)
         if found.mac and self.mac and found.mac != self.mac:
             raise BoardError(
                 f"there is another board on the port: {mac_text(found.mac)}, before {mac_text(self.mac)}",

@@ -99,14 +99,16 @@ def probe(
         return probe_locked(port, lock, patience_s=patience_s, wake=wake)
 
 
-def probe_locked(port: str, lock: PortLock, *, patience_s: float = BOOT_S, wake: bool = False) -> Found:
-    """`probe` by who holds the port's lock already."""
+def probe_locked(
+    port: str, lock: PortLock, *, patience_s: float = BOOT_S, wake: bool = False, ask_rom: bool = True
+) -> Found:
+    """`probe` by who holds the lock already; without `ask_rom` an empty chip tells no MAC, but sooner."""
     try:
         found, heard = _ask(port, lock, patience_s)
         if found is not None:
             return found
         if _nothing_boots(heard):
-            return _ask_rom(port)
+            return _ask_rom(port) if ask_rom else Found(port, "empty")
         if b">>>" in heard or b"raw REPL" in heard or b"SyntaxError" in heard or wake:
             found = _ask_repl(port)
             if found is not None:
