@@ -22,7 +22,7 @@ WIFI_PASSWORD = "k7-wifi-password-of-the-test"
 SSID = "bench-of-the-test"
 IMAGE_BYTES = 80_000
 """Small: what is tested is not how long a line takes."""
-HASTY = Patience(reappear_s=6.0, boot_s=12.0, prompt_s=5.0, tries=3)
+HASTY = Patience(reappear_s=15.0, boot_s=15.0, prompt_s=5.0, tries=3)
 
 
 def write_fleet(folder: Path, ids: Iterable[int], ports: dict[int, str], **more: str) -> Path:
