@@ -114,7 +114,7 @@ def probe_locked(
             if found is not None:
                 return found
         if wake:
-            return _ask_rom(port, "other")
+            return _after_reset(port, lock, patience_s)
     except PreflightError as error:
         who = holder(port)
         if who:
@@ -126,6 +126,17 @@ def probe_locked(
         last = heard.decode("ascii", "backslashreplace").strip().splitlines()[-1:]
         return Found(port, "silent", detail=f"it says {last[0][-60:]!r}" if last else "")
     return Found(port, "silent", detail="asleep, hung, or no board")
+
+
+def _after_reset(port: str, lock: PortLock, patience_s: float) -> Found:
+    """A board that hung or slept: esptool asks the chip, which resets it; then it may tell by itself."""
+    chip = _ask_rom(port, "other")
+    if chip.state != "empty":
+        return chip
+    found, heard = _ask(port, lock, patience_s)
+    if found is None and not _nothing_boots(heard):
+        found = _ask_repl(port)
+    return found or chip
 
 
 def _ask(port: str, lock: PortLock, patience_s: float) -> tuple[Found | None, bytes]:

@@ -126,6 +126,14 @@ def test_a_board_that_hangs_is_given_up_at_the_deadline(simulator):
         simulator.hang(131, False)
 
 
+def test_a_board_that_hangs_is_reset_and_tells_what_it_has(simulator):
+    port = simulator.path(131)
+    simulator.hang(131)
+    assert probe(port, patience_s=0.5).state == "silent", "without leave nothing is reset"
+    found = probe(port, patience_s=0.5, wake=True)
+    assert (found.state, found.micropython, found.mac) == ("micropython", "1.25.0", "240ac4000083")
+
+
 def test_a_look_tells_what_runs_and_finds_boards_by_mac(simulator, empty):
     found = probe(simulator.path(130))
     assert (found.state, found.mac, found.micropython) == ("micropython", "240ac4000082", "1.25.0")
