@@ -270,13 +270,9 @@ class Session:
     def _is_mine(self, port: str) -> bool:
         if port == self.port:
             return True
-        try:
-            lock = PortLock(port, self.purpose)
-        except PreflightError:
-            return False  # somebody works with that one
-        with lock:
-            found = probe_locked(port, lock, patience_s=self.patience.boot_s / 3, wake=True)
-        if found.mac != self.mac:
+        finder = self.finder or Finder(self.more_ports)
+        found = finder.newcomer(port, lambda: self._look_at_new(port))
+        if found is None or found.mac != self.mac:
             return False
         try:
             self._take(port)
@@ -284,3 +280,11 @@ class Session:
             return False
         self.log.line(f"# came back as {port}")
         return True
+
+    def _look_at_new(self, port: str) -> Found | None:
+        try:
+            lock = PortLock(port, self.purpose)
+        except PreflightError:
+            return None  # another program works with that one
+        with lock:
+            return probe_locked(port, lock, patience_s=self.patience.boot_s / 3, wake=True)

@@ -48,6 +48,7 @@ class Finder:
         # Two searches at once would find each other's ports in use.
         self._guard = threading.Lock()
         self._seen: list[Found] = []
+        self._new: dict[str, Found] = {}
 
     def find(self, name: str | BoardName) -> Found:
         """The board of a name, on the port where it is now.
@@ -82,6 +83,16 @@ class Finder:
                 next_step="name one by its port or MAC; `buoy id PORT NUMBER` gives it another id",
             )
         raise _none(wanted, found_all)
+
+    def newcomer(self, port: str, look: Callable[[], Found | None]) -> Found | None:
+        """Who is on a port that came up; looked at once, though several wait for their board."""
+        with self._guard:
+            known = self._new.get(port)
+            if known is None:
+                known = look()
+                if known is not None and known.mac:
+                    self._new[port] = known
+            return known
 
     def port(self, name: str | BoardName) -> str:
         """Only where it is; a name by port is taken at its word.

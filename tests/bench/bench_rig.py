@@ -15,6 +15,7 @@ from host.bench.session import Patience, Session
 from host.bench.shared import Bench, Happening, Result
 from host.bench.target import SelfTestTarget
 from host.inventory.loader import load_fleet
+from host.serial.find import Finder
 from host.simulation.esp32.simulator import Simulator
 from host.simulation.esp32.synthetic import write_synthetic
 
@@ -105,11 +106,14 @@ class Rig:
             connect_s=connect_s,
             show=show,
         )
+        finder = Finder(bench.more_ports)
         jobs = [
             Job(
                 one.key,
                 "",
-                Commission(one, bench, Session(one.name, bench.more_ports, stop, patience=patience)).run,
+                Commission(
+                    one, bench, Session(one.name, bench.more_ports, stop, finder, patience=patience)
+                ).run,
             )
             for one in wanted
         ]
