@@ -24,9 +24,14 @@ Interpreter = Annotated[
     str, typer.Option("--interpreter", metavar="FILE|VERSION", help="MicroPython image or version.")
 ]
 Sha256 = Annotated[str, typer.Option("--sha256", help="What the image's SHA-256 must be.")]
-Baud = Annotated[int, typer.Option("--baud", help="Bits per second of flashing; slower ones follow.")]
-Parallel = Annotated[int, typer.Option("--parallel", help="Boards at once; 0: all.")]
-PerHub = Annotated[int, typer.Option("--per-hub", help="Boards at once on one USB hub; 0: all.")]
+FILE = "what the fleet file says"  # -1 or 0 of the options below
+Baud = Annotated[
+    int, typer.Option("--baud", help="Bits per second of flashing; slower ones follow.", show_default=FILE)
+]
+Parallel = Annotated[int, typer.Option("--parallel", help="Boards at once; 0: all.", show_default=FILE)]
+PerHub = Annotated[
+    int, typer.Option("--per-hub", help="Boards at once on one USB hub; 0: all.", show_default=FILE)
+]
 Erase = Annotated[bool, typer.Option("--erase", help="Erase the whole flash first, identity included.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON lines instead of text.")]
 
