@@ -35,6 +35,11 @@ class Topics:
         self.config_global = (base + "config/global/").encode()
         self.config_sensor = (base + "config/sensor/").encode()
 
+    def console(self):
+        """Where requests to the console come and its answers leave; see `buoy.remote`."""
+        base = self.data[:-5]
+        return base + b"config/console/", base + b"error/console/"
+
 
 class App:
     """One buoy.

@@ -50,7 +50,7 @@ class Board:
         self.reading = None  # called with now_ms until it returns True: what the console asked of the sensors
         self.action = None  # called after the answer has left: reboot, sleep
         self.app = self.link = self.outbox = self.wifi = self._sntp = self._transport = None
-        self._wdt = None
+        self._wdt = self._remote = None
         self._restoring = False
         self._woken = self.machine.reset_cause() == self.machine.DEEPSLEEP_RESET
         self._down = self._woken and self.identity.get(_DOWN) is not None
@@ -267,7 +267,8 @@ class Board:
             given["backoff_max_s"] * 1000,
             1000 // given["max_rate_per_s"],
         )
-        subscribed = (topics.config_global, topics.config_sensor)
+        self._console_topics = topics.console()
+        subscribed = (topics.config_global, topics.config_sensor, self._console_topics[0])
         self.link = self.app.link = Link(
             self._transport,
             self.outbox,
@@ -365,6 +366,13 @@ class Board:
             self.action = lambda: self.sleep(max(_LEAST_SLEEP_MS, interval_ms - now_ms))
 
     def _on_config(self, topic, payload):
+        if topic == self._console_topics[0]:
+            if self._remote is None:
+                from buoy.remote import RemoteConsole
+
+                self._remote = RemoteConsole(self, self._console_topics[1])
+            self._remote.feed(payload)
+            return
         from buoy import config
 
         if topic == self._config_topic and self.identity.get(_DOWN) is not None:

@@ -215,15 +215,15 @@ def handlers(board):
                 console.ring = None
         return {"left": left}
 
-    def tell(request):
+    def tell(request, console=console, most=_MOST_TOLD):
         first = whole(request, "first", 1, 1 << 30)
         last = whole(request, "last", first, 1 << 30)
         numbers = []
-        if console.ring is not None:
-            for number, text in console.ring.events(first, last):
+        if board.console.ring is not None:
+            for number, text in board.console.ring.events(first, last):
                 console.tell(number, text)
                 numbers.append(number)
-                if len(numbers) >= _MOST_TOLD:
+                if len(numbers) >= most:
                     break
         return {"told": numbers}
 

@@ -26,6 +26,8 @@ class RunSettings:
     qos: int
     max_rate: float | None
     """Messages per second of one board; None: no limit."""
+    witness: str = "witness"
+    """Thing that may read all topics, and ask a board without a cable."""
 
 
 def settings_for(

@@ -14,6 +14,7 @@ from host.boards.board_settings import RunSettings
 from host.boards.cable_board import CableBoard, Plug
 from host.boards.cable_ledger import CableLedger
 from host.boards.clock_track import ClockTrack
+from host.boards.later import fetch_over_mqtt
 from host.boards.report import BoardReport
 from host.boards.unit import UnitProgress, UnitUsage
 from host.model.clock import Deadline, HostClock
@@ -78,6 +79,9 @@ class CableUnit:
         self._errors: list[str] = []
         self._stop_reason = ""
         self._stopped = False
+        self._numbers: set[int] = set()
+        """Of the events that came."""
+        self._endpoint: Endpoint | None = None
         self._ended = False
         self._killed = False
         self._boot: int | None = None
@@ -97,6 +101,7 @@ class CableUnit:
 
     async def connect(self, endpoint: Endpoint) -> dict[int, str]:
         """Configure the board, restart it and wait for its link."""
+        self._endpoint = endpoint
 
         def work() -> None:
             board = self._need()
@@ -193,6 +198,22 @@ class CableUnit:
         self._missing_events = board.console.missing_events
         board.ping()
 
+    def _ask_over_mqtt(self) -> None:
+        """Its cable is away: what it still sent, if it keeps that and the broker lets us ask."""
+        if self._endpoint is None or not self._need().durable or self._killed:
+            return
+        try:
+            told, _ = fetch_over_mqtt(self._spec, self._run, self._endpoint, self._numbers)
+        except BuoyError as error:
+            self._log.note(f"not told over MQTT either: {error.one_line()}")
+            return
+        self._log.note(f"{len(told)} events told over MQTT")
+        for number in sorted(told.keys() - self._numbers):
+            self._heard(BoardEvent(self._host.utc_ns(), number, told[number]))
+        if self._settled():
+            self._incomplete = ""
+            self._quote("its cable was away at the end; what it told came over MQTT")
+
     def _need(self) -> CableBoard:
         if self._board is None:
             raise BoardError(self._failure or "not opened")
@@ -225,6 +246,7 @@ class CableUnit:
                 self._quote(f"was reset in the middle of the run (cause {record.body.get('cause')})")
                 self._restarted.set()
             else:
+                self._numbers.add(record.number)
                 self._ledger.event(record.body)
         elif isinstance(record, EventsLost):
             self._log.note(f"{record.count} events lost")
@@ -243,7 +265,7 @@ class CableUnit:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._worker, work)
         except BuoyError as error:
-            self._failure = _one_line(error)
+            self._failure = error.one_line()
             self.progress.trouble = 1
             return None
 
@@ -251,7 +273,8 @@ class CableUnit:
         try:
             await self._watch()
         except BuoyError as error:
-            self._incomplete = self._incomplete or f"{_one_line(error)}; nobody knows what it still sent"
+            self._incomplete = self._incomplete or f"{error.one_line()}; nobody knows what it still sent"
+            await asyncio.get_running_loop().run_in_executor(self._worker, self._ask_over_mqtt)
 
     async def _watch(self) -> None:
         loop = asyncio.get_running_loop()
@@ -317,11 +340,7 @@ class CableUnit:
 
     def _plan_end(self) -> Deadline | None:
         """When the last message of the plan has been made; None where only the link knows."""
-        plan = self._plan
-        planned = plan.planned()
-        end_ms = plan.end_ms
-        if plan.interval_ms is not None and planned:
-            end_ms = plan.start_ms + (planned - 1) * plan.interval_ms
+        end_ms = self._plan.last_ms()
         if end_ms is None:
             return None
         return Deadline((self._start_ns - self._host.utc_ns()) / 1e9 + end_ms / 1000)
@@ -333,7 +352,7 @@ class CableUnit:
         if not isinstance(error, BuoyError):
             raise error
         # The board may be in the middle of a reset; if it stays away, the end of the run will tell.
-        self._log.note(_one_line(error))
+        self._log.note(error.one_line())
         self.progress.connected, self.progress.trouble = 0, 1
 
     def _commit(self) -> None:
@@ -376,8 +395,3 @@ class CableUnit:
             incomplete=incomplete,
             clock_drift_ppm=self._clock.drift_ppm(),
         )
-
-
-def _one_line(error: BuoyError) -> str:
-    text = f"{error.where}: {error.what}" if error.where else error.what
-    return f"{text} ({error.cause})" if error.cause else text

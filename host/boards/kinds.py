@@ -35,6 +35,8 @@ class UnitOptions:
     """Connections per second of the whole fleet; None: no limit."""
     lift_rate: bool
     """Boards may publish faster than a broker with IoT Core's limits would take."""
+    witness: str = "witness"
+    """Thing that may read all topics."""
 
 
 def make_units(fleet: Fleet, plan: Plan, options: UnitOptions) -> list[Unit]:
@@ -114,6 +116,7 @@ def _on_cables(
         payload=fleet.run.payload,
         qos=fleet.run.qos,
         max_rate=None if options.lift_rate else _BROKER_RATE_LIMIT,
+        witness=options.witness,
     )
     return [
         CableUnit(board, plan, run, plug(board), options.run_folder, fleet.run.drain_timeout_s)

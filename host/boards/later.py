@@ -7,19 +7,26 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from host.boards.board_settings import changes_between
+from host.boards.board_settings import RunSettings, changes_between
 from host.boards.cable_ledger import CableLedger
 from host.boards.clock_track import ClockTrack
+from host.boards.mqtt_line import MqttLine
+from host.model.endpoint import Endpoint
 from host.model.errors import BoardError
 from host.model.fleet import BoardSpec
 from host.model.ledger import COMPACTED, Event
 from host.model.plan import BoardPlan
 from host.serial.console import Console
+from host.serial.port import SerialPort
 from host.serial.records import BoardEvent, ConsoleRecord
 
 TRIES = 4
 READY_TIMEOUT_S = 25.0
-_AT_ONCE = 20
+MQTT_TIMEOUT_S = 10.0
+"""A board that is at the broker answers within a second."""
+
+Told = tuple[dict[int, dict[str, Any]], int]
+"""Number of event → event, and the number of the last that the board told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,26 +48,8 @@ def fetch_kept(spec: BoardSpec, plan: BoardPlan, port: str, run_folder: Path, st
         PreflightError: the port cannot be opened.
     """
     name = f"buoy-{spec.buoy_id}"
-    kept: dict[int, dict[str, Any]] = {}
-
-    def heard(record: ConsoleRecord) -> None:
-        if isinstance(record, BoardEvent):
-            kept[record.number] = record.body
-
     with Console(port, purpose="buoy fetch") as console:
-        found = console.wait_until_ready(READY_TIMEOUT_S)
-        if found["buoy"] != spec.buoy_id:
-            raise BoardError(f"the board there is buoy {found['buoy']}, not {spec.buoy_id}", where=port)
-        console.add_listener(heard)
-        last = int(found["events"])
-        for _ in range(TRIES):
-            for first in range(1, last + 1, _AT_ONCE):
-                upto = min(last, first + _AT_ONCE - 1)
-                if not all(number in kept for number in range(first, upto + 1)):
-                    console.request("tell", first=first, last=upto, tries=TRIES)
-        if not kept:
-            cause = "the test was ended, or is of another run"
-            raise BoardError("keeps nothing of a test", where=port, cause=cause)
+        kept, last = told_again(console, spec.buoy_id, set())
         incomplete = _add(spec, plan, run_folder, started_ns, name, kept, last)
         console.request("stop", end=True, tries=TRIES)
         earlier = run_folder / "boards" / f"{name}.earlier.json"
@@ -70,6 +59,67 @@ def fetch_kept(spec: BoardSpec, plan: BoardPlan, port: str, run_folder: Path, st
                 console.request("set", settings=changes, tries=TRIES)
             console.restart(READY_TIMEOUT_S)
     return Fetched(len(kept), incomplete)
+
+
+def fetch_over_mqtt(spec: BoardSpec, run: RunSettings, endpoint: Endpoint, known: set[int]) -> Told:
+    """What a board without a cable tells over MQTT; nothing on it is changed.
+
+    Args:
+        spec: the board.
+        run: of the whole fleet.
+        endpoint: of the broker at which board and witness are.
+        known: numbers of events that need not be told again.
+
+    Raises:
+        BoardError: no answer, or it keeps nothing.
+        PreflightError: the broker does not let the witness ask.
+    """
+
+    def line(_port: str, _baud: int) -> SerialPort:
+        return MqttLine(endpoint, run.topic_prefix, spec.buoy_id, run.witness)
+
+    name = f"mqtt://{endpoint.host}:{endpoint.port}/{spec.buoy_id}"
+    with Console(name, purpose="what a board without a cable told", opener=line) as console:
+        return told_again(console, spec.buoy_id, known, MQTT_TIMEOUT_S)
+
+
+def told_again(console: Console, buoy_id: int, known: set[int], timeout_s: float = READY_TIMEOUT_S) -> Told:
+    """Have a board tell the events that it kept.
+
+    Args:
+        console: of the board.
+        buoy_id: which must be the board's.
+        known: numbers that need not be told.
+        timeout_s: for its first answer.
+
+    Raises:
+        BoardError: another board, no answer, or no test is under way on it.
+    """
+    kept: dict[int, dict[str, Any]] = {}
+
+    def heard(record: ConsoleRecord) -> None:
+        if isinstance(record, BoardEvent):
+            kept[record.number] = record.body
+
+    found = console.wait_until_ready(timeout_s)
+    if found["buoy"] != buoy_id:
+        raise BoardError(f"the board there is buoy {found['buoy']}, not {buoy_id}", where=console.port)
+    console.add_listener(heard)
+    last = int(found["events"])
+    wanted = [number for number in range(1, last + 1) if number not in known]
+    tries: dict[int, int] = {}
+    while wanted:
+        told = console.request("tell", first=wanted[0], last=last, tries=TRIES)["told"]
+        for number in told:
+            tries[number] = tries.get(number, 0) + 1
+        # What it told and noise took: again, not for ever. What it did not tell is gone.
+        behind = told[-1] if told else last
+        again = [number for number in told if number not in kept and tries[number] < TRIES]
+        wanted = again + [number for number in wanted if number > behind and number not in kept]
+    if not kept and not known:
+        cause = "the test was ended, or is of another run"
+        raise BoardError("keeps nothing of a test", where=console.port, cause=cause)
+    return kept, last
 
 
 def _add(

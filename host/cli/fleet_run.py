@@ -117,7 +117,8 @@ async def _run(
 ) -> RunRecord:
     lifted = limits == "lifted"
     connect_rate = None if lifted else target.manners.connects_per_s
-    options = UnitOptions(run_folder, connect_rate=connect_rate, lift_rate=lifted)
+    name = target.manners.witness
+    options = UnitOptions(run_folder, connect_rate=connect_rate, lift_rate=lifted, witness=name)
     units = make_units(fleet, plan, options)
     return await Engine(fleet, plan, units, target, witness, run_folder, progress.show).run()
 

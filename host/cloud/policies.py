@@ -26,7 +26,8 @@ def buoy_policy(topic_prefix: str, arn: str) -> dict[str, Any]:
 
 
 def witness_policy(topic_prefix: str, witness: str, arn: str) -> dict[str, Any]:
-    """What the witness needs: to read everything under the prefix, on as many connections as that takes.
+    """What the witness needs: to read everything under the prefix, on as many connections as that takes, and
+    to ask boards without a cable what they told.
 
     Args:
         topic_prefix: as of `buoy_policy`.
@@ -38,6 +39,7 @@ def witness_policy(topic_prefix: str, witness: str, arn: str) -> dict[str, Any]:
         ("iot:Connect", f"client/{witness}", f"client/{witness}-*"),
         ("iot:Subscribe", f"topicfilter/{topic_prefix}/*"),
         ("iot:Receive", f"topic/{topic_prefix}/*"),
+        ("iot:Publish", f"topic/{topic_prefix}/*/config/console/"),
     )
 
 

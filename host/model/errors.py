@@ -36,6 +36,11 @@ class BuoyError(Exception):
             lines.append(f"  next: {self.next_step}")
         return "\n".join(lines)
 
+    def one_line(self) -> str:
+        """What, where and why, for a log or a list."""
+        text = f"{self.where}: {self.what}" if self.where else self.what
+        return f"{text} ({self.cause})" if self.cause else text
+
 
 class UsageError(BuoyError):
     """The command line or a file given by the user is wrong."""

@@ -23,6 +23,13 @@ class BoardPlan:
             counts.append(max(0, -int(-span // self.interval_ms)))
         return min(counts) if counts else None
 
+    def last_ms(self) -> float | None:
+        """When its last message is due, in ms after the run's start; None where only the link knows."""
+        planned = self.planned()
+        if self.interval_ms is not None and planned:
+            return self.start_ms + (planned - 1) * self.interval_ms
+        return self.end_ms
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:

@@ -66,7 +66,7 @@ class Console:
         purpose: why the port is held; told to others who want it.
         baud: bits per second.
         lock: a lock that is held already, and stays so; without it the console takes and releases one.
-        clock: of the times in records and exchanges.
+        clock, opener: of the times in records and exchanges; opens the port.
 
     Raises:
         PreflightError: the port cannot be opened, or somebody has it.
@@ -80,8 +80,9 @@ class Console:
         baud: int = BAUD,
         lock: PortLock | None = None,
         clock: HostClock | None = None,
+        opener: Callable[[str, int], SerialPort] = open_port,
     ) -> None:
-        self.port = port
+        self.port, self._open_port = port, opener
         self.clock = clock or HostClock()
         self._baud = baud
         self._own_lock = PortLock(port, purpose) if lock is None else None
@@ -98,7 +99,7 @@ class Console:
         self._gone = ""
         self._defect: Exception | None = None
         try:
-            self._serial: SerialPort | None = open_port(port, baud)
+            self._serial: SerialPort | None = opener(port, baud)
         except BaseException:
             self._release_lock()
             raise
@@ -223,7 +224,7 @@ class Console:
         try:
             yield self.port
         finally:
-            self._serial = open_port(self.port, self._baud)
+            self._serial = self._open_port(self.port, self._baud)
             self._opened.set()
             self._start()
 
@@ -360,7 +361,7 @@ class Console:
         """False: the console is being closed."""
         while not self._closing.wait(REOPEN_S):
             try:
-                self._serial = open_port(self.port, self._baud)
+                self._serial = self._open_port(self.port, self._baud)
             except PreflightError as error:
                 self._gone = error.what
                 continue

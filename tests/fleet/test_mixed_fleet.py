@@ -1,11 +1,14 @@
 """Fleets with boards on cables: configured and driven by their console, and given back as they were."""
 
+import contextlib
 import json
 import re
 import signal
 
+import paho.mqtt.client as paho
 import pytest
 from cable_bench import ENVIRONMENT, cable_fleet, ledger_rows, once, plugged, settings_on
+from paho.mqtt.enums import CallbackAPIVersion
 from run_bench import Run, buoy, only_folder, processes_of, result_of, sending, until
 
 from host.model.ledger import Event
@@ -142,20 +145,67 @@ def test_events_lost_on_the_line_are_told_again_where_the_board_keeps_them(board
         assert (board["sent"], board["acknowledged"], board["errors"]) == (60, 60, [])
 
 
-def test_a_board_whose_cable_is_gone_at_the_end_is_unproven_until_it_is_read(boards, tmp_path):
-    run = {"messages": 30, "interval": "60 ms", "drain_timeout": "1 s"}
-    path = cable_fleet(tmp_path / "fleet.yaml", boards, "300", run=run)
-    before = settings_on(boards, 300)
+@contextlib.contextmanager
+def listening(port, topic):
+    """What arrives on a topic of a broker that is about to start."""
+    arrived = []
+    client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv311)
+    client.on_connect = lambda *_: client.subscribe(topic)
+    client.on_message = lambda _client, _data, message: arrived.append(message.payload)
+    client.reconnect_delay_set(0.05, 0.05)
+    client.connect_async("127.0.0.1", port)
+    client.loop_start()
+    try:
+        yield arrived
+    finally:
+        client.disconnect()
+        client.loop_stop()
+
+
+CUT_OFF = {"messages": 30, "interval": "60 ms", "drain_timeout": "1 s"}
+
+
+def test_a_board_whose_cable_is_gone_at_the_end_tells_over_mqtt_what_it_sent(boards, tmp_path):
+    path = cable_fleet(tmp_path / "fleet.yaml", boards, "301", run=CUT_OFF)
     out = tmp_path / "out"
     run = Run("run", str(path), "--out", str(out), environment=ENVIRONMENT)
     until(lambda: sending(out, 5), "messages under way", WAIT_S)
     # The board has a supply of its own: it goes on, and nothing of the line is to be understood.
-    boards.noise(300, 1.0)
-    assert run.finish(90) == 4, run.out + run.err
+    boards.noise(301, 1.0)
+    try:
+        assert run.finish(WAIT_S) == 0, run.out + run.err
+    finally:
+        boards.noise(301, 0.0)
+    result = result_of(out)
+    board = board_of(result, 301)
+    assert (board["state"], board["sent"], board["acknowledged"]) == ("passed", 30, 30)
+    assert all(store["found"] == store["expected"] == 30 * 9 for store in result["stores"])
+    assert any("came over MQTT" in error for error in board["errors"])
+    assert any("earlier settings could not be put back" in warning for warning in result["warnings"])
+
+
+def test_a_board_whose_cable_and_network_are_gone_is_unproven_until_it_is_read(boards, tmp_path, free_port):
+    target = {"kind": "local", "port": free_port}
+    path = cable_fleet(tmp_path / "fleet.yaml", boards, "300", run=CUT_OFF, target=target)
+    before = settings_on(boards, 300)
+    out = tmp_path / "out"
+    with listening(free_port, "+/+/300/data/") as arrived:
+        run = Run("run", str(path), "--out", str(out), environment=ENVIRONMENT)
+        until(lambda: len(arrived) >= 5, "messages under way", WAIT_S)
+        boards.noise(300, 1.0)
+        until(lambda: len(arrived) == 30, "all messages", WAIT_S)
+    log = only_folder(out) / "logs" / "buoy-300.log"
+    until(lambda: "no answer" in log.read_text(), "a console that is missed", WAIT_S)
+    boards.access_point("buoy", None)
+    try:
+        assert run.finish(WAIT_S) == 4, run.out + run.err
+    finally:
+        boards.noise(300, 0.0)
+        boards.access_point("buoy", "secret")
     board = board_of(result_of(out), 300)
     assert board["state"] == "unproven"
     assert board["sent"] < 30
-    boards.noise(300, 0.0)
+    assert "not told over MQTT either" in log.read_text()
     fetch = buoy("fetch", str(only_folder(out)))
     assert fetch.process.returncode == 0, fetch.out + fetch.err
     result = result_of(out)

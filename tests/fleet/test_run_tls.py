@@ -1,5 +1,6 @@
 """`buoy run` over mutual TLS: every board with the certificate of its thing."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,11 @@ import pytest
 from mqtt_certificates import Authority
 from run_bench import buoy, fleet_text, result_of
 
+from host.boards.mqtt_line import MqttLine
+from host.model.endpoint import Endpoint
+from host.model.errors import PreflightError
 from host.model.exit_codes import ExitCode
+from host.model.fleet import TlsSpec
 
 
 @pytest.fixture
@@ -52,6 +57,17 @@ def test_boards_with_certificates_of_their_own_pass(tmp_path: Path, tls_port: in
     result = result_of(out)
     assert [board["acknowledged"] for board in result["boards"]] == [20, 20]
     assert result["witness"]["seen"] == 40
+
+
+def test_the_witness_can_ask_a_board_over_tls(tmp_path: Path, tls_port: int) -> None:
+    certs = tmp_path / "certs"
+    names = (str(certs / name) for name in ("ca.pem", "{thing}.pem", "{thing}.key"))
+    tls = TlsSpec(*names, server_name="broker.test")
+    for _ in range(2):  # it leaves when it is closed
+        MqttLine(Endpoint("127.0.0.1", tls_port, tls), "aws/0", 100, "witness").close()
+    wrong = Endpoint("127.0.0.1", tls_port, replace(tls, server_name="other.test"))
+    with pytest.raises(PreflightError, match="cannot be asked over MQTT"):
+        MqttLine(wrong, "aws/0", 100, "witness")
 
 
 def test_a_missing_certificate_is_found_before_anything_is_sent(tmp_path: Path, tls_port: int) -> None:

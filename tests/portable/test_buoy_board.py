@@ -5,7 +5,7 @@ import os
 
 from buoy import settings
 from buoy.board import SHUTDOWN_SLEEP_MS, Board
-from buoy.console import MARKER, checked
+from buoy.console import MARKER, checked, sealed
 from buoy.identity import Identity
 from buoy_nvs import Nvs
 from buoy_parts import ScriptedTransport
@@ -355,3 +355,32 @@ def test_every_command_answers_on_a_board_that_was_never_commissioned():
             assert len(world.ask(do)) == 2
     world.ask("reboot")
     assert world.calls == ["reset"]
+
+
+def test_a_board_without_a_cable_tells_over_mqtt_what_it_told_and_nothing_else():
+    world = World(publish_interval_s=0)
+    world.boot()
+    world.connect()
+    world.ask("run", start=UTC_MS + 100, interval_us=100000, count=5, durable=True)
+    world.run(1000)
+
+    def ask(body):
+        world.transport.published.clear()
+        request = b"\n" + MARKER + sealed(json.dumps(body).encode()) + b"\n"
+        world.board.link.on_message(b"aws/0/128/config/console/", request, False)
+        ((_, topic, lines, qos, _),) = world.transport.published
+        assert (topic, qos) == (b"aws/0/128/error/console/", 0)
+        return [json.loads(checked(line[len(MARKER) :])) for line in lines.split(b"\r\n")[:-1]]
+
+    (found,) = ask({"id": 1, "do": "identify"})
+    assert (found["ok"]["buoy"], found["ok"]["events"]) == (128, 10)
+    told = []
+    while len(told) < 10:
+        *lines, answer = ask({"id": 2, "do": "tell", "first": len(told) + 1, "last": 10})
+        assert answer["ok"]["told"] == [line["n"] for line in lines]
+        assert 0 < len(lines) <= 4, "one packet on a small board"
+        told += lines
+    assert [line["event"] for line in told] == events_of(world)
+    for do in ("set", "reboot", "run", "stop", "wifi", "calibrate"):
+        assert "unknown command" in ask({"id": 3, "do": do})[0]["error"]
+    world.ask("stop", end=True)

@@ -39,11 +39,14 @@ def test_a_board_may_what_a_buoy_needs_and_nothing_else(tmp_path: Path) -> None:
         (PUBLISH, "topic/aws/0/100/error/"),
         (SUBSCRIBE, "topicfilter/aws/0/100/config/#"),
         (RECEIVE, "topic/aws/0/100/config/global/"),
+        (SUBSCRIBE, "topicfilter/aws/0/100/config/console/"),
+        (PUBLISH, "topic/aws/0/100/error/console/"),
     ]
     refused = [
         (CONNECT, "client/buoy-101"),
         (PUBLISH, "topic/aws/0/101/data/"),
         (PUBLISH, "topic/aws/0/100/config/global/"),
+        (PUBLISH, "topic/aws/0/101/config/console/"),
         (SUBSCRIBE, "topicfilter/aws/0/101/config/#"),
         (SUBSCRIBE, "topicfilter/#"),
         (RECEIVE, "topic/aws/0/101/data/"),
@@ -56,6 +59,8 @@ def test_a_board_may_what_a_buoy_needs_and_nothing_else(tmp_path: Path) -> None:
     assert registry.authorise(CONNECT, "client/witness-3", witness)
     assert registry.authorise(SUBSCRIBE, "topicfilter/aws/0/+/data/", witness)
     assert not registry.authorise(PUBLISH, "topic/aws/0/100/data/", witness)
+    assert not registry.authorise(PUBLISH, "topic/aws/0/100/config/global/", witness)
+    assert registry.authorise(PUBLISH, "topic/aws/0/100/config/console/", witness)
 
 
 def test_enrolling_twice_keeps_what_is_there_and_keys_are_private(tmp_path: Path) -> None:
