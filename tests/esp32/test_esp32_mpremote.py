@@ -3,6 +3,7 @@
 import hashlib
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pexpect
@@ -130,3 +131,17 @@ def test_ctrl_c_while_boot_py_runs_keeps_main_py_from_running(simulator, tmp_pat
         line.write(b"\x03")
         assert b"main runs" not in line.read_until(b">>> ")
     mpremote(port, "resume", "fs", "rm", ":main.py", "+", "resume", "fs", "rm", ":boot.py")
+
+
+def test_ten_boards_are_talked_to_at_once_and_none_is_mistaken(tmp_path):
+    data = os.urandom(3000)
+    (tmp_path / "out.bin").write_bytes(data)
+
+    def talk(buoy_id):
+        port = many.path(buoy_id)
+        mpremote(port, "fs", "cp", tmp_path / "out.bin", ":data.bin")
+        whole = hashlib.sha256(data).hexdigest() in mpremote(port, "fs", "sha256sum", ":data.bin")
+        return whole, int(mpremote(port, "eval", "__import__('machine').unique_id()[-1]"))
+
+    with Simulator(tmp_path / "many", range(140, 150)) as many, ThreadPoolExecutor(10) as pool:
+        assert list(pool.map(talk, many.ids)) == [(True, buoy_id) for buoy_id in many.ids]
