@@ -226,7 +226,7 @@ class Board:
         return missing
 
     def _start(self, make_transport, open_ntp, random):
-        given = self.settings
+        given = self._in_force = self.settings  # what the console sets waits for the next start
         network = self.modules("network")
         from buoy.app import FATAL_ERROR, App, Topics
         from buoy.wifi import Wifi
@@ -321,7 +321,7 @@ class Board:
 
         wake_ms = self.wifi.step(now_ms)
         if self.wifi.up:
-            if self.settings["ntp_host"]:
+            if self._in_force["ntp_host"]:
                 wake_ms = min(wake_ms, self._sntp.step(now_ms))
             # The time comes before TLS: certificates are judged by it, and messages carry it.
             if self.link.state == IDLE and self.clock.known():
@@ -350,7 +350,7 @@ class Board:
             if settled or now_ms >= AWAKE_MAX_MS:
                 self.action = lambda: self.sleep(SHUTDOWN_SLEEP_MS)
             return
-        interval_ms = 1000 * self.settings["publish_interval_s"]
+        interval_ms = 1000 * self._in_force["publish_interval_s"]
         if not interval_ms:
             return
         if app.schedule is None and self.clock.known():

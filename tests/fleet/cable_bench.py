@@ -1,13 +1,16 @@
 """Simulated boards that are on their ports before the run, as real ones are, and fleets with them."""
 
+import contextlib
 import fcntl
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import paho.mqtt.client as paho
 import pyarrow.parquet as pq
+from paho.mqtt.enums import CallbackAPIVersion
 
 from host.boards.firmware_files import firmware_files
 from host.boards.simulated import FACTORY
@@ -71,3 +74,21 @@ def ledger_rows(folder: Path, event: Event, buoy_id: int) -> list[dict[str, Any]
     """Rows of a run's ledger."""
     table = pq.read_table(folder / COMPACTED)
     return [row for row in table.to_pylist() if row["event"] == event and row["buoy"] == buoy_id]
+
+
+@contextlib.contextmanager
+def listening(port: int, topic: str, subscribed: Callable[[], None] = lambda: None) -> Iterator[list[Any]]:
+    """What arrives on a topic, as paho's messages, of a broker that may start later, or again."""
+    arrived: list[Any] = []
+    client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv311)
+    client.on_connect = lambda *_: client.subscribe(topic) and None
+    client.on_subscribe = lambda *_: subscribed()
+    client.on_message = lambda _client, _data, message: arrived.append(message)
+    client.reconnect_delay_set(0.05, 0.05)
+    client.connect_async("127.0.0.1", port)
+    client.loop_start()
+    try:
+        yield arrived
+    finally:
+        client.disconnect()
+        client.loop_stop()

@@ -1,14 +1,11 @@
 """Fleets with boards on cables: configured and driven by their console, and given back as they were."""
 
-import contextlib
 import json
 import re
 import signal
 
-import paho.mqtt.client as paho
 import pytest
-from cable_bench import ENVIRONMENT, cable_fleet, ledger_rows, once, plugged, settings_on
-from paho.mqtt.enums import CallbackAPIVersion
+from cable_bench import ENVIRONMENT, cable_fleet, ledger_rows, listening, once, plugged, settings_on
 from run_bench import Run, buoy, only_folder, processes_of, result_of, sending, until
 
 from host.model.ledger import Event
@@ -145,23 +142,6 @@ def test_events_lost_on_the_line_are_told_again_where_the_board_keeps_them(board
         assert (board["sent"], board["acknowledged"], board["errors"]) == (60, 60, [])
 
 
-@contextlib.contextmanager
-def listening(port, topic):
-    """What arrives on a topic of a broker that is about to start."""
-    arrived = []
-    client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv311)
-    client.on_connect = lambda *_: client.subscribe(topic)
-    client.on_message = lambda _client, _data, message: arrived.append(message.payload)
-    client.reconnect_delay_set(0.05, 0.05)
-    client.connect_async("127.0.0.1", port)
-    client.loop_start()
-    try:
-        yield arrived
-    finally:
-        client.disconnect()
-        client.loop_stop()
-
-
 CUT_OFF = {"messages": 30, "interval": "60 ms", "drain_timeout": "1 s"}
 
 
@@ -189,7 +169,7 @@ def test_a_board_whose_cable_and_network_are_gone_is_unproven_until_it_is_read(b
     path = cable_fleet(tmp_path / "fleet.yaml", boards, "300", run=CUT_OFF, target=target)
     before = settings_on(boards, 300)
     out = tmp_path / "out"
-    with listening(free_port, "+/+/300/data/") as arrived:
+    with listening(free_port, "aws/0/300/data/") as arrived:
         run = Run("run", str(path), "--out", str(out), environment=ENVIRONMENT)
         until(lambda: len(arrived) >= 5, "messages under way", WAIT_S)
         boards.noise(300, 1.0)

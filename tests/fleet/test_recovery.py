@@ -6,7 +6,7 @@ import signal
 import socket
 
 import pytest
-from cable_bench import ENVIRONMENT, cable_fleet, ledger_rows, plugged
+from cable_bench import ENVIRONMENT, cable_fleet, ledger_rows, listening, plugged
 from run_bench import Run, only_folder, result_of, sending, until
 
 from host.model.ledger import Event
@@ -106,3 +106,39 @@ def test_what_an_outbox_drops_while_the_access_point_is_gone_is_in_its_own_count
         assert store["found"] == board["sent"] * 9 - store["missing"]
     assert board["state"] == "failed"
     assert board["errors"][0] == f"{board['dropped']} messages dropped"
+
+
+@pytest.mark.soak
+def test_a_broker_that_is_restarted_in_mid_run_loses_no_measure(boards, tmp_path, start_mosquitto):
+    broker = start_mosquitto()
+    path = cable_fleet(
+        tmp_path / "fleet.yaml",
+        boards,
+        f"{KILLED}-{CUT}",
+        target={"kind": "broker", "host": "127.0.0.1", "port": broker.port},
+        run={"messages": 60, "interval": "100 ms"},
+        group={"link": {"backoff": {"min": "5 s", "max": "5 s"}}},
+    )
+    out = tmp_path / "out"
+    subscribed = []
+    # It stands for the store: back at the broker long before the boards, which wait for 2.5 s at least.
+    with listening(broker.port, "aws/0/+/data/", lambda: subscribed.append(1)) as arrived:
+        until(lambda: subscribed, "a subscription", WAIT_S)
+        run = Run("run", str(path), "--out", str(out), environment=ENVIRONMENT)
+        until(lambda: len(arrived) >= 40, "messages under way", WAIT_S)
+        broker.stop()
+        broker.start()
+        assert run.finish(WAIT_S) == 0, run.out + run.err
+    assert len(subscribed) == 2
+    for board in result_of(out)["boards"]:
+        assert (board["state"], board["sent"], board["acknowledged"]) == ("passed", 60, 60)
+        assert board["reconnects"] >= 1
+        rows = ledger_rows(only_folder(out), Event.SENT, board["buoy_id"])
+        told = [row["payload"] for row in rows if row["payload"]]
+        assert len(set(told)) == len(told) == 60
+        topic = f"aws/0/{board['buoy_id']}/data/"
+        stored = [message.payload for message in arrived if message.topic == topic]
+        assert set(stored) == set(told)
+        copies = len(stored) - len(set(stored))
+        again = sum(row["attempt"] > 1 for row in rows)
+        assert copies <= again, "every copy is known to have been sent once more"

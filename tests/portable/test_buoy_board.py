@@ -384,3 +384,16 @@ def test_a_board_without_a_cable_tells_over_mqtt_what_it_told_and_nothing_else()
     for do in ("set", "reboot", "run", "stop", "wifi", "calibrate"):
         assert "unknown command" in ask({"id": 3, "do": do})[0]["error"]
     world.ask("stop", end=True)
+
+
+def test_settings_are_in_force_after_a_reboot_and_not_before():
+    world = World(publish_interval_s=0)
+    world.boot()
+    world.connect()
+    assert world.ask("set", settings={"publish_interval_s": 10})["ok"] == "in force after reboot"
+    world.run(15000)
+    assert world.data() == []
+    world.boot()
+    world.connect()
+    world.run(15000)
+    assert len(world.data()) == 2
