@@ -35,6 +35,14 @@ def free_port() -> int:
     return unused_port()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_port_locks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Two workers of these tests get the same names of pseudo-terminals, one after the other."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BUOY_LOCKS", str(tmp_path_factory.mktemp("locks")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def project_root() -> Path:
     """The folder that holds boards.yaml."""

@@ -16,7 +16,7 @@ from host.serial.esptool import Esptool
 from host.serial.find import Finder, port_of
 from host.serial.lines import visible
 from host.serial.listing import list_ports
-from host.serial.lock import PortLock
+from host.serial.lock import PortLock, canonical_port
 from host.serial.names import BoardName, mac_text
 from host.serial.port import SerialPort, open_port
 from host.serial.probe import Found, probe_locked
@@ -189,24 +189,31 @@ class Session:
     def close(self) -> None:
         """Let the board and its port go."""
         self._let_go()
-        lock, self._lock = self._lock, None
-        if lock is not None:
-            lock.release()
+        self._unlock()
 
     # Inside
 
     def _take(self, port: str) -> None:
         self._let_go()
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
+        self._unlock()
         self._lock = PortLock(port, self.purpose)
         self.port = port
 
     def _locked(self) -> PortLock:
-        if self._lock is None:
-            raise RuntimeError("the session is not open")
+        """The lock of the port as it is now: after a replugging, another device can be behind its link.
+
+        Raises:
+            PreflightError: somebody has it meanwhile.
+        """
+        if self._lock is None or self._lock.canonical != canonical_port(self.port):
+            self._unlock()
+            self._lock = PortLock(self.port, self.purpose)
         return self._lock
+
+    def _unlock(self) -> None:
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            lock.release()
 
     def _let_go(self) -> None:
         console, self._console = self._console, None
@@ -256,8 +263,11 @@ class Session:
         """Ports where it may be: the one it had, then others."""
         with contextlib.suppress(PreflightError):
             open_port(self.port).close()
+            self._locked()
             yield self.port
             return
+        # The system gives the names of ports that are gone to others: they are not ours to keep.
+        self._unlock()
         listed = list_ports(self.more_ports)
         if self.name.kind in ("usb", "location"):
             with contextlib.suppress(PreflightError):

@@ -47,7 +47,9 @@ class PortLock:
 
     def __init__(self, port: str, purpose: str = "") -> None:
         self.port = port
-        self._path = _folder() / (quote(canonical_port(port), safe="") + ".lock")
+        self.canonical = canonical_port(port)
+        """What is locked: the port behind a link, as it was when the lock was taken."""
+        self._path = _folder() / (quote(self.canonical, safe="") + ".lock")
         # Never through a link that somebody else put there; readable, so that others see who holds it.
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         try:

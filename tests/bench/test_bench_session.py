@@ -1,0 +1,81 @@
+"""The port of a board is the bench's as long as the board is there, and only then."""
+
+import contextlib
+import os
+import tty
+
+import pytest
+
+from host.bench.session import Patience, Session
+from host.model.errors import BoardError, PreflightError
+from host.serial.lock import PortLock
+from host.serial.names import parse_name
+
+GONE = PreflightError("the port is gone")
+
+
+@contextlib.contextmanager
+def plugged(link):
+    """A device behind a link, as udev makes them; gives the name that the system chose."""
+    ours, theirs = os.openpty()
+    tty.setraw(theirs)
+    link.unlink(missing_ok=True)
+    link.symlink_to(os.ttyname(theirs))
+    try:
+        yield os.ttyname(theirs)
+    finally:
+        os.close(theirs)
+        os.close(ours)
+
+
+@pytest.fixture
+def link(tmp_path):
+    return tmp_path / "board"
+
+
+@pytest.fixture
+def session(link):
+    with contextlib.closing(Session(parse_name(str(link)), patience=Patience(reappear_s=0.0))) as session:
+        yield session
+
+
+def test_a_board_that_is_there_is_locked_until_the_end(link, session):
+    with plugged(link) as device:
+        session.open()
+        session.reappear(GONE)
+        with pytest.raises(PreflightError, match="in use by bench"):
+            PortLock(device)
+        session.close()
+        PortLock(device).release()
+
+
+def test_the_name_of_a_port_that_is_gone_is_left_to_others(link, session):
+    with plugged(link) as device:
+        session.open()
+    with pytest.raises(BoardError, match="did not come back"):
+        session.reappear(GONE)
+    PortLock(device).release()
+
+
+def test_a_board_that_comes_back_is_locked_under_its_new_name(link, session):
+    with plugged(link) as before:
+        session.open()
+        with plugged(link) as now:
+            assert now != before
+            session.reappear(GONE)
+            with pytest.raises(PreflightError, match="in use by bench"):
+                PortLock(now)
+            PortLock(before).release()
+
+
+def test_a_board_that_comes_back_under_a_name_that_somebody_has_is_not_taken(link, session):
+    with plugged(link):
+        session.open()
+    with pytest.raises(BoardError, match="did not come back"):
+        session.reappear(GONE)
+    with (
+        plugged(link) as device,
+        PortLock(device, "somebody else"),
+        pytest.raises(BoardError, match="did not come back"),
+    ):
+        session.reappear(GONE)
