@@ -8,7 +8,6 @@
 
 from sensors import pins as pin_map
 from sensors.catalog import KEYS
-from sensors.power import Rail
 from sensors.settings import SettingsError, merged
 
 TYPE_CHECKING = False
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
     from sensors.driver import Driver, Modules
     from sensors.fakes import Fake
+    from sensors.power import Rail
 
 # Rail → (pin name, switched off between readings). pH needs minutes to recover, so its circuit stays on.
 RAILS = {
@@ -126,6 +126,8 @@ def make_driver(
             raise SettingsError("%s has no pin %s" % (key, names[setting]))
         every[setting] = pins[names[setting]]
     every.update(settings)
+    from sensors.power import Rail
+
     # By name, so that a board loads the code of the parts it has and no more.
     module = __import__("sensors." + key, None, None, ("sensors",))
     driver: "Driver" = getattr(module, key[0].upper() + key[1:])(every, modules, rail or Rail())
@@ -145,6 +147,8 @@ def _rail(
     if name is None:
         return None
     if name not in rails:
+        from sensors.power import Rail
+
         pin_name, switched = RAILS[name]
         options = merged(name, {"switched": switched, "active_high": True}, power.get(name, {}))
         pin = None

@@ -163,7 +163,7 @@ class App:
                 text = "configuration refused: %s" % error
                 self._log(text)
                 self.report_error(FATAL_ERROR, CODE_BAD_CONFIG, text, now_ms)
-        forget()
+        forget("buoy", ("config",))
 
     def _follow(self, topic, payload, now_ms):
         if topic == self._topics.config_global:

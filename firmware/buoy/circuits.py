@@ -3,7 +3,7 @@
     ezo-ph.open   what the circuit exported before its calibration was begun; found at a start: put it back
     ezo-ph.last   the same, of the last calibration that was accepted or given up
 
-Generators for `Board.converse`: they yield commands and are sent the replies. Source of `Export` and
+Generators for `converse`: they yield commands and are sent the replies. Source of `Export` and
 `Import`: the maker's data sheets.
 """
 
@@ -76,3 +76,37 @@ def _export():
             break
         lines.append(reply)
     raise Refused("the export of the calibration broke off")
+
+
+def converse(board, driver, steps, request_id=None, process_ms=300):
+    """Send an EZO circuit the commands of `steps`, a generator that is sent the replies.
+
+    The request, if any, is answered with what the generator returns, else with the last reply.
+    """
+    driver.begin_command(next(steps), board.clock.now_ms(), process_ms)
+
+    def go_on(now_ms):
+        if not driver.poll(now_ms):
+            return False
+        value = driver.reply
+        error = None
+        try:
+            command = steps.send(value) if hasattr(steps, "send") else next(steps)
+            driver.begin_command(command, now_ms, process_ms)
+            return False
+        except StopIteration as end:
+            if end.value is not None:
+                value = end.value
+        except (ValueError, OSError) as failure:
+            error = str(failure)
+        if request_id is None:
+            board.console.log(error or "circuit %s: %s" % (driver.key, value), "warning")
+            if not error:
+                board.action = board.reset  # from here on as ever
+        elif error:
+            board.console.refuse(request_id, error)
+        else:
+            board.console.answer(request_id, value)
+        return True
+
+    board.reading = go_on

@@ -103,3 +103,12 @@ class EventRing:
                 if line[-1:] != b"\n":
                     return
                 yield line
+
+
+def keep_events(console, anew):
+    """From here on events are kept on flash as well, behind those of before a reset or anew."""
+    console.ring = EventRing("events")
+    if anew:
+        console.ring.clear()
+        console.ring.last = console.events
+    console.events = console.ring.last

@@ -19,8 +19,8 @@ class RemoteConsole:
         self._topic = topic
         self._console = Console(
             {
-                "identify": handlers["identify"],
-                "tell": lambda request: handlers["tell"](request, self._console, _MOST_TOLD),
+                "identify": handlers.get("identify"),
+                "tell": lambda request: handlers.get("tell")(request, self._console, _MOST_TOLD),
             }
         )
 

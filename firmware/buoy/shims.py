@@ -26,17 +26,17 @@ else:
         return later - earlier
 
 
-def forget():
-    """Take out of a board's memory what only few moments need: whoever needs it imports it again.
+def forget(package, names):
+    """Take modules out of a board's memory that only few moments need: whoever needs one imports it again.
 
     CPython keeps its modules, which others hold too.
     """
     if not MICROPYTHON:
         return
-    package = sys.modules["buoy"]
-    for name in ("settings", "config"):
-        if sys.modules.pop("buoy." + name, None) is not None and hasattr(package, name):
-            delattr(package, name)
+    holder = sys.modules[package]
+    for name in names:
+        if sys.modules.pop(package + "." + name, None) is not None and hasattr(holder, name):
+            delattr(holder, name)
 
 
 def new_random(seed):

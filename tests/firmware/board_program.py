@@ -62,7 +62,7 @@ world = World(publish_interval_s=60, sensors={key: {"mode": "counter"} for key i
 world.boot()
 broker = Broker()
 broker.listener = world.board.link
-world.board._transport = world.board.link.transport = broker
+world.board.transport = world.board.link.transport = broker
 while world.now_ms < 10000:
     world.board.step()
     world.now_ms += 100

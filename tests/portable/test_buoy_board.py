@@ -2,11 +2,15 @@
 
 import json
 import os
+import sys
 
 from buoy import settings
 from buoy.board import SHUTDOWN_SLEEP_MS, Board
+from buoy.commands import IDLE_MS
 from buoy.console import MARKER, checked, sealed
 from buoy.identity import Identity
+from buoy.shims import MICROPYTHON
+from buoy.sntp import REFRESH_MS
 from buoy_nvs import Nvs
 from buoy_parts import ScriptedTransport
 
@@ -397,3 +401,51 @@ def test_settings_are_in_force_after_a_reboot_and_not_before():
     world.connect()
     world.run(15000)
     assert len(world.data()) == 2
+
+
+def test_commands_that_nobody_asks_for_leave_the_memory_and_come_back():
+    world = World()
+    world.boot()
+    assert world.board.commands.loaded() == []
+    world.ask("health")
+    world.ask("get")
+    assert world.board.commands.loaded() == ["health", "settings"]
+    world.run(IDLE_MS // 2)
+    world.ask("health")
+    world.run(IDLE_MS - 2000)
+    assert world.board.commands.loaded() == ["health"]
+    world.run(4000)
+    assert world.board.commands.loaded() == []
+    if MICROPYTHON:
+        assert "buoy.commands_health" not in sys.modules
+    assert world.ask("health")["ok"]["uptime_ms"] >= IDLE_MS
+
+
+def test_the_time_server_is_asked_again_after_hours_by_code_that_was_forgotten():
+    world = World()
+    asked = []
+
+    class Answering:
+        def __init__(self, host):
+            asked.append(host)
+
+        def send(self, request):
+            self.request = request
+
+        def recv(self, _size):
+            seconds = (UTC_MS // 1000 + 2208988800).to_bytes(4, "big")
+            return b"\x24\x02" + bytes(22) + self.request[40:48] + bytes(8) + seconds + bytes(4)
+
+        def close(self):
+            pass
+
+    world.no_ntp = Answering
+    world.boot()
+    world.run(200)
+    assert asked == ["pool.ntp.org"]
+    if MICROPYTHON:
+        assert "buoy.sntp" not in sys.modules
+    world.board.step()
+    world.now_ms += REFRESH_MS
+    world.board.step()
+    assert len(asked) == 2

@@ -1,7 +1,8 @@
 """Wi-Fi and time of a board, as state machines on a fake clock."""
 
 from buoy import shims
-from buoy.timekeeping import REFRESH_MS, Clock, Sntp, parse_answer
+from buoy.sntp import REFRESH_MS, Sntp, parse_answer
+from buoy.timekeeping import Clock
 from buoy.wifi import Wifi
 
 

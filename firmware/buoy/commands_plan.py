@@ -1,0 +1,75 @@
+"""Console: a test plan's start and end, and events told again."""
+
+from buoy.commands import whole
+from buoy.console import Refused
+from buoy.identity import RUN_MARK
+
+_MOST_TOLD = 20  # events told again for one request
+
+
+def do_run(board, request):
+    from buoy.schedule import Schedule
+
+    if board.app is None:
+        raise Refused("no application runs: maintenance, or not commissioned")
+    if not board.clock.known():
+        raise Refused("the time is not known yet; clock with utc sets it")
+    first = whole(request, "first", 0, 1 << 30) if "first" in request else 0
+    if not first and not board.link.idle():
+        # Their numbers would pass for those of the plan.
+        raise Refused("messages from before are still on their way; ask again when they have arrived")
+    start_ms = board.clock.local_ms(whole(request, "start", 0, 1 << 52))
+    interval_ms = None
+    part_us = rest_us = 0
+    if request.get("interval_us") is not None:
+        interval_us = whole(request, "interval_us", 1000, 2678400000000)
+        interval_ms, part_us = divmod(interval_us, 1000)
+        ahead_ms, rest_us = divmod(first * interval_us, 1000)
+        start_ms += ahead_ms
+    count = end_ms = None
+    if request.get("count") is not None:
+        count = whole(request, "count", 1, 10000000)
+    if request.get("end") is not None:
+        end_ms = board.clock.local_ms(whole(request, "end", 0, 1 << 52))
+    if count is None and end_ms is None:
+        raise Refused("count or end is needed")
+    board.identity.set(RUN_MARK, "1")
+    if request.get("durable") is True and (board.console.ring is None or not first):
+        from buoy.event_ring import keep_events
+
+        keep_events(board.console, True)
+    board.journal.on = True
+    board.link.policy.durable = request.get("durable") is True
+    board.app.schedule = Schedule(start_ms, interval_ms, count, end_ms, first, part_us, rest_us)
+    return {"starts_in_ms": start_ms - board.clock.now_ms(), "events": board.console.events}
+
+
+def do_stop(board, request):
+    app = board.app
+    left = None
+    if app is not None and app.schedule is not None:
+        left = app.schedule.left()
+        app.schedule = None
+    if request.get("give_up") is True and board.journal.on:
+        board.outbox.clear("not sent before the run ended")
+    if request.get("end") is True:
+        board.journal.on = False
+        board.identity.set(RUN_MARK, "")
+        if board.console.ring is not None:
+            board.console.ring.clear()
+            board.console.ring = None
+    return {"left": left}
+
+
+def do_tell(board, request, console=None, most=_MOST_TOLD):
+    console = console or board.console
+    first = whole(request, "first", 1, 1 << 30)
+    last = whole(request, "last", first, 1 << 30)
+    numbers = []
+    if board.console.ring is not None:
+        for number, text in board.console.ring.events(first, last):
+            console.tell(number, text)
+            numbers.append(number)
+            if len(numbers) >= most:
+                break
+    return {"told": numbers}

@@ -1,0 +1,41 @@
+"""Console: settings and calibrations of a board."""
+
+from buoy.console import Refused
+
+
+def do_get(board, _request):
+    return board.settings
+
+
+def do_set(board, request):
+    changes = request.get("settings")
+    if not isinstance(changes, dict):
+        raise Refused("settings is %r; an object" % (changes,))
+    from buoy import settings
+
+    board.settings = settings.merged(board.settings, changes)
+    settings.save(board.settings)
+    return "in force after reboot"
+
+
+def do_calibrate(board, request):
+    key = request.get("key")
+    step = request.get("step")
+    from buoy import settings
+
+    held = board.settings
+    if key not in held["sensors"] or (step != "write" and key not in held[settings.CALIBRATION]):
+        raise Refused("key is %r; that of a sensor with a calibration to %s" % (key, step))
+    if step == "write":
+        changes = request.get("set")
+        note = request.get("note")
+        if not isinstance(changes, dict) or not isinstance(note, dict):
+            raise Refused("set and note are objects")
+        new = settings.calibrated(held, key, changes, note)
+    elif step in ("accept", "revert"):
+        new = (settings.accepted if step == "accept" else settings.reverted)(held, key)
+    else:
+        raise Refused("step is %r; write, accept or revert" % (step,))
+    settings.save(new)
+    board.settings = new
+    return "in force after reboot"

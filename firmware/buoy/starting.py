@@ -1,0 +1,155 @@
+"""What a board does once, at its start: its parts are made and wired. Nothing of it stays in memory."""
+
+import gc
+import os
+
+from buoy.identity import RUN_MARK
+
+
+def undo_interrupted(board):
+    """A calibration that was under way when the board stopped: the old one comes back.
+
+    In maintenance the bench is there, and restarts the board itself to try new settings.
+    """
+    from buoy import settings
+
+    notes = board.settings[settings.CALIBRATION]
+    files = os.listdir()
+    for key in list(notes):
+        circuit = notes[key].get("circuit")
+        if notes[key].get("open") and (circuit or not board.maintenance_ms):
+            # Of a circuit's calibration, renaming its file is what makes it hold.
+            held = circuit and "ezo-%s.open" % key not in files
+            board.settings = (settings.accepted if held else settings.reverted)(board.settings, key)
+            settings.save(board.settings)
+            board.console.log("%s: %s calibration in force" % (key, "new" if held else "old"), "warning")
+    for name in files:
+        if name.startswith("ezo-") and name.endswith(".open"):
+            from buoy import circuits
+
+            board.restoring = True
+            try:
+                driver = board.make_reader().sensors.get(name[4:-5])
+                if hasattr(driver, "begin_command"):
+                    circuits.converse(board, driver, circuits.restore(driver.key))
+            except ValueError as error:
+                board.console.log("%s: %s" % (name, error), "error")
+            return  # two at once are not made
+
+
+def missing(board):
+    """Names of what a board needs before it can run an application."""
+    identity = board.identity
+    names = [name for name in ("thing", "ssid") if identity.text(name) is None]
+    if identity.buoy_id() is None:
+        names.append("id")
+    if not board.settings["broker_host"]:
+        names.append("broker_host")
+    return names
+
+
+def start(board, make_transport, open_ntp, random):
+    """Make the parts of the application and wire them together."""
+    given = board.in_force = board.settings
+    network = board.modules("network")
+    from buoy.app import FATAL_ERROR, App, Topics
+    from buoy.wifi import Wifi
+
+    gc.collect()
+    from buoy.link import Link, LinkPolicy
+    from buoy.payload import Payload
+
+    gc.collect()
+    from buoy.flash_outbox import FlashOutbox
+
+    gc.collect()
+    identity = board.identity
+    log = board.console.log
+    topics = Topics(given["topic_prefix"], identity.buoy_id())
+    board.app = App(
+        topics,
+        Payload(given["payload"]),
+        _make_sampler(board),
+        identity,
+        board.clock.utc_ms,
+        board.on_command,
+        log,
+    )
+    board.app.low_power = given["low_power"]
+    board.outbox = FlashOutbox(
+        "outbox", (topics.data, topics.error), given["outbox_segments"], on_drop=board.journal.dropped
+    )
+    gc.collect()
+    board.transport = make_transport(given, identity)
+    policy = LinkPolicy(
+        given["qos"],
+        given["in_flight"],
+        given["keep_alive_s"] * 1000,
+        given["connect_timeout_s"] * 1000,
+        given["ack_timeout_s"] * 1000,
+        given["backoff_min_ms"],
+        given["backoff_max_s"] * 1000,
+        1000 // given["max_rate_per_s"],
+    )
+    board.console_topics = topics.console()
+    subscribed = (topics.config_global, topics.config_sensor, board.console_topics[0])
+    board.link = board.app.link = Link(
+        board.transport,
+        board.outbox,
+        policy,
+        subscribed,
+        random,
+        board.journal,
+        board.on_config,
+        board.app.on_trouble,
+    )
+    board.config_topic = topics.config_global
+    board.wifi = Wifi(
+        network.WLAN(network.STA_IF), identity.text("ssid"), identity.text("password") or "", random, log
+    )
+    if identity.get(RUN_MARK) is not None:
+        # A reset in the middle of a test: what is still on flash will leave, and has to be told.
+        board.journal.on = True
+        from buoy.event_ring import keep_events
+
+        keep_events(board.console, False)
+        board.console.event({"what": "start", "boot": board.boot, "cause": board.machine.reset_cause()})
+    board.open_ntp = open_ntp
+    if board.trouble:
+        board.app.report_error(FATAL_ERROR, 4, "settings: " + board.trouble, board.clock.now_ms())
+    if given["watchdog_s"]:
+        board.wdt = board.machine.WDT(timeout=given["watchdog_s"] * 1000)
+
+
+def make_sensors(board):
+    """The board's sensors, made once; raises sensors.settings.SettingsError."""
+    if board.sensors is None:
+        from sensors import build
+
+        given = {name: board.settings[name] for name in ("sensors", "pins", "power")}
+        if board.maintenance_ms or board.restoring:
+            # What a circuit was told, and half of an import, would be gone with its power.
+            given["power"] = dict(given["power"], ezo=dict(given["power"].get("ezo", {}), switched=False))
+        try:
+            board.sensors = build.make_sensors(given, board.modules)
+        finally:
+            build.forget()
+    return board.sensors
+
+
+def _make_sampler(board):
+    try:
+        sensors = make_sensors(board)
+    except ValueError as error:
+        board.trouble = board.trouble or str(error)
+        board.console.log("sensors: %s" % error, "error")
+        sensors = board.sensors = []
+    fakes = [(sensor.key, sensor.sample) for sensor in sensors if hasattr(sensor, "sample")]
+    if len(fakes) == len(sensors):
+        from buoy.sampler import Sampler
+
+        return Sampler(fakes)
+    from buoy.probes import ProbeSampler
+    from sensors.reader import Reader
+
+    return ProbeSampler(Reader([sensor for sensor in sensors if not hasattr(sensor, "sample")]), fakes)
