@@ -76,6 +76,7 @@ class CableUnit:
         self._start_ns = 0
         self._failure = ""
         self._incomplete = ""
+        self._cable_away = False
         self._errors: list[str] = []
         self._stop_reason = ""
         self._stopped = False
@@ -153,7 +154,7 @@ class CableUnit:
         try:
             if board is not None and self._plug.kept and not self._killed:
                 self.remarks += await loop.run_in_executor(
-                    self._worker, board.restore, 1 if self._incomplete else 3
+                    self._worker, board.restore, 1 if self._cable_away else 3
                 )
         finally:
             console, self._console = self._console, None
@@ -273,6 +274,7 @@ class CableUnit:
         try:
             await self._watch()
         except BuoyError as error:
+            self._cable_away = True
             self._incomplete = self._incomplete or f"{error.one_line()}; nobody knows what it still sent"
             await asyncio.get_running_loop().run_in_executor(self._worker, self._ask_over_mqtt)
 

@@ -22,7 +22,7 @@ from host.serial.records import BoardEvent, ConsoleRecord
 
 TRIES = 4
 READY_TIMEOUT_S = 25.0
-MQTT_TIMEOUT_S = 10.0
+MQTT_TIMEOUT_S = 5.0
 """A board that is at the broker answers within a second."""
 
 Told = tuple[dict[int, dict[str, Any]], int]
