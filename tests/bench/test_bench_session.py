@@ -6,10 +6,13 @@ import tty
 
 import pytest
 
+from host.bench import session as bench_session
 from host.bench.session import Patience, Session
 from host.model.errors import BoardError, PreflightError
 from host.serial.lock import PortLock
 from host.serial.names import parse_name
+from host.serial.probe import Found
+from host.serial.trouble import Unanswered
 
 GONE = PreflightError("the port is gone")
 
@@ -79,3 +82,16 @@ def test_a_board_that_comes_back_under_a_name_that_somebody_has_is_not_taken(lin
         pytest.raises(BoardError, match="did not come back"),
     ):
         session.reappear(GONE)
+
+
+def test_a_chip_that_does_not_tell_its_mac_is_asked_again_and_never_taken_for_known(
+    link, session, monkeypatch
+):
+    answers = [Found("p", "empty", detail="noise"), Found("p", "empty", mac="240ac4000081", chip="ESP32")]
+    monkeypatch.setattr(bench_session, "probe_locked", lambda *_, **__: answers.pop(0))
+    with plugged(link):
+        session.open()
+        assert session.persevere(session.look).mac == "240ac4000081"
+        answers.append(Found("p", "empty", detail="noise"))
+        with pytest.raises(Unanswered, match="does not tell its MAC"):
+            session.look()
