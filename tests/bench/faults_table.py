@@ -170,13 +170,12 @@ def whole_table() -> list[Row]:
 
 
 def short_table() -> list[Row]:
-    """A choice for `make test`: every step, every fault that does not take long.
-
-    Noise is left to the whole table: which bytes it hits is a matter of timing.
-    """
+    """A choice for `make test`: every step, every fault that does not take long."""
     return [
         Row("identify", RESET),
+        Row("identify", NOISE),
         Row("maintenance", BROWN_OUT),
+        Row("maintenance", NOISE),
         Row("interpreter", RESET),
         Row("interpreter", UNPLUGGED, True),
         Row("files", RESET, True),
