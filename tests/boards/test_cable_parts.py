@@ -13,6 +13,8 @@ from host.boards.board_log import BoardLog
 from host.boards.board_settings import RunSettings, changes_between, settings_for
 from host.boards.cable_ledger import CableLedger
 from host.boards.clock_track import RESOLUTION_NS, ClockTrack, Ping
+from host.cloud.aws.endpoint import account_endpoint
+from host.model.aws import AwsSpec
 from host.model.endpoint import Endpoint
 from host.model.errors import BoardError
 from host.model.fleet import BoardSpec, LinkSpec, SensorSpec
@@ -96,6 +98,15 @@ def test_whatever_a_fleet_file_says_the_firmware_takes_it(link, mode):
     assert merged["publish_interval_s"] == 0
     for request in changes_between(firmware_settings.defaults(), wanted):
         assert len(json.dumps({"id": 10**6, "do": "set", "settings": request})) < 2000
+
+
+@pytest.mark.parametrize("port", [443, 8883])
+def test_boards_of_an_account_connect_to_8883_whatever_port_clients_here_take(port):
+    # MicroPython cannot choose MQTT by ALPN, which 443 needs (tls.SSLContext has no method for it).
+    endpoint = account_endpoint(AwsSpec(endpoint="iot.test", port=port, certificates="certs", ca="ca.pem"))
+    assert (endpoint.port, endpoint.tls.alpn) == (port, "x-amzn-mqtt-ca" if port == 443 else "")
+    wanted = settings_for(spec(), RUN, endpoint, {})
+    assert (wanted["broker_host"], wanted["broker_port"], wanted["broker_tls"]) == ("iot.test", 8883, True)
 
 
 def test_drivers_keep_what_the_board_knows_of_them():
