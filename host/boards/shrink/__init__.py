@@ -1,0 +1,84 @@
+"""The firmware as a board wants it: the same program with fewer names and modules, and its texts on flash.
+
+A board has some 100 KB for Python. Each name costs it 7 bytes in the table of names and its text, each module
+a dictionary and a context, each constant a name, a place in a dictionary and a look-up whenever it is used,
+each text for people an object that is there whether anybody is told or not. The files in `firmware/` and
+`sensors/` are written for people; what is installed is made from them here, before it is compiled. Nothing of
+it changes what the program does.
+
+Other minifiers work on one file and leave attributes and what other files import alone; these are most of it.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from host.boards.shrink.bundles import join
+from host.boards.shrink.constants import inline_constants
+from host.boards.shrink.names import shorten_arguments, shorten_names
+from host.boards.shrink.program import Program
+from host.boards.shrink.strip import strip_program, strip_unused_imports, strip_unused_names
+from host.boards.shrink.texts import take_texts_out
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """Modules that are always loaded together and become one.
+
+    Args:
+        name: dotted name of the module they become; one of `parts`.
+        parts: dotted names.
+    """
+
+    name: str
+    parts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is special about a program.
+
+    Args:
+        bundles: modules to join.
+        kept: names that somebody outside the program uses, or that it puts together from texts.
+        reader: (module, function) that reads a text which was taken out.
+        texts_of: dotted names of modules, as they are before they are joined, whose texts for people are
+            taken out; not those that are loaded only for a moment.
+    """
+
+    bundles: Sequence[Bundle] = ()
+    kept: Collection[str] = ()
+    reader: tuple[str, str] = ("", "")
+    texts_of: Collection[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Small:
+    """Path → text of each file, and the texts that were taken out of them."""
+
+    sources: dict[str, str]
+    texts: bytes
+
+
+def shrink(sources: dict[str, str], plan: Plan) -> Small:
+    """Make a program smaller.
+
+    Args:
+        sources: every file of the program, `buoy/link.py` → its text. What is not in it is not touched, and
+            may use none of its names but `plan.kept`.
+        plan: what is special about it.
+
+    Raises:
+        ShrinkError: the program does something that cannot be followed.
+    """
+    program = Program.parse(sources)
+    strip_program(program)
+    inline_constants(program)
+    strip_unused_imports(program)
+    texts = take_texts_out(program, plan.reader, plan.texts_of)
+    strip_unused_names(program, set(plan.kept))
+    for bundle in plan.bundles:
+        join(program, bundle.name, bundle.parts)
+    strip_unused_imports(program)
+    shorten_names(program, plan.kept)
+    shorten_arguments(program)
+    return Small(program.texts(), texts.data)
