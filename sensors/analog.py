@@ -35,21 +35,10 @@ class AnalogDriver(Driver):
     """
 
     raw_unit = "mV"
-    analog_defaults = {
-        "pin": 36,
-        "attenuation": "11",
-        "ratio": 1.0,  # volts of the part per volt at the pin: 2.0 for 10k:10k
-        "samples": 16,
-        "burst": 5,
-        "spacing_ms": 10,
-    }
 
     def __init__(self, settings: "dict[str, Any]", modules: "Modules", rail: "Rail") -> None:
         super().__init__(settings, modules, rail)
-        attenuation = self._choose("attenuation", tuple(RANGES))
-        self._check("ratio", 1.0, 10.0)
-        self._check("samples", 1, 100)
-        self._check("burst", 1, 64)
+        attenuation = self.settings["attenuation"]
         machine = modules("machine")
         self._converter = machine.ADC
         self._adc = machine.ADC(
@@ -81,7 +70,7 @@ class AnalogDriver(Driver):
         wanted = self.settings["samples"]
         while len(samples) < wanted:
             if samples:
-                yield self._now_ms + self.settings["spacing_ms"]
+                yield self.now_ms + self.settings["spacing_ms"]
             samples.append(self._sample())
             if len(samples) == 1 and self._again():
                 samples.clear()

@@ -6,6 +6,7 @@
              "ec": {"mode": "counter", "base": 125.0}, ...}}   fakes: base, value
 """
 
+from sensors import forget as forget_modules
 from sensors import pins as pin_map
 from sensors.catalog import KEYS
 from sensors.settings import SettingsError, merged
@@ -65,18 +66,8 @@ def make_sensors(
 
 
 def forget() -> None:
-    """Take what only making sensors needs out of a board's memory; import it again to make more.
-
-    Does nothing on CPython, where memory is no matter and others hold the same modules.
-    """
-    import sys
-
-    if sys.implementation.name != "micropython":
-        return
-    package = sys.modules["sensors"]
-    for name in ("build", "pins", "settings"):
-        if sys.modules.pop("sensors." + name, None) is not None and hasattr(package, name):
-            delattr(package, name)
+    """Take what only making sensors needs out of a board's memory; import it again to make more."""
+    forget_modules("build", "options", "pins", "settings")
 
 
 def make_pins(given: "dict[str, int | None]") -> "dict[str, int]":
@@ -109,7 +100,7 @@ def make_driver(
 
     Args:
         key: one of `sensors.catalog.KEYS`.
-        settings: of that driver; its module's `defaults` lists them.
+        settings: of that driver; sensors.options lists them.
         modules: gives a module by name.
         rail: supply of the part; None: always powered.
         pins: pin map, checked; None: the default.
@@ -128,10 +119,49 @@ def make_driver(
     every.update(settings)
     from sensors.power import Rail
 
-    # By name, so that a board loads the code of the parts it has and no more.
-    module = __import__("sensors." + key, None, None, ("sensors",))
-    driver: "Driver" = getattr(module, key[0].upper() + key[1:])(every, modules, rail or Rail())
-    return driver
+    return _class_of(key)(every, modules, rail or Rail())
+
+
+def _class_of(key: str) -> "type[Driver]":
+    """The driver of a key; its code is loaded with it."""
+    found: "type[Driver]"
+    if key == "do":
+        from sensors.do import Do
+
+        found = Do
+    elif key == "ec":
+        from sensors.ec import Ec
+
+        found = Ec
+    elif key == "liqlev":
+        from sensors.liqlev import Liqlev
+
+        found = Liqlev
+    elif key == "ph":
+        from sensors.ph import Ph
+
+        found = Ph
+    elif key == "tds":
+        from sensors.tds import Tds
+
+        found = Tds
+    elif key == "tbd":
+        from sensors.tbd import Tbd
+
+        found = Tbd
+    elif key == "wf":
+        from sensors.wf import Wf
+
+        found = Wf
+    elif key == "wp":
+        from sensors.wp import Wp
+
+        found = Wp
+    else:
+        from sensors.temp import Temp
+
+        found = Temp
+    return found
 
 
 def _rail(

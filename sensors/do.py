@@ -10,10 +10,7 @@ from sensors.transfer import OXYGEN_AIR_MV, oxygen_percent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
-    from sensors.driver import Modules
-    from sensors.power import Rail
+    pass
 
 ERRATIC_PERCENT = 10.0  # spread of the middle half of the samples that a whole membrane never shows
 SUSPECT_PERCENT = 150.0  # blooms reach it; over it, a spread means a torn membrane
@@ -23,22 +20,6 @@ class Do(AnalogDriver):
     """% saturation, referred to the day of calibration; raw is mV at the board's output."""
 
     key = "do"
-    defaults = dict(AnalogDriver.analog_defaults)
-    defaults.update(
-        {
-            "pin": 36,
-            "attenuation": "2.5",
-            "samples": 32,
-            "air_mv": None,  # output in moist air at calibration; accepted 300 to 900
-            "zero_mv": 0.0,  # output in zero-oxygen solution
-            "limits": (0.0, 200.0),
-        }
-    )
-
-    def __init__(self, settings: "dict[str, Any]", modules: "Modules", rail: "Rail") -> None:
-        super().__init__(settings, modules, rail)
-        self._check("air_mv", 300.0, 900.0)
-        self._check("zero_mv", 0.0, 100.0)
 
     def _evaluate(self, pin_mv: float, too_low: bool, too_high: bool) -> None:
         output_mv = pin_mv * self.settings["ratio"]

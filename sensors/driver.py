@@ -33,36 +33,24 @@ if TYPE_CHECKING:
 
 HOLD_STEP_MS = 50
 
-# Settings of every driver.
-COMMON: "dict[str, Any]" = {
-    "warmup_ms": 0,  # a reading waits this long after its part got power
-    "correction": None,  # coefficients, highest power first, of a polynomial applied to the value
-    "limits": None,  # (low, high) in the published unit; outside is `range`
-}
-
 
 class Driver:
     """Base of the nine drivers; subclasses set the class attributes and write `_read`."""
 
     key = ""
     raw_unit = ""
-    defaults: "dict[str, Any]" = {}
     needs_temperature = False
     offers_temperature = False
 
     def __init__(self, settings: "dict[str, Any]", modules: "Modules", rail: "Rail") -> None:
-        every = dict(COMMON)
-        every.update(self.defaults)
         # Late, so that a board can forget it once its sensors are made (sensors.build.forget).
-        from sensors.settings import coefficients, limits, merged
+        from sensors.options import options
 
-        self.settings: "dict[str, Any]" = merged(self.key, every, settings)
+        self.settings, self._correction, self._limits = options(self.key, settings)
         self._modules = modules
         self._rail = rail
-        self._correction = coefficients(self.key, self.settings["correction"])
-        self._limits = limits(self.key, self.settings["limits"])
         self._steps: "Steps | None" = None
-        self._now_ms: float = 0
+        self.now_ms: float = 0
         self.temperature_c: "float | None" = None
         self.hold = False
         self.value: "float | bool | None" = None
@@ -80,7 +68,7 @@ class Driver:
 
     def start(self, now_ms: float) -> None:
         """Begin a reading, or begin anew."""
-        self._now_ms = now_ms
+        self.now_ms = now_ms
         self.due_ms = now_ms
         self._steps = self._read()
 
@@ -91,7 +79,7 @@ class Driver:
             return True
         if now_ms < self.due_ms:
             return False
-        self._now_ms = now_ms
+        self.now_ms = now_ms
         try:
             self.due_ms = next(steps)
             return False
@@ -115,32 +103,20 @@ class Driver:
         if not quality.publishable(self.flags):
             self.value = None
 
-    def _check(self, name: str, low: float, high: float) -> None:
-        """Refuse a number in the settings that no working part has; None (not set) passes."""
-        from sensors.settings import check_number
-
-        check_number(self.key, name, self.settings[name], low, high)
-
-    def _choose(self, name: str, allowed: "tuple[str, ...]") -> str:
-        """A text in the settings that must be one of these."""
-        from sensors.settings import check_choice
-
-        return check_choice(self.key, name, self.settings[name], allowed)
-
     def _read(self) -> "Steps":
         """One reading: yields times, calls `_end` once, last."""
         raise NotImplementedError
 
     def _warm(self) -> "Steps":
         """Switch the part on and wait until it has warmed up."""
-        ready_ms = self._rail.require(self.key, self._now_ms) + self.settings["warmup_ms"]
-        if self._rail.on_ms is not None and ready_ms > self._now_ms:
+        ready_ms = self._rail.require(self.key, self.now_ms) + self.settings["warmup_ms"]
+        if self._rail.on_ms is not None and ready_ms > self.now_ms:
             yield ready_ms
 
     def _wait(self) -> "Steps":
         """Wait while the caller holds the reading (for the temperature, or for quiet water)."""
         while self.hold:
-            yield self._now_ms + HOLD_STEP_MS
+            yield self.now_ms + HOLD_STEP_MS
 
     def _end(
         self,
@@ -163,7 +139,7 @@ class Driver:
                 flags |= quality.RANGE
                 if not note:
                     note = "%.2f is not within %g and %g" % (measured, limits[0], limits[1])
-        self.read_ms = self._now_ms
+        self.read_ms = self.now_ms
         self.measured = measured
         self.raw = raw
         self.flags = flags

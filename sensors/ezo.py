@@ -1,11 +1,11 @@
-"""Atlas EZO circuits: what ph and ec share. Set up, ask, wait, judge what was heard meanwhile.
+"""Atlas EZO circuits: what ph and ec share. Ask, wait, judge what was heard meanwhile.
 
 Source: the maker's EZO-pH and EZO-EC data sheets, and study notes of drivers.
 """
 
-from sensors import quality
+from sensors import forget, quality
 from sensors.driver import Driver
-from sensors.ezo_line import ANSWER, CODE, JUNK, READING, TROUBLE, EzoLine, parse_number
+from sensors.ezo_line import CODE, JUNK, READING, TROUBLE, EzoLine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ LATE_MS = 1500  # a line that has not come by then will not come
 STEP_MS = 20  # between two looks at the UART
 SETTLE_MS = 150  # for the `*OK` that newer firmware sends after an answer
 BOOT_MS = 1000
-CONTINUOUS_MS = 1050  # the continuous mode gives a line each second
 
 DEFAULT_TEMPERATURE_C = 25.0  # of a circuit that was not told one
 
@@ -40,36 +39,29 @@ class Ezo(Driver):
     needs_temperature = True
     reading_ms = 900
     circuit_type = ""
-    uart_defaults = {
-        "uart": 1,
-        "tx": 25,
-        "rx": 26,
-        "baudrate": 9600,
-        "settle_ms": 0,  # after power or a restart, readings are `warming` for this long
-    }
 
     def __init__(self, settings: "dict[str, Any]", modules: "Modules", rail: "Rail") -> None:
         super().__init__(settings, modules, rail)
         self._machine = modules("machine")
         self._line: "EzoLine | None" = None
-        self._open()
+        self.open_line()
         self._ready = False
         self._on_ms: "float | None" = None
         self._settled_ms: float = 0
-        self._asleep = _reset_is(self._machine, "DEEPSLEEP_RESET")
+        self.asleep = _reset_is(self._machine, "DEEPSLEEP_RESET")
         self._cold = _reset_is(self._machine, "PWRON_RESET")
-        self._says_ok = True
-        self._takes_rt = True  # `RT,t` of newer firmware, until it is refused
-        self._sent_c: "float | None" = None
-        self._circuit_flags = quality.OK
-        self._circuit_note = ""
-        self._heard = ""
+        self.says_ok = True
+        self.takes_rt = True  # `RT,t` of newer firmware, until it is refused
+        self.sent_c: "float | None" = None
+        self.circuit_flags = quality.OK
+        self.circuit_note = ""
+        self.heard = ""
         self.circuit = ("", "")
         self.vcc_v: "float | None" = None
         self.calibrated: "int | None" = None
         self.reply = ""
 
-    def _open(self) -> EzoLine:
+    def open_line(self) -> EzoLine:
         if self._line is None:
             settings = self.settings
             uart = self._machine.UART(
@@ -90,7 +82,7 @@ class Ezo(Driver):
 
     # Exchanges
 
-    def _exchange(
+    def exchange(
         self, command: str, wanted: int, prefix: str = "", process_ms: float = COMMAND_MS
     ) -> "Exchange":
         """Send a command and wait for what it should bring.
@@ -104,11 +96,11 @@ class Ezo(Driver):
         Returns:
             DONE, REFUSED (`*ER`), SILENT or RESTARTED (`trouble` of the line says why).
         """
-        line = self._open()
+        line = self.open_line()
         line.send(command)
-        begin_ms = self._now_ms
+        begin_ms = self.now_ms
         patience_ms = LATE_MS
-        if wanted == CODE and not self._says_ok:
+        if wanted == CODE and not self.says_ok:
             patience_ms = COMMAND_MS + SETTLE_MS
         yield begin_ms + process_ms
         while True:
@@ -127,132 +119,61 @@ class Ezo(Driver):
                 done = line.answer != "" and line.answer.startswith(prefix)
             if done:
                 break
-            if self._now_ms - begin_ms >= patience_ms:
+            if self.now_ms - begin_ms >= patience_ms:
                 return SILENT
-            yield self._now_ms + STEP_MS
+            yield self.now_ms + STEP_MS
         # Newer firmware ends with `*OK`, which must not pass for the answer to the next command.
-        until_ms = self._now_ms + SETTLE_MS
-        while self._says_ok and not line.accepted:
-            if self._now_ms >= until_ms:
-                self._says_ok = False
+        until_ms = self.now_ms + SETTLE_MS
+        while self.says_ok and not line.accepted:
+            if self.now_ms >= until_ms:
+                self.says_ok = False
                 break
-            yield self._now_ms + STEP_MS
+            yield self.now_ms + STEP_MS
             line.pump()
         return DONE
 
-    def _order(self, command: str) -> "Exchange":
+    def order(self, command: str) -> "Exchange":
         """A command whose only answer is `*OK`; once more if refused: junk may have stood before it.
 
         `*OK` may be switched off, so callers do not hold silence against a circuit that answers otherwise.
         """
         status = SILENT
         for _ in (1, 2):
-            status = yield from self._exchange(command, CODE)
+            status = yield from self.exchange(command, CODE)
             if status != REFUSED:
                 break
         return status
 
-    def _ask(self, command: str, prefix: str) -> "Exchange":
-        """A query, once more if refused or not answered."""
-        status = SILENT
-        for _ in (1, 2):
-            status = yield from self._exchange(command, ANSWER, prefix)
-            if status in (DONE, RESTARTED):
-                break
+    def _set_up(self, quiet_only: bool = False) -> "Exchange":
+        """Make the circuit ready, or only quiet; the code is in a board's memory only meanwhile."""
+        from sensors import ezo_setup
+
+        status = yield from ezo_setup.quiet(self) if quiet_only else ezo_setup.ready(self)
+        forget("ezo_setup")
         return status
-
-    # Setting up
-
-    def _setup(self) -> "Exchange":
-        """Make a circuit ready whose state is not known: after power, a restart, or at first."""
-        line = self._open()
-        self._circuit_flags = quality.OK
-        self._circuit_note = ""
-        self._sent_c = None
-        self._takes_rt = self._says_ok = True
-        # The first command after power-up is often refused for junk in the input buffer: a bare CR takes it.
-        line.send("")
-        yield self._now_ms + COMMAND_MS
-        line.pump()
-        line.trouble = ""
-        line.junk = 0
-        status = yield from self._quiet()
-        if status != RESTARTED:
-            status = yield from self._ask("i", "i,")
-        if status != DONE:
-            return status
-        fields = line.fields()
-        self.circuit = (fields[0], fields[1] if len(fields) > 1 else "")
-        if fields[0] != self.circuit_type:
-            self._circuit_flags |= quality.PARSE
-            self._circuit_note = "an EZO-%s circuit answers here" % fields[0].upper()
-            return DONE
-        for step in (self._ask_status, self._configure, self._ask_calibration):
-            status = yield from step()
-            if status in (RESTARTED, SILENT):
-                return status
-        return DONE
-
-    def _quiet(self) -> "Exchange":
-        """End the continuous mode, which is the factory's default, and let its last lines pass."""
-        line = self._open()
-        line.unasked = False
-        status = yield from self._order("C,0")
-        if status == SILENT and not line.unasked:
-            return status
-        until_ms = self._now_ms + CONTINUOUS_MS
-        while self._now_ms < until_ms:
-            yield min(until_ms, self._now_ms + 10 * STEP_MS)
-            line.pump()
-        line.unasked = False
-        line.reading = ""
-        return status
-
-    def _ask_status(self) -> "Exchange":
-        status = yield from self._ask("Status", "status,")
-        if status == DONE:
-            fields = self._open().fields()
-            self.vcc_v = parse_number(fields[1]) if len(fields) > 1 else None
-            if fields[0] == "b" and not self._asleep:
-                self._heard = "last restart of the circuit was a brown-out"
-        self._asleep = False  # said once after a wake-up; what a brown-out did then was told before
-        return status
-
-    def _ask_calibration(self) -> "Exchange":
-        status = yield from self._ask("Cal,?", "cal,")
-        if status == DONE:
-            points = parse_number(self._open().fields()[0])
-            self.calibrated = None if points is None else int(points)
-            if not self.calibrated:
-                self._circuit_flags |= quality.UNCAL
-        return status
-
-    def _configure(self) -> "Exchange":
-        """What this kind of circuit needs before it is read."""
-        raise NotImplementedError
 
     # Reading
 
     def _read(self) -> "Steps":
         yield from self._power()
-        line = self._open()
+        line = self.open_line()
         line.pump()
         line.forget_part()
-        self._heard = TROUBLE.get(line.trouble, "")
-        if self._heard:
+        self.heard = TROUBLE.get(line.trouble, "")
+        if self.heard:
             self._ready = False
         if not self._ready:
-            if self._heard or self._cold:
-                self._settled_ms = self._now_ms + self.settings["settle_ms"]
+            if self.heard or self._cold:
+                self._settled_ms = self.now_ms + self.settings["settle_ms"]
             self._cold = False
-            status = yield from self._setup()
+            status = yield from self._set_up()
             if status != DONE:
                 self._fail(status)
                 return
             self._ready = True
         elif line.unasked:
-            yield from self._quiet()  # somebody left the continuous mode on
-        if self._rail.switched and self._now_ms < self._settled_ms:
+            yield from self._set_up(quiet_only=True)  # somebody left the continuous mode on
+        if self._rail.switched and self.now_ms < self._settled_ms:
             yield self._settled_ms  # power is on for this reading only: wait rather than withhold
         yield from self._wait()
         line.junk = 0
@@ -265,18 +186,18 @@ class Ezo(Driver):
             self._fail(status)
             return
         line.unasked = False
-        flags = self._circuit_flags
-        note = self._circuit_note
+        flags = self.circuit_flags
+        note = self.circuit_note
         if self.temperature_c is None:
             flags |= quality.UNCOMP
-        if self._heard:
+        if self.heard:
             flags |= quality.WARMING  # rejected, and told why
-            note = self._heard
+            note = self.heard
         elif line.skip:
             line.skip -= 1
             flags |= quality.WARMING
             note = "woken: %d more readings to discard" % line.skip
-        elif self._now_ms < self._settled_ms:
+        elif self.now_ms < self._settled_ms:
             flags |= quality.WARMING
         self._judge(float(line.reading.split(",")[0]), flags, note)
         if self._rail.switched:
@@ -293,7 +214,7 @@ class Ezo(Driver):
                 self._cold = False
                 self._settled_ms = on_ms + self.settings["settle_ms"]
                 yield on_ms + BOOT_MS
-                line = self._open()
+                line = self.open_line()
                 line.pump()
                 line.trouble = ""  # `*RS` and `*RE` of the start that was wanted
 
@@ -301,26 +222,26 @@ class Ezo(Driver):
         """Tell the circuit the temperature and take a reading."""
         celsius = DEFAULT_TEMPERATURE_C if self.temperature_c is None else self.temperature_c
         text = "%.1f" % celsius
-        if self._takes_rt:
-            status = yield from self._exchange("RT," + text, READING, process_ms=self.reading_ms)
+        if self.takes_rt:
+            status = yield from self.exchange("RT," + text, READING, process_ms=self.reading_ms)
             if status != REFUSED:
                 return status
-            self._takes_rt = False
-        if float(text) != self._sent_c:
-            status = yield from self._order("T," + text)
+            self.takes_rt = False
+        if float(text) != self.sent_c:
+            status = yield from self.order("T," + text)
             if status in (REFUSED, RESTARTED):
                 return status
-            self._sent_c = float(text)
-        status = yield from self._exchange("R", READING, process_ms=self.reading_ms)
+            self.sent_c = float(text)
+        status = yield from self.exchange("R", READING, process_ms=self.reading_ms)
         return status
 
     def _fail(self, status: int) -> None:
         """Conclude a reading without a value; the next one sets the circuit up anew."""
-        line = self._open()
+        line = self.open_line()
         self._ready = False
         if status == RESTARTED:
             # Settings and temperature are lost and the probe must recover.
-            self._settled_ms = self._now_ms + self.settings["settle_ms"]
+            self._settled_ms = self.now_ms + self.settings["settle_ms"]
             self._end(None, None, quality.WARMING, TROUBLE[line.trouble])
             line.trouble = ""
         elif status == REFUSED:
@@ -344,31 +265,20 @@ class Ezo(Driver):
         `reply` is an answer without `?` in lower case, a reading, `*OK`, `*ER`, another code, or "" if the
         circuit was silent. Calibration takes a `process_ms` of 900 (pH) or 600 (EC).
         """
-        self._now_ms = self.due_ms = now_ms
+        self.now_ms = self.due_ms = now_ms
         self.reply = ""
         self._steps = self._command(command, process_ms)
 
     def _command(self, command: str, process_ms: float) -> "Steps":
+        from sensors import ezo_bench
+
         yield from self._power()
-        line = self._open()
-        name = command.lower()
-        wanted = CODE
-        if name.endswith("?") or name in ("i", "status"):
-            wanted = ANSWER
-        elif name == "r" or name.startswith("rt,"):
-            wanted = READING
-        elif name == "export":
-            wanted = JUNK  # hexadecimal, or digits that would pass for a reading, or `*DONE`
-        status = yield from self._exchange(command, wanted, process_ms=process_ms)
-        if status == DONE:
-            self.reply = {CODE: "*OK", ANSWER: line.answer, READING: line.reading, JUNK: line.line}[wanted]
-        elif status == REFUSED:
-            self.reply = "*ER"
-        elif status == RESTARTED:
-            self.reply = line.trouble
-            line.trouble = ""
-        if wanted == CODE:
-            self._ready = False  # calibration, K, fields: the next reading asks the circuit anew
+        yield from ezo_bench.converse(self, command, process_ms)
+        forget("ezo_bench")
+
+    def ask_anew(self) -> None:
+        """The next reading sets the circuit up as if it were not known."""
+        self._ready = False
 
 
 def _reset_is(machine: "Any", cause: str) -> bool:

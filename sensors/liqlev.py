@@ -24,10 +24,6 @@ class Liqlev(Driver):
 
     key = "liqlev"
     raw_unit = "level"
-    defaults = {
-        "pin": 13,
-        "inverted": False,  # NPN variants and the mode wire turn the level round
-    }
 
     def __init__(self, settings: "dict[str, Any]", modules: "Modules", rail: "Rail") -> None:
         super().__init__(settings, modules, rail)
@@ -39,7 +35,7 @@ class Liqlev(Driver):
         level = self._pin.value()
         equal = 1
         for _ in range(MAX_SAMPLES - 1):
-            yield self._now_ms + SPACING_MS
+            yield self.now_ms + SPACING_MS
             now = self._pin.value()
             equal = equal + 1 if now == level else 1
             level = now

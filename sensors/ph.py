@@ -1,15 +1,13 @@
 """pH: Atlas EZO-pH. Source: the maker's data sheet."""
 
 from sensors import quality
-from sensors.ezo import DONE, Ezo
-from sensors.ezo_line import ANSWER, parse_number
+from sensors.ezo import Ezo
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from sensors.driver import Modules
-    from sensors.ezo import Exchange
     from sensors.power import Rail
 
 RAILS = (0.0, 14.0)  # what a floating or shorted input reads, exactly
@@ -19,8 +17,6 @@ WANDER_READINGS = 5
 STANDSTILL_PH = 0.01  # less movement than this
 STANDSTILL_MS = 24 * 3600 * 1000  # in this time no river shows
 STANDSTILL_READINGS = 12  # fewer say nothing: a river has the same pH at the same hour of two days
-SLOPE_LIMITS_PERCENT = (90.0, 110.0)
-ZERO_LIMIT_MV = 30.0
 
 
 class Ph(Ezo):
@@ -30,14 +26,6 @@ class Ph(Ezo):
     raw_unit = "pH"
     circuit_type = "ph"
     reading_ms = 900
-    defaults = dict(Ezo.uart_defaults)
-    defaults.update(
-        {
-            # The probe needs 1 to 5 minutes after power was cut.
-            "settle_ms": 60000,
-            "limits": (5.0, 10.0),  # what this river can be; the bench widens it for buffers
-        }
-    )
 
     def __init__(self, settings: "dict[str, Any]", modules: "Modules", rail: "Rail") -> None:
         super().__init__(settings, modules, rail)
@@ -47,28 +35,6 @@ class Ph(Ezo):
         self._still_readings = 0
         self._lowest = 0.0
         self._highest = 0.0
-
-    def _configure(self) -> "Exchange":
-        status = yield from self._exchange("Slope,?", ANSWER, "slope,")
-        self.slope = None
-        if status == DONE:
-            numbers = [parse_number(field) for field in self._open().fields()]
-            if len(numbers) >= 2 and numbers[0] is not None and numbers[1] is not None:
-                self.slope = (numbers[0], numbers[1], numbers[2] if len(numbers) > 2 else None)
-                self._judge_slope(self.slope)
-        return status
-
-    def _judge_slope(self, slope: "tuple[float, float, float | None]") -> None:
-        low, high = SLOPE_LIMITS_PERCENT
-        acid, base, zero_mv = slope
-        worn = not (low <= acid <= high and low <= base <= high)
-        if worn or (zero_mv is not None and abs(zero_mv) > ZERO_LIMIT_MV):
-            self._circuit_flags |= quality.UNCAL
-            self._circuit_note = "slope %.1f/%.1f %%, zero %s mV: probe worn or badly calibrated" % (
-                acid,
-                base,
-                "?" if zero_mv is None else "%.1f" % zero_mv,
-            )
 
     def _judge(self, reading: float, flags: int, note: str) -> None:
         if reading in RAILS:
@@ -86,8 +52,8 @@ class Ph(Ezo):
     def _deviation(self, reading: float) -> float:
         """Standard deviation of the readings of the last ten seconds; 0 while there are too few."""
         recent = self._recent
-        recent.append((self._now_ms, reading))
-        while recent[0][0] < self._now_ms - WANDER_MS:
+        recent.append((self.now_ms, reading))
+        while recent[0][0] < self.now_ms - WANDER_MS:
             recent.pop(0)
         count = len(recent)
         if count < WANDER_READINGS:
@@ -104,9 +70,9 @@ class Ph(Ezo):
                 self._lowest = lowest
                 self._highest = highest
                 self._still_readings += 1
-                day_over = self._now_ms - since_ms >= STANDSTILL_MS
+                day_over = self.now_ms - since_ms >= STANDSTILL_MS
                 return day_over and self._still_readings >= STANDSTILL_READINGS
-        self._still_since_ms = self._now_ms
+        self._still_since_ms = self.now_ms
         self._still_readings = 1
         self._lowest = self._highest = reading
         return False

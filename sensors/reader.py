@@ -1,6 +1,6 @@
 """One reading of all sensors of a buoy, interleaved: it takes no longer than the slowest of them."""
 
-from sensors import quality
+from sensors import forget, quality
 from sensors.crosscheck import Crosscheck
 from sensors.driver import Driver
 
@@ -80,14 +80,18 @@ class Reader:
     def take_errors(self) -> "list[tuple[str, int, str]]":
         """(key, code, text) for the error topic: every flag once when it appears, again after it was gone."""
         errors = []
+        told = False
         for key in self._read_keys:
             sensor = self.sensors[key]
             new = sensor.flags & ~self._told[key]
             if new:
                 from sensors.flags import errors as texts  # only a board in trouble needs them
 
+                told = True
                 errors.extend([(key, code, text) for _, code, text in texts(key, new, sensor.note)])
             self._told[key] = sensor.flags
+        if told:
+            forget("flags")
         return errors
 
     def _release(self, now_ms: float) -> None:

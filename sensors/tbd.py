@@ -9,10 +9,7 @@ from sensors.transfer import TURBIDITY_CLEAR_V, TURBIDITY_FULL_V, TURBIDITY_SQUA
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
-    from sensors.driver import Modules
-    from sensors.power import Rail
+    pass
 
 UNCERTAINTY_NTU = 30.0  # as little under zero is clear water, not a fault
 FULL_NTU = 3000.0
@@ -23,26 +20,6 @@ class Tbd(AnalogDriver):
     """NTU; raw is mV at the part's output before calibration."""
 
     key = "tbd"
-    defaults = dict(AnalogDriver.analog_defaults)
-    defaults.update(
-        {
-            "pin": 34,
-            "ratio": 2.0,
-            "samples": 40,
-            "spacing_ms": 20,
-            "warmup_ms": 500,  # response time of the part
-            "clear_v": None,  # at the part in clear water (< 0.5 NTU); accepted 3.9 to 4.5
-            # `scale` (volts times 4.2 / clear_v) corrects the supply, `offset` (volts plus 4.2 - clear_v) the
-            # lens and the LED.
-            "clear_method": "scale",
-            "coefficients": TURBIDITY_SQUARE,  # or a curve measured with formazin
-        }
-    )
-
-    def __init__(self, settings: "dict[str, Any]", modules: "Modules", rail: "Rail") -> None:
-        super().__init__(settings, modules, rail)
-        self._check("clear_v", 3.9, 4.5)
-        self._choose("clear_method", ("scale", "offset"))
 
     def _evaluate(self, pin_mv: float, too_low: bool, too_high: bool) -> None:
         output_mv = pin_mv * self.settings["ratio"]

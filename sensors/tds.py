@@ -2,14 +2,11 @@
 
 from sensors import quality
 from sensors.analog import RANGES, AnalogDriver
-from sensors.transfer import REFERENCE_TEMPERATURE_C, TDS_CUBIC, tds_ppm
+from sensors.transfer import REFERENCE_TEMPERATURE_C, tds_ppm
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
-    from sensors.driver import Modules
-    from sensors.power import Rail
+    pass
 
 SENSITIVE = "0"  # dB: river water gives 0.07 to 0.15 V
 WIDE = "11"
@@ -23,22 +20,6 @@ class Tds(AnalogDriver):
 
     key = "tds"
     needs_temperature = True
-    defaults = dict(AnalogDriver.analog_defaults)
-    defaults.update(
-        {
-            "pin": 39,
-            "attenuation": SENSITIVE,  # of the first sample; over 0.9 V the reading changes to 11 dB
-            "samples": 30,
-            "burst": 3,
-            "spacing_ms": 40,  # the maker's pace: the probe is driven with alternating current
-            "k": None,  # known / measured at calibration; accepted 0.25 to 4
-            "coefficients": TDS_CUBIC,  # a clone board needs its own
-        }
-    )
-
-    def __init__(self, settings: "dict[str, Any]", modules: "Modules", rail: "Rail") -> None:
-        super().__init__(settings, modules, rail)
-        self._check("k", 0.25, 4.0)
 
     def _begin(self) -> None:
         self._attenuate(self.settings["attenuation"])

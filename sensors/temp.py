@@ -29,12 +29,6 @@ class Temp(Driver):
     key = "temp"
     raw_unit = "1/16 °C"
     offers_temperature = True
-    defaults = {
-        "pin": 4,
-        "rom": "",  # ROM code of the probe to publish, 16 hex digits, family code first
-        "limits": (-2.0, 40.0),
-        "max_c_per_min": MAX_C_PER_MIN,  # 0: probes may be moved between vessels
-    }
 
     def __init__(self, settings: "dict[str, Any]", modules: "Modules", rail: "Rail") -> None:
         super().__init__(settings, modules, rail)
@@ -57,7 +51,7 @@ class Temp(Driver):
             except self._absent:
                 self._lost("no presence pulse")
                 return
-            yield self._now_ms + CONVERSION_MS
+            yield self.now_ms + CONVERSION_MS
             flag, note, raw = yield from self._fetch(self._roms[0])
             if flag == quality.MISSING:
                 self._lost(note)
@@ -73,7 +67,7 @@ class Temp(Driver):
                 return
         self.probes = [(_text(self._roms[0]), raw / 16)]
         for rom in self._roms[1:]:
-            yield self._now_ms
+            yield self.now_ms
             flag, note, other = yield from self._fetch(rom)
             self.probes.append((_text(rom), None if flag else other / 16))
         self._conclude(raw)
@@ -103,7 +97,7 @@ class Temp(Driver):
         """(flag, note, raw) of one probe's scratchpad; yields between tries."""
         for attempt in range(READ_TRIES):
             if attempt:
-                yield self._now_ms
+                yield self.now_ms
             try:
                 pad = self._bus.read_scratch(rom)
             except self._absent:
@@ -125,13 +119,13 @@ class Temp(Driver):
         note = ""
         limit = self.settings["max_c_per_min"]
         if limit and self._last_c is not None:
-            allowed = limit * (self._now_ms - self._last_ms) / 60000 + STEP_MARGIN_C
+            allowed = limit * (self.now_ms - self._last_ms) / 60000 + STEP_MARGIN_C
             if abs(celsius - self._last_c) > allowed:
                 # Withheld once; the next reading is judged against this one, so a true step gets through.
                 flags = quality.RANGE
                 note = "from %.2f to %.2f °C faster than %g °C/min" % (self._last_c, celsius, limit)
         self._last_c = celsius
-        self._last_ms = self._now_ms
+        self._last_ms = self.now_ms
         self._end(celsius, raw, flags, note)
 
 

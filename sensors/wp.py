@@ -5,14 +5,11 @@ Source: restatements of the maker's wiki.
 
 from sensors import quality
 from sensors.analog import AnalogDriver
-from sensors.transfer import PRESSURE_KPA_PER_V, PRESSURE_ZERO_V, pressure_kpa
+from sensors.transfer import PRESSURE_ZERO_V, pressure_kpa
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
-    from sensors.driver import Modules
-    from sensors.power import Rail
+    pass
 
 OPEN_V = 0.25
 SHORT_V = 4.7
@@ -23,24 +20,6 @@ class Wp(AnalogDriver):
     """kPa gauge; raw is mV at the part's output."""
 
     key = "wp"
-    defaults = dict(AnalogDriver.analog_defaults)
-    defaults.update(
-        {
-            "pin": 35,
-            "ratio": 2.0,
-            "samples": 64,
-            "burst": 3,
-            "warmup_ms": 100,
-            "zero_v": None,  # at the part in open air; accepted 0.40 to 0.60
-            "kpa_per_v": PRESSURE_KPA_PER_V,  # 250 is the 1 MPa part's
-            "limits": (BELOW_ZERO_KPA, 1600.0),
-        }
-    )
-
-    def __init__(self, settings: "dict[str, Any]", modules: "Modules", rail: "Rail") -> None:
-        super().__init__(settings, modules, rail)
-        self._check("zero_v", 0.4, 0.6)
-        self._check("kpa_per_v", 200.0, 500.0)
 
     def _evaluate(self, pin_mv: float, too_low: bool, too_high: bool) -> None:
         output_mv = pin_mv * self.settings["ratio"]

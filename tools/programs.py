@@ -98,6 +98,25 @@ def ensure(program: Program, tools: Path) -> None:
     )
 
 
+def ensure_of_architecture(program: Program, architecture: str, tools: Path) -> Path:
+    """The program's first command, built for another architecture that this machine can run.
+
+    Raises:
+        SetupError: it could not be fetched, or does not start.
+    """
+    folder = tools / architecture
+    command = folder / "bin" / program.commands[0]
+    if not works(program, command):
+        say(f"fetching {program.name} for {architecture} from the system's packages into {folder}")
+        target, work = folder / program.name, folder / f".fetching-{program.name}"
+        system_packages.fetch_with_libc(
+            list(program.packages), program.newer_suites, target, work, architecture
+        )
+        _write_wrappers(program, target, folder / "bin")
+        _check(program, folder)
+    return command
+
+
 def which(command: str, tools: Path) -> Path | None:
     """The command as fetched, else as found in PATH and where daemons are kept."""
     fetched = tools / "bin" / command

@@ -164,8 +164,12 @@ def fetch(packages: list[str], target: Path, work: Path) -> None:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def fetch_with_libc(packages: list[str], suites: dict[str, Suite], target: Path, work: Path) -> None:
+def fetch_with_libc(
+    packages: list[str], suites: dict[str, Suite], target: Path, work: Path, architecture: str = ""
+) -> None:
     """Unpack packages of a newer suite with all they need, libc included: to be run by that loader.
+
+    `architecture` is this machine's unless given, as dpkg calls it.
 
     Raises:
         SetupError: this distribution has no such suite, or it could not be read.
@@ -180,7 +184,7 @@ def fetch_with_libc(packages: list[str], suites: dict[str, Suite], target: Path,
         mirror = Client().mirror(codename)
         if not mirror:
             raise SetupError("apt knows no mirror of this system's own suite")
-        client = _foreign(work, family, suite, mirror)
+        client = _foreign(work, family, suite, mirror, architecture or _own_architecture())
         client.update()
         _unpack(client, client.closure(packages), work)
         _publish(work / "root", target)
@@ -216,15 +220,18 @@ def _private_lists(work: Path) -> Client:
     return client
 
 
-def _foreign(work: Path, family: str, suite: Suite, mirror: str) -> Client:
+def _own_architecture() -> str:
+    return run(["dpkg", "--print-architecture"], timeout_s=QUICK_TIMEOUT_S).output.strip()
+
+
+def _foreign(work: Path, family: str, suite: Suite, mirror: str, architecture: str) -> Client:
     """A client that sees one newer suite and nothing installed."""
     base = work / "suite"
     for name in ("lists/partial", "cache/archives/partial", "preferences.d"):
         (base / name).mkdir(parents=True, exist_ok=True)
     keyring = next((p for n in KEYRINGS[family] if (p := Path("/usr/share/keyrings") / n).exists()), None)
-    done = run(["dpkg", "--print-architecture"], timeout_s=QUICK_TIMEOUT_S)
     signed = f" signed-by={keyring}" if keyring else ""
-    line = f"deb [arch={done.output.strip()}{signed}] {mirror} {suite.name} {suite.component}\n"
+    line = f"deb [arch={architecture}{signed}] {mirror} {suite.name} {suite.component}\n"
     (base / "sources.list").write_text(line)
     (base / "status").touch()
     return Client(
@@ -237,6 +244,8 @@ def _foreign(work: Path, family: str, suite: Suite, mirror: str) -> Client:
             *("-o", f"Dir::State::Lists={base / 'lists'}"),
             *("-o", f"Dir::State::status={base / 'status'}"),
             *("-o", f"Dir::Cache={base / 'cache'}"),
+            *("-o", f"APT::Architecture={architecture}"),
+            *("-o", f"APT::Architectures={architecture}"),
             *("-o", "Acquire::Languages=none"),
             *_sandbox(),
         )

@@ -15,7 +15,7 @@ FATAL_ERROR = "fatal-error"
 
 # Codes of error messages, in one place for everyone who reads the error topic.
 CODE_CONNECTION_LOST = 1
-CODE_BAD_CONFIG = 2
+CODE_BAD_CONFIG = 2  # told by buoy.config
 CODE_OUTBOX_DROPPED = 3
 
 IDLE_SAMPLE_MS = 50  # least distance of looks at probes while there is no schedule
@@ -57,26 +57,26 @@ class App:
     __slots__ = (
         "_events",
         "_last_timestamp_ms",
-        "_log",
-        "_on_command",
         "_payload",
-        "_sampler",
-        "_storage",
-        "_topics",
         "_utc_ms",
         "link",
+        "log",
         "low_power",
+        "on_command",
+        "sampler",
         "schedule",
+        "storage",
+        "topics",
     )
 
     def __init__(self, topics, payload, sampler, storage, utc_ms, on_command, log):
-        self._topics = topics
+        self.topics = topics
         self._payload = payload
-        self._sampler = sampler
-        self._storage = storage
+        self.sampler = sampler
+        self.storage = storage
         self._utc_ms = utc_ms
-        self._on_command = on_command
-        self._log = log
+        self.on_command = on_command
+        self.log = log
         self._events = []  # (topic, payload), or (None, reason) of trouble, until the next step
         self._last_timestamp_ms = 0
         self.link = None  # set by whoever wires the parts: the link needs the application's callbacks
@@ -89,7 +89,7 @@ class App:
             self._handle_events(now_ms)
         link = self.link
         schedule = self.schedule
-        sampler = self._sampler
+        sampler = self.sampler
         if schedule is None or schedule.finished(now_ms):
             wake_ms = link.step(now_ms)
             if schedule is None and sampler.needs_steps:
@@ -115,7 +115,7 @@ class App:
 
     def ready(self, now_ms):
         """Whether a message due now could be made: probes take a while for their first reading."""
-        return self._sampler.ready(now_ms)
+        return self.sampler.ready(now_ms)
 
     def done(self, now_ms):
         """Whether every message of the schedule was made and has arrived."""
@@ -133,7 +133,7 @@ class App:
     def report_error(self, kind, code, text, now_ms):
         """Tell the cloud on the error topic, as soon as the link allows."""
         body = error_payload(self._utc_ms(now_ms), kind, code, text)
-        self.link.send(Message(ERROR_SEQ, self._topics.error, body, now_ms), now_ms)
+        self.link.send(Message(ERROR_SEQ, self.topics.error, body, now_ms), now_ms)
 
     # Callbacks of the link. They come without a time, so what they bring waits for the next step.
 
@@ -148,36 +148,22 @@ class App:
     # Inside
 
     def _handle_events(self, now_ms):
-        from buoy import config
-
         events = self._events
         self._events = []
         for topic, content in events:
             if topic is None:
-                self._log(content)
+                self.log(content)
                 self.report_error(CONNECTIVITY_ERROR, CODE_CONNECTION_LOST, content, now_ms)
-                continue
-            try:
-                self._follow(topic, content, now_ms)
-            except config.ConfigError as error:
-                text = "configuration refused: %s" % error
-                self._log(text)
-                self.report_error(FATAL_ERROR, CODE_BAD_CONFIG, text, now_ms)
-        forget("buoy", ("config",))
+            else:
+                # Its code is in a board's memory only while a configuration is followed.
+                from buoy import config
 
-    def _follow(self, topic, payload, now_ms):
-        if topic == self._topics.config_global:
-            self._follow_global(payload, now_ms)
-        elif topic == self._topics.config_sensor:
-            from buoy import config
-
-            for change in config.parse_sensors(payload, self._sampler.every_key()):
-                self._sampler.configure(*change)
-            self._log("sensor configuration followed")
+                config.follow(self, topic, content, now_ms)
+                forget("buoy", ("config",))
 
     def _step_unpaced(self, schedule, now_ms):
         link = self.link
-        sampler = self._sampler
+        sampler = self.sampler
         next_ms = now_ms + FOREVER_MS
         if sampler.needs_steps:
             next_ms = self._sample(schedule.seq, now_ms, now_ms)
@@ -187,35 +173,15 @@ class App:
         return next_ms if next_ms < wake_ms else wake_ms
 
     def _sample(self, seq, now_ms, due_ms):
-        wake_ms = self._sampler.step(seq, now_ms, due_ms)
-        for code, text in self._sampler.take_errors():
-            self._log(text)
+        wake_ms = self.sampler.step(seq, now_ms, due_ms)
+        for code, text in self.sampler.take_errors():
+            self.log(text)
             self.report_error(SENSOR_ERROR, code, text, now_ms)
         return wake_ms
 
     def _produce(self, schedule, planned_ms, now_ms):
         seq = schedule.seq
-        keys, values = self._sampler.take(seq, now_ms)
+        keys, values = self.sampler.take(seq, now_ms)
         payload = self._payload.render(keys, values, self.next_timestamp_ms(now_ms))
-        self.link.send(Message(seq, self._topics.data, payload, planned_ms), now_ms)
+        self.link.send(Message(seq, self.topics.data, payload, planned_ms), now_ms)
         schedule.advance()
-
-    def _follow_global(self, payload, now_ms):
-        from buoy import config
-
-        wanted = config.parse_global(payload)
-        interval_s = wanted.get("publish-time-interval")
-        if interval_s is not None and self.schedule is not None and self.schedule.interval_ms is not None:
-            self.schedule.change_interval(int(interval_s * 1000), now_ms)
-            self._log("publish interval %s s" % interval_s)
-        if "use-low-power-mode" in wanted:
-            self.low_power = wanted["use-low-power-mode"]
-        for command in (config.SHUTDOWN, config.RESET):
-            if wanted.get(command):
-                # Remembered before acting: the same retained message must not act again after the reboot.
-                mark = config.digest(payload)
-                if self._storage.get(command) != mark:
-                    self._storage.set(command, mark)
-                    self._log("%s by configuration" % command)
-                    self._on_command(command)
-                return

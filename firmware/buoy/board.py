@@ -4,11 +4,7 @@
 neither waits. In maintenance mode there is a console and nothing else: no watchdog, no sleep, no application.
 """
 
-from buoy.commands import Commands
-from buoy.console import Console, EventJournal
-from buoy.identity import NAMESPACE, Identity
 from buoy.shims import forget
-from buoy.timekeeping import Clock
 
 STEP_MS = 20  # longest wait between two looks at console and socket
 RETAINED_MS = 2000  # after the connection is up, for retained configuration
@@ -17,7 +13,7 @@ SHUTDOWN_SLEEP_MS = 12 * 3600 * 1000  # shut down: when to look at the configura
 _MESSAGE_WAIT_MS = 60000  # low power: without a link by then, the message is made for the outbox
 _LEAST_SLEEP_MS = 1000
 _SELDOM = ("settings", "config", "starting", "circuits")
-_DOWN = "down"  # mark: shut down by configuration, until a configuration says otherwise
+DOWN = "down"  # mark: shut down by configuration, until a configuration says otherwise
 
 
 class Board:
@@ -31,49 +27,16 @@ class Board:
     """
 
     def __init__(self, modules, port, ticks, make_transport, open_ntp, random):
-        self.modules = modules
-        self.machine = modules("machine")
-        self._port = port
-        self.clock = Clock(ticks)
-        self.identity = Identity(modules("esp32").NVS(NAMESPACE))
-        from buoy import settings, starting
+        from buoy import starting
 
-        self.settings, self.trouble = settings.load()
-        self.console = Console({}, self.settings["log_level"], port.write)
-        self.journal = EventJournal(self.console, self.clock.utc_ms, self.clock.now_ms)
-        self.maintenance_ms = 1000 * self.identity.maintenance_s()
-        self.sensors = None
-        self.reader = None
-        # Tells one start of the board from the next.
-        self.boot = int(random() * 65536) << 16 | int(random() * 65536)
-        self.reading = None  # called with now_ms until it returns True: what the console asked of the sensors
-        self.action = None  # called after the answer has left: reboot, sleep
-        self.app = self.link = self.outbox = self.wifi = self._sntp = self.transport = None
-        self._ask_ms = 0  # when to ask the time server
-        self.wdt = self._remote = None
-        self.in_force = self.settings  # what the console sets waits for the next start
-        self.restoring = False
-        self._woken = self.machine.reset_cause() == self.machine.DEEPSLEEP_RESET
-        self._down = self._woken and self.identity.get(_DOWN) is not None
-        self._up_ms = None
-        self.console.handlers = self.commands = Commands(self)
-        if self.trouble:
-            self.console.log("settings: " + self.trouble, "error")
-        starting.undo_interrupted(self)
-        if self.maintenance_ms:
-            self.console.log("maintenance for %d s" % (self.maintenance_ms // 1000))
-            return
-        missing = starting.missing(self)
-        if missing:
-            self.console.log("not commissioned: %s unset" % ", ".join(missing), "warning")
-            return
-        starting.start(self, make_transport, open_ntp, random)
+        given = starting.prepare(self, modules, port, ticks, random)
+        starting.start(self, given, make_transport, open_ntp, random)
         forget("buoy", _SELDOM)
 
     def step(self):
         """One turn; returns ms that may be waited before the next."""
         now_ms = self.clock.now_ms()
-        data = self._port.read()
+        data = self.port.read()
         if data:
             self.console.feed(data)
             forget("buoy", _SELDOM)
@@ -87,7 +50,7 @@ class Board:
         if self.console.ring is not None:
             self.console.ring.flush()
         if data:
-            self._port.write(data)
+            self.port.write(data)
         if self.transport is not None:
             # Whoever listens knows of a message before its bytes leave.
             self.transport.flush()
@@ -101,6 +64,19 @@ class Board:
         if self.wdt is not None:
             self.wdt.feed()
         return wait_ms
+
+    def tell_messages(self, on):
+        """Begin or end telling the bench what becomes of each message."""
+        self.journal = None
+        if on:
+            from buoy.journal import EventJournal
+
+            self.journal = EventJournal(self.console, self.clock.utc_ms, self.clock.now_ms)
+        else:
+            forget("buoy", ("journal",))
+        if self.link is not None:
+            self.link.journal = self.journal
+            self.outbox.on_drop = self.journal and self.journal.dropped
 
     def make_reader(self):
         """The sensors, made when first needed; raises sensors.settings.SettingsError."""
@@ -129,7 +105,7 @@ class Board:
             self.link.stop()
         data = self.console.take()
         if data:
-            self._port.write(data)
+            self.port.write(data)
         self.machine.deepsleep(duration_ms)
 
     # Inside
@@ -139,7 +115,7 @@ class Board:
 
         wake_ms = self.wifi.step(now_ms)
         if self.wifi.up:
-            if self.in_force["ntp_host"]:
+            if self.ntp_host:
                 wake_ms = min(wake_ms, self._keep_time(now_ms))
             # The time comes before TLS: certificates are judged by it, and messages carry it.
             if self.link.state == IDLE and self.clock.known():
@@ -150,9 +126,9 @@ class Board:
         if self.transport.poll():
             wake_ms = now_ms
         app = self.app
-        if self.link.state == UP and self._up_ms is None:
-            self._up_ms = now_ms
-        if not self.journal.on:
+        if self.link.state == UP and self.up_ms is None:
+            self.up_ms = now_ms
+        if self.journal is None:
             self._plan(now_ms)
         # While the console reads the sensors, the application leaves them alone.
         step_ms = self.link.step(now_ms) if self.reading is not None else app.step(now_ms)
@@ -160,29 +136,29 @@ class Board:
 
     def _keep_time(self, now_ms):
         """The code that asks a time server is there while it asks, every few hours."""
-        if self._sntp is None:
-            if now_ms < self._ask_ms:
-                return self._ask_ms
+        if self.sntp is None:
+            if now_ms < self.ask_ms:
+                return self.ask_ms
             from buoy.sntp import Sntp
 
-            self._sntp = Sntp(self.clock, lambda: self.open_ntp(self.in_force["ntp_host"]), self.console.log)
-        self._ask_ms = self._sntp.step(now_ms)
-        if self._sntp.done:
-            self._sntp = None
+            self.sntp = Sntp(self.clock, lambda: self.open_ntp(self.ntp_host), self.console.log)
+        self.ask_ms = self.sntp.step(now_ms)
+        if self.sntp.done:
+            self.sntp = None
             forget("buoy", ("sntp",))
-        return self._ask_ms
+        return self.ask_ms
 
     def _plan(self, now_ms):
         """Without a test plan: publish at the interval, or once and sleep."""
         from buoy.schedule import Schedule
 
         app = self.app
-        settled = self._up_ms is not None and now_ms >= self._up_ms + RETAINED_MS
-        if self._down:
+        settled = self.up_ms is not None and now_ms >= self.up_ms + RETAINED_MS
+        if self.down:
             if settled or now_ms >= AWAKE_MAX_MS:
                 self.action = lambda: self.sleep(SHUTDOWN_SLEEP_MS)
             return
-        interval_ms = 1000 * self.in_force["publish_interval_s"]
+        interval_ms = self.publish_interval_ms
         if not interval_ms:
             return
         if app.schedule is None and self.clock.known():
@@ -200,22 +176,22 @@ class Board:
     def on_config(self, topic, payload):
         """The link's: a configuration came, or a request to the console."""
         if topic == self.console_topics[0]:
-            if self._remote is None:
+            if self.remote is None:
                 from buoy.remote import RemoteConsole
 
-                self._remote = RemoteConsole(self, self.console_topics[1])
-            self._remote.feed(payload)
+                self.remote = RemoteConsole(self, self.console_topics[1])
+            self.remote.feed(payload)
             return
         from buoy import config
 
-        if topic == self.config_topic and self.identity.get(_DOWN) is not None:
+        if topic == self.config_topic and self.identity.get(DOWN) is not None:
             try:
                 wanted = config.parse_global(payload).get(config.SHUTDOWN)
             except config.ConfigError:
                 wanted = None  # the application tells
             if wanted is False:
-                self.identity.set(_DOWN, "")
-                self._down = False
+                self.identity.set(DOWN, "")
+                self.down = False
         self.app.on_config(topic, payload)
 
     def on_command(self, command):
@@ -224,7 +200,7 @@ class Board:
 
         # The application has remembered the message; an older mark of "down" is of no use to a reset.
         if command == config.SHUTDOWN:
-            self.identity.set(_DOWN, "1")
+            self.identity.set(DOWN, "1")
             self.action = lambda: self.sleep(SHUTDOWN_SLEEP_MS)
         else:
             self.action = self.reset

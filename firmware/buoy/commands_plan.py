@@ -38,7 +38,7 @@ def do_run(board, request):
         from buoy.event_ring import keep_events
 
         keep_events(board.console, True)
-    board.journal.on = True
+    board.tell_messages(True)
     board.link.policy.durable = request.get("durable") is True
     board.app.schedule = Schedule(start_ms, interval_ms, count, end_ms, first, part_us, rest_us)
     return {"starts_in_ms": start_ms - board.clock.now_ms(), "events": board.console.events}
@@ -50,10 +50,10 @@ def do_stop(board, request):
     if app is not None and app.schedule is not None:
         left = app.schedule.left()
         app.schedule = None
-    if request.get("give_up") is True and board.journal.on:
+    if request.get("give_up") is True and board.journal is not None:
         board.outbox.clear("not sent before the run ended")
     if request.get("end") is True:
-        board.journal.on = False
+        board.tell_messages(False)
         board.identity.set(RUN_MARK, "")
         if board.console.ring is not None:
             board.console.ring.clear()

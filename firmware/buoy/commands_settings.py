@@ -1,29 +1,25 @@
 """Console: settings and calibrations of a board."""
 
+from buoy import settings
 from buoy.console import Refused
 
 
-def do_get(board, _request):
-    return board.settings
+def do_get(_board, _request):
+    return settings.load()[0]
 
 
-def do_set(board, request):
+def do_set(_board, request):
     changes = request.get("settings")
     if not isinstance(changes, dict):
         raise Refused("settings is %r; an object" % (changes,))
-    from buoy import settings
-
-    board.settings = settings.merged(board.settings, changes)
-    settings.save(board.settings)
+    settings.save(settings.merged(settings.load()[0], changes))
     return "in force after reboot"
 
 
-def do_calibrate(board, request):
+def do_calibrate(_board, request):
     key = request.get("key")
     step = request.get("step")
-    from buoy import settings
-
-    held = board.settings
+    held = settings.load()[0]
     if key not in held["sensors"] or (step != "write" and key not in held[settings.CALIBRATION]):
         raise Refused("key is %r; that of a sensor with a calibration to %s" % (key, step))
     if step == "write":
@@ -37,5 +33,4 @@ def do_calibrate(board, request):
     else:
         raise Refused("step is %r; write, accept or revert" % (step,))
     settings.save(new)
-    board.settings = new
     return "in force after reboot"

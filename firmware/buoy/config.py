@@ -11,6 +11,7 @@ Both are retained, so a buoy gets the same text at every connection: `reset` and
 distinct message, which is remembered in the storage before acting.
 """
 
+from buoy.app import CODE_BAD_CONFIG, FATAL_ERROR
 from buoy.jsonobject import parse_object
 
 MAX_SECONDS = 31 * 24 * 3600
@@ -24,6 +25,40 @@ _GLOBAL_FIELDS = ("publish-time-interval", "use-low-power-mode", "reset", "shutd
 
 class ConfigError(ValueError):
     """A configuration message that cannot be followed; nothing of it was applied."""
+
+
+def follow(app, topic, payload, now_ms):
+    """Apply a message on one of the two topics to a running buoy; one that cannot be followed is told."""
+    try:
+        if topic == app.topics.config_global:
+            _follow_global(app, payload, now_ms)
+        elif topic == app.topics.config_sensor:
+            for change in parse_sensors(payload, app.sampler.every_key()):
+                app.sampler.configure(*change)
+            app.log("sensor configuration followed")
+    except ConfigError as error:
+        text = "configuration refused: %s" % error
+        app.log(text)
+        app.report_error(FATAL_ERROR, CODE_BAD_CONFIG, text, now_ms)
+
+
+def _follow_global(app, payload, now_ms):
+    wanted = parse_global(payload)
+    interval_s = wanted.get("publish-time-interval")
+    if interval_s is not None and app.schedule is not None and app.schedule.interval_ms is not None:
+        app.schedule.change_interval(int(interval_s * 1000), now_ms)
+        app.log("publish interval %s s" % interval_s)
+    if "use-low-power-mode" in wanted:
+        app.low_power = wanted["use-low-power-mode"]
+    for command in (SHUTDOWN, RESET):
+        if wanted.get(command):
+            # Remembered before acting: the same retained message must not act again after the reboot.
+            mark = digest(payload)
+            if app.storage.get(command) != mark:
+                app.storage.set(command, mark)
+                app.log("%s by configuration" % command)
+                app.on_command(command)
+            return
 
 
 def digest(payload):

@@ -30,11 +30,8 @@ class Refused(ValueError):
     """A request that cannot be followed; the text is the answer."""
 
 
-class Later:
-    """What a handler returns to answer at a later time, by calling `console.answer(request_id, ...)`."""
-
-
-LATER = Later()
+# What a handler returns to answer at a later time, by calling `console.answer(request_id, ...)`.
+LATER = object()
 
 
 def sealed(body):
@@ -181,45 +178,3 @@ class Console:
     def _append(self, line):
         self._out.append(line)
         self._waiting += len(line)
-
-
-class EventJournal:
-    """The journal of a link on a board with a cable: what was published, told over the console.
-
-    Times are integer ms since 1970. `payload` is the text as it was sent; an acknowledgement repeats only the
-    number.
-    """
-
-    def __init__(self, console, utc_ms, now_ms):
-        self._console = console
-        self._utc_ms = utc_ms
-        self._now_ms = now_ms
-        self.on = False
-
-    def sent(self, message):
-        """Before the bytes leave."""
-        if self.on and message.seq >= 0:
-            body = self._body("sent", message)
-            body["planned"] = self._utc_ms(message.planned_ms)
-            body["payload"] = message.payload.decode()
-            self._console.event(body)
-
-    def acknowledged(self, message):
-        """PUBACK arrived."""
-        if self.on and message.seq >= 0:
-            self._console.event(self._body("acknowledged", message))
-
-    def dropped(self, message, reason):
-        """An outbox gave the message up: its `on_drop`."""
-        if self.on and message.seq >= 0:
-            body = self._body("dropped", message)
-            body["reason"] = reason
-            self._console.event(body)
-
-    def _body(self, what, message):
-        return {
-            "what": what,
-            "seq": message.seq,
-            "attempt": message.attempts,
-            "time": self._utc_ms(self._now_ms()),
-        }

@@ -18,17 +18,18 @@ import struct
 from binascii import crc32
 
 from buoy.message import Message
+from buoy.shims import forget
 
 _MAGIC = 0xB0
 _HEAD = ">BBIH"
-_HEAD_BYTES = 8
-_TAIL_BYTES = 4
-_NO_SEQ = 0xFFFFFFFF  # for messages that carry no number
+HEAD_BYTES = 8
+TAIL_BYTES = 4
+NO_SEQ = 0xFFFFFFFF  # for messages that carry no number
 _FIRST_SEGMENT = 500000  # room on both sides: what goes back to the front gets a lower number
-_SUFFIX = ".out"
+SUFFIX = ".out"
 
 
-class _Segment:
+class Segment:
     __slots__ = ("count", "number", "offset", "old", "settled", "size", "taken")
 
     def __init__(self, number, old=False):
@@ -55,7 +56,7 @@ class FlashOutbox:
     """
 
     def __init__(self, folder, topics, segments=8, segment_bytes=4000, on_drop=None):
-        self._folder = folder
+        self.folder = folder
         self._topics = topics
         self._most = segments
         self._segment_bytes = segment_bytes
@@ -65,8 +66,11 @@ class FlashOutbox:
         self.write_failures = 0
         self.last_seq = -1  # of the newest message that was there after the reset
         self._front = []  # taken once, not settled, to be taken again first
-        self._segments = []
-        self._load()
+        self.segments = []
+        from buoy import outbox_files  # of no use after the start
+
+        outbox_files.load(self)
+        forget("buoy", ("outbox_files",))
 
     def put(self, message):
         """Write behind all others. If flash cannot take it, the message is dropped, counted and told."""
@@ -81,7 +85,7 @@ class FlashOutbox:
         self.count -= 1
         if self._front:
             return self._front.pop(0)
-        for segment in self._segments:
+        for segment in self.segments:
             if segment.taken < segment.count:
                 return self._read_next(segment)
         raise IndexError("the outbox is empty")
@@ -90,11 +94,11 @@ class FlashOutbox:
         """Back to the front, oldest first; those that were never on flash are written now."""
         unwritten = [message for message in messages if message.place is None]
         if unwritten:
-            first = self._segments[0].number if self._segments else _FIRST_SEGMENT
-            segment = _Segment(first - 1)
+            first = self.segments[0].number if self.segments else _FIRST_SEGMENT
+            segment = Segment(first - 1)
             try:
                 self._write(segment, unwritten)
-                self._segments.insert(0, segment)
+                self.segments.insert(0, segment)
                 # What follows in the same file is behind them.
                 segment.taken = segment.count
                 segment.offset = segment.size
@@ -118,76 +122,51 @@ class FlashOutbox:
         """Drop everything, counted and told with the reason."""
         while self.count:
             self._drop(self.take(), reason)
-        for segment in list(self._segments):
+        for segment in list(self.segments):
             self._remove(segment)
 
     # Inside
 
-    def _path(self, segment):
-        return "%s/%d%s" % (self._folder, segment.number, _SUFFIX)
+    def path(self, segment):
+        return "%s/%d%s" % (self.folder, segment.number, SUFFIX)
 
-    def _load(self):
-        try:
-            os.mkdir(self._folder)
-        except OSError:
-            pass  # it is there; if not, listdir raises
-        numbers = sorted(
-            [int(name[: -len(_SUFFIX)]) for name in os.listdir(self._folder) if name.endswith(_SUFFIX)]
-        )
-        for number in numbers:
-            segment = _Segment(number, True)
-            with open(self._path(segment), "rb") as file:
-                while True:
-                    record = self._record(file)
-                    if record is None:
-                        break
-                    segment.count += 1
-                    if record[1] != _NO_SEQ:
-                        self.last_seq = record[1]
-                    segment.size += _HEAD_BYTES + len(record[2]) + _TAIL_BYTES
-            if segment.count:
-                self._segments.append(segment)
-                self.count += segment.count
-            else:
-                os.remove(self._path(segment))
-
-    def _record(self, file):
+    def record(self, file):
         """(flags, seq, payload) of the next whole record, or None."""
-        head = file.read(_HEAD_BYTES)
-        if len(head) < _HEAD_BYTES:
+        head = file.read(HEAD_BYTES)
+        if len(head) < HEAD_BYTES:
             return None
         magic, flags, seq, length = struct.unpack(_HEAD, head)
         if magic != _MAGIC or flags >= len(self._topics):
             return None
         payload = file.read(length)
-        tail = file.read(_TAIL_BYTES)
-        if len(payload) < length or len(tail) < _TAIL_BYTES:
+        tail = file.read(TAIL_BYTES)
+        if len(payload) < length or len(tail) < TAIL_BYTES:
             return None
         if struct.unpack(">I", tail)[0] != crc32(payload, crc32(head)) & 0xFFFFFFFF:
             return None
         return flags, seq, payload
 
     def _read_next(self, segment):
-        with open(self._path(segment), "rb") as file:
+        with open(self.path(segment), "rb") as file:
             file.seek(segment.offset)
-            record = self._record(file)
+            record = self.record(file)
         if record is None:
             raise OSError("segment %d changed under way" % segment.number)
         flags, seq, payload = record
         segment.taken += 1
-        segment.offset += _HEAD_BYTES + len(payload) + _TAIL_BYTES
-        message = Message(-1 if seq == _NO_SEQ else seq, self._topics[flags], payload, 0)
+        segment.offset += HEAD_BYTES + len(payload) + TAIL_BYTES
+        message = Message(-1 if seq == NO_SEQ else seq, self._topics[flags], payload, 0)
         # It may have left before the reset: it counts as sent once, so that DUP is set.
         message.attempts = 1 if segment.old else 0
         message.place = segment
         return message
 
     def _append(self, message):
-        last = self._segments[-1] if self._segments else None
+        last = self.segments[-1] if self.segments else None
         if last is None or last.old or last.size >= self._segment_bytes:
-            last = _Segment(last.number + 1 if last else _FIRST_SEGMENT)
+            last = Segment(last.number + 1 if last else _FIRST_SEGMENT)
             self._write(last, (message,))
-            self._segments.append(last)
+            self.segments.append(last)
         else:
             self._write(last, (message,))
         message.place = None  # whoever takes it gets it from flash
@@ -198,24 +177,24 @@ class FlashOutbox:
         """All records, then one close: all or nothing on LittleFS. Nothing is counted before it is there."""
         size = 0
         # A record that broke off in an earlier life is written over, not behind.
-        with open(self._path(segment), "r+b" if segment.size else "wb") as file:
+        with open(self.path(segment), "r+b" if segment.size else "wb") as file:
             file.seek(segment.size)
             for message in messages:
                 flags = self._topics.index(message.topic)
-                seq = _NO_SEQ if message.seq < 0 else message.seq
+                seq = NO_SEQ if message.seq < 0 else message.seq
                 head = struct.pack(_HEAD, _MAGIC, flags, seq, len(message.payload))
                 file.write(head)
                 file.write(message.payload)
                 file.write(struct.pack(">I", crc32(message.payload, crc32(head)) & 0xFFFFFFFF))
-                size += _HEAD_BYTES + len(message.payload) + _TAIL_BYTES
+                size += HEAD_BYTES + len(message.payload) + TAIL_BYTES
         segment.size += size
         segment.count += len(messages)
         for message in messages:
             message.place = segment
 
     def _limit(self):
-        while len(self._segments) > self._most:
-            segment = self._segments[0]
+        while len(self.segments) > self._most:
+            segment = self.segments[0]
             reason = "outbox full"
             kept = []
             for message in self._front:
@@ -231,9 +210,9 @@ class FlashOutbox:
             self._remove(segment)
 
     def _remove(self, segment):
-        if segment in self._segments:
-            self._segments.remove(segment)
-            os.remove(self._path(segment))
+        if segment in self.segments:
+            self.segments.remove(segment)
+            os.remove(self.path(segment))
 
     def _drop(self, message, reason):
         self.dropped += 1

@@ -59,7 +59,8 @@ class LinkPolicy:
 class Link:
     """One buoy's connection as its application sees it.
 
-    `journal` hears of every attempt: `sent(message)` before the bytes leave, `acknowledged(message)`.
+    `journal`, if there is one, hears of every attempt: `sent(message)` before the bytes leave,
+    `acknowledged(message)`.
     `on_config(topic, payload)` gets the messages of the subscribed topics; `on_trouble(reason)` hears
     why a connection ended or could not be made.
     """
@@ -217,7 +218,8 @@ class Link:
         for packet_id in packet_ids:
             message = flying.pop(packet_id, None)
             if message is not None:
-                journal.acknowledged(message)
+                if journal is not None:
+                    journal.acknowledged(message)
                 outbox.settle(message)
         self._failures = 0
 
@@ -286,14 +288,17 @@ class Link:
         self._last_out_ms = now_ms
         if policy.gap_ms:
             self._next_send_ms = max(self._next_send_ms, now_ms - policy.gap_ms) + policy.gap_ms
-        self.journal.sent(message)
+        journal = self.journal
+        if journal is not None:
+            journal.sent(message)
         if policy.qos:
             packet_id = self._next_packet_id()
             self._flying[packet_id] = message
             self.transport.publish(message.topic, message.payload, 1, packet_id, message.attempts > 1)
         else:
             self.transport.publish(message.topic, message.payload, 0, 0, False)
-            self.journal.acknowledged(message)
+            if journal is not None:
+                journal.acknowledged(message)
             self._outbox.settle(message)
 
     def _step_up(self, now_ms):

@@ -5,7 +5,6 @@ due. Where messages come faster than the probes can be read, a message takes the
 is as fresh as the parts allow.
 """
 
-from buoy.sampler import Channel
 from sensors.catalog import BOOLEAN_KEYS, KEYS
 
 _FIRST_LEAD_MS = 1500  # until the first reading showed how long one takes
@@ -27,9 +26,9 @@ class ProbeSampler:
     def __init__(self, reader, fakes):
         self._reader = reader
         self._fakes = dict(fakes)
-        own = [key for key in KEYS if key in reader.sensors or key in self._fakes]
-        self._channels = [Channel(key, self._fakes.get(key)) for key in own]
-        self._keys = tuple(own)
+        self._keys = tuple([key for key in KEYS if key in reader.sensors or key in self._fakes])
+        self._probes = tuple([key for key in self._keys if key not in self._fakes])
+        self._channels = []  # made by the first configuration: most buoys never get one
         self._reading = False
         self._started_ms = 0
         self._complete_ms = None
@@ -44,6 +43,10 @@ class ProbeSampler:
         """Apply a configuration; False if the buoy has no such sensor."""
         if key not in self._keys:
             return False
+        if not self._channels:
+            from buoy.channel import Channel
+
+            self._channels = [Channel(own, self._fakes.get(own)) for own in self._keys]
         self._channels[self._keys.index(key)].configure(interval_ms, average_ms, disabled)
         return True
 
@@ -63,15 +66,11 @@ class ProbeSampler:
             return due_ms
         if now_ms < begin_ms:
             return begin_ms
-        keys = tuple(
-            [
-                channel.key
-                for channel in self._channels
-                if channel.sample is None
-                and not channel.disabled
-                and (not channel.interval_ms or due_ms >= channel.due_ms)
-            ]
-        )
+        keys = self._probes
+        if self._channels:
+            from buoy.channel import keys_due
+
+            keys = keys_due(self._channels, due_ms)
         self._reader.start(now_ms, keys)
         self._reading = True
         self._started_ms = now_ms
@@ -86,21 +85,10 @@ class ProbeSampler:
         """Keys and values of message n; booleans come as their JSON texts; withheld ones are left out."""
         keys = []
         values = []
-        for channel in self._channels:
-            if channel.disabled or now_ms < channel.due_ms:
-                continue
-            if channel.sample is None:
-                value = channel.mean()
-                if value is None:
-                    value = self._reader.value(channel.key)
-                if value is None:
-                    continue
-            else:
-                value = channel.value(n)
-            if channel.interval_ms:
-                channel.due_ms = now_ms + channel.interval_ms
-            keys.append(channel.key)
-            values.append(("true" if value else "false") if channel.key in BOOLEAN_KEYS else value)
+        for key, value in self._values(n, now_ms):
+            if value is not None:
+                keys.append(key)
+                values.append(("true" if value else "false") if key in BOOLEAN_KEYS else value)
         return tuple(keys), values
 
     def take_errors(self):
@@ -109,21 +97,28 @@ class ProbeSampler:
         self._errors = []
         return errors
 
+    def _values(self, n, now_ms):
+        """(key, value or None) of every sensor that is due."""
+        if self._channels:
+            from buoy.channel import values_due
+
+            return values_due(self._channels, self._reader, n, now_ms)
+        pairs = []
+        for key in self._keys:
+            sample = self._fakes.get(key)
+            pairs.append((key, self._reader.value(key) if sample is None else sample(n)))
+        return pairs
+
     def _finish(self, n, now_ms, due_ms):
         self._reading = False
         self._complete_ms = now_ms
         self._lead_ms = now_ms - self._started_ms + _LEAD_MARGIN_MS
         for _key, code, text in self._reader.take_errors():
             self._errors.append((code, text))
-        for channel in self._channels:
-            if not channel.average_ms or channel.disabled:
-                continue
-            if channel.sample is not None:
-                channel.gather(n, now_ms, due_ms)
-            elif now_ms >= due_ms - channel.average_ms:
-                value = self._reader.value(channel.key)
-                if value is not None:
-                    channel.add(value)
+        if self._channels:
+            from buoy.channel import gather
+
+            gather(self._channels, self._reader, n, now_ms, due_ms)
 
     def _widest_window_ms(self):
         widest_ms = 0

@@ -10,78 +10,6 @@ A sensor that is not due is left out: nothing old is passed off as fresh.
 
 from sensors.catalog import BOOLEAN_KEYS, KEYS
 
-AVERAGE_STEP_MS = 1000  # distance of readings that are averaged
-
-
-class Channel:
-    """One sensor of the buoy with its configuration."""
-
-    __slots__ = (
-        "_count",
-        "_next_ms",
-        "_sum",
-        "average_ms",
-        "boolean",
-        "disabled",
-        "due_ms",
-        "interval_ms",
-        "key",
-        "sample",
-    )
-
-    def __init__(self, key, sample):
-        self.key = key
-        self.sample = sample  # n → value
-        self.boolean = key in BOOLEAN_KEYS
-        self.interval_ms = 0
-        self.average_ms = 0
-        self.disabled = False
-        self.due_ms = 0
-        self._next_ms = 0
-        self._sum = 0.0
-        self._count = 0
-
-    def configure(self, interval_ms, average_ms, disabled):
-        """Follow a configuration message."""
-        self.interval_ms = interval_ms
-        self.average_ms = average_ms
-        self.disabled = disabled
-
-    def plain(self):
-        """Whether no configuration touches this sensor."""
-        return not (self.disabled or self.interval_ms or self.average_ms)
-
-    def gather(self, n, now_ms, message_due_ms):
-        """Take a reading for the average if one is due; returns the time of the next."""
-        if now_ms >= message_due_ms:
-            return message_due_ms
-        window_ms = message_due_ms - self.average_ms
-        if now_ms < window_ms:
-            return window_ms
-        if now_ms >= self._next_ms:
-            self.add(self.sample(n))
-            self._next_ms = now_ms + AVERAGE_STEP_MS
-        return self._next_ms
-
-    def add(self, value):
-        """Count a reading into the average."""
-        self._sum += value
-        self._count += 1
-
-    def value(self, n):
-        """The value to publish: the mean of what was gathered, or a reading taken now."""
-        mean = self.mean()
-        return self.sample(n) if mean is None else mean
-
-    def mean(self):
-        """The mean of what was gathered, which begins anew; None if that is nothing."""
-        if not self._count:
-            return None
-        mean = self._sum / self._count
-        self._sum = 0.0
-        self._count = 0
-        return mean >= 0.5 if self.boolean else mean
-
 
 class Sampler:
     """The sensors of a buoy, in the order of publication.
@@ -110,6 +38,8 @@ class Sampler:
         if key not in self._keys:
             return False
         if not self._channels:
+            from buoy.channel import Channel
+
             self._channels = [Channel(own, self._sources[own]) for own in self._keys]
         self._channels[self._keys.index(key)].configure(interval_ms, average_ms, disabled)
         self._plain = all(channel.plain() for channel in self._channels)

@@ -3,26 +3,62 @@
 import gc
 import os
 
-from buoy.identity import RUN_MARK
+from buoy import settings
+from buoy.board import DOWN
+from buoy.commands import Commands
+from buoy.console import Console
+from buoy.identity import NAMESPACE, RUN_MARK, Identity
+from buoy.timekeeping import Clock
 
 
-def undo_interrupted(board):
+def prepare(board, modules, port, ticks, random):
+    """All of a board that works before, and without, its application; returns its settings.
+
+    See `buoy.board.Board` for the arguments.
+    """
+    board.modules = modules
+    board.machine = modules("machine")
+    board.port = port
+    board.clock = Clock(ticks)
+    board.identity = Identity(modules("esp32").NVS(NAMESPACE))
+    given, board.trouble = settings.load()
+    board.console = Console({}, given["log_level"], port.write)
+    board.journal = None  # of a test plan
+    board.maintenance_ms = 1000 * board.identity.maintenance_s()
+    board.sensors = None
+    board.reader = None
+    # Tells one start of the board from the next.
+    board.boot = int(random() * 65536) << 16 | int(random() * 65536)
+    board.reading = None  # called with now_ms until it returns True: what the console asked of the sensors
+    board.action = None  # called after the answer has left: reboot, sleep
+    board.app = board.link = board.outbox = board.wifi = board.sntp = board.transport = None
+    board.ask_ms = 0  # when to ask the time server
+    board.wdt = board.remote = None
+    board.restoring = False
+    board.woken = board.machine.reset_cause() == board.machine.DEEPSLEEP_RESET
+    board.down = board.woken and board.identity.get(DOWN) is not None
+    board.up_ms = None
+    board.console.handlers = board.commands = Commands(board)
+    if board.trouble:
+        board.console.log("settings: " + board.trouble, "error")
+    return _undo_interrupted(board, given)
+
+
+def _undo_interrupted(board, held):
     """A calibration that was under way when the board stopped: the old one comes back.
 
     In maintenance the bench is there, and restarts the board itself to try new settings.
     """
-    from buoy import settings
-
-    notes = board.settings[settings.CALIBRATION]
+    notes = held[settings.CALIBRATION]
     files = os.listdir()
     for key in list(notes):
         circuit = notes[key].get("circuit")
         if notes[key].get("open") and (circuit or not board.maintenance_ms):
             # Of a circuit's calibration, renaming its file is what makes it hold.
-            held = circuit and "ezo-%s.open" % key not in files
-            board.settings = (settings.accepted if held else settings.reverted)(board.settings, key)
-            settings.save(board.settings)
-            board.console.log("%s: %s calibration in force" % (key, "new" if held else "old"), "warning")
+            holds = circuit and "ezo-%s.open" % key not in files
+            held = (settings.accepted if holds else settings.reverted)(held, key)
+            settings.save(held)
+            board.console.log("%s: %s calibration in force" % (key, "new" if holds else "old"), "warning")
     for name in files:
         if name.startswith("ezo-") and name.endswith(".open"):
             from buoy import circuits
@@ -34,23 +70,33 @@ def undo_interrupted(board):
                     circuits.converse(board, driver, circuits.restore(driver.key))
             except ValueError as error:
                 board.console.log("%s: %s" % (name, error), "error")
-            return  # two at once are not made
+            return held  # two at once are not made
+    return held
 
 
-def missing(board):
+def _missing(board, given):
     """Names of what a board needs before it can run an application."""
     identity = board.identity
     names = [name for name in ("thing", "ssid") if identity.text(name) is None]
     if identity.buoy_id() is None:
         names.append("id")
-    if not board.settings["broker_host"]:
+    if not given["broker_host"]:
         names.append("broker_host")
     return names
 
 
-def start(board, make_transport, open_ntp, random):
-    """Make the parts of the application and wire them together."""
-    given = board.in_force = board.settings
+def start(board, given, make_transport, open_ntp, random):
+    """Make the parts of the application and wire them together; only the console in maintenance, and without
+    what a buoy needs."""
+    board.ntp_host = given["ntp_host"]
+    board.publish_interval_ms = 1000 * given["publish_interval_s"]
+    if board.maintenance_ms:
+        board.console.log("maintenance for %d s" % (board.maintenance_ms // 1000))
+        return
+    lacks = _missing(board, given)
+    if lacks:
+        board.console.log("not commissioned: %s unset" % ", ".join(lacks), "warning")
+        return
     network = board.modules("network")
     from buoy.app import FATAL_ERROR, App, Topics
     from buoy.wifi import Wifi
@@ -69,16 +115,14 @@ def start(board, make_transport, open_ntp, random):
     board.app = App(
         topics,
         Payload(given["payload"]),
-        _make_sampler(board),
+        _make_sampler(board, given),
         identity,
         board.clock.utc_ms,
         board.on_command,
         log,
     )
     board.app.low_power = given["low_power"]
-    board.outbox = FlashOutbox(
-        "outbox", (topics.data, topics.error), given["outbox_segments"], on_drop=board.journal.dropped
-    )
+    board.outbox = FlashOutbox("outbox", (topics.data, topics.error), given["outbox_segments"])
     gc.collect()
     board.transport = make_transport(given, identity)
     policy = LinkPolicy(
@@ -99,7 +143,7 @@ def start(board, make_transport, open_ntp, random):
         policy,
         subscribed,
         random,
-        board.journal,
+        None,
         board.on_config,
         board.app.on_trouble,
     )
@@ -109,7 +153,7 @@ def start(board, make_transport, open_ntp, random):
     )
     if identity.get(RUN_MARK) is not None:
         # A reset in the middle of a test: what is still on flash will leave, and has to be told.
-        board.journal.on = True
+        board.tell_messages(True)
         from buoy.event_ring import keep_events
 
         keep_events(board.console, False)
@@ -121,12 +165,13 @@ def start(board, make_transport, open_ntp, random):
         board.wdt = board.machine.WDT(timeout=given["watchdog_s"] * 1000)
 
 
-def make_sensors(board):
-    """The board's sensors, made once; raises sensors.settings.SettingsError."""
+def make_sensors(board, held=None):
+    """The board's sensors, made once of its settings; raises sensors.settings.SettingsError."""
     if board.sensors is None:
         from sensors import build
 
-        given = {name: board.settings[name] for name in ("sensors", "pins", "power")}
+        held = held or settings.load()[0]
+        given = {name: held[name] for name in ("sensors", "pins", "power")}
         if board.maintenance_ms or board.restoring:
             # What a circuit was told, and half of an import, would be gone with its power.
             given["power"] = dict(given["power"], ezo=dict(given["power"].get("ezo", {}), switched=False))
@@ -137,9 +182,9 @@ def make_sensors(board):
     return board.sensors
 
 
-def _make_sampler(board):
+def _make_sampler(board, given):
     try:
-        sensors = make_sensors(board)
+        sensors = make_sensors(board, given)
     except ValueError as error:
         board.trouble = board.trouble or str(error)
         board.console.log("sensors: %s" % error, "error")

@@ -15,7 +15,7 @@ import socket as system_socket
 
 import umqtt.simple as simple
 
-from buoy.shims import ticks_add, ticks_ms
+from buoy.shims import forget, ticks_add, ticks_ms
 from buoy.wire import MAX_PACKET_BYTES, Parked, Wire
 
 _PINGRESP = 0xD0
@@ -199,7 +199,7 @@ class UmqttTransport:
             return
         except (OSError, AssertionError, IndexError, ValueError, MemoryError) as error:
             wire.close()
-            self.listener.on_closed("cannot connect: %s" % describe(error))
+            self.listener.on_closed("cannot connect: %s" % _described(error))
             return
         wire.connecting = False
         self._wire = wire
@@ -243,31 +243,20 @@ class UmqttTransport:
 
     def _lost(self, error):
         # Told at the next poll: the link may be in the middle of a call of ours.
-        self._failure = describe(error)
+        self._failure = _described(error)
         if self._wire is not None:
             self._wire.close()
             self._wire = None
         self.writable = False
 
 
-def describe(error):
-    """An exception in words for a log line."""
-    if isinstance(error, OSError) and error.args and isinstance(error.args[0], int):
-        return _ERRNO.get(error.args[0], "OSError %d" % error.args[0])
-    if isinstance(error, AssertionError):
-        return "an answer that breaks the protocol"
-    return str(error) or type(error).__name__
+def _described(error):
+    """An exception in words for a log line; the words are in memory only for that."""
+    try:
+        from buoy import trouble
 
-
-_ERRNO = {
-    -2: "the broker's name cannot be resolved",
-    -1: "closed by the broker",
-    12: "out of memory",
-    32: "connection closed",
-    103: "connection aborted",
-    104: "connection reset",
-    110: "no answer in time",
-    111: "connection refused",
-    113: "no route to the broker",
-    116: "no answer in time",
-}
+        words = trouble.describe(error)
+    except MemoryError:
+        return repr(error)
+    forget("buoy", ("trouble",))
+    return words

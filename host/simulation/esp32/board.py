@@ -65,9 +65,17 @@ class Board:
         folder: its profile: flash image and control file.
         paced: bytes take the time that the baud rate gives them.
         heap: MicroPython's `-X heapsize`.
+        program: MicroPython in place of the one that the set-up found.
     """
 
-    def __init__(self, buoy: SimulatedBuoy, folder: Path, paced: bool = False, heap: str = HEAP) -> None:
+    def __init__(
+        self,
+        buoy: SimulatedBuoy,
+        folder: Path,
+        paced: bool = False,
+        heap: str = HEAP,
+        program: Path | None = None,
+    ) -> None:
         self.buoy = buoy
         self.chip = buoy.bench.chip
         self.flash = FlashImage(folder / "flash.bin")
@@ -80,7 +88,7 @@ class Board:
         self.pty: PtyPort | None = None
         self.remote: Rfc2217Port | None = None
         self.boots = 0
-        self._heap = heap
+        self._heap, self._program = heap, program
         self._control = folder / "control.bin"
         self._control.write_bytes(bytes(2))
         self._loop = asyncio.get_running_loop()
@@ -264,6 +272,7 @@ class Board:
                 self._control,
                 raw,
                 self._heap,
+                self._program,
             ),
             self.to_host,
             self._request,

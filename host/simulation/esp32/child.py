@@ -47,6 +47,8 @@ class Start:
     control: Path
     raw: bool = False
     heap: str = HEAP
+    program: Path | None = None
+    """MicroPython in place of `interpreter()`."""
 
 
 class Child:
@@ -86,7 +88,8 @@ class Child:
             folders.append(ROOT / ".tools" / "umqtt")
         mode = "raw" if start.raw else "friendly"
         command = [
-            interpreter(), "-X", f"heapsize={start.heap}", REPL / "board.py", theirs.fileno(), status_write,
+            start.program or interpreter(), "-X", f"heapsize={start.heap}", REPL / "board.py",
+            theirs.fileno(), status_write,
             start.flash, start.offset, start.size, start.control, mode, "run", *folders,
         ]  # fmt: skip
         try:

@@ -36,6 +36,7 @@ class Simulator:
         flashed: boards whose flash is new get a synthetic MicroPython image; else it is erased.
         factory: flash image that new boards get instead, see `factory_image`.
         heap: of MicroPython.
+        program: MicroPython in place of the one that the set-up found.
         access_points: Wi-Fi in range, name → password.
     """
 
@@ -50,11 +51,13 @@ class Simulator:
         flashed: bool = True,
         factory: Path | None = None,
         heap: str = HEAP,
+        program: Path | None = None,
         access_points: dict[str, str] | None = None,
     ) -> None:
         self.folder = Path(folder).resolve()
         self._environment = Environment(scenario, seed)
         self._seed, self._paced, self._flashed, self._heap = seed, paced, flashed, heap
+        self._program = program
         self._factory = factory
         self._access_points = access_points
         self._boards: dict[int, Board] = {}
@@ -186,7 +189,7 @@ class Simulator:
             shutil.copyfile(self._factory, profile / "flash.new")
             (profile / "flash.new").replace(profile / "flash.bin")
         buoy = simulated_buoy(buoy_id, self._seed, environment=self._environment, cold=True)
-        board = Board(buoy, profile, self._paced, self._heap)
+        board = Board(buoy, profile, self._paced, self._heap, self._program)
         if self._access_points is not None:
             board.chip.radio.access_points = dict(self._access_points)
         if new and self._flashed and self._factory is None:

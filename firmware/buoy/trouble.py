@@ -1,0 +1,24 @@
+"""Errors of the network in words."""
+
+
+def describe(error):
+    """An exception in words for a log line."""
+    if isinstance(error, OSError) and error.args and isinstance(error.args[0], int):
+        return _ERRNO.get(error.args[0], "OSError %d" % error.args[0])
+    if isinstance(error, AssertionError):
+        return "an answer that breaks the protocol"
+    return str(error) or type(error).__name__
+
+
+_ERRNO = {
+    -2: "the broker's name cannot be resolved",
+    -1: "closed by the broker",
+    12: "out of memory",
+    32: "connection closed",
+    103: "connection aborted",
+    104: "connection reset",
+    110: "no answer in time",
+    111: "connection refused",
+    113: "no route to the broker",
+    116: "no answer in time",
+}
