@@ -1,9 +1,11 @@
 """Boards that break in the middle of a run: no measure is missing afterwards, and every copy is explained."""
 
+import itertools
 import os
 import re
 import signal
 import socket
+import time
 
 import pytest
 from cable_bench import ENVIRONMENT, cable_fleet, ledger_rows, listening, plugged
@@ -14,6 +16,7 @@ from host.model.ledger import Event
 KILLED, CUT, REPLUGGED, TAKEN_OVER = 310, 311, 312, 313
 
 WAIT_S = 90.0
+GONE_S = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +109,37 @@ def test_what_an_outbox_drops_while_the_access_point_is_gone_is_in_its_own_count
         assert store["found"] == board["sent"] * 9 - store["missing"]
     assert board["state"] == "failed"
     assert board["errors"][0] == f"{board['dropped']} messages dropped"
+
+
+@pytest.mark.soak
+def test_an_access_point_that_is_gone_for_a_minute_costs_no_measure(boards, tmp_path):
+    path = cable_fleet(
+        tmp_path / "fleet.yaml",
+        boards,
+        str(REPLUGGED),
+        # A board that has failed to join for a minute tries once a minute.
+        run={"messages": 800, "interval": "100 ms", "drain_timeout": "150 s"},
+        group={"link": {"outbox": 1200}},
+    )
+    out = tmp_path / "out"
+    run = Run("run", str(path), "--out", str(out), environment=ENVIRONMENT)
+    until(lambda: sending(out, 40), "messages under way", WAIT_S)
+    boards.access_point("buoy", None)
+    back = time.monotonic() + GONE_S
+    until(lambda: time.monotonic() >= back, "a minute", GONE_S + 1)
+    boards.access_point("buoy", "secret")
+    assert run.finish(4 * WAIT_S) == 0, run.out + run.err
+    result = result_of(out)
+    (board,) = result["boards"]
+    assert (board["state"], board["sent"], board["acknowledged"], board["dropped"]) == ("passed", 800, 800, 0)
+    assert board["reconnects"] >= 1
+    for store in result["stores"]:
+        assert store["found"] == store["expected"] == 800 * 9
+        assert store["missing"] == store["duplicated"] == store["altered"] == store["unexpected"] == 0
+    sent = [row for row in ledger_rows(only_folder(out), Event.SENT, REPLUGGED) if row["attempt"] == 1]
+    times_ns = sorted(row["at_ns"] for row in sent)
+    gaps_ns = [later - one for one, later in itertools.pairwise(times_ns)]
+    assert max(gaps_ns) / 1e9 >= GONE_S - 5, "nothing left while there was no network"
 
 
 @pytest.mark.soak
