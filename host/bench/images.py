@@ -34,6 +34,7 @@ RELEASES = {
     "1.25.0": "ESP32_GENERIC-20250415-v1.25.0.bin",
     "1.26.0": "ESP32_GENERIC-20250809-v1.26.0.bin",
     "1.26.1": "ESP32_GENERIC-20250911-v1.26.1.bin",
+    "1.27.0": "ESP32_GENERIC-20251209-v1.27.0.bin",
 }
 _VERSION = re.compile(r"v?(\d+\.\d+(?:\.\d+)?)")
 
