@@ -18,7 +18,7 @@ run: setup ## the fleet of boards.yaml against the local twin, to the verdict
 	@$(BIN)/buoy run $(FLEET) $(ARGS)
 
 test: lint ## every check and every test
-	$(BIN)/pytest -n 2 --dist loadfile $(TESTS)
+	$(BIN)/pytest -n 3 --dist loadfile $(TESTS)
 
 lint: setup-test ## format, lint and types only
 	$(BIN)/ruff format --check .
