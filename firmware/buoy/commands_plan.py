@@ -15,10 +15,14 @@ def do_run(board, request):
     if not board.clock.known():
         raise Refused("the time is not known yet; clock with utc sets it")
     first = whole(request, "first", 0, 1 << 30) if "first" in request else 0
-    if not first and not board.link.idle():
+    start_utc_ms = whole(request, "start", 0, 1 << 52)
+    if board.app.schedule is not None and board.plan_start == start_utc_ms:
+        # Asked again, because the answer was lost: no number is given to two messages.
+        first = max(first, board.app.schedule.seq)
+    elif not first and not board.link.idle():
         # Their numbers would pass for those of the plan.
         raise Refused("messages from before are still on their way; ask again when they have arrived")
-    start_ms = board.clock.local_ms(whole(request, "start", 0, 1 << 52))
+    start_ms = board.clock.local_ms(start_utc_ms)
     interval_ms = None
     part_us = rest_us = 0
     if request.get("interval_us") is not None:
@@ -34,6 +38,7 @@ def do_run(board, request):
     if count is None and end_ms is None:
         raise Refused("count or end is needed")
     board.identity.set(RUN_MARK, "1")
+    board.plan_start = start_utc_ms
     if request.get("durable") is True and (board.console.ring is None or not first):
         from buoy.event_ring import keep_events
 

@@ -24,6 +24,7 @@ def prepare(board, modules, port, ticks, random):
     given, board.trouble = settings.load()
     board.console = Console({}, given["log_level"], port.write)
     board.journal = None  # of a test plan
+    board.plan_start = None  # UTC ms, of the plan under way
     board.maintenance_ms = 1000 * board.identity.maintenance_s()
     board.sensors = None
     board.reader = None

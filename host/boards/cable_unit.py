@@ -186,7 +186,7 @@ class CableUnit:
         self._commit()
         board.set_clock()
         health = board.health()
-        self._look(health)
+        self._look(health, resuming=True)
         if not self._stop_reason:
             first = max(self._ledger.next_seq(), health["last_seq"] + 1)
             board.run(self._start_ns, first)
@@ -220,8 +220,8 @@ class CableUnit:
             raise BoardError(self._failure or "not opened")
         return self._board
 
-    def _look(self, health: dict[str, Any]) -> None:
-        if self._boot is not None and health["boot"] != self._boot and self._start_ns:
+    def _look(self, health: dict[str, Any], resuming: bool = False) -> None:
+        if self._boot not in (None, health["boot"]) and self._start_ns and not resuming:
             self._restarted.set()
         if health["boot"] != self._boot:
             self._earlier_reconnects += self._reconnects
@@ -245,7 +245,8 @@ class CableUnit:
         elif isinstance(record, BoardEvent):
             if record.body.get("what") == "start":
                 self._quote(f"was reset in the middle of the run (cause {record.body.get('cause')})")
-                self._restarted.set()
+                if record.body.get("boot") != self._boot:
+                    self._restarted.set()
             else:
                 self._numbers.add(record.number)
                 self._ledger.event(record.body)

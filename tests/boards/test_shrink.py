@@ -11,7 +11,11 @@ from hypothesis import strategies as st
 
 from host.boards import firmware_files
 from host.boards.shrink import Bundle, Plan, shrink
+from host.boards.shrink.outside import OUTSIDE
 from host.boards.shrink.program import ShrinkError
+
+OF_THE_SIMULATION = {"FAMILIES", "FRESH_US", "PINS", "TYPE_CHECKING", "WIRED"}
+UMQTT = firmware_files.ROOT / ".tools" / "umqtt" / "umqtt"
 
 # Modules of a small program: everything that the firmware does with names, in few lines.
 PROGRAM = {
@@ -304,6 +308,28 @@ def test_every_text_of_the_firmware_is_where_its_modules_look_for_it(monkeypatch
     ]
     assert len(places) > 50
     assert set(places) <= starts
+
+
+def test_every_name_of_the_modules_that_a_board_has_stays_as_it_is():
+    """What the simulation has of them is what the firmware uses of them: it runs on nothing else."""
+    tree = firmware_files.ROOT
+    shims = tree / "host" / "simulation" / "buses" / "shims"
+    files = [
+        shims / f"{name}.py"
+        for name in ("ds18x20", "esp32", "machine", "machine_clocks", "network", "onewire")
+    ]
+    files += UMQTT.glob("*.py")
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text())):
+            names = set()
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                names = {node.name}
+            elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+                names = {node.attr}
+            elif isinstance(node, ast.Assign):
+                names = {each.id for each in node.targets if isinstance(each, ast.Name) and each.id.isupper()}
+            shown = {name for name in names if not name.startswith("_")} - OF_THE_SIMULATION
+            assert shown <= OUTSIDE, (file.name, shown - OUTSIDE)
 
 
 def test_a_text_that_is_missing_is_told_by_its_place(tmp_path, monkeypatch):

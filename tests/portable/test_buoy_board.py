@@ -243,6 +243,21 @@ def events_of(world):
     return [json.loads(checked(line[len(MARKER) :]))["event"] for line in lines]
 
 
+def test_a_plan_that_is_asked_for_again_gives_no_number_to_two_messages():
+    world = World()
+    world.boot()
+    world.connect()
+    world.run(200)
+    world.ask("run", start=UTC_MS + 500, interval_us=100000, count=9)
+    world.run(700)
+    seqs = [event["seq"] for event in events_of(world) if event["what"] == "sent"]
+    assert 0 < len(seqs) < 9
+    assert "ok" in world.ask("run", start=UTC_MS + 500, interval_us=100000, count=9)
+    world.run(2000)
+    seqs += [event["seq"] for event in events_of(world) if event["what"] == "sent"]
+    assert seqs == list(range(9))
+
+
 def test_a_test_plan_is_told_message_by_message():
     world = World()
     world.boot()
