@@ -12,6 +12,7 @@ from buoy.link import UP
 from host.boards.board_log import BoardLog
 from host.boards.board_settings import RunSettings
 from host.boards.cable_board import CableBoard, Plug
+from host.boards.cable_health import CableHealth
 from host.boards.cable_ledger import CableLedger
 from host.boards.clock_track import ClockTrack
 from host.boards.later import fetch_over_mqtt
@@ -29,7 +30,6 @@ T = TypeVar("T")
 TICK_S = 0.1
 HEALTH_S = 1.0
 PING_S = 60.0
-MOST_ERRORS = 20
 # The journal's events arrive this long after what they tell, at the very most, on a line that works.
 _SETTLE_S = 0.5
 
@@ -77,7 +77,6 @@ class CableUnit:
         self._failure = ""
         self._incomplete = ""
         self._cable_away = False
-        self._errors: list[str] = []
         self._stop_reason = ""
         self._stopped = False
         self._numbers: set[int] = set()
@@ -85,16 +84,10 @@ class CableUnit:
         self._endpoint: Endpoint | None = None
         self._ended = False
         self._killed = False
-        self._boot: int | None = None
+        self._health = CableHealth()
         self._restarted = threading.Event()
-        self._reboots = 0
         self._resumed_at = 0
         """Number with which the plan went on after a reset, until the board holds nothing from before."""
-        self._reconnects = 0
-        self._earlier_reconnects = 0
-        self._dropped_events = 0
-        self._missing_events = 0
-        self._idle = False
 
     async def begin(self) -> None:
         """Open the console; what goes wrong is told by `connect`."""
@@ -110,13 +103,13 @@ class CableUnit:
             trouble = board.wait_until_connected(lambda: bool(self._stop_reason))
             self._look(board.health())
             if trouble:
-                self._quote(f"not connected before the start: {trouble}")
+                self._health.quote(f"not connected before the start: {trouble}")
 
         await self._try(work)
         if self._failure:
             return {self._spec.buoy_id: self._failure}
-        if self._errors and not self.progress.connected:
-            return {self._spec.buoy_id: self._errors[-1]}
+        if self._health.errors and not self.progress.connected:
+            return {self._spec.buoy_id: self._health.errors[-1]}
         return {}
 
     async def start(self, at_ns: int) -> None:
@@ -145,7 +138,11 @@ class CableUnit:
         self._commit()
         self._ledger.close()
         self._count()
-        return [self._report()]
+        return [
+            self._health.report(
+                self._spec.buoy_id, self._ledger, self._failure, self._incomplete, self._clock.drift_ppm()
+            )
+        ]
 
     async def close(self) -> None:
         """Give the board back what it was and let go of it. Safe to call twice."""
@@ -196,7 +193,7 @@ class CableUnit:
         """What never left, the numbers of the last events, and the clock once more."""
         board = self._need()
         self._look(board.end())
-        self._missing_events = board.console.missing_events
+        self._health.missing_events = board.console.missing_events
         board.ping()
 
     def _ask_over_mqtt(self) -> None:
@@ -213,7 +210,7 @@ class CableUnit:
             self._heard(BoardEvent(self._host.utc_ns(), number, told[number]))
         if self._settled():
             self._incomplete = ""
-            self._quote("its cable was away at the end; what it told came over MQTT")
+            self._health.quote("its cable was away at the end; what it told came over MQTT")
 
     def _need(self) -> CableBoard:
         if self._board is None:
@@ -221,15 +218,9 @@ class CableUnit:
         return self._board
 
     def _look(self, health: dict[str, Any], resuming: bool = False) -> None:
-        if self._boot not in (None, health["boot"]) and self._start_ns and not resuming:
+        if self._health.take(health) and self._start_ns and not resuming:
             self._restarted.set()
-        if health["boot"] != self._boot:
-            self._earlier_reconnects += self._reconnects
-        self._boot = health["boot"]
-        self._reconnects = health["reconnects"]
-        self._dropped_events = max(self._dropped_events, health["dropped_events"])
-        self._idle = health["idle"]
-        if self._idle and self._resumed_at and not self._restarted.is_set():
+        if self._health.idle and self._resumed_at and not self._restarted.is_set():
             self._ledger.settle_before(self._resumed_at, self._host.utc_ns())
             self._resumed_at = 0
         self.progress.connected = int(health["link"] == UP)
@@ -241,11 +232,11 @@ class CableUnit:
         if isinstance(record, Line):
             self._log.line(record.at_ns, record.data)
             if record.data.startswith((b"# error ", b"# warning ")) and self._start_ns:
-                self._quote(record.data[2:].decode(errors="backslashreplace"))
+                self._health.quote(record.data[2:].decode(errors="backslashreplace"))
         elif isinstance(record, BoardEvent):
             if record.body.get("what") == "start":
-                self._quote(f"was reset in the middle of the run (cause {record.body.get('cause')})")
-                if record.body.get("boot") != self._boot:
+                self._health.quote(f"was reset in the middle of the run (cause {record.body.get('cause')})")
+                if record.body.get("boot") != self._health.boot:
                     self._restarted.set()
             else:
                 self._numbers.add(record.number)
@@ -255,7 +246,7 @@ class CableUnit:
         elif isinstance(record, PortChange):
             self._log.note(f"port {'open' if record.is_open else 'gone'}: {record.reason}")
             if not record.is_open:
-                self._quote(f"its port went away: {record.reason}")
+                self._health.quote(f"its port went away: {record.reason}")
                 self.progress.connected, self.progress.trouble = 0, 1
 
     # On the loop
@@ -296,7 +287,7 @@ class CableUnit:
             if asking is None:
                 if self._restarted.is_set():
                     self._restarted.clear()
-                    self._reboots += 1
+                    self._health.reboots += 1
                     asking = loop.run_in_executor(self._worker, self._resume)
                 elif self._stop_reason and not self._stopped:
                     asking = loop.run_in_executor(self._worker, self._stop)
@@ -339,7 +330,7 @@ class CableUnit:
             return False
         if planned is not None:
             return len(ledger.sent | ledger.dropped) >= planned
-        return self._stopped and self._idle
+        return self._stopped and self._health.idle
 
     def _plan_end(self) -> Deadline | None:
         """When the last message of the plan has been made; None where only the link knows."""
@@ -369,32 +360,3 @@ class CableUnit:
         self.progress.sent = len(ledger.sent)
         self.progress.acknowledged = len(ledger.acknowledged)
         self.progress.dropped = len(ledger.dropped)
-
-    def _quote(self, text: str) -> None:
-        if len(self._errors) < MOST_ERRORS and text not in self._errors:
-            self._errors.append(text)
-
-    def _report(self) -> BoardReport:
-        ledger = self._ledger
-        incomplete = self._incomplete
-        if self._missing_events:
-            text = f"{self._missing_events} events of its console were lost"
-            if self._dropped_events:
-                text += (
-                    f", {self._dropped_events} of them dropped by the board itself, whose line was too slow"
-                )
-            incomplete = incomplete or text
-        if ledger.odd_events:
-            incomplete = incomplete or f"events that make no sense, first: {ledger.odd_events[0]}"
-        return BoardReport(
-            buoy_id=self._spec.buoy_id,
-            sent=len(ledger.sent),
-            acknowledged=len(ledger.acknowledged),
-            dropped=len(ledger.dropped),
-            reconnects=self._earlier_reconnects + self._reconnects,
-            reboots=self._reboots,
-            crashed=bool(self._failure),
-            errors=([self._failure] if self._failure else []) + self._errors,
-            incomplete=incomplete,
-            clock_drift_ppm=self._clock.drift_ppm(),
-        )

@@ -7,14 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from host.bench.batch import Job, Limits, Outcome, Stop, Stopped, is_defect, run_all
-from host.bench.commission import Commission
 from host.bench.flash_only import FlashOnly
 from host.bench.folder import BenchFolder
 from host.bench.plan import Options
 from host.bench.prepare import bench_target, choose, load_image, make_software, make_wanted
 from host.bench.session import BoardLog, Session
 from host.bench.shared import Bench, Result
-from host.bench.target import SelfTestTarget
 from host.cli.bench_screen import BenchScreen, print_outcomes, print_plans
 from host.cli.console import write_line
 from host.inventory.loader import load_fleet
@@ -59,6 +57,9 @@ def execute_commission(request: Request) -> int:
     Raises:
         BuoyError: before any board was touched.
     """
+    from host.bench.commission import Commission
+    from host.bench.target import SelfTestTarget
+
     strange = request.force - set(FORCEABLE)
     if strange:
         raise UsageError(f"--force {', '.join(sorted(strange))}", next_step=f"one of {', '.join(FORCEABLE)}")

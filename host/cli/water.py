@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from host.model.errors import UsageError
-from host.simulation.record import Fault, Record, Summary, record, summarise, write_csv
 from sensors.catalog import DECIMALS, KEYS, UNITS
 
 if TYPE_CHECKING:
+    from host.simulation.record import Fault, Record, Summary
     from host.simulation.water.scenario import Scenario
 
 _FORMATS = (".svg", ".pdf", ".png")
@@ -46,6 +46,7 @@ def water(
 ) -> None:
     """Simulate a buoy in the river: nine true values and what its drivers read on simulated parts."""
     from host.simulation.buoy import simulated_buoy
+    from host.simulation.record import record, write_csv
     from host.simulation.water.environment import Environment
     from host.simulation.water.place import Place
     from host.simulation.water.replay import ReplayPlace, read_series
@@ -131,7 +132,9 @@ def _check_length(days: float, every: float) -> None:
         )
 
 
-def _fault(text: str, days: float) -> Fault:
+def _fault(text: str, days: float) -> "Fault":
+    from host.simulation.record import Fault
+
     match = _FAULT.match(text)
     if match is None or match["key"] not in KEYS:
         raise UsageError(
@@ -142,7 +145,9 @@ def _fault(text: str, days: float) -> Fault:
     return Fault(match["key"], match["name"], begin, float(match["to"] or 24.0 * days + 1.0))
 
 
-def _print_table(observed: Record) -> None:
+def _print_table(observed: "Record") -> None:
+    from host.simulation.record import summarise
+
     rows: list[tuple[str, ...]] = [
         ("key", "unit", "lowest", "mean", "highest", "largest error", "withheld", "flags")
     ]
@@ -156,7 +161,7 @@ def _print_table(observed: Record) -> None:
         typer.echo("  ".join(cells).rstrip())
 
 
-def _row(line: Summary) -> tuple[str, ...]:
+def _row(line: "Summary") -> tuple[str, ...]:
     def number(value: float | None) -> str:
         return "-" if value is None else f"{value:.{DECIMALS}f}"
 

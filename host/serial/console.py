@@ -24,7 +24,7 @@ from host.serial.events import EventStream
 from host.serial.lines import Answer, Event, LineSplitter, parse_line
 from host.serial.lock import PortLock
 from host.serial.port import BAUD, SerialPort, open_port
-from host.serial.records import ConsoleRecord, Line, PortChange
+from host.serial.records import ConsoleRecord, Exchange, Line, PortChange
 from host.serial.trouble import Refusal, Unanswered, unanswered
 
 REQUEST_TIMEOUT_S = 5.0
@@ -37,17 +37,6 @@ _PIECE_PAUSE_S = 0.02
 _JOIN_S = 10.0
 
 Listener = Callable[[ConsoleRecord], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """A request that was answered."""
-
-    value: Any
-    sent_ns: int
-    """Host UTC just before the request was written."""
-    received_ns: int
-    """Host UTC when its answer had been read."""
 
 
 @dataclass(slots=True)
@@ -306,7 +295,7 @@ class Console:
         if thread is not None and thread is not threading.current_thread():
             thread.join(_JOIN_S)
         self._drop_port()
-        self._fail_all(reason)
+        self.give_up(reason)
 
     def _release_lock(self) -> None:
         lock, self._own_lock = self._own_lock, None
@@ -325,7 +314,7 @@ class Console:
         except Exception as error:  # of a listener: whoever uses the console must not wait for ever
             self._defect = error
             self._opened.set()
-            self._fail_all(f"a listener failed: {error!r}")
+            self.give_up(f"a listener failed: {error!r}")
             raise
 
     def _read_on(self) -> None:
@@ -354,7 +343,7 @@ class Console:
         self._gone = str(error)
         self._opened.clear()
         self._drop_port()
-        self._fail_all("the port is gone")
+        self.give_up("the port is gone")
         self._tell(PortChange(self.clock.utc_ns(), False, self._gone))
 
     def _reopen(self) -> bool:
@@ -390,7 +379,8 @@ class Console:
             for listener in self._listeners:
                 listener(record)
 
-    def _fail_all(self, reason: str) -> None:
+    def give_up(self, reason: str) -> None:
+        """Whoever waits for an answer waits no more, and gets an `Unanswered` with the reason."""
         with self._guard:
             waiting = list(self._waiting.values())
         for one in waiting:

@@ -142,13 +142,16 @@ def _after_reset(port: str, lock: PortLock, patience_s: float) -> Found:
 def _ask(port: str, lock: PortLock, patience_s: float) -> tuple[Found | None, bytes]:
     heard = bytearray()
 
-    def listen(record: ConsoleRecord) -> None:
-        if isinstance(record, Line):
-            heard.extend(record.data + b"\n")
-
     deadline = Deadline(patience_s)
     asked = 0
     with Console(port, lock=lock) as console:
+
+        def listen(record: ConsoleRecord) -> None:
+            if isinstance(record, Line):
+                heard.extend(record.data + b"\n")
+                if _nothing_boots(record.data):
+                    console.give_up("nothing boots there")
+
         console.add_listener(listen)
         while True:
             ask_s = ASKS_S[min(asked, len(ASKS_S) - 1)]

@@ -1,6 +1,7 @@
-"""What a console tells its listeners."""
+"""What a console tells: to its listeners, and to who asks."""
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,17 @@ class PortChange:
     at_ns: int
     is_open: bool
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A request that was answered."""
+
+    value: Any
+    sent_ns: int
+    """Host UTC just before the request was written."""
+    received_ns: int
+    """Host UTC when its answer had been read."""
 
 
 ConsoleRecord = Line | BoardEvent | EventsLost | PortChange
