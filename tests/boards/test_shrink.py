@@ -283,7 +283,7 @@ def test_constants_have_the_value_of_their_expression(one, other, sign):
     assert scope["run"]() == eval(f"{one} {sign} ({other})")
 
 
-def test_every_text_of_the_firmware_is_where_its_modules_look_for_it(monkeypatch):
+def test_every_text_of_the_firmware_is_where_its_modules_look_for_it(monkeypatch, tmp_path):
     held = {}
 
     def kept(sources, plan):
@@ -291,7 +291,7 @@ def test_every_text_of_the_firmware_is_where_its_modules_look_for_it(monkeypatch
         return held["small"]
 
     monkeypatch.setattr(firmware_files, "shrink", kept)
-    files = firmware_files.firmware_files()
+    files = firmware_files.firmware_files(tmp_path)
     lines = files[firmware_files.TEXTS].split(b"\n")
     starts = {sum(len(line) + 1 for line in lines[:number]) for number in range(len(lines))}
     reader = next(

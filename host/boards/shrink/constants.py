@@ -28,17 +28,23 @@ _OPERATORS: dict[type[ast.AST], Callable[..., Value]] = {
 def inline_constants(program: Program) -> None:
     """In every module, and in those that import from it. Only `UPPER_CASE` names that are assigned once."""
     constants: dict[str, dict[str, Value]] = {name: {} for name in program.trees}
+    used = Counter(
+        node.id if isinstance(node, ast.Name) else node.attr
+        for tree in program.trees.values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Name | ast.Attribute)
+    )
     found = -1
     # Constants may be made of those of another module: until there are no more.
     while found < (found := sum(map(len, constants.values()))):
         for name in program.trees:
-            _collect(program, name, constants)
+            _collect(program, name, constants, used)
     for name, tree in program.trees.items():
         _Inline(program, name, constants).visit(tree)
         without_empty_bodies(tree)
 
 
-def _collect(program: Program, name: str, constants: dict[str, dict[str, Value]]) -> None:
+def _collect(program: Program, name: str, constants: dict[str, dict[str, Value]], used: Counter[str]) -> None:
     tree = program.trees[name]
     known = {**constants[name], **_imported(program, name, constants)}
     stores = Counter(
@@ -47,7 +53,6 @@ def _collect(program: Program, name: str, constants: dict[str, dict[str, Value]]
     taken = {
         each.arg for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) for each in arguments(node)
     }
-    uses = Counter(node.id for node in ast.walk(tree) if isinstance(node, ast.Name)) - stores
     for target, value in _assignments(tree):
         if not target.isupper() or stores[target] != 1 or target in taken:
             continue
@@ -56,7 +61,8 @@ def _collect(program: Program, name: str, constants: dict[str, dict[str, Value]]
         except ValueError:
             continue
         long = isinstance(evaluated, str) and len(evaluated) > LONGEST_NAME
-        if not long or uses[target] + _uses_elsewhere(program, name, target) <= 1:
+        # Where it is assigned, and one place more.
+        if not long or used[target] <= 2:
             constants[name][target] = known[target] = evaluated
 
 
@@ -69,16 +75,6 @@ def _imported(program: Program, name: str, constants: dict[str, dict[str, Value]
         for alias in node.names
         if alias.name in constants[node.module]
     }
-
-
-def _uses_elsewhere(program: Program, name: str, constant: str) -> int:
-    return sum(
-        isinstance(node, ast.Name | ast.Attribute)
-        and (node.id if isinstance(node, ast.Name) else node.attr) == constant
-        for other, tree in program.trees.items()
-        if other != name
-        for node in ast.walk(tree)
-    )
 
 
 def _assignments(tree: ast.Module) -> list[tuple[str, ast.expr]]:
