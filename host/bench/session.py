@@ -121,12 +121,20 @@ class Session:
         Raises:
             BoardError: another board than before.
             Unanswered: a chip that was asked did not tell its MAC; nobody may be commissioned without one.
+        PreflightError: the port is not there; it may come back.
         """
         self._let_go()
         patience_s = self.patience.boot_s / 3
         found = probe_locked(self.port, self._locked(), patience_s=patience_s, wake=wake, ask_rom=ask_rom)
         if found.state == "empty" and ask_rom and not found.mac:
-            raise Unanswered(f"the chip does not tell its MAC ({found.detail})", where=self.port)
+            raise Unanswered(
+                f"the chip does not tell its MAC ({found.detail})",
+                where=self.port,
+                cause="a line that loses or changes bytes",
+                next_step="another cable or port, then the same command",
+            )
+        if found.state == "gone":
+            raise PreflightError(f"the port went away: {found.detail}", where=self.port)
         if found.mac and self.mac and found.mac != self.mac:
             raise BoardError(
                 f"there is another board on the port: {mac_text(found.mac)}, before {mac_text(self.mac)}",

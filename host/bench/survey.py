@@ -1,13 +1,14 @@
 """What a board is and has, without changing anything on it."""
 
 import json
+from binascii import crc32
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from host.bench.keys import BOARD_CA, BOARD_CERTIFICATE, BOARD_KEY
 from host.bench.session import Session
-from host.model.errors import BoardError, UsageError
+from host.model.errors import UsageError
 from host.serial.board_files import fetch_file, list_files
 from host.serial.probe import Found, ask_repl
 from host.serial.raw_repl import LineError, RawRepl, ReplError
@@ -101,7 +102,7 @@ def read_identity(repl: RawRepl) -> dict[str, Any]:
     """Id, thing and Wi-Fi name in NVS, read by the firmware's own code; the password stays there.
 
     Raises:
-        BoardError: the board's answer makes no sense.
+        LineError: the board's answer was changed on its way.
     """
     code = (
         f"{identity_code()}\n"
@@ -111,15 +112,20 @@ def read_identity(repl: RawRepl) -> dict[str, Any]:
         "try:\n    import umqtt.simple\n    _frozen = True\n"
         "except ImportError:\n    _frozen = False\n"
         "sys.path[:] = _path\n"
-        "print(json.dumps({'buoy': me.buoy_id(), 'thing': me.text('thing'), 'ssid': me.text('ssid'),"
-        " 'umqtt': _frozen}))"
+        "_text = json.dumps({'buoy': me.buoy_id(), 'thing': me.text('thing'), 'ssid': me.text('ssid'),"
+        " 'umqtt': _frozen})\n"
+        "from binascii import crc32\n"
+        "print('%08x' % (crc32(_text.encode()) & 0xffffffff), _text)"
     )
-    text = repl.run(code, 15.0)
-    try:
-        answer = json.loads(text)
-    except ValueError:
-        raise BoardError(f"the board says {text[:80]!r} to who it is", where=repl.port) from None
-    return dict(answer)
+    crc, _, text = repl.run(code, 15.0).strip().partition(" ")
+    if crc != f"{crc32(text.encode()):08x}":
+        # An id that noise has changed would be another buoy's.
+        raise LineError(
+            f"the board says {text[:80]!r} to who it is, and its checksum is wrong",
+            where=repl.port,
+            cause="a line that changes bytes",
+        )
+    return dict(json.loads(text))
 
 
 def identity_code() -> str:

@@ -36,6 +36,8 @@ class Fetched:
     events: int
     incomplete: str
     """Why its ledger may still lack rows; empty: it is whole."""
+    remark: str = ""
+    """What is left to do; empty: nothing."""
 
 
 def fetch_kept(spec: BoardSpec, plan: BoardPlan, port: str, run_folder: Path, started_ns: int) -> Fetched:
@@ -59,6 +61,20 @@ def fetch_kept(spec: BoardSpec, plan: BoardPlan, port: str, run_folder: Path, st
                 console.request("set", settings=changes, tries=TRIES)
             console.restart(READY_TIMEOUT_S)
     return Fetched(len(kept), incomplete)
+
+
+def fetch_kept_over_mqtt(
+    spec: BoardSpec, plan: BoardPlan, run: RunSettings, endpoint: Endpoint, run_folder: Path, started_ns: int
+) -> Fetched:
+    """As `fetch_kept`, over MQTT: the board keeps the run's settings until it is on a cable.
+
+    Raises:
+        BoardError: no answer, or it keeps nothing.
+        PreflightError: the broker does not let the witness ask.
+    """
+    kept, last = fetch_over_mqtt(spec, run, endpoint, set())
+    incomplete = _add(spec, plan, run_folder, started_ns, f"buoy-{spec.buoy_id}", kept, last)
+    return Fetched(len(kept), incomplete, "it has the run's settings until it is fetched at a cable")
 
 
 def fetch_over_mqtt(spec: BoardSpec, run: RunSettings, endpoint: Endpoint, known: set[int]) -> Told:

@@ -10,6 +10,9 @@ EXAMPLES = """Examples:
   buoy fetch                        the last run; ports as in its fleet file
 
   buoy fetch latest --port /dev/ttyUSB0      its only unproven board is on this port now
+
+A board whose cable is away is asked over MQTT, where the run's broker is still there (targets broker and aws,
+a twin that runs by itself).
 """
 
 

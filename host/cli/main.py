@@ -23,6 +23,8 @@ from host.cli.run import run
 from host.cli.schema import schema
 from host.cli.sensors import sensors
 from host.cli.simulate import simulate
+from host.cli.verify import EXAMPLES as VERIFY_EXAMPLES
+from host.cli.verify import verify
 from host.cli.water import water
 from host.model.errors import BuoyError
 from host.model.exit_codes import ExitCode
@@ -40,6 +42,7 @@ app.command()(run)
 app.command()(check)
 app.command()(report)
 app.command(epilog=FETCH_EXAMPLES)(fetch)
+app.command(epilog=VERIFY_EXAMPLES)(verify)
 app.add_typer(twin.app, name="twin")
 app.command(epilog=CALIBRATE_EXAMPLES)(calibrate)
 app.add_typer(cloud.app, name="cloud")

@@ -132,6 +132,10 @@ class BrokerTarget:
         """Where boards connect; the broker runs already."""
         return self._endpoint
 
+    async def reopen(self, since_ns: int) -> Endpoint | None:  # noqa: ARG002 - part of the protocol
+        """The broker runs on."""
+        return self._endpoint
+
     async def counts(self) -> LiveCounts:
         """Nothing can be seen behind a foreign broker."""
         return LiveCounts()

@@ -123,6 +123,14 @@ class Target(Protocol):
         """Write store rows and evidence of that window and those buoys to the run's folder."""
         ...
 
+    async def reopen(self, since_ns: int) -> Endpoint | None:
+        """In place of `start`, after a run that began then: make ready to `collect` once more.
+
+        Returns:
+            Where the run's boards can still be; None where nothing outlives a run.
+        """
+        ...
+
     async def stop(self) -> None:
         """Release everything; leave nothing running. Safe to call twice and after a failure."""
         ...

@@ -1,17 +1,28 @@
-"""A run completed later: unproven boards are asked for what they kept, then it is verified again."""
+"""A run completed later: unproven boards are asked for what they kept, stores are read again, and all is
+verified again."""
 
+import asyncio
+import time
 from collections.abc import Callable
 from pathlib import Path
 
-from host.boards.later import fetch_kept
-from host.fleet.conclude import outcome_of
+from host.boards.board_settings import RunSettings
+from host.boards.later import Fetched, fetch_kept, fetch_kept_over_mqtt
+from host.cloud.target import Collected, Target
+from host.fleet.conclude import outcome_of, stage_results
 from host.fleet.engine import RunRecord
 from host.fleet.pacing import make_plan
+from host.fleet.targets import make_target
 from host.inventory.loader import load_fleet
-from host.model.errors import BuoyError, UsageError
+from host.inventory.secrets import resolve_secret
+from host.model.endpoint import Endpoint
+from host.model.errors import BoardError, BuoyError, PreflightError, UsageError
+from host.model.fleet import BoardSpec, Fleet
+from host.model.plan import BoardPlan
 from host.model.result import Result
 from host.model.stage_count import StageCount
 from host.serial.find import Finder
+from host.serial.trouble import Unanswered
 from host.verify.boards import BoardFacts
 from host.verify.ledger import compact_ledger
 from host.verify.verdict import Case, verify
@@ -23,6 +34,8 @@ _SLACK_NS = 3600 * 1_000_000_000
 
 def complete(run_folder: Path, result: Result, port: str, say: Callable[[str], None]) -> Result:
     """Fetch what the unproven boards of a run kept, and verify the run again.
+
+    A board is asked on its cable; where that is away, over MQTT, if the run's broker is still there.
 
     Args:
         run_folder: of the run.
@@ -44,68 +57,171 @@ def complete(run_folder: Path, result: Result, port: str, say: Callable[[str], N
         raise UsageError(f"--port names one board, and {len(specs)} are unproven", next_step="leave it out")
     still: dict[int, str] = {}
     errors: list[BuoyError] = []
+    warnings: list[str] = []
     plans = {one.buoy_id: one for one in plan.boards}
+    later = _Later(fleet, run_folder, result.run.started_ns)
     for spec in specs:
         try:
-            if not (port or spec.port):
-                raise UsageError(
-                    f"board {spec.buoy_id} has no port in the fleet file", next_step="give --port"
-                )
-            where = Finder(fleet.bench.ports).port(port or spec.port)
-            fetched = fetch_kept(spec, plans[spec.buoy_id], where, run_folder, result.run.started_ns)
+            fetched = later.fetch(spec, plans[spec.buoy_id], port or spec.port)
         except BuoyError as error:
             errors.append(error)
             still[spec.buoy_id] = f"not read: {error.what}"
             say(f"board {spec.buoy_id}: {error.what}")
             continue
-        say(
-            f"board {spec.buoy_id}: {fetched.events} events"
-            + (f"; {fetched.incomplete}" if fetched.incomplete else "")
-        )
+        remarks = [text for text in (fetched.incomplete, fetched.remark) if text]
+        say("; ".join([f"board {spec.buoy_id}: {fetched.events} events", *remarks]))
+        if fetched.remark:
+            warnings.append(f"board {spec.buoy_id}: {fetched.remark}")
         if fetched.incomplete:
             still[spec.buoy_id] = fetched.incomplete
+        else:
+            warnings.append(f"board {spec.buoy_id}: its ledger was completed later")
     if len(errors) == len(specs):
         raise errors[0]
-    return _verified(run_folder, result, still, unproven - still.keys())
+    return _verified(run_folder, result, fleet, still, None, warnings)
 
 
-def _verified(run_folder: Path, result: Result, still: dict[int, str], completed: set[int]) -> Result:
+def verify_again(run_folder: Path, result: Result, say: Callable[[str], None]) -> Result:
+    """Read the stores of a run again, where they outlive it, and verify it again.
+
+    Args:
+        run_folder: of the run.
+        result: as it is; boards that are unproven stay so.
+        say: takes what is done, in words.
+
+    Raises:
+        BuoyError: the stores cannot be read; nothing has changed.
+    """
     fleet = load_fleet(run_folder / FLEET_FILE)
+    target = _target(fleet, run_folder)
+    buoys = frozenset(board.buoy_id for board in fleet.boards)
+    collected = asyncio.run(_collected(target, run_folder, result.run.started_ns, buoys))
+    if collected is None:
+        say("nothing outlives a run at this target: the files in the run's folder are verified")
+    else:
+        say(f"read again: {', '.join(collected.stores) or 'no stores'}")
+    still = {
+        board.buoy_id: (board.errors or ["its ledger is incomplete"])[0]
+        for board in result.boards
+        if board.state == "unproven"
+    }
+    warnings = [] if collected is None else list(collected.problems)
+    return _verified(run_folder, result, fleet, still, collected, warnings)
+
+
+class _Later:
+    """Reads boards of a run that is over."""
+
+    def __init__(self, fleet: Fleet, run_folder: Path, started_ns: int) -> None:
+        self._fleet, self._folder, self._started_ns = fleet, run_folder, started_ns
+        self._target: Target | None = None
+        self._endpoint: Endpoint | None = None
+
+    def fetch(self, spec: BoardSpec, plan: BoardPlan, port: str) -> Fetched:
+        """At its cable, else over MQTT."""
+        try:
+            if not port:
+                raise PreflightError(
+                    f"board {spec.buoy_id} has no port in the fleet file", next_step="give --port"
+                )
+            where = Finder(self._fleet.bench.ports).port(port)
+            return fetch_kept(spec, plan, where, self._folder, self._started_ns)
+        except (PreflightError, Unanswered) as error:
+            away = error
+        endpoint = self._broker()
+        if endpoint is None or self._target is None:
+            raise away
+        run = RunSettings(
+            self._fleet.topic_prefix,
+            self._fleet.run.payload,
+            self._fleet.run.qos,
+            None,
+            self._target.manners.witness,
+        )
+        try:
+            return fetch_kept_over_mqtt(spec, plan, run, endpoint, self._folder, self._started_ns)
+        except BuoyError as error:
+            raise BoardError(
+                f"{away.what}; and over MQTT: {error.what}",
+                where=away.where,
+                cause="the board is off, or its network is away",
+                next_step=away.next_step or "plug the board in, then the same command",
+            ) from error
+
+    def _broker(self) -> Endpoint | None:
+        """Where boards of the run can still be; asked once."""
+        if self._target is None:
+            self._target = _target(self._fleet, self._folder)
+            self._endpoint = asyncio.run(self._target.reopen(self._started_ns))
+        return self._endpoint
+
+
+def _target(fleet: Fleet, run_folder: Path) -> Target:
+    password = resolve_secret(fleet.target.password, fleet.source) if fleet.target.password else None
+    return make_target(fleet, run_folder, "aws", password.reveal() if password else "")
+
+
+async def _collected(
+    target: Target, run_folder: Path, started_ns: int, buoys: frozenset[int]
+) -> Collected | None:
+    if await target.reopen(started_ns) is None:
+        return None
+    try:
+        return await target.collect(run_folder, started_ns - 1_000_000_000, time.time_ns(), buoys)
+    finally:
+        await target.stop()
+
+
+def _verified(
+    run_folder: Path,
+    result: Result,
+    fleet: Fleet,
+    still: dict[int, str],
+    collected: Collected | None,
+    warnings: list[str],
+) -> Result:
+    """Verified with what is in the run's folder; `still`: boards whose ledger is incomplete, and why."""
     facts = {}
     for board in result.boards:
-        before = board.errors[0] if board.errors else ""
         facts[board.buoy_id] = BoardFacts(
             planned=board.planned,
-            failed=before if board.state == "failed" else "",
+            failed=board.failed_itself,
             incomplete=still.get(board.buoy_id, ""),
             reconnects=board.reconnects,
-            errors=board.errors[1:],
+            errors=board.quoted,
             clock_drift_ppm=board.clock_drift_ppm,
         )
-    stages = [StageCount(**stage.model_dump()) for stage in result.stages]
+    if collected is None:
+        stores = tuple(store.name for store in result.stores)
+        stages = [StageCount(**stage.model_dump()) for stage in result.stages]
+        until_ns = result.run.ended_ns + _SLACK_NS
+    else:
+        stores, stages, until_ns = collected.stores, collected.stages, time.time_ns()
     verification = verify(
         Case(
             run_folder=run_folder,
             fleet=fleet,
-            stores=tuple(store.name for store in result.stores),
+            stores=stores,
             stages=stages,
             since_ns=result.run.started_ns - 1_000_000_000,
-            until_ns=result.run.ended_ns + _SLACK_NS,
+            until_ns=until_ns,
             ledger=compact_ledger(run_folder),
             boards=facts,
             interrupted=result.run.interrupted,
             witness_connections=result.witness.connections if result.witness else 0,
         )
     )
-    # A board that failed for other reasons than its data stays as it was reported.
-    old = {board.buoy_id: board for board in result.boards if board.state == "failed"}
-    verification.boards = [old.get(board.buoy_id, board) for board in verification.boards]
     record = RunRecord(run_folder, interrupted=result.run.interrupted)
+    again = result.run.model_copy(
+        update={"verified_again_ns": [*result.run.verified_again_ns, time.time_ns()]}
+    )
     return result.model_copy(
         update={
+            "run": again,
             "outcome": outcome_of(verification, record),
             "boards": verification.boards,
             "stores": verification.stores,
+            "stages": stage_results(stages),
             "losses": verification.losses,
             "losses_total": verification.losses_total,
             "diagnoses": verification.diagnoses,
@@ -114,10 +230,6 @@ def _verified(run_folder: Path, result: Result, still: dict[int, str], completed
             "rate": verification.rate,
             "rate_interval_s": verification.rate_interval_s,
             "witness": verification.witness,
-            "warnings": [
-                *result.warnings,
-                *(f"board {buoy}: its ledger was completed later" for buoy in sorted(completed)),
-                *verification.warnings,
-            ],
+            "warnings": list(dict.fromkeys([*result.warnings, *warnings, *verification.warnings])),
         }
     )

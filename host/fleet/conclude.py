@@ -10,6 +10,7 @@ from host.model.exit_codes import ExitCode
 from host.model.fleet import Fleet
 from host.model.plan import Plan
 from host.model.result import Outcome, Result, RunInfo, StageResult
+from host.model.stage_count import StageCount
 from host.verify.boards import BoardFacts
 from host.verify.ledger import compact_ledger
 from host.verify.verdict import Case, Verification, verify
@@ -60,21 +61,7 @@ def conclude(fleet: Fleet, plan: Plan, record: RunRecord, command: str, witness_
         outcome=outcome_of(verification, record),
         boards=verification.boards,
         stores=verification.stores,
-        stages=[
-            StageResult(
-                name=stage.name,
-                unit=stage.unit,
-                entered=stage.entered,
-                left=stage.left,
-                rejected=stage.rejected,
-                waiting=stage.waiting,
-                metrics=stage.metrics,
-                simulated_s=stage.simulated_s,
-                wall_s=stage.wall_s,
-                notes=stage.notes,
-            )
-            for stage in record.collected.stages
-        ],
+        stages=stage_results(record.collected.stages),
         losses=verification.losses,
         losses_total=verification.losses_total,
         diagnoses=verification.diagnoses,
@@ -86,6 +73,25 @@ def conclude(fleet: Fleet, plan: Plan, record: RunRecord, command: str, witness_
         phases_s=dict(record.phases_s),
         warnings=record.warnings + verification.warnings,
     )
+
+
+def stage_results(stages: list[StageCount]) -> list[StageResult]:
+    """Stages as the result has them."""
+    return [
+        StageResult(
+            name=stage.name,
+            unit=stage.unit,
+            entered=stage.entered,
+            left=stage.left,
+            rejected=stage.rejected,
+            waiting=stage.waiting,
+            metrics=stage.metrics,
+            simulated_s=stage.simulated_s,
+            wall_s=stage.wall_s,
+            notes=stage.notes,
+        )
+        for stage in stages
+    ]
 
 
 def _facts(plan: Plan, record: RunRecord) -> dict[int, BoardFacts]:

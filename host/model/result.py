@@ -29,6 +29,8 @@ class RunInfo(_Part):
     paced: bool
     started_ns: int
     ended_ns: int
+    verified_again_ns: list[int] = []
+    """Host UTC of later verifications, by `buoy fetch` or `buoy verify`."""
     interrupted: bool = False
     tool_version: str
     python_version: str
@@ -62,6 +64,10 @@ class BoardResult(_Part):
     """Messages that needed more than one attempt."""
     reconnects: int = 0
     errors: list[str] = Field(default_factory=list)
+    failed_itself: str = ""
+    """Why it failed whatever its data say; empty: it did not."""
+    quoted: list[str] = Field(default_factory=list)
+    """Those of the errors that fail nothing by themselves."""
     measures: dict[str, dict[str, int]] = Field(default_factory=dict)
     """Measures found: store → key → count."""
     measures_expected: dict[str, int] = Field(default_factory=dict)

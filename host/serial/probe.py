@@ -12,7 +12,7 @@ from host.serial.listing import holder
 from host.serial.lock import PortLock
 from host.serial.names import plain_mac
 from host.serial.port import open_port
-from host.serial.raw_repl import RawRepl
+from host.serial.raw_repl import LineError, RawRepl
 from host.serial.records import ConsoleRecord, Line
 from host.serial.trouble import Refusal, Unanswered
 
@@ -194,21 +194,26 @@ def ask_repl(repl: RawRepl) -> Found:
     """Who is at a raw prompt.
 
     Raises:
-        BoardError: no sensible answer.
+        LineError: no sensible answer.
     """
     text = repl.run(_WHO)
     try:
         answer = json.loads(text)
-    except ValueError:
-        raise BoardError(f"the board says {text[:80]!r} to who it is", where=repl.port) from None
-    return Found(
-        repl.port,
-        "micropython",
-        mac=plain_mac(answer["mac"]),
-        chip=answer["machine"],
-        micropython=answer["version"],
-        firmware=answer["firmware"],
-    )
+        return Found(
+            repl.port,
+            "micropython",
+            mac=plain_mac(answer["mac"]),
+            chip=answer["machine"],
+            micropython=answer["version"],
+            firmware=answer["firmware"],
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        # What noise has changed can still be JSON, with other keys.
+        raise LineError(
+            f"the board says {text[:80]!r} to who it is",
+            where=repl.port,
+            cause="a line that changes bytes",
+        ) from None
 
 
 def _ask_repl(port: str) -> Found | None:

@@ -39,4 +39,7 @@ def likely_cause(text: bytes) -> tuple[str, str]:
         return "the chip is in its boot loader", "reset the board"
     if b"invalid header" in text or b"boot:" in text:
         return "nothing that boots is in its flash", "flash the board"
-    return "", ""
+    return (
+        "a line that loses or changes bytes, or a program that hangs",
+        "another cable or port; else press the board's reset button",
+    )

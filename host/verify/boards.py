@@ -107,6 +107,8 @@ def board_results(
                 redelivered=mine.redelivered,
                 reconnects=fact.reconnects,
                 errors=[*problems, *([unfinished] if unfinished else []), *fact.errors],
+                failed_itself=fact.failed,
+                quoted=fact.errors,
                 measures={
                     store: {key: count - missing[buoy, store, key] for key, count in keys.items()}
                     for store in stores

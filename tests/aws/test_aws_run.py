@@ -8,7 +8,7 @@ from typing import Any
 from account_stand_in import PREFIX, AccountStandIn
 from aws_bench import aws_fleet, buoy_on
 from influxdb_server import InfluxServer
-from run_bench import fleet_text, result_of, under_way
+from run_bench import fleet_text, only_folder, result_of, under_way
 
 from host.cli.main import invoke
 from host.model.exit_codes import ExitCode
@@ -68,6 +68,25 @@ def test_an_influxdb_in_place_of_timestream_gives_the_same_verdict(
         assert account.queries == []
     finally:
         server.stop()
+
+
+def test_a_run_verified_again_reads_the_stores_of_the_account_again(
+    account: AccountStandIn, pipeline: Any, tmp_path: Path
+) -> None:
+    fleet = aws_fleet(tmp_path, pipeline(range(100, 102)), "100-101", run={"messages": 5})
+    out = tmp_path / "runs"
+    run = buoy_on(account, "run", str(fleet), "--yes", "--out", str(out))
+    assert run.process.returncode == ExitCode.OK, run.out + run.err
+    # As if the objects had come after the run: nothing of them is in its folder.
+    for part in (only_folder(out) / "stores" / "s3").glob("*.parquet"):
+        part.unlink()
+    again = buoy_on(account, "verify", str(only_folder(out)))
+    assert again.process.returncode == ExitCode.OK, again.out + again.err
+    assert "read again: timestream, s3" in again.out + again.err
+    result = result_of(out)
+    found = [(store["name"], store["found"], store["expected"]) for store in result["stores"]]
+    assert found == [("timestream", 90, 90), ("s3", 90, 90)]
+    assert len(result["run"]["verified_again_ns"]) == 1
 
 
 def test_after_ctrl_c_what_was_sent_is_verified_and_retained_messages_are_as_before(

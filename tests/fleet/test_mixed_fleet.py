@@ -199,6 +199,45 @@ def test_a_board_whose_cable_and_network_are_gone_is_unproven_until_it_is_read(b
     assert buoy("fetch", str(only_folder(out))).process.returncode == 2, "nothing is unproven any more"
 
 
+@pytest.mark.soak
+def test_a_board_whose_cable_stays_away_is_read_over_mqtt_as_soon_as_its_network_is_back(
+    boards, tmp_path, start_mosquitto
+):
+    broker = start_mosquitto()
+    target = {"kind": "broker", "host": "127.0.0.1", "port": broker.port}
+    path = cable_fleet(tmp_path / "fleet.yaml", boards, "301", run=CUT_OFF, target=target)
+    out = tmp_path / "out"
+    with listening(broker.port, "aws/0/301/data/") as arrived:
+        run = Run("run", str(path), "--out", str(out), environment=ENVIRONMENT)
+        until(lambda: len(arrived) >= 5, "messages under way", WAIT_S)
+        boards.noise(301, 1.0)
+        until(lambda: len(arrived) == 30, "all messages", WAIT_S)
+    log = only_folder(out) / "logs" / "buoy-301.log"
+    until(lambda: "no answer" in log.read_text(), "a console that is missed", WAIT_S)
+    boards.access_point("buoy", None)
+    try:
+        # One that was not acknowledged, as far as is known: a threshold of runs at a broker.
+        assert run.finish(WAIT_S) == 5, run.out + run.err
+        assert board_of(result_of(out), 301)["state"] == "unproven"
+        nobody = buoy("fetch", str(only_folder(out)))
+        assert nobody.process.returncode == 4, nobody.out + nobody.err
+        assert "and over MQTT: " in nobody.err
+        # It tells what troubled it as soon as it is back.
+        with listening(broker.port, "aws/0/301/error/") as told:
+            boards.access_point("buoy", "secret")
+            until(lambda: told, "a board that is back at its broker", WAIT_S)
+        fetch = buoy("fetch", str(only_folder(out)))
+        assert fetch.process.returncode == 0, fetch.out + fetch.err
+    finally:
+        boards.noise(301, 0.0)
+        boards.access_point("buoy", "secret")
+    result = result_of(out)
+    board = board_of(result, 301)
+    assert (board["state"], board["sent"], board["acknowledged"]) == ("passed", 30, 30)
+    assert any("until it is fetched at a cable" in warning for warning in result["warnings"])
+    assert len(result["run"]["verified_again_ns"]) == 1
+
+
 def test_a_board_that_is_another_one_is_not_touched(boards, tmp_path):
     boards_before = settings_on(boards, 300)
     with Console(boards.path(300)) as console:

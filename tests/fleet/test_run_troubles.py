@@ -126,3 +126,8 @@ def test_a_report_can_be_made_again_from_the_folder(tmp_path: Path) -> None:
     run = buoy("report", str(only_folder(out)))
     assert run.process.returncode == ExitCode.OK, run.out + run.err
     assert page.exists()
+    # The twin ended with the run: what it left is verified as before.
+    again = buoy("verify", str(only_folder(out)))
+    assert again.process.returncode == ExitCode.OK, again.out + again.err
+    assert "nothing outlives a run" in again.out + again.err
+    assert result_of(out)["run"]["verified_again_ns"]

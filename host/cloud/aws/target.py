@@ -164,6 +164,21 @@ class AwsTarget:
         self._watcher = asyncio.create_task(self._watch(self._stores))
         return endpoint
 
+    async def reopen(self, since_ns: int) -> Endpoint | None:
+        """The account is there as ever; no board is disturbed, and nothing is put back.
+
+        Raises:
+            AwsError, TargetError: the account does not answer.
+        """
+        self._since_ns = since_ns
+        bucket = await asyncio.to_thread(bucket_of, self._spec, self._account)
+        stores = self._stores = Stores(
+            self._account, self._spec, self._series, bucket, self._run_folder, self._fleet.topic_prefix
+        )
+        if await self._look(stores, rows=True) is None:
+            raise TargetError(self._problems[-1], next_step="the same command, when the account answers")
+        return await asyncio.to_thread(self._endpoint)
+
     async def counts(self) -> LiveCounts:
         """What the last look found."""
         return self._live

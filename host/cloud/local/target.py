@@ -143,6 +143,14 @@ class LocalTarget:
             raise
         return await self._endpoint(ready)
 
+    async def reopen(self, since_ns: int) -> Endpoint | None:  # noqa: ARG002 - part of the protocol
+        """A twin that runs by itself; one that a run started has ended with it."""
+        if not self._spec.attach:
+            return None
+        endpoint = await self._attach()
+        self._mark = 0  # what came before belongs to the run
+        return endpoint
+
     async def _endpoint(self, ready: dict[str, Any]) -> Endpoint:
         """Where boards connect, and where the twin has TLS their certificates."""
         answer = await self._ask("enrol", ENROL_TIMEOUT_S, things=self._things)
