@@ -14,7 +14,7 @@ from host.serial.names import plain_mac
 from host.serial.port import open_port
 from host.serial.raw_repl import LineError, RawRepl
 from host.serial.records import ConsoleRecord, Line
-from host.serial.trouble import Refusal, Unanswered
+from host.serial.trouble import Refusal, Unanswered, nothing_boots
 
 State = Literal["firmware", "micropython", "empty", "silent", "busy", "gone", "other"]
 
@@ -107,7 +107,7 @@ def probe_locked(
         found, heard = _ask(port, lock, patience_s)
         if found is not None:
             return found
-        if _nothing_boots(heard):
+        if nothing_boots(heard):
             return _ask_rom(port) if ask_rom else Found(port, "empty")
         if b">>>" in heard or b"raw REPL" in heard or b"SyntaxError" in heard or wake:
             found = _ask_repl(port)
@@ -134,7 +134,7 @@ def _after_reset(port: str, lock: PortLock, patience_s: float) -> Found:
     if chip.state != "empty":
         return chip
     found, heard = _ask(port, lock, patience_s)
-    if found is None and not _nothing_boots(heard):
+    if found is None and not nothing_boots(heard):
         found = _ask_repl(port)
     return found or chip
 
@@ -149,7 +149,7 @@ def _ask(port: str, lock: PortLock, patience_s: float) -> tuple[Found | None, by
         def listen(record: ConsoleRecord) -> None:
             if isinstance(record, Line):
                 heard.extend(record.data + b"\n")
-                if _nothing_boots(record.data):
+                if nothing_boots(record.data):
                     console.give_up("nothing boots there")
 
         console.add_listener(listen)
@@ -165,7 +165,7 @@ def _ask(port: str, lock: PortLock, patience_s: float) -> tuple[Found | None, by
                 heard += error.what.encode()
                 # Somebody may have left it at the raw prompt, which echoes nothing; to others this is noise.
                 console.send(b"\r\x02")
-                done = b">>>" in heard or b"SyntaxError" in heard or _nothing_boots(bytes(heard))
+                done = b">>>" in heard or b"SyntaxError" in heard or nothing_boots(bytes(heard))
                 if done or deadline.expired:
                     return None, bytes(heard)
 
@@ -236,7 +236,3 @@ def _ask_rom(port: str, otherwise: State = "empty") -> Found:
     except BoardError as error:
         return Found(port, otherwise, detail=error.what)
     return Found(port, "empty", mac=chip.mac, chip=chip.chip)
-
-
-def _nothing_boots(heard: bytes) -> bool:
-    return any(text in heard for text in (b"invalid header", b"E (85) boot", b"boot: ", b"Checksum failed"))

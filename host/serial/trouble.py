@@ -1,5 +1,7 @@
 """Requests that a board did not follow, and what its last words make likely."""
 
+import re
+
 from host.model.errors import BoardError
 from host.serial.lines import visible
 
@@ -26,6 +28,11 @@ def unanswered(what: str, port: str, heard: bytes, last_text: bytes) -> Unanswer
     return Unanswered(f"{what}; {said}", where=port, cause=cause, next_step=next_step)
 
 
+def nothing_boots(text: bytes) -> bool:
+    """Whether the ROM or the second boot loader complains; our own boot.py says `# info boot: …` too."""
+    return re.search(rb"invalid header|Checksum failed|\bE \(\d+\) boot: ", text) is not None
+
+
 def likely_cause(text: bytes) -> tuple[str, str]:
     """Cause and next step for a board that does not answer, from what it said last."""
     if not text:
@@ -37,7 +44,7 @@ def likely_cause(text: bytes) -> tuple[str, str]:
         return "the board is at the REPL: the firmware was stopped or is not installed", "reset the board"
     if b"waiting for download" in text:
         return "the chip is in its boot loader", "reset the board"
-    if b"invalid header" in text or b"boot:" in text:
+    if nothing_boots(text):
         return "nothing that boots is in its flash", "flash the board"
     return (
         "a line that loses or changes bytes, or a program that hangs",
