@@ -22,9 +22,9 @@ from pathlib import Path
 from host.bench.hold import Hold
 from host.bench.session import Session
 from host.bench.shared import require_usable
-from host.boards.firmware_files import ROOT, firmware_sources
+from host.boards.firmware_files import BENCH_ONLY, ROOT, firmware_sources
 from host.model.errors import BuoyError
-from host.serial.board_files import fetch_file, list_files, remove_files, send_files
+from host.serial.board_files import fetch_file, list_files, send_files
 from host.serial.names import mac_text, parse_name
 from host.serial.raw_repl import RawRepl
 from host.simulation.esp32.simulator import Simulator
@@ -46,6 +46,23 @@ print(json.dumps({"heap_free": gc.mem_free(), "heap_used": gc.mem_alloc(), "loop
     "epoch_2000": time.gmtime(0)[0], "reset_cause": machine.reset_cause(), "flash_files_bytes": s[0] * s[2],
     "version": ".".join([str(n) for n in sys.implementation.version[:3]]), "cpu_hz": machine.freq()
     if hasattr(machine, "freq") else None}))
+"""
+# The folder with all that tests made in it: a second run on the same board must begin as the first did.
+CLEAN = f"""
+import os
+def _clean(path):
+    for entry in os.ilistdir(path):
+        inner = path + "/" + entry[0]
+        if entry[1] == 0x4000:
+            _clean(inner)
+        else:
+            os.remove(inner)
+    os.rmdir(path)
+os.chdir("/")
+try:
+    _clean("/{FOLDER}")
+except OSError:
+    pass
 """
 
 
@@ -82,6 +99,8 @@ def suites(pattern: str) -> list[str]:
 def everything(pattern: str) -> dict[str, bytes]:
     """What boards need under /t."""
     sources = {name: path for name, path in firmware_sources().items() if "/" in name}
+    # Their tests are portable too; on a board nothing else needs them.
+    sources |= {f"sensors/{name}": ROOT / "sensors" / name for name in BENCH_ONLY}
     sources |= {f"{name}.py": PORTABLE / f"{name}.py" for name in (*HELPERS, *suites(pattern))}
     with tempfile.TemporaryDirectory() as folder:
         return compiled(Path(folder), sources)
@@ -114,6 +133,7 @@ def _work(session: Session, board: Board, files: dict[str, bytes], pattern: str)
     board.mac = board.mac.strip()
     _boot(repl, board)
     board.measured |= json.loads(repl.run(MEASURE, 20.0))
+    repl.run(CLEAN, 60.0)  # what a run left that was cut off
     began = time.monotonic()
     send_files(repl, files)
     seconds = time.monotonic() - began
@@ -126,7 +146,7 @@ def _work(session: Session, board: Board, files: dict[str, bytes], pattern: str)
             print(f"{board.port}  {suite}  {time.monotonic() - began:.1f} s", file=sys.stderr, flush=True)
     finally:
         repl.enter()
-        remove_files(repl, [*files, *(f"{FOLDER}/{name}" for name in ("probe.bin",))])
+        repl.run(CLEAN, 60.0)
 
 
 def _boot(repl: RawRepl, board: Board) -> None:
