@@ -41,7 +41,8 @@ class Collected:
     stores: tuple[str, ...]
     """Names; rows are in `stores/<name>/*.parquet` (host.model.store)."""
     stages: list[StageCount]
-    """In the order of the way; the trace, where there is one, is in `evidence/` (host.model.evidence)."""
+    """In the order of the way; none where they cannot be had of this run alone. The trace, where there is
+    one, is in `evidence/` (host.model.evidence)."""
     problems: list[str] = field(default_factory=list)
     """What could not be collected and why; never swallowed."""
 

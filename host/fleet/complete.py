@@ -28,8 +28,7 @@ from host.verify.ledger import compact_ledger
 from host.verify.verdict import Case, verify
 
 FLEET_FILE = "fleet.yaml"
-# What a store showed was collected before the run ended; its clock may be a little ahead.
-_SLACK_NS = 3600 * 1_000_000_000
+_SLACK_NS = 1_000_000_000
 
 
 def complete(run_folder: Path, result: Result, port: str, say: Callable[[str], None]) -> Result:
@@ -95,7 +94,9 @@ def verify_again(run_folder: Path, result: Result, say: Callable[[str], None]) -
     fleet = load_fleet(run_folder / FLEET_FILE)
     target = _target(fleet, run_folder)
     buoys = frozenset(board.buoy_id for board in fleet.boards)
-    collected = asyncio.run(_collected(target, run_folder, result.run.started_ns, buoys))
+    # What has a time of its own may come late; without, only when it came tells one run from the next.
+    until_ns = time.time_ns() if result.run.payload == "stamped" else _until_ns(result)
+    collected = asyncio.run(_collected(target, run_folder, result.run.started_ns, until_ns, buoys))
     if collected is None:
         say("nothing outlives a run at this target: the files in the run's folder are verified")
     else:
@@ -152,7 +153,7 @@ class _Later:
         """Where boards of the run can still be; asked once."""
         if self._target is None:
             self._target = _target(self._fleet, self._folder)
-            self._endpoint = asyncio.run(self._target.reopen(self._started_ns))
+            self._endpoint = asyncio.run(_reopened(self._target, self._started_ns))
         return self._endpoint
 
 
@@ -161,13 +162,25 @@ def _target(fleet: Fleet, run_folder: Path) -> Target:
     return make_target(fleet, run_folder, "aws", password.reveal() if password else "")
 
 
+def _until_ns(result: Result) -> int:
+    """What was measured later is another run's, which may have begun at once."""
+    return result.run.collected_ns or result.run.ended_ns
+
+
+async def _reopened(target: Target, started_ns: int) -> Endpoint | None:
+    try:
+        return await target.reopen(started_ns)
+    finally:
+        await target.stop()
+
+
 async def _collected(
-    target: Target, run_folder: Path, started_ns: int, buoys: frozenset[int]
+    target: Target, run_folder: Path, started_ns: int, until_ns: int, buoys: frozenset[int]
 ) -> Collected | None:
     if await target.reopen(started_ns) is None:
         return None
     try:
-        return await target.collect(run_folder, started_ns - 1_000_000_000, time.time_ns(), buoys)
+        return await target.collect(run_folder, started_ns - _SLACK_NS, until_ns, buoys)
     finally:
         await target.stop()
 
@@ -192,19 +205,19 @@ def _verified(
             clock_drift_ppm=board.clock_drift_ppm,
         )
     if collected is None:
-        stores = tuple(store.name for store in result.stores)
-        stages = [StageCount(**stage.model_dump()) for stage in result.stages]
-        until_ns = result.run.ended_ns + _SLACK_NS
+        stores, stages = tuple(store.name for store in result.stores), []
     else:
-        stores, stages, until_ns = collected.stores, collected.stages, time.time_ns()
+        stores, stages = collected.stores, collected.stages
+    if not stages:
+        stages = [StageCount(**stage.model_dump()) for stage in result.stages]
     verification = verify(
         Case(
             run_folder=run_folder,
             fleet=fleet,
             stores=stores,
             stages=stages,
-            since_ns=result.run.started_ns - 1_000_000_000,
-            until_ns=until_ns,
+            since_ns=result.run.started_ns - _SLACK_NS,
+            until_ns=_until_ns(result),
             ledger=compact_ledger(run_folder),
             boards=facts,
             interrupted=result.run.interrupted,

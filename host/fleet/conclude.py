@@ -51,6 +51,7 @@ def conclude(fleet: Fleet, plan: Plan, record: RunRecord, command: str, witness_
             paced=any(board.interval_ms is not None for board in fleet.boards),
             started_ns=record.started_ns,
             ended_ns=record.ended_ns,
+            collected_ns=record.collected_ns,
             interrupted=record.interrupted,
             tool_version=version("buoyfleet"),
             python_version=platform.python_version(),

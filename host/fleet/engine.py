@@ -71,6 +71,8 @@ class RunRecord:
     since_ns: int = 0
     """The window in which the run's measures are looked for."""
     until_ns: int = 0
+    collected_ns: int = 0
+    """When the stores were read."""
     interrupted: bool = False
     reports: dict[int, BoardReport] = field(default_factory=dict)
     collected: Collected = field(default_factory=lambda: Collected((), []))
@@ -181,7 +183,8 @@ class Engine:
         self._enter("collect")
         buoys = frozenset(board.buoy_id for board in self._fleet.boards)
         record.since_ns = record.started_ns - _WINDOW_SLACK_NS
-        record.until_ns = self._clock.utc_ns() + _WINDOW_SLACK_NS
+        record.collected_ns = self._clock.utc_ns()
+        record.until_ns = record.collected_ns + _WINDOW_SLACK_NS
         try:
             record.collected = await self._target.collect(
                 record.run_folder, record.since_ns, record.until_ns, buoys

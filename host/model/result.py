@@ -29,6 +29,9 @@ class RunInfo(_Part):
     paced: bool
     started_ns: int
     ended_ns: int
+    collected_ns: int = 0
+    """Host UTC when the stores were read at the end of the run: what was measured later is not the run's.
+    0: not told."""
     verified_again_ns: list[int] = []
     """Host UTC of later verifications, by `buoy fetch` or `buoy verify`."""
     interrupted: bool = False

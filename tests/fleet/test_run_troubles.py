@@ -93,6 +93,17 @@ def test_a_second_run_into_the_same_store_is_not_confused_by_the_first(tmp_path:
         for store in result["stores"]:
             assert store["expected"] == store["found"] == 900
             assert store["unexpected"] == store["duplicated"] == 0
+    # Verified again after the second, the first is what it was: its stores are read anew, not its counters.
+    first = only_folder(tmp_path / "first")
+    for part in first.glob("stores/*/*.parquet"):
+        part.unlink()
+    again = buoy("verify", str(first))
+    assert again.process.returncode == ExitCode.OK, again.out + again.err
+    assert "read again: timestream, s3" in again.out + again.err
+    result = result_of(tmp_path / "first")
+    assert len(result["run"].pop("verified_again_ns")) == 1
+    for part in ("boards", "stores", "stages", "thresholds", "diagnoses"):
+        assert result[part] == results[0][part]
 
 
 def test_an_unwritable_place_for_runs_is_refused_before_anything_is_sent(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -156,6 +157,13 @@ def test_two_runs_into_one_running_twin_are_kept_apart(tmp_path: Path) -> None:
                     assert len(found.store("s3")) == 108
                 stamps.append({row["timestamp_ms"] for row in found.store("timestream")})
             assert not stamps[0] & stamps[1]
+            # Of a run that was over before the twin began it has nothing, and says so.
+            target = LocalTarget(attach, tmp_path / "earlier")
+            assert await target.reopen(time.time_ns() - 3600 * 10**9) is not None
+            with pytest.raises(TargetError, match="started after it"):
+                await target.collect(tmp_path / "earlier", *WINDOW, BUOYS)
+            assert not (tmp_path / "earlier").exists()
+            await target.stop()
             assert is_running(twin.process.pid)
 
     run(main)

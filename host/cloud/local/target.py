@@ -86,6 +86,10 @@ class LocalTarget:
         self._process = TwinProcess(run_folder / CONFIG_FILE, run_folder / LOG_FILE)
         self._control: ControlClient | None = None
         self._mark = 0
+        self._began_ns = 0
+        """When the twin attached to began, UTC."""
+        self._reopened_ns: int | None = None
+        """Start of the run that is looked at once more."""
         self._problems: list[str] = []
         self.folder = Path(self._config.folder)
         """The twin's own data."""
@@ -143,12 +147,13 @@ class LocalTarget:
             raise
         return await self._endpoint(ready)
 
-    async def reopen(self, since_ns: int) -> Endpoint | None:  # noqa: ARG002 - part of the protocol
+    async def reopen(self, since_ns: int) -> Endpoint | None:
         """A twin that runs by itself; one that a run started has ended with it."""
         if not self._spec.attach:
             return None
         endpoint = await self._attach()
         self._mark = 0  # what came before belongs to the run
+        self._reopened_ns = since_ns
         return endpoint
 
     async def _endpoint(self, ready: dict[str, Any]) -> Endpoint:
@@ -203,9 +208,16 @@ class LocalTarget:
         """Store rows and evidence of the window; of a twin that crashed, what is in its folder.
 
         Raises:
-            TargetError: an attached twin is gone.
+            TargetError: an attached twin is gone, or began after the run that is looked at once more.
             OSError: the run's folder cannot be written.
         """
+        if self._reopened_ns is not None and self._began_ns > self._reopened_ns:
+            raise TargetError(
+                "the twin has nothing of the run: it was started after it",
+                where=self._spec.attach,
+                cause="the twin that the run used has ended; its stores stay in its own folder",
+                next_step="buoy report, for the verdict as it was",
+            )
         if self._process.dead:
             return await self.collect_after_crash(run_folder, since_ns, until_ns, buoys)
         try:
@@ -222,6 +234,9 @@ class LocalTarget:
             if not self._process.dead:
                 raise
             return await self.collect_after_crash(run_folder, since_ns, until_ns, buoys)
+        if self._reopened_ns is not None:
+            # The counters hold what other runs sent as well; those of the run are in its folder.
+            return Collected(self.stores, [], [*self._problems, *answer["problems"]])
         stages = [StageCount(**count) for count in answer["stages"]]
         _write_stages(run_folder, stages)
         return Collected(self.stores, stages, [*self._problems, *answer["problems"]])
@@ -267,6 +282,7 @@ class LocalTarget:
         if mismatch:
             raise PreflightError(mismatch, where=control.address, next_step="start another with `buoy twin`")
         self.folder = Path(status["folder"])
+        self._began_ns = time.time_ns() - round(status["uptime_s"] * 1e9)
         self._mark = int((await control.request("mark", ANSWER_TIMEOUT_S))["mark"])
         return await self._endpoint(status)
 
