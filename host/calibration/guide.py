@@ -2,7 +2,7 @@
 
 Nothing is in force before it was verified. However it ends, the record says how, and the board has either
 the new calibration or the whole old one; if the board is gone, it brings the old one back itself at its
-next start.
+next start. If it goes while it is told that the new one holds, the next session finds out which it has.
 """
 
 from collections.abc import Callable
@@ -35,6 +35,8 @@ class Result:
     checks: list[Check]
     error: BuoyError | None = None
     """What the board or the bench failed with."""
+    unsure: bool = False
+    """Only the board knows whether the new calibration is in force."""
 
 
 class Guide:
@@ -69,6 +71,7 @@ class Guide:
         self._reverted = False
         self._begun = False
         self._written = False
+        self._accepting = False
         self._fitted: Fitted | None = None
         self._checks: list[Check] = []
 
@@ -97,7 +100,8 @@ class Guide:
             self._event("end", outcome=outcome, reason=reason)
         except PreflightError as unwritable:  # a full disk: the board is as it was, which is what matters
             outcome, error = "interrupted", unwritable
-        return Result(outcome, reason, self._fitted, self._checks, error)
+        unsure = outcome in ("interrupted", "aborted") and self._accepting and not self._reverted
+        return Result(outcome, reason, self._fitted, self._checks, error, unsure)
 
     def _calibrate(self) -> Outcome:
         procedure, dialogue = self._procedure, self._dialogue
@@ -127,6 +131,8 @@ class Guide:
         failures = _failures(self._checks)
         if failures and not self._force:
             raise Refused("; ".join(failures))
+        self._accepting = True
+        self._event("accepting")
         trouble = procedure.finish()
         if trouble:
             self._event("trouble", text=trouble)
@@ -294,6 +300,8 @@ class Guide:
             self._procedure.give_up(self._written)
         except BoardError as error:
             self._trouble.append(str(error))
+            if self._accepting:
+                return f"{reason}; the board is out of reach and may have accepted the new calibration"
             return (
                 f"{reason}; the board is out of reach and brings its old calibration back at its next start"
             )

@@ -4,7 +4,8 @@
 
 `chain` is the SHA-256 of the line before and this one: a line that was changed or taken out breaks it.
 Kinds, in their usual order: begin, before, step, sample…, point (or refused, skipped), fit, written, after,
-check, end; trouble at any time. A record without `end` is of a calibration that broke off. Whatever stands
+check, accepting, end; trouble at any time. A next session may add found and another end, where the board's
+answer to accepting was lost. A record without `end` is of a calibration that broke off. Whatever stands
 elsewhere (certificate, export, status) is made from this file alone.
 """
 
@@ -58,6 +59,25 @@ class RecordWriter:
             self._file = self.path.open("xb")
         except OSError as error:
             raise _unwritable(self.path, error) from error
+
+    @classmethod
+    def onto(cls, folder: Path) -> Self:
+        """Go on with a whole record that has ended.
+
+        Raises:
+            PreflightError: it cannot be written.
+            UsageError: no record.
+        """
+        path = folder / FILE_NAME
+        last = json.loads(_lines(path)[-1])
+        writer = cls.__new__(cls)
+        writer.folder, writer.path = folder, path
+        writer._chain, writer._n = last["chain"], last["n"]
+        try:
+            writer._file = path.open("ab")
+        except OSError as error:
+            raise _unwritable(path, error) from error
+        return writer
 
     def __enter__(self) -> Self:
         return self
@@ -125,6 +145,8 @@ class Record:
     checks: list[Check] = field(default_factory=list)
     """After writing."""
     written: bool = False
+    accepting: bool = False
+    """The board was told that it holds, and not to take it back since."""
     outcome: Outcome | None = None
     """None: it broke off."""
     reason: str = ""
@@ -156,6 +178,11 @@ class Record:
     def in_force(self) -> bool:
         """Whether its coefficients were written and hold."""
         return self.outcome in ("passed", "warned") or (self.outcome == "failed" and self.written)
+
+    @property
+    def unsure(self) -> bool:
+        """Whether only the board knows if the new coefficients hold."""
+        return self.outcome in (None, "interrupted", "aborted") and self.accepting
 
     @property
     def forced(self) -> bool:
@@ -195,21 +222,23 @@ def read_record(path: Path) -> Record:
     """
     if path.is_dir():
         path = path / FILE_NAME
+    reader = _Reader(path)
+    for number, line in enumerate(_lines(path), 1):
+        reader.take(number, line)
+    if reader.record is None:
+        raise UsageError("the record holds nothing", where=str(path), cause="its first line broke off")
+    return reader.record
+
+
+def _lines(path: Path) -> list[bytes]:
     try:
-        lines = path.read_bytes().split(b"\n")
+        return [line for line in path.read_bytes().split(b"\n") if line]
     except OSError as error:
         raise UsageError(
             f"no record: {error.strerror}",
             where=str(path),
             next_step="buoy calibration status lists the records",
         ) from error
-    reader = _Reader(path)
-    for number, line in enumerate(lines, 1):
-        if line:
-            reader.take(number, line)
-    if reader.record is None:
-        raise UsageError("the record holds nothing", where=str(path), cause="its first line broke off")
-    return reader.record
 
 
 class _Reader:
@@ -265,7 +294,9 @@ class _Reader:
         elif kind == "written":
             record.written = True
         elif kind == "reverted":
-            record.written = False
+            record.written = record.accepting = False
+        elif kind == "accepting":
+            record.accepting = True
         elif kind == "check":
             record.checks.append(Check(**body["check"]))
         elif kind == "end":

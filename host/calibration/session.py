@@ -7,6 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from host.calibration.afterwards import complete_records
 from host.calibration.board import BenchBoard, Clock, Console
 from host.calibration.certificate.write import Files, write_certificate
 from host.calibration.config import BenchConfig, choose_lots
@@ -99,6 +100,7 @@ class Session:
             self.say(f"{key}: an interrupted calibration was found; the old one is back in force", "warning")
         done: list[Done] = []
         try:
+            self._complete_records(board)
             for key, bench in procedures:
                 done.append(self._one(board, key, bench, wish))
                 if done[-1].result.outcome in ("aborted", "interrupted"):
@@ -106,6 +108,15 @@ class Session:
         finally:
             self._leave(board)
         return done
+
+    def _complete_records(self, board: BenchBoard) -> None:
+        for before in complete_records(board, History(self.config.records), self.clock):
+            self.say(
+                f"{before.key}: the board accepted the calibration {before.identifier}, whose end was not "
+                "seen; its record says so now",
+                "warning",
+            )
+            write_certificate(before.path.parent)
 
     def _due(self, board: BenchBoard) -> list[str]:
         settings = board.settings().get("sensors", {})
@@ -195,7 +206,7 @@ class Session:
             result = guide.run()
         failed_and_held = result.outcome == "failed" and not result.reason
         tone: Tone = {"passed": "good", "warned": "warning"}.get(result.outcome, "bad")  # type: ignore[assignment]
-        self.say(f"\n{key} {outcome_text(result.outcome, failed_and_held)}", tone)
+        self.say(f"\n{key} {outcome_text(result.outcome, failed_and_held, result.unsure)}", tone)
         if result.error is not None:
             self.say(str(result.error), "bad")
         if result.reason and (result.error is None or result.reason != result.error.what):

@@ -13,6 +13,10 @@ OUTCOMES = {
     "aborted": "aborted: the old calibration is in force",
     "interrupted": "interrupted: the old calibration is in force, or comes back when the board starts",
 }
+UNSURE = (
+    "interrupted while the board was told that the new calibration holds: the next session with the board "
+    "records which one is in force"
+)
 FORCED = "failed, and written by --force: the new calibration is in force"
 
 
@@ -57,8 +61,10 @@ def verdict_lines(fitted: Fitted, checks: list[Check]) -> list[tuple[str, Tone]]
     return lines
 
 
-def outcome_text(outcome: str | None, written: bool) -> str:
-    """How it ended, in words."""
+def outcome_text(outcome: str | None, written: bool, unsure: bool = False) -> str:
+    """How it ended, in words; `unsure`: only the board knows."""
+    if unsure:
+        return UNSURE
     if outcome is None:
         return "broke off: the old calibration is in force, or comes back when the board starts"
     return FORCED if outcome == "failed" and written else OUTCOMES.get(outcome, outcome)

@@ -1,9 +1,13 @@
 """The whole way: commands, serial port, a simulated ESP32 with MicroPython, probes moved by a program."""
 
 import json
+import os
+import select
 import subprocess
 import sys
+import threading
 import time
+import tty
 from pathlib import Path
 
 import pytest
@@ -132,3 +136,79 @@ def test_a_cable_that_is_pulled_while_a_point_settles(bench):
     assert "old calibration" in out
     simulator.replug(ID)
     assert settings_of(port)["sensors"] == before["sensors"]
+
+
+class CutCable:
+    """A cable that goes at the answer to one request, which is lost, and is back at once.
+
+    Args:
+        path: where its end at the computer is.
+        port: of the board.
+        request: part of the request's line.
+    """
+
+    def __init__(self, path, port, request):
+        self.path, self.cuts = path, 0
+        self._port, self._request = port, request
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._serve)
+
+    def __enter__(self):
+        self._plug()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._over.set()
+        self._thread.join()
+        self._unplug()
+
+    def _plug(self):
+        self._board = os.open(self._port, os.O_RDWR | os.O_NOCTTY)
+        tty.setraw(self._board)
+        self._computer, end = os.openpty()
+        tty.setraw(end)
+        self._end = end
+        new = self.path.with_name("new")
+        new.symlink_to(os.ttyname(end))
+        new.replace(self.path)
+
+    def _unplug(self):
+        for end in (self._board, self._computer, self._end):
+            os.close(end)
+
+    def _serve(self):
+        asked = b""
+        while not self._over.is_set():
+            ready, _, _ = select.select([self._board, self._computer], [], [], 0.05)
+            if self._computer in ready:
+                data = os.read(self._computer, 4096)
+                asked = (asked + data)[-4096:]
+                os.write(self._board, data)
+            if self._board not in ready:
+                continue
+            answer = os.read(self._board, 4096)
+            if self._request not in asked or self.cuts:
+                os.write(self._computer, answer)
+                continue
+            request = asked[asked.rindex(b'{"id": ') :].split(b",")[0]
+            while request.replace(b" ", b"") not in answer.replace(b" ", b"") or not answer.endswith(b"\n"):
+                answer += os.read(self._board, 4096)
+            self.cuts += 1
+            self._unplug()
+            self._plug()
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+def test_a_cable_that_goes_when_the_board_has_accepted_and_not_yet_said_so(bench, capfd, tmp_path):
+    _, port = bench
+    with CutCable(tmp_path / "cable", port, b'"step": "accept"') as cable:
+        assert invoke(["calibrate", str(cable.path), "wp", "--yes", "--json"]) == 0, capfd.readouterr().err
+        done = json.loads(capfd.readouterr().out.splitlines()[-1])
+        assert cable.cuts == 1
+    assert done["outcome"] == "passed"
+    there = settings_of(port)
+    assert there["sensors"]["wp"]["zero_v"] == done["settings"]["zero_v"]
+    assert there["calibration"]["wp"]["record"] == Path(done["record"]).name
+    assert "open" not in there["calibration"]["wp"]

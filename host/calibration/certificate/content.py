@@ -57,7 +57,7 @@ def certificate_of(record: Record) -> Certificate:
         title=f"Calibration of {NAMES[key]}",
         number=f"{record.board}/{record.identifier}",
         outcome=record.outcome or "broke off",
-        sentence=outcome_text(record.outcome, record.written)
+        sentence=outcome_text(record.outcome, record.written, record.unsure)
         + (f" ({record.reason})" if record.reason else ""),
         tone=tone,
         tables=[table for table in tables if table.rows],
