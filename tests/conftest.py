@@ -1,6 +1,8 @@
 """Fixtures shared by all tests: free ports, project paths, brokers and the MicroPython interpreter."""
 
+import contextlib
 import os
+import random
 import re
 import socket
 import subprocess
@@ -23,10 +25,14 @@ START_TIMEOUT_S = 10.0
 
 
 def unused_port() -> int:
-    """A TCP port on loopback that nobody uses just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port on loopback that nobody uses just now, and that no outgoing connection will be given.
+
+    A broker that is stopped and started again, as a test of outages does it, has to find it free again.
+    """
+    while True:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", random.randrange(10_000, 20_000)))
+            return int(probe.getsockname()[1])
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 """From the fleet file and the command line to what the bench shall make of which boards."""
 
 import hashlib
-import socket
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from host.bench.images import get_image
 from host.bench.keys import CredentialFiles, CredentialSource, OwnAuthority
 from host.bench.plan import Software
 from host.bench.records import Book
+from host.bench.twin_port import choose_port
 from host.bench.wanted import Wanted
 from host.boards.board_settings import RunSettings, settings_for
 from host.boards.firmware_files import ROOT, firmware_files
@@ -120,8 +121,28 @@ def load_image(spec: BenchSpec, folder: BenchFolder, progress: Any = None) -> Fl
     return get_image(spec.interpreter, folder.images, sha256=spec.interpreter_sha256, progress=progress)
 
 
-def bench_target(fleet: Fleet, folder: BenchFolder, book: Book, ids: Iterable[int]) -> Fleet:
-    """The fleet with a target that boards can keep: a twin on a port they know, its authority kept."""
+def bench_target(
+    fleet: Fleet,
+    folder: BenchFolder,
+    book: Book,
+    ids: Iterable[int],
+    held: ExitStack,
+    *,
+    dry_run: bool = False,
+) -> Fleet:
+    """The fleet with a target that boards can keep: a twin on a port they know, its authority kept.
+
+    Args:
+        fleet: as loaded.
+        folder: of the bench.
+        book: who is who by the records.
+        ids: the boards.
+        held: gets what has to be given back at the end; the twin's port is nobody else's until then.
+        dry_run: the target will not be started.
+
+    Raises:
+        BuoyError: the account tells no endpoint, or no port is free.
+    """
     target = fleet.target
     if target.aws is not None:
         return replace(fleet, target=_in_account(target.aws))
@@ -131,7 +152,7 @@ def bench_target(fleet: Fleet, folder: BenchFolder, book: Book, ids: Iterable[in
     tls = twin.tls or TwinTls()
     authority = tls.authority or str(folder.certificates.resolve())
     twin = replace(twin, tls=replace(tls, authority=authority))
-    port = target.port or _port_before(book, ids)
+    port = target.port or choose_port(book, ids, held, dry_run=dry_run)
     return replace(fleet, target=replace(target, twin=twin, port=port))
 
 
@@ -141,22 +162,6 @@ def _in_account(spec: AwsSpec) -> TargetSpec:
 
     endpoint = account_endpoint(replace(spec, port=TLS_PORT))
     return TargetSpec("broker", host=endpoint.host, port=TLS_PORT, tls=endpoint.tls)
-
-
-def _port_before(book: Book, ids: Iterable[int]) -> int:
-    """The port of the twin that these boards were told before, if it is free; else any free one."""
-    known = [book.of_id(buoy) for buoy in ids]
-    ports = [record.settings.get("broker_port") for record in known if record is not None]
-    for port in sorted({port for port in ports if isinstance(port, int)}, key=ports.count, reverse=True):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def endpoint_of(target: TargetSpec) -> Endpoint:

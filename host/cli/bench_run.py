@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -57,6 +58,11 @@ def execute_commission(request: Request) -> int:
     Raises:
         BuoyError: before any board was touched.
     """
+    with ExitStack() as held:
+        return _commission(request, held)
+
+
+def _commission(request: Request, held: ExitStack) -> int:
     from host.bench.commission import Commission
     from host.bench.target import SelfTestTarget
 
@@ -73,7 +79,8 @@ def execute_commission(request: Request) -> int:
     del records
     book = folder.records.book()
     witness = fleet.target.aws.witness if fleet.target.aws is not None else "witness"
-    fleet = bench_target(fleet, folder, book, [board.spec.buoy_id for board in chosen])
+    ids = [board.spec.buoy_id for board in chosen]
+    fleet = bench_target(fleet, folder, book, ids, held, dry_run=request.dry_run)
     wanted = make_wanted(fleet, spec, chosen)
     image = _image(spec, folder, request)
     password = resolve_secret(fleet.target.password, fleet.source) if fleet.target.password else None

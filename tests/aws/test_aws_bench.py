@@ -1,5 +1,6 @@
 """Boards are commissioned for an account with the certificates that enrolling made."""
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ def fleet(tmp_path: Path) -> Fleet:
 def test_a_board_gets_endpoint_port_and_the_files_of_its_thing(fleet: Fleet, tmp_path: Path) -> None:
     authority = CertificateAuthority(tmp_path / "certs", "test")
     issued = authority.issue_client(f"{NAME}-131")
-    made = bench_target(fleet, BenchFolder(tmp_path / "bench"), Book([]), [131])
+    made = bench_target(fleet, BenchFolder(tmp_path / "bench"), Book([]), [131], ExitStack())
     endpoint = endpoint_of(made.target)
     assert (endpoint.host, endpoint.port) == (ENDPOINT, 8883)
     source = credential_source(made)

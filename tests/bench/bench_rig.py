@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -79,7 +80,8 @@ class Rig:
         fleet = load_fleet(path)
         folder = self.bench_folder
         book = folder.records.book()
-        fleet = bench_target(fleet, folder, book, ids)
+        held = ExitStack()
+        fleet = bench_target(fleet, folder, book, ids, held, dry_run=dry_run)
         wanted = make_wanted(fleet, fleet.bench, choose(fleet, ()))
         image = load_image(fleet.bench, folder)
         target = SelfTestTarget(fleet, folder.path / f"twin-{time.monotonic_ns()}")
@@ -121,6 +123,7 @@ class Rig:
             outcomes = run_all(jobs, Limits(), stop, on_end)
         finally:
             target.close()
+            held.close()
         return {int(outcome.key): outcome for outcome in outcomes}
 
 
