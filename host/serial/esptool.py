@@ -180,7 +180,14 @@ class _WriteWatch:
             self._part += 1
 
 
-_CAUSES: tuple[tuple[str, str, str], ...] = (
+_Cause = tuple[str, str, str]
+"""What esptool says, its likely cause, what to do."""
+_UNANSWERED: _Cause = (
+    r"No serial data received|Wrong boot mode|Failed to connect(?!.*noise)|stream stopped",
+    "no ESP32, a cable without data lines, or a board without the automatic reset circuit",
+    "hold BOOT, press EN, let BOOT go, and type the same command again",
+)
+_CAUSES: tuple[_Cause, ...] = (
     (
         r"Could not open|could not open port|Connection refused",
         "the port is gone or in use",
@@ -192,13 +199,10 @@ _CAUSES: tuple[tuple[str, str, str], ...] = (
         "take the right board, or give its port",
     ),
     (
-        r"No serial data received|Wrong boot mode|Failed to connect(?!.*noise)|stream stopped",
-        "no ESP32, a cable without data lines, or a board without the automatic reset circuit",
-        "hold BOOT, press EN, let BOOT go, and type the same command again",
-    ),
-    (
-        r"Invalid head of packet|noise or corruption|MD5 of file does not match|Timed out waiting|"
-        r"Invalid checksum|transfer stopped|Lost connection",
+        r"No serial data received|Invalid head of packet|noise or corruption|Invalid SLIP|Invalid checksum|"
+        r"MD5 of file does not match|Timed out waiting|transfer stopped|Lost connection|stopped responding|"
+        r"No more data to read|Response doesn't match|Unexpected response|Failed to write to target|"
+        r"Failed to start stub",
         "the line loses bytes at this speed, or the supply is weak",
         "another cable or hub, or --baud 115200",
     ),
@@ -208,10 +212,16 @@ _CAUSES: tuple[tuple[str, str, str], ...] = (
 def _failure(port: str, text: str) -> BoardError:
     found = re.search(r"A fatal error occurred: (.+)", text)
     what = found[1].strip() if found else _last(text)
-    for pattern, cause, next_step in _CAUSES:
+    # A chip that answered before is there; what it stops at is the line.
+    causes = _CAUSES if "Connected to" in text else (_UNANSWERED, *_CAUSES)
+    for pattern, cause, next_step in causes:
         if re.search(pattern, text):
             return BoardError(f"esptool: {what}", where=port, cause=cause, next_step=next_step)
-    return BoardError(f"esptool: {what or 'it failed without a word'}", where=port)
+    return BoardError(
+        f"esptool: {what or 'it failed without a word'}",
+        where=port,
+        next_step="the same command again; if it fails in the same way, with another cable or board",
+    )
 
 
 def _last(text: str) -> str:
