@@ -24,13 +24,16 @@ from host.simulation.esp32.synthetic import synthetic_image, write_synthetic
 
 IDS = range(160, 170)
 NETWORKED = (168, 169)
-"""By RFC 2217; these have an interpreter, because esptool is slow there (docs/simulated-esp32.md)."""
+"""By RFC 2217."""
+READY = (169, 170)
+"""Come with an interpreter; the others are bare."""
 SPARE = 170
 """Not commissioned with the others."""
 LOST = 167
 """Its cable is away at the end of a run; nobody else looks at it."""
-TIMEOUT_S = 110
-pytestmark = pytest.mark.timeout(300)
+TIMEOUT_S = 180
+"""Of a command; esptool over RFC 2217 takes most of a minute (docs/simulated-esp32.md)."""
+pytestmark = pytest.mark.timeout(400)
 PROGRAM = (sys.executable, "-m", "host.cli.main")
 
 
@@ -72,7 +75,7 @@ def place(tmp_path_factory):
         folder / "sim", everybody, flashed=False, access_points={SSID: WIFI_PASSWORD}
     ) as simulator:
         ready = synthetic_image(size=IMAGE_BYTES)
-        for buoy in (*NETWORKED, SPARE):
+        for buoy in READY:
             simulator.with_board(buoy, lambda board: board.flash.write(0x1000, ready))
             simulator.power(buoy, True)
         for buoy in NETWORKED:
@@ -101,7 +104,7 @@ def test_ten_boards_are_commissioned_at_once_and_again_nothing_is_missing(commis
         assert record["self_test"]["arrived"] is True
         assert len(record["self_test"]["sensors"]) == 9
         assert len(record["certificate"]) == 64
-        assert record["image"] or record["buoy"] in NETWORKED
+        assert bool(record["image"]) == (record["buoy"] not in READY)
 
 
 @contextlib.contextmanager
