@@ -21,7 +21,7 @@ from host.bench.session import BoardLog, Session
 from host.bench.shared import Bench, Happening, Result, StepFailed, require_usable
 from host.bench.survey import SETTINGS_FILE, State, survey, survey_by_repl, write_identity
 from host.bench.wanted import Wanted, differing
-from host.model.errors import BoardError, BuoyError
+from host.model.errors import BoardError, BuoyError, PreflightError
 
 _AFTER_KEYS = ("settings", "identity", "restart", "self-test", "record")
 
@@ -53,6 +53,9 @@ class Commission:
                 if not self._bench.dry_run:
                     try:
                         self._carry_out(state)
+                    except BuoyError as error:
+                        self._record_failure(state, error)
+                        raise
                     finally:
                         self._hold.release()
         except BuoyError as error:
@@ -112,14 +115,32 @@ class Commission:
         return source.get(self.wanted.thing, state.mac, self._bench.book.of_certificate, make)
 
     def _plan(self, state: State) -> None:
-        last = self._bench.book.installed.get(state.mac)
-        passed = last is not None and last.buoy == self.wanted.buoy
         self.result.plan = missing(
-            self.wanted, state, self._bench.software, self._credentials, passed, self._bench.options
+            self.wanted,
+            state,
+            self._bench.software,
+            self._credentials,
+            self._has_passed(state),
+            self._bench.options,
         )
         if self.wanted.credentials is not None and self._credentials is None:
             at = next((n for n, step in enumerate(self.result.plan) if step.name in _AFTER_KEYS), 0)
             self.result.plan.insert(at, Step("keys", "a new certificate"))
+
+    def _has_passed(self, state: State) -> bool:
+        """Whether the records tell of a self-test that passed with what the board is now.
+
+        A command that was killed leaves no record, but maybe a board with something new.
+        """
+        book, last = self._bench.book, self._bench.book.installed.get(state.mac)
+        return (
+            last is not None
+            and state.mac not in book.failed
+            and last.buoy == self.wanted.buoy
+            and last.certificate == (self._credentials.fingerprint if self._credentials else "")
+            and last.files == self._bench.software.digests
+            and not differing(state.settings, last.settings)
+        )
 
     # Doing
 
@@ -250,6 +271,38 @@ class Commission:
             settings=own if isinstance(own, dict) else {},
             self_test=figures,
         )
+
+    def _record_failure(self, state: State, error: BuoyError) -> None:
+        """Write down who a changed board is that is not in service: no other must become the same."""
+        done = set(self.result.done)
+        if not done - {"maintenance"} and self._step != "self-test":
+            return
+        wanted, bench = self.wanted, self._bench
+        known = bench.book.of_mac(state.mac)
+        buoy, thing = (known.buoy, known.thing) if known is not None else (None, "")
+        if "identity" in done or state.found.buoy is not None:
+            new = "identity" in done or state.found.buoy == wanted.buoy
+            buoy, thing = (wanted.buoy, wanted.thing) if new else (state.found.buoy, state.found.thing)
+        failure = {"step": self._step, "what": error.what}
+        record = Record(
+            "commissioned",
+            state.mac,
+            buoy,
+            thing,
+            passed=False,
+            port=self._session.port,
+            micropython=bench.software.micropython if "interpreter" in done else state.found.micropython,
+            image=bench.software.image if "interpreter" in done else self._image_before(),
+            files=dict(bench.software.digests) if "files" in done else dict(state.files),
+            certificate=self._credentials.fingerprint if self._credentials and "keys" in done else "",
+            broker=bench.broker,
+            settings=wanted.settings(state.settings) if "settings" in done else state.settings or {},
+            self_test={"failed": failure},
+        )
+        try:
+            self.result.record = bench.records.append(record)
+        except PreflightError as untold:
+            self._note("note", str(untold))  # why the board failed is the error to end with
 
     def _image_before(self) -> str:
         last = self._bench.book.installed.get(self.result.mac)

@@ -152,7 +152,7 @@ def bench_target(
     tls = twin.tls or TwinTls()
     authority = tls.authority or str(folder.certificates.resolve())
     twin = replace(twin, tls=replace(tls, authority=authority))
-    port = target.port or choose_port(book, ids, held, dry_run=dry_run)
+    port = target.port or choose_port(folder.path, book, ids, held, dry_run=dry_run)
     return replace(fleet, target=replace(target, twin=twin, port=port))
 
 

@@ -144,6 +144,8 @@ class Book:
         self._certificates: dict[str, str] = {}
         self.installed: dict[str, Record] = {}
         """MAC → its last commissioning that passed."""
+        self.failed: set[str] = set()
+        """MACs whose last commissioning did not pass."""
         for record in records:
             self.last[record.mac] = record
             if record.mac in self._order:
@@ -151,8 +153,12 @@ class Book:
             self._order.append(record.mac)
             if record.certificate:
                 self._certificates[record.certificate] = record.mac
-            if record.kind == "commissioned" and record.passed:
-                self.installed[record.mac] = record
+            if record.kind == "commissioned":
+                if record.passed:
+                    self.installed[record.mac] = record
+                    self.failed.discard(record.mac)
+                else:
+                    self.failed.add(record.mac)
             elif record.kind == "wiped":
                 self.installed.pop(record.mac, None)
 

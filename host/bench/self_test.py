@@ -12,8 +12,10 @@ from host.model.clock import Deadline
 from host.model.errors import BoardError
 from host.serial.console import Console
 from host.serial.records import BoardEvent, ConsoleRecord
-from sensors.quality import publishable
+from sensors.quality import WARMING, publishable
 
+READINGS = 2
+"""One may go wrong by chance, or find a circuit that has just restarted."""
 SENSORS_S = 15.0
 """All nine together take little longer than the slowest (flow, 1 s); warming up comes before."""
 CONNECT_S = 60.0
@@ -41,7 +43,7 @@ def run_self_test(console: Console, test: SelfTest, stop: Stop) -> dict[str, Any
     """
     figures: dict[str, Any] = {}
     console.request("clock", tries=3, utc=time.time_ns() // 1_000_000)
-    figures["sensors"] = _read_sensors(console, test.sensors)
+    figures["sensors"], figures["flags"] = _read_sensors(console, test.sensors)
     if test.arrivals is not None:
         figures["connect_s"] = _wait_for_link(console, stop, test.connect_s)
         figures.update(_publish(console, test, test.arrivals, stop))
@@ -52,34 +54,39 @@ def run_self_test(console: Console, test: SelfTest, stop: Stop) -> dict[str, Any
     return figures
 
 
-def _read_sensors(console: Console, keys: tuple[str, ...]) -> dict[str, Any]:
+def _read_sensors(console: Console, keys: tuple[str, ...]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Key → reading, and key → its flags where it has some."""
     if not keys:
-        return {}
-    # The first reading of a part that warms up is of no use yet.
-    deadline = Deadline(SENSORS_S)
-    while True:
+        return {}, {}
+    for _ in range(READINGS):
         answer = console.request("sensors", SENSORS_S, tries=2)
         bad = [key for key in keys if not _good(answer.get(key))]
         if not bad:
-            return {key: answer[key]["value"] for key in keys}
-        if deadline.expired:
-            break
-        time.sleep(_POLL_S)
-    texts = ", ".join(f"{key} ({_flags(answer.get(key))})" for key in bad)
+            flagged = {key: _flags(answer[key]) for key in keys if answer[key]["flags"]}
+            return {key: answer[key]["measured"] for key in keys}, flagged
+    texts = "; ".join(f"{key} ({_told(answer.get(key))})" for key in bad)
     raise BoardError(
         f"{len(bad)} of {len(keys)} sensors give no reading: {texts}",
         where=console.port,
-        cause="a probe is not connected, or not on the pin that the settings name",
-        next_step="look at the wiring table of docs/bench.md, or set the sensor to `off` in the fleet file",
+        cause="a probe that is not connected, not on the pin that the settings name, or in air",
+        next_step="put all probes into tap water, look at the wiring table of docs/bench.md, and type the "
+        "same command; or set the sensor to `off` in the fleet file",
     )
 
 
 def _good(reading: Any) -> bool:
+    """Whether the part is there and measures. It may still settle, which a probe does for minutes after power
+    came: what it says until then is withheld from the cloud, but proves the wiring."""
     return (
         isinstance(reading, dict)
-        and reading.get("value") is not None
-        and publishable(reading.get("flags", 0))
+        and reading.get("measured") is not None
+        and publishable(reading.get("flags", 0) & ~WARMING)
     )
+
+
+def _told(reading: Any) -> str:
+    note = reading.get("note") if isinstance(reading, dict) else ""
+    return _flags(reading) + (f": {note}" if note else "")
 
 
 def _flags(reading: Any) -> str:

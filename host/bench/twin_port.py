@@ -1,10 +1,11 @@
 """The port of the twin that tests boards: the one they know, as long as nobody else has it."""
 
-import random
 import socket
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import ExitStack
+from pathlib import Path
+from zlib import crc32
 
 from host.bench.records import Book, Record
 from host.model.errors import PreflightError
@@ -16,10 +17,13 @@ one of those would take a board's port between two commands, or keep it for a mi
 _HOST = "127.0.0.1"
 
 
-def choose_port(book: Book, ids: Iterable[int], held: ExitStack, *, dry_run: bool = False) -> int:
+def choose_port(
+    folder: Path, book: Book, ids: Iterable[int], held: ExitStack, *, dry_run: bool = False
+) -> int:
     """A port that these boards were told before, or others of this bench, if it is free; else a new one.
 
     Args:
+        folder: of the bench; its name gives the first port, the same for a command that follows a failed one.
         book: who is who by the records.
         ids: the boards.
         held: what has to be given back is put there: until then no other command chooses this port.
@@ -29,8 +33,10 @@ def choose_port(book: Book, ids: Iterable[int], held: ExitStack, *, dry_run: boo
         PreflightError: none is free.
     """
     own = [record for buoy in ids if (record := book.of_id(buoy)) is not None]
-    known = [port for records in (own, book.last.values()) for port in _by_frequency(records)]
-    for port in dict.fromkeys([*known, *random.sample(CHOICE, len(CHOICE))]):
+    others = book.last.values()
+    start = crc32(str(folder.resolve()).encode()) % len(CHOICE)
+    ports: tuple[int, ...] = (*_by_frequency(own), *_by_frequency(others), *CHOICE[start:], *CHOICE[:start])
+    for port in ports:
         try:
             lock = PortLock(f"tcp://{_HOST}:{port}", "buoy commission")
         except PreflightError:
@@ -48,7 +54,7 @@ def choose_port(book: Book, ids: Iterable[int], held: ExitStack, *, dry_run: boo
 
 
 def _by_frequency(records: Iterable[Record]) -> list[int]:
-    ports = Counter(record.settings.get("broker_port") for record in records)
+    ports: Counter[object] = Counter(record.settings.get("broker_port") for record in records)
     return [port for port, _ in ports.most_common() if isinstance(port, int)]
 
 

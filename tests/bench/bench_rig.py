@@ -27,10 +27,12 @@ IMAGE_BYTES = 80_000
 HASTY = Patience(reappear_s=15.0, boot_s=15.0, prompt_s=5.0, tries=3)
 
 
-def write_fleet(folder: Path, ids: Iterable[int], ports: dict[int, str], **more: str) -> Path:
+def write_fleet(
+    folder: Path, ids: Iterable[int], ports: dict[int, str], sensors: str = "counter", **more: str
+) -> Path:
     """A fleet file of boards on ports."""
     lines = ["fleet: bench", "target: local", "run: {messages: 3, rate: 2/s}", "boards:"]
-    lines += ["  - kind: esp32", f"    ids: [{', '.join(map(str, ids))}]", "    sensors: counter"]
+    lines += ["  - kind: esp32", f"    ids: [{', '.join(map(str, ids))}]", f"    sensors: {sensors}"]
     lines += [f'    wifi: {{ssid: {SSID}, password: "${{env:WIFI_PASSWORD}}"}}', "    overrides:"]
     lines += [f"      {buoy}: {{port: '{port}'}}" for buoy, port in ports.items()]
     lines += [
@@ -51,6 +53,7 @@ class Rig:
 
     folder: Path
     simulator: Simulator
+    sensors: str = "counter"
     on_happening: Callable[[Happening], None] = lambda _: None
     happenings: list[Happening] = field(default_factory=list)
 
@@ -76,7 +79,7 @@ class Rig:
         ids = list(ids)
         if not (self.folder / "image.bin").exists():
             write_synthetic(self.folder / "image.bin", size=IMAGE_BYTES)
-        path = write_fleet(self.folder, ids, ports)
+        path = write_fleet(self.folder, ids, ports, self.sensors)
         fleet = load_fleet(path)
         folder = self.bench_folder
         book = folder.records.book()

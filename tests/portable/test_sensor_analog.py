@@ -270,6 +270,13 @@ def test_turbidity_beyond_clear_water_is_saturated():
     assert sensor.value is None
 
 
+def test_turbidity_of_a_part_that_was_never_calibrated_is_clear_up_to_what_parts_give_in_clear_water():
+    sensor = read("tbd", TBD, 4.45 * 500)
+    assert (sensor.value, sensor.flags) == (0.0, flags.UNCAL)
+    sensor = read("tbd", TBD, 4.55 * 500)
+    assert (sensor.value, sensor.flags) == (None, flags.UNCAL | flags.SATURATED)
+
+
 def test_turbidity_within_its_uncertainty_of_clear_is_zero():
     sensor = read("tbd", TBD, 4.205 * 500, clear_v=4.2)
     assert sensor.value == 0.0
