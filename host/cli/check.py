@@ -37,7 +37,11 @@ def check(
     """Say what is wrong with a fleet file, what it would run and whether that could start. Sends nothing.
 
     It takes the options of `buoy run` that change what would run.
-    """
+
+    \b
+    buoy check
+    buoy check harbour.yaml --boards 100-109 --target local
+    """  # fmt: skip
     from host.inventory.overrides import Overrides
 
     overrides = Overrides(

@@ -73,19 +73,19 @@ def foul(
     _ask(folder, board, "foul", key=key, share=share)
 
 
-@app.command()
+@app.command(epilog="Example: buoy hand unplug 128")
 def unplug(board: Board, folder: Folder = FOLDER) -> None:
     """Pull the cable, which also powers the board."""
     _ask(folder, board, "unplug")
 
 
-@app.command()
+@app.command(epilog="Example: buoy hand plug 128")
 def plug(board: Board, folder: Folder = FOLDER) -> None:
     """Plug it in again."""
     _ask(folder, board, "plug")
 
 
-@app.command()
+@app.command(epilog="Example: buoy hand look 128 ph")
 def look(
     board: Board,
     key: Annotated[str, typer.Argument(help="Only this probe, with the faults it can have.")] = "",

@@ -194,7 +194,11 @@ def list_board_files(
     fleet: FleetFile = FLEET,
     ports: Ports = None,
 ) -> None:
-    """List files with size and the start of their SHA-256; keys show no hash."""
+    """List files with size and the start of their SHA-256; keys show no hash.
+
+    \b
+    buoy files ls 131 certs
+    """  # fmt: skip
     from host.bench.single import held_repl
     from host.serial.board_files import list_files
 
@@ -215,7 +219,11 @@ def get_board_file(
     fleet: FleetFile = FLEET,
     ports: Ports = None,
 ) -> None:
-    """Fetch a file, its hash compared. Private keys stay on the board."""
+    """Fetch a file, its hash compared. Private keys stay on the board.
+
+    \b
+    buoy files get 131 settings.json
+    """  # fmt: skip
     from host.bench.single import held_repl
     from host.serial.board_files import fetch_file
 
@@ -267,7 +275,11 @@ def remove_board_files(
     fleet: FleetFile = FLEET,
     ports: Ports = None,
 ) -> None:
-    """Remove files, and folders that they leave empty."""
+    """Remove files, and folders that they leave empty.
+
+    \b
+    buoy files rm 131 extra/note.txt
+    """  # fmt: skip
     from host.bench.single import held_repl
     from host.serial.board_files import remove_files
 
@@ -278,7 +290,11 @@ def remove_board_files(
 
 @files_app.command("sync")
 def sync_board_files(board: Board, fleet: FleetFile = FLEET, ports: Ports = None) -> None:
-    """Bring our firmware's files: compiled, only what differs, in one batch; what is old is removed."""
+    """Bring our firmware's files: compiled, only what differs, in one batch; what is old is removed.
+
+    \b
+    buoy files sync 131
+    """  # fmt: skip
     from host.bench.install import install, is_installed
     from host.bench.prepare import make_software
     from host.bench.single import held_repl, look

@@ -18,7 +18,11 @@ def report(
     """Make the reports of a run again from its result.json, and print its verdict.
 
     Exit code 0 says that the reports were made, whatever the verdict.
-    """
+
+    \b
+    buoy report latest
+    buoy report runs/20261126T101500-harbour --json
+    """  # fmt: skip
     from host.report.load import find_run, read_result
     from host.report.terminal import print_verdict
     from host.report.write import derived_reports, result_json

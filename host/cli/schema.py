@@ -15,7 +15,11 @@ def schema(
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Write to a file.")] = None,
 ) -> None:
-    """Print the JSON schema of boards.yaml, by which editors complete and check it."""
+    """Print the JSON schema of boards.yaml, by which editors complete and check it.
+
+    \b
+    buoy schema > boards.schema.json
+    """  # fmt: skip
     import json
 
     from host.inventory.reference import reference_page

@@ -12,7 +12,12 @@ from sensors.parts import PARTS, Part
 def sensors(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document instead of a table.")] = False,
 ) -> None:
-    """List the nine sensors: part, bus, pins, unit, range, modes."""
+    """List the nine sensors: part, bus, pins, unit, range, modes.
+
+    \b
+    buoy sensors
+    buoy sensors --json
+    """  # fmt: skip
     if as_json:
         typer.echo(json.dumps([_document(part) for part in PARTS], ensure_ascii=False, indent=2))
         return

@@ -12,6 +12,8 @@ from host.model.errors import UsageError
 
 FIRST_ID = 128
 MOST_BOARDS = 64
+IMAGE = "interpreter.bin"
+"""Stands for the image of MicroPython where boards come bare; whatever it is, they run the one installed."""
 
 
 def simulate(
@@ -29,7 +31,13 @@ def simulate(
     scenario: Annotated[str, typer.Option(help="Of the water; `buoy water` lists them.")] = "calm",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON line instead of text.")] = False,
 ) -> None:
-    """Simulate ESP32 boards on serial ports until Ctrl-C."""
+    """Simulate ESP32 boards on serial ports until Ctrl-C.
+
+    \b
+    buoy simulate --boards 3                       MicroPython on them
+    buoy simulate --boards 3 --erased --folder sim  bare boards for buoy commission
+    buoy simulate --firmware                       a buoy in service
+    """  # fmt: skip
     from host.simulation.esp32.child import interpreter
     from host.simulation.esp32.simulator import Simulator
     from host.simulation.parts.radio import ACCESS_POINT, PASSWORD
@@ -44,6 +52,14 @@ def simulate(
 
         factory = factory_image(firmware_files(), ROOT / ".tools" / "factory")
     ids = range(first_id, first_id + boards)
+    image = None
+    if erased:
+        from host.simulation.esp32.synthetic import write_synthetic
+
+        image = folder / IMAGE
+        if not image.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            write_synthetic(image)
     over = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: over.set())
@@ -53,7 +69,8 @@ def simulate(
         rows = [{"id": i, "port": simulator.path(i), "url": simulator.url(i)} for i in ids]
         if as_json:
             wifi = {"ssid": ACCESS_POINT, "password": PASSWORD}
-            typer.echo(json.dumps({"event": "ready", "boards": rows, "wifi": wifi}))
+            ready = {"event": "ready", "boards": rows, "wifi": wifi, "image": str(image) if image else None}
+            typer.echo(json.dumps(ready))
         else:
             for row in rows:
                 typer.echo(f"board {row['id']}   {row['port']}   {row['url']}")
@@ -61,5 +78,10 @@ def simulate(
             for row in rows:
                 typer.echo(f"  - kind: simulated\n    ids: [{row['id']}]\n    port: {row['port']}")
             typer.echo(f"\nwifi  {ACCESS_POINT}, password {PASSWORD}: what set-up boards join")
-            typer.echo(f"try   mpremote connect {rows[0]['port']} repl\nCtrl-C ends them; their flash stays.")
+            if image is not None:
+                typer.echo(f"image {image}: stands for MicroPython, `interpreter` in boards.yaml's `bench`")
+                typer.echo(f"try   buoy ports '{folder}/ports/*'")
+            else:
+                typer.echo(f"try   mpremote connect {rows[0]['port']} repl")
+            typer.echo("Ctrl-C ends them; their flash stays.")
         over.wait()

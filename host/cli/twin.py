@@ -130,7 +130,11 @@ def status(
     ] = f"127.0.0.1:{DEFAULT_CONTROL_PORT}",
     as_json: Annotated[bool, typer.Option("--json", help="Everything it tells, as one JSON object.")] = False,
 ) -> None:
-    """What a running twin is and does."""
+    """What a running twin is and does.
+
+    \b
+    buoy twin status
+    """  # fmt: skip
     answer = asyncio.run(_ask(address, ("status", "stages")))
     if as_json:
         _print(json.dumps(answer, indent=1))
@@ -152,7 +156,10 @@ def enrol(
     """Have a twin with TLS make certificates for boards, and say where they are.
 
     A run that attaches to the twin does this by itself.
-    """
+
+    \b
+    buoy twin enrol buoy-100=100
+    """  # fmt: skip
     pairs = []
     for text in things:
         name, found, number = text.partition("=")
@@ -179,7 +186,11 @@ def metrics(
         str, typer.Argument(help="Control address of the twin, HOST:PORT.")
     ] = f"127.0.0.1:{DEFAULT_CONTROL_PORT}",
 ) -> None:
-    """Every counter of a running twin as one JSON object, under CloudWatch's names."""
+    """Every counter of a running twin as one JSON object, under CloudWatch's names.
+
+    \b
+    buoy twin metrics
+    """  # fmt: skip
     _print(json.dumps(asyncio.run(_ask(address, ("metrics",)))["metrics"], indent=1))
 
 

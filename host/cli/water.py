@@ -44,7 +44,12 @@ def water(
     plot: Annotated[Path | None, typer.Option(help="Picture to draw: .svg, .pdf or .png.")] = None,
     csv: Annotated[Path | None, typer.Option(help="File for all values.")] = None,
 ) -> None:
-    """Simulate a buoy in the river: nine true values and what its drivers read on simulated parts."""
+    """Simulate a buoy in the river: nine true values and what its drivers read on simulated parts.
+
+    \b
+    buoy water --days 2 --plot water.png
+    buoy water --scenario storm --csv storm.csv
+    """  # fmt: skip
     from host.simulation.buoy import simulated_buoy
     from host.simulation.record import record, write_csv
     from host.simulation.water.environment import Environment

@@ -11,6 +11,9 @@ from host.inventory.yaml_nodes import MAX_BYTES, Mapping, compose
 from host.model.errors import ConfigurationError
 from host.model.fleet import Fleet
 
+EXAMPLE = Path(__file__).resolve().parents[2] / "boards.yaml"
+"""The commented fleet file of this tree."""
+
 
 def load_fleet(path: Path | str, overrides: Overrides | None = None) -> Fleet:
     """Read a fleet file and what the command line changes in it.
@@ -74,7 +77,9 @@ def _files_nearby(path: Path) -> str:
     except OSError:
         return f"there is no folder {path.parent} either" if not path.parent.exists() else ""
     names = [name for name in names if name != "secrets.yaml"][:5]
-    return f"{path.parent} has {', '.join(names)}" if names else ""
+    if not names:
+        return f"go where it is, or name one; {EXAMPLE} is one to copy"
+    return f"{path.parent} has {', '.join(names)}"
 
 
 def _elsewhere() -> dict[str, str]:

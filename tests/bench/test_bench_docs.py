@@ -4,6 +4,11 @@ import re
 
 from host.bench.plan import STEPS
 from host.cli.main import app
+from host.cli.simulate import FIRST_ID, IMAGE
+from host.inventory.loader import load_fleet
+from host.serial.names import mac_text
+from host.simulation.buses.chip import ESPRESSIF_OUI
+from host.simulation.parts.radio import ACCESS_POINT, PASSWORD
 from sensors import pins
 from sensors.parts import PARTS
 
@@ -25,3 +30,20 @@ def test_every_command_and_step_that_the_page_names_exists(project_root):
     assert named <= commands
     for step in STEPS:
         assert re.search(rf"^\|.*\b{step}\b", text, re.MULTILINE), step
+
+
+def test_the_fleet_file_to_try_it_with_is_right_and_names_the_boards_that_simulate_starts(
+    project_root, tmp_path
+):
+    text = (project_root / "docs" / "bench.md").read_text()
+    (example,) = re.findall(r"^```yaml\n(.+?)^```", text, re.MULTILINE | re.DOTALL)
+    path = tmp_path / "boards.yaml"
+    path.write_text(example)
+    fleet = load_fleet(path)
+    folder = re.search(r"--folder (\w+)", text)[1]
+    assert fleet.bench.interpreter == str(tmp_path / folder / IMAGE)
+    assert fleet.bench.ports == (str(tmp_path / folder / "ports/*"),)
+    macs = [f"mac:{mac_text((ESPRESSIF_OUI + (FIRST_ID + number).to_bytes(3)).hex())}" for number in range(3)]
+    assert [board.port for board in fleet.boards] == macs
+    password = re.search(r"export WIFI_PASSWORD=(\w+)", text)[1]
+    assert (fleet.boards[0].wifi.ssid, password) == (ACCESS_POINT, PASSWORD)
