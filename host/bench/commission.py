@@ -277,12 +277,12 @@ class Commission:
         done = set(self.result.done)
         if not done - {"maintenance"} and self._step != "self-test":
             return
-        wanted, bench = self.wanted, self._bench
+        wanted, bench, new = self.wanted, self._bench, self._credentials
         known = bench.book.of_mac(state.mac)
         buoy, thing = (known.buoy, known.thing) if known is not None else (None, "")
         if "identity" in done or state.found.buoy is not None:
-            new = "identity" in done or state.found.buoy == wanted.buoy
-            buoy, thing = (wanted.buoy, wanted.thing) if new else (state.found.buoy, state.found.thing)
+            as_wanted = "identity" in done or state.found.buoy == wanted.buoy
+            buoy, thing = (wanted.buoy, wanted.thing) if as_wanted else (state.found.buoy, state.found.thing)
         failure = {"step": self._step, "what": error.what}
         record = Record(
             "commissioned",
@@ -294,7 +294,8 @@ class Commission:
             micropython=bench.software.micropython if "interpreter" in done else state.found.micropython,
             image=bench.software.image if "interpreter" in done else self._image_before(),
             files=dict(bench.software.digests) if "files" in done else dict(state.files),
-            certificate=self._credentials.fingerprint if self._credentials and "keys" in done else "",
+            certificate=new.fingerprint if new and "keys" in done else state.certificate,
+            firmware="" if "files" in done else state.found.firmware,
             broker=bench.broker,
             settings=wanted.settings(state.settings) if "settings" in done else state.settings or {},
             self_test={"failed": failure},

@@ -4,11 +4,14 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from host.cli.commission import BENCH, Folder
+
+if TYPE_CHECKING:
+    from host.bench.records import Record
 
 
 def records(
@@ -47,13 +50,13 @@ def records(
         text = "".join(json.dumps(asdict(record), ensure_ascii=False) + "\n" for record in chosen)
     else:
         rows = [
-            f"{record.time:<20}  {record.kind:<12}  {'' if record.buoy is None else record.buoy:>6}  "
+            f"{record.time:<20}  {_what(record):<22}  {'' if record.buoy is None else record.buoy:>6}  "
             f"{mac_text(record.mac)}  {record.thing:<14}  {record.firmware:<7}  {record.micropython:<7}  "
             f"{record.certificate[:12]:<12}  {record.operator}".rstrip()
             for record in chosen
         ]
         head = (
-            f"{'time':<20}  {'kind':<12}  {'buoy':>6}  {'MAC':<17}  {'thing':<14}  {'ours':<7}  "
+            f"{'time':<20}  {'what':<22}  {'buoy':>6}  {'MAC':<17}  {'thing':<14}  {'ours':<7}  "
             f"{'MicroPy':<7}  {'certificate':<12}  operator"
         )
         text = "\n".join([head, *rows]) + "\n" if rows else f"no records in {folder}\n"
@@ -62,3 +65,9 @@ def records(
         write_line(f"{len(chosen)} records in {out}")
     else:
         sys.stdout.write(text)
+
+
+def _what(record: "Record") -> str:
+    if record.passed:
+        return record.kind
+    return f"FAILED at {record.self_test.get('failed', {}).get('step', record.kind)}"

@@ -7,9 +7,11 @@ import subprocess
 import sys
 
 import pytest
+from typer.testing import CliRunner
 
 from host.bench.identity import Claim, conflicts
 from host.bench.records import Book, Record, Records, as_csv, matching
+from host.cli.main import app
 from host.model.errors import PreflightError, UsageError
 
 A, B, C = "240ac4000080", "240ac4000081", "240ac4000082"
@@ -160,3 +162,18 @@ def test_after_a_reassignment_the_id_is_the_new_boards():
     assert book.of_id(131).mac == B
     assert conflicts(Claim("p", A, 131, 131), book, {}, reassign=False) != []
     assert conflicts(Claim("q", B, 131, 131), book, {}, reassign=False) == []
+
+
+def test_the_list_shows_a_failure_as_one_and_the_board_keeps_its_id_and_has_not_passed(tmp_path):
+    records = Records(tmp_path)
+    records.append(record(A, 131))
+    records.append(record(B, 132, passed=False, self_test={"failed": {"step": "self-test", "what": "ec"}}))
+    lines = CliRunner().invoke(app, ["records", "--folder", str(tmp_path)]).stdout.splitlines()
+    assert "commissioned" in lines[1]
+    assert "FAILED at self-test" in lines[2]
+    book = records.book()
+    assert book.failed == {B}
+    assert book.of_id(132).mac == B
+    assert conflicts(Claim("port", C, 132, None), book, {}, reassign=False)
+    records.append(record(B, 132))
+    assert records.book().failed == set()
