@@ -241,12 +241,14 @@ class Commission:
     def _test(self) -> dict[str, Any]:
         console = self._session.console()
         console.wait_until_ready(self._bench.patience.boot_s)
-        sensors = console.request("get", tries=3).get("sensors", {})
+        settings = console.request("get", tries=3)
+        sensors = settings.get("sensors", {})
         test = SelfTest(
             f"{self._bench.topic_prefix}/{self.wanted.buoy}/data/",
             self._bench.arrivals(),
             tuple(key for key, given in sensors.items() if given.get("mode", "off") != "off"),
             self._bench.connect_s,
+            settings.get("broker_host", ""),
         )
         return run_self_test(console, test, self._session.stop)
 

@@ -9,6 +9,7 @@ from buoy.link import UP
 from host.bench.arrivals import Arrivals
 from host.bench.batch import Stop
 from host.model.clock import Deadline
+from host.model.endpoint import LOOPBACK
 from host.model.errors import BoardError
 from host.serial.console import Console
 from host.serial.records import BoardEvent, ConsoleRecord
@@ -33,6 +34,8 @@ class SelfTest:
     sensors: tuple[str, ...]
     """Keys that are not off."""
     connect_s: float = CONNECT_S
+    broker_host: str = ""
+    """Where the board looks for the broker."""
 
 
 def run_self_test(console: Console, test: SelfTest, stop: Stop) -> dict[str, Any]:
@@ -45,7 +48,7 @@ def run_self_test(console: Console, test: SelfTest, stop: Stop) -> dict[str, Any
     console.request("clock", tries=3, utc=time.time_ns() // 1_000_000)
     figures["sensors"], figures["flags"] = _read_sensors(console, test.sensors)
     if test.arrivals is not None:
-        figures["connect_s"] = _wait_for_link(console, stop, test.connect_s)
+        figures["connect_s"] = _wait_for_link(console, stop, test)
         figures.update(_publish(console, test, test.arrivals, stop))
     health = console.request("health", tries=3)
     for name in ("heap_free", "idf_free", "idf_largest", "uptime_ms"):
@@ -97,7 +100,8 @@ def _flags(reading: Any) -> str:
     return ", ".join(names(reading.get("flags", 0))) or "no value"
 
 
-def _wait_for_link(console: Console, stop: Stop, timeout_s: float) -> float:
+def _wait_for_link(console: Console, stop: Stop, test: SelfTest) -> float:
+    timeout_s = test.connect_s
     deadline = Deadline(timeout_s)
     while True:
         health = console.request("health", tries=3)
@@ -117,6 +121,12 @@ def _wait_for_link(console: Console, stop: Stop, timeout_s: float) -> float:
             "the Wi-Fi is not joined",
             "name or password are wrong, or the access point is not in reach",
             "correct `wifi` in the fleet file, then the same command with --force identity",
+        )
+    elif test.broker_host in LOOPBACK:
+        what, cause, next_step = (
+            f"no connection to the broker on {test.broker_host}",
+            "that is the board itself: only simulated boards reach a twin on this computer",
+            "name a broker in the board's network as `target` of the fleet file, e.g. mqtt://192.168.1.10:1883",
         )
     else:
         what, cause, next_step = (

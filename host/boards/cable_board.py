@@ -16,7 +16,7 @@ from buoy.link import UP
 from host.boards.board_settings import RunSettings, changes_between, settings_for
 from host.boards.clock_track import ClockTrack, Ping
 from host.model.clock import Deadline
-from host.model.endpoint import Endpoint
+from host.model.endpoint import LOOPBACK, Endpoint
 from host.model.errors import BoardError
 from host.model.fleet import BoardSpec
 from host.model.plan import BoardPlan
@@ -142,7 +142,7 @@ class CableBoard:
                 where=console.port,
                 next_step="write `wifi: {ssid: …, password: ${env:WIFI_PASSWORD}}` at its group",
             )
-        if not plug.on_this_machine and endpoint.host in ("127.0.0.1", "localhost", "::1"):
+        if not plug.on_this_machine and endpoint.host in LOOPBACK:
             raise BoardError(
                 f"a board cannot reach {endpoint.host}, which is this computer itself",
                 where=console.port,

@@ -5,6 +5,9 @@ from typing import Any
 
 from host.model.fleet import TlsSpec
 
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+"""Names of this computer on itself: to a board on a cable they are the board."""
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:

@@ -13,6 +13,7 @@ from host.bench.batch import Job, Limits, Stop, Stopped, is_defect, run_all
 from host.bench.images import RELEASES, get_image, remember
 from host.bench.keys import CredentialFiles, Credentials, OwnAuthority, load
 from host.bench.plan import Options, Software, missing, to_remove
+from host.bench.self_test import SelfTest, run_self_test
 from host.bench.survey import State
 from host.bench.wanted import Wanted
 from host.model.errors import BoardError, PreflightError, UsageError
@@ -247,3 +248,27 @@ def test_a_boards_failure_and_a_defect_of_ours_are_told_apart():
 
     outcomes = run_all([Job("a", "", fail), Job("b", "", lambda: 1 / 0)], Limits(), Stop())
     assert [is_defect(outcome.error) for outcome in outcomes] == [False, True]
+
+
+class WithoutLink:
+    """A board's console: its Wi-Fi is joined and it reaches no broker."""
+
+    port = "/dev/ttyUSB0"
+
+    def request(self, do, *_, **__):
+        return {"clock": {}, "health": {"link": 1, "wifi": True}}[do]
+
+
+@pytest.mark.parametrize(
+    ("host", "cause"),
+    [
+        ("127.0.0.1", "that is the board itself"),
+        ("mqtt.harbour.lan", "the broker's name, port or certificate"),
+    ],
+)
+def test_a_board_that_looks_for_the_broker_on_itself_is_told_so(host, cause):
+    test = SelfTest("aws/0/131/data/", object(), (), connect_s=0.0, broker_host=host)
+    with pytest.raises(BoardError) as raised:
+        run_self_test(WithoutLink(), test, Stop())
+    assert cause in raised.value.cause
+    assert raised.value.next_step
