@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import re
 import signal
 import subprocess
@@ -10,11 +9,10 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
 
 import pexpect
 import pytest
+from bench_place import PROGRAM, Place, environment
 from bench_rig import IMAGE_BYTES, SSID, WIFI_PASSWORD, write_fleet
 from cryptography.hazmat.primitives import serialization
 
@@ -31,40 +29,7 @@ SPARE = 170
 """Not commissioned with the others."""
 LOST = 167
 """Its cable is away at the end of a run; nobody else looks at it."""
-TIMEOUT_S = 180
-"""Of a command; esptool over RFC 2217 takes most of a minute (docs/simulated-esp32.md)."""
 pytestmark = pytest.mark.timeout(400)
-PROGRAM = (sys.executable, "-m", "host.cli.main")
-
-
-def environment() -> dict[str, str]:
-    """For `buoy` in a folder of its own."""
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "200", "TERM": "dumb"}
-
-
-@dataclass
-class Place:
-    """A folder with a fleet file, and boards on ports."""
-
-    folder: Path
-    simulator: Simulator
-
-    def buoy(self, *arguments: object, code: int | None = 0) -> str:
-        """What `buoy` printed; its exit code is checked."""
-        done = subprocess.run(
-            [*PROGRAM, *map(str, arguments)],
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT_S,
-            env=environment(),
-            stdin=subprocess.DEVNULL,
-        )
-        text = done.stdout + done.stderr
-        with (self.folder / "printed.log").open("a") as log:
-            log.write(text)
-        assert code is None or done.returncode == code, text
-        return text
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,12 @@
 """`buoy ports --watch` tells what comes and goes, until Ctrl-C."""
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import threading
 
 import pytest
+from bench_place import PROGRAM, environment
 
 from host.simulation.esp32.simulator import Simulator
 
@@ -18,7 +17,7 @@ WAIT_S = 60.0
 def watch(tmp_path):
     with Simulator(tmp_path / "sim", [180, 181]) as simulator:
         process = subprocess.Popen(
-            [sys.executable, "-m", "host.cli.main", "ports", "sim/ports/*", "--watch", "--json"],
+            [*PROGRAM, "ports", "sim/ports/*", "--watch", "--json"],
             cwd=tmp_path,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -33,10 +32,6 @@ def watch(tmp_path):
             killer.cancel()
             process.kill()
             process.communicate()
-
-
-def environment():
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUNBUFFERED": "1"}
 
 
 def told(process):
