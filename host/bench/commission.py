@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
-from host.bench.flashing import write_image
+from host.bench.flashing import confirmed_mac, write_image
 from host.bench.hold import Hold
 from host.bench.identity import Claim
 from host.bench.install import install
@@ -79,6 +79,8 @@ class Commission:
         with self._doing("identify"):
             found = self._session.persevere(lambda: self._session.look(wake=not self._bench.dry_run))
             require_usable(found)
+            if found.state == "empty":
+                found.mac = self._session.persevere(lambda: confirmed_mac(self._session, found.mac))
             self.result.port, self.result.mac = self._session.port, found.mac
             self._found = found
             log = self._session.log

@@ -8,6 +8,7 @@ from host.model.errors import BoardError
 from host.serial.esp_image import FlashImage
 from host.serial.esptool import Progress
 from host.serial.names import mac_text
+from host.serial.raw_repl import LineError
 
 SLOWER = (230_400, 115_200)
 """Bit rates that are tried after the one asked for."""
@@ -77,6 +78,38 @@ def write_image(
                 )
             return rate
     raise AssertionError("a loop that always returns or raises")
+
+
+def confirmed_mac(session: Session, mac: str) -> str:
+    """The MAC that two of three readings of the ROM loader agree on.
+
+    Its answers carry no checksum: on a line that changes bytes a board would become another one.
+
+    Args:
+        session: open; the board has no interpreter that could be asked.
+        mac: as it was read before.
+
+    Raises:
+        LineError: three readings, three MACs, or no answer.
+    """
+    read = [mac]
+    while len(read) < 3:
+        try:
+            again = session.esptool().identify(flash=False).mac
+        except BoardError as error:
+            session.stop.check(session.port)
+            raise LineError(
+                error.what, where=error.where, cause=error.cause, next_step=error.next_step
+            ) from error
+        if again in read:
+            return again
+        read.append(again)
+    raise LineError(
+        f"the chip says another MAC each time: {', '.join(map(mac_text, read))}",
+        where=session.port,
+        cause="a line that changes bytes",
+        next_step="another cable or hub, then the same command",
+    )
 
 
 def _right_chip(port: str, chip: str, is_esp32: bool, found: str, meant: str) -> None:

@@ -10,15 +10,18 @@ from functools import partial
 import pytest
 
 from host.bench.batch import Job, Limits, Stop, Stopped, is_defect, run_all
+from host.bench.flashing import confirmed_mac
 from host.bench.images import RELEASES, get_image, remember
 from host.bench.keys import CredentialFiles, Credentials, OwnAuthority, load
 from host.bench.plan import Options, Software, missing, to_remove
 from host.bench.self_test import SelfTest, run_self_test
+from host.bench.session import TRANSIENT
 from host.bench.survey import State
 from host.bench.wanted import Wanted
 from host.model.errors import BoardError, PreflightError, UsageError
 from host.model.fleet import TlsSpec
 from host.serial.esp_image import read_image
+from host.serial.esptool import ChipInfo
 from host.serial.names import parse_name
 from host.serial.probe import Found
 from host.simulation.esp32.synthetic import synthetic_image, write_synthetic
@@ -272,3 +275,37 @@ def test_a_board_that_looks_for_the_broker_on_itself_is_told_so(host, cause):
         run_self_test(WithoutLink(), test, Stop())
     assert cause in raised.value.cause
     assert raised.value.next_step
+
+
+class ReadsMacs:
+    """A session whose chip says these MACs, one after the other; None is no answer."""
+
+    port = "/dev/ttyUSB0"
+    stop = Stop()
+
+    def __init__(self, macs):
+        self._macs = list(macs)
+
+    def esptool(self):
+        return self
+
+    def identify(self, flash):  # noqa: ARG002
+        mac = self._macs.pop(0)
+        if mac is None:
+            raise BoardError("esptool: The chip stopped responding.", where=self.port)
+        return ChipInfo("ESP32", mac, 0)
+
+
+@pytest.mark.parametrize("further", [[MAC], ["240a00000000", MAC]])
+def test_a_mac_counts_when_two_readings_agree(further):
+    assert confirmed_mac(ReadsMacs(further), MAC) == MAC
+
+
+def test_a_mac_that_the_line_had_changed_is_not_taken():
+    assert confirmed_mac(ReadsMacs([MAC, MAC]), "240a00000000") == MAC
+
+
+@pytest.mark.parametrize("further", [["240a00000000", "000000000000"], [None]])
+def test_a_chip_that_is_not_understood_is_asked_again_later(further):
+    with pytest.raises(TRANSIENT):
+        confirmed_mac(ReadsMacs(further), MAC)

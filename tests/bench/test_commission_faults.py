@@ -111,7 +111,7 @@ def test_every_fault_at_every_step(tmp_path, part):
             check(row, first[buoy], second[buoy])
         except AssertionError as error:
             wrong.append(f"{row.name}: {error}")
-    assert wrong == []
+    assert not wrong, "\n\n".join(wrong)
 
 
 @contextlib.contextmanager
