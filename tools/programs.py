@@ -1,6 +1,7 @@
 """Programs that the tests and the simulated boards start: what is present is used, else it is fetched."""
 
 import os
+import platform
 import re
 import shlex
 import shutil
@@ -17,6 +18,9 @@ PRELOADED = "libfaketime.so.1"
 CLOCK_VARIABLES = {"FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_DISABLE_SHM": "1"}
 _YEAR_2000_S = 946684800 + 86400  # and a day: in every time zone
 _SYSTEM_LIBRARIES = Path("/usr/lib")
+NO_NARROW_WORDS = "no-32-bit-micropython"
+"""File that says why; read by host/simulation/esp32/interpreter.py."""
+RETRY_S = 86400.0
 # Debian puts daemons where the PATH of a plain user does not look.
 DAEMON_FOLDERS = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin")
 
@@ -125,6 +129,28 @@ def ensure_of_architecture(program: Program, architecture: str, tools: Path) -> 
         _write_wrappers(program, target, folder / "bin")
         _check(program, folder)
     return command
+
+
+def ensure_board_interpreter(tools: Path) -> None:
+    """MicroPython with the 32-bit words of an ESP32, for the simulated boards.
+
+    A machine that cannot have it runs the boards on its own words: why is said here, and kept in a file from
+    which every command says it again. Tried again after a day.
+    """
+    note = tools / NO_NARROW_WORDS
+    if note.exists() and time.time() - note.stat().st_mtime < RETRY_S:
+        return
+    try:
+        if platform.machine() not in ("x86_64", "amd64", "i686"):
+            raise SetupError(f"a {platform.machine()} processor runs no i386 programs")
+        ensure_of_architecture(MICROPYTHON, "i386", tools)
+    except SetupError as error:
+        reason = str(error).splitlines()[0].rstrip(":")
+        shutil.rmtree(tools / "i386", ignore_errors=True)
+        note.write_text(reason + "\n")
+        say(f"simulated boards will run on 64-bit words: no 32-bit MicroPython ({reason})")
+    else:
+        note.unlink(missing_ok=True)
 
 
 def which(command: str, tools: Path) -> Path | None:

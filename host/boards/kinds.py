@@ -137,7 +137,7 @@ def unready(fleet: Fleet) -> list[PreflightError]:
     """What keeps boards of the fleet from being started on this machine."""
     found = []
     if any(board.kind == "simulated" and not board.port for board in fleet.boards):
-        from host.simulation.esp32.child import interpreter
+        from host.simulation.esp32.interpreter import interpreter
 
         try:
             interpreter()
@@ -154,6 +154,15 @@ def unready(fleet: Fleet) -> list[PreflightError]:
         if board.port and _is_path(board.port) and not os.path.exists(board.port)
     ]
     return found
+
+
+def remarks(fleet: Fleet) -> list[str]:
+    """What should be known about boards that start here all the same."""
+    if not any(board.kind == "simulated" and not board.port for board in fleet.boards):
+        return []
+    from host.simulation.esp32.interpreter import word_note
+
+    return [note for note in (word_note(),) if note]
 
 
 def _is_path(port: str) -> bool:

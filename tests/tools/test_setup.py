@@ -206,3 +206,24 @@ def test_a_machine_without_a_new_python_is_told_what_to_install(project_root, tm
     )
     assert done.returncode == 3
     assert "apt-get install python3 python3-venv" in done.stderr
+
+
+def test_a_machine_without_32_bit_programs_is_told_once_why_its_boards_have_other_words(
+    tools, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(tools.programs.platform, "machine", lambda: "aarch64")
+    tools.programs.ensure_board_interpreter(tmp_path)
+    tools.programs.ensure_board_interpreter(tmp_path)
+    assert capsys.readouterr().out.count("aarch64") == 1
+    reason = (tmp_path / tools.programs.NO_NARROW_WORDS).read_text()
+    assert reason == "a aarch64 processor runs no i386 programs\n"
+
+
+def test_the_reason_is_gone_once_the_32_bit_interpreter_is_there(tools, tmp_path, monkeypatch):
+    note = tmp_path / tools.programs.NO_NARROW_WORDS
+    note.touch()
+    os.utime(note, (0, 0))
+    monkeypatch.setattr(tools.programs, "ensure_of_architecture", lambda *_: tmp_path)
+    monkeypatch.setattr(tools.programs.platform, "machine", lambda: "x86_64")
+    tools.programs.ensure_board_interpreter(tmp_path)
+    assert not note.exists()
