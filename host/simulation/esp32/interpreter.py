@@ -1,4 +1,4 @@
-"""MicroPython's Unix port as the set-up found it: with words of 32 bit, as an ESP32 has, wherever they run."""
+"""MicroPython of simulated boards as the set-up found it: with the 32-bit words of an ESP32 if they run."""
 
 import shutil
 from pathlib import Path
