@@ -20,12 +20,12 @@ from host.inventory.secrets import Secret, resolve_secret
 from host.inventory.values import Mistake, parse_ids
 from host.model.aws import AwsSpec
 from host.model.bench import BenchSpec
+from host.model.board_names import BoardName, parse_name
 from host.model.endpoint import Endpoint
 from host.model.errors import PreflightError, UsageError
 from host.model.fleet import BoardSpec, Fleet, TargetSpec, TlsSpec
 from host.model.twin import TwinSpec, TwinTls
 from host.serial.esp_image import FlashImage
-from host.serial.names import BoardName, parse_name
 
 _LIBRARY = "umqtt"
 

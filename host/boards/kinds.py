@@ -12,12 +12,11 @@ from host.boards.job import PackJob
 from host.boards.simulated import PortPlug, SimulatedBench, SimulatedPlug
 from host.boards.unit import PackUnit, Unit
 from host.inventory.secrets import resolve_secret
+from host.model.board_names import is_url, parse_name
 from host.model.errors import PreflightError
 from host.model.fleet import BoardSpec, Fleet
 from host.model.plan import BoardPlan, Plan
 from host.serial.find import Finder
-from host.serial.lock import is_url
-from host.serial.names import parse_name
 
 # One core can drive far more boards than this; the figure keeps a pack's start-up and reports short.
 _BOARDS_PER_PACK = 5000

@@ -18,11 +18,11 @@ from host.bench.self_test import SelfTest, run_self_test
 from host.bench.session import TRANSIENT
 from host.bench.survey import State
 from host.bench.wanted import Wanted
+from host.model.board_names import parse_name
 from host.model.errors import BoardError, PreflightError, UsageError
 from host.model.fleet import TlsSpec
 from host.serial.esp_image import read_image
 from host.serial.esptool import ChipInfo
-from host.serial.names import parse_name
 from host.serial.probe import Found
 from host.simulation.esp32.synthetic import synthetic_image, write_synthetic
 
