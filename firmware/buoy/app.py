@@ -8,6 +8,7 @@ from buoy.link import FOREVER_MS
 from buoy.message import Message
 from buoy.payload import error_payload
 from buoy.shims import forget
+from sensors import once, seldom
 
 SENSOR_ERROR = "sensor-error"
 CONNECTIVITY_ERROR = "connectivity-error"
@@ -28,6 +29,7 @@ class Topics:
 
     __slots__ = ("config_global", "config_sensor", "data", "error")
 
+    @once
     def __init__(self, prefix, buoy_id):
         base = "%s/%d/" % (prefix, buoy_id)
         self.data = (base + "data/").encode()
@@ -35,6 +37,7 @@ class Topics:
         self.config_global = (base + "config/global/").encode()
         self.config_sensor = (base + "config/sensor/").encode()
 
+    @once
     def console(self):
         """Where requests to the console come and its answers leave; see `buoy.remote`."""
         base = self.data[:-5]
@@ -69,6 +72,7 @@ class App:
         "topics",
     )
 
+    @once
     def __init__(self, topics, payload, sampler, storage, utc_ms, on_command, log):
         self.topics = topics
         self._payload = payload
@@ -130,6 +134,7 @@ class App:
         self._last_timestamp_ms = timestamp_ms
         return timestamp_ms
 
+    @seldom
     def report_error(self, kind, code, text, now_ms):
         """Tell the cloud on the error topic, as soon as the link allows."""
         body = error_payload(self._utc_ms(now_ms), kind, code, text)
@@ -147,6 +152,7 @@ class App:
 
     # Inside
 
+    @seldom
     def _handle_events(self, now_ms):
         events = self._events
         self._events = []

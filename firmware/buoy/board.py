@@ -5,6 +5,7 @@ neither waits. In maintenance mode there is a console and nothing else: no watch
 """
 
 from buoy.shims import forget
+from sensors import once, seldom
 
 STEP_MS = 20  # longest wait between two looks at console and socket
 RETAINED_MS = 2000  # after the connection is up, for retained configuration
@@ -26,6 +27,7 @@ class Board:
         random: returns [0, 1).
     """
 
+    @once
     def __init__(self, modules, port, ticks, make_transport, open_ntp, random):
         from buoy import starting
 
@@ -65,6 +67,7 @@ class Board:
             self.wdt.feed()
         return wait_ms
 
+    @seldom
     def tell_messages(self, on):
         """Begin or end telling the bench what becomes of each message."""
         self.journal = None
@@ -78,6 +81,7 @@ class Board:
             self.link.journal = self.journal
             self.outbox.on_drop = self.journal and self.journal.dropped
 
+    @seldom
     def make_reader(self):
         """The sensors, made when first needed; raises sensors.settings.SettingsError."""
         if self.reader is None:
@@ -87,18 +91,21 @@ class Board:
             self.reader = Reader(make_sensors(self))
         return self.reader
 
+    @seldom
     def reset(self):
         """Say goodbye and start again."""
         if self.link is not None:
             self.link.stop()
         self.machine.reset()
 
+    @seldom
     def soft_reset(self):
         """Start the interpreter anew: new settings are in force, with no window for Ctrl-C before."""
         if self.link is not None:
             self.link.stop()
         self.machine.soft_reset()
 
+    @seldom
     def sleep(self, duration_ms):
         """Deep sleep; the board starts anew after it."""
         if self.link is not None:
@@ -148,6 +155,7 @@ class Board:
             forget("buoy", ("sntp",))
         return self.ask_ms
 
+    @seldom
     def _plan(self, now_ms):
         """Without a test plan: publish at the interval, or once and sleep."""
         from buoy.schedule import Schedule
@@ -173,6 +181,7 @@ class Board:
         ):
             self.action = lambda: self.sleep(max(_LEAST_SLEEP_MS, interval_ms - now_ms))
 
+    @seldom
     def on_config(self, topic, payload):
         """The link's: a configuration came, or a request to the console."""
         if topic == self.console_topics[0]:
@@ -194,6 +203,7 @@ class Board:
                 self.down = False
         self.app.on_config(topic, payload)
 
+    @seldom
     def on_command(self, command):
         """The application's: a configuration says reset or shut down."""
         from buoy import config

@@ -17,6 +17,7 @@ import json
 from binascii import crc32
 
 from buoy.jsonobject import parse_object
+from sensors import once, seldom
 
 MARKER = b"@buoy "
 MAX_LINE_BYTES = 2048
@@ -57,6 +58,7 @@ class Console:
         overflow: takes bytes when too many wait, as `port.write`; without it events and logs are dropped.
     """
 
+    @once
     def __init__(self, handlers, level="info", overflow=None):
         self._overflow = overflow
         self.handlers = handlers
@@ -120,6 +122,7 @@ class Console:
         """An event's bytes, for the first time or once more."""
         self._append(MARKER + sealed(b'{"n": %d, "event": ' % number + text + b"}") + b"\r\n")
 
+    @seldom
     def set_level(self, level):
         """Least level of log lines that are shown; raises Refused."""
         if level not in LEVELS:
@@ -138,6 +141,7 @@ class Console:
 
     # Inside
 
+    @seldom
     def _take_line(self, line):
         start = line.find(MARKER)  # noise may stand before it
         if start < 0:

@@ -19,6 +19,7 @@ from binascii import crc32
 
 from buoy.message import Message
 from buoy.shims import forget
+from sensors import once, seldom
 
 _MAGIC = 0xB0
 _HEAD = ">BBIH"
@@ -55,6 +56,7 @@ class FlashOutbox:
         OSError: the folder cannot be made or read.
     """
 
+    @once
     def __init__(self, folder, topics, segments=8, segment_bytes=4000, on_drop=None):
         self.folder = folder
         self._topics = topics
@@ -90,6 +92,7 @@ class FlashOutbox:
                 return self._read_next(segment)
         raise IndexError("the outbox is empty")
 
+    @seldom
     def requeue(self, messages):
         """Back to the front, oldest first; those that were never on flash are written now."""
         unwritten = [message for message in messages if message.place is None]
@@ -118,6 +121,7 @@ class FlashOutbox:
         if segment.settled >= segment.count:
             self._remove(segment)
 
+    @seldom
     def clear(self, reason):
         """Drop everything, counted and told with the reason."""
         while self.count:
@@ -192,6 +196,7 @@ class FlashOutbox:
         for message in messages:
             message.place = segment
 
+    @seldom
     def _limit(self):
         while len(self.segments) > self._most:
             segment = self.segments[0]

@@ -39,6 +39,18 @@ def forget(package, names):
             delattr(holder, name)
 
 
+def flash_function(group, place):
+    """A function that seldom runs, loaded from flash for one call.
+
+    What is installed has it in `buoy/_<group>.mpy`; the files of the tree have it where it belongs, marked
+    with `sensors.seldom` or `sensors.once`.
+    """
+    name = "_%d" % group
+    module = __import__("buoy." + name, None, None, ("items",))
+    forget("buoy", (name,))
+    return module.items[place]
+
+
 def new_random(seed):
     """A function that returns the next number in [0, 1): small, seeded, equal on both interpreters.
 

@@ -4,6 +4,7 @@ import select
 import socket as system_socket
 
 from buoy.shims import ticks_diff, ticks_ms
+from sensors import seldom
 
 # A configuration message is some hundred bytes; more than this is no message for a buoy.
 MAX_PACKET_BYTES = 4096
@@ -20,6 +21,7 @@ class Wire:
     `wrap` makes a TLS socket of a connected one, or is None; `deadline_ms` ends connecting.
     """
 
+    @seldom
     def __init__(self, deadline_ms, wrap):
         self._deadline_ms = deadline_ms
         self._wrap = wrap
@@ -36,6 +38,7 @@ class Wire:
 
     # What umqtt calls
 
+    @seldom
     def connect(self, address):
         """Within the deadline; leaves nothing open when it fails."""
         raw = system_socket.socket()
@@ -174,6 +177,7 @@ class Wire:
         self._out_start = 0
         self._out_end = waiting
 
+    @seldom
     def _await(self, size):
         """Block until `size` bytes are there: CONNACK, under the one deadline of `open`."""
         poller = select.poll()

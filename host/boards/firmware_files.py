@@ -113,7 +113,10 @@ def _made(given: dict[str, str], compiler: str) -> dict[str, bytes]:
     as_source = {name: given[name] for name in _AS_SOURCE}
     modules = {name: text for name, text in given.items() if name not in _AS_SOURCE}
     kept = _kept(as_source.values()) | _found_by_name(modules.values())
-    small = shrink(modules, Plan(BUNDLES, kept, ("buoy.texts", "flash_text"), _always_loaded()))
+    always = _always_loaded()
+    reader, loader = ("buoy.texts", "flash_text"), ("buoy.shims", "flash_function")
+    plan = Plan(BUNDLES, kept, reader, always, loader, always)
+    small = shrink(modules, plan)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         outputs = pool.map(lambda item: _compiled(compiler, *item), small.sources.items())
         compiled = dict(zip(small.sources, outputs, strict=True))
