@@ -19,6 +19,7 @@ CODE_CONNECTION_LOST = 1
 CODE_BAD_CONFIG = 2  # told by buoy.config
 CODE_OUTBOX_DROPPED = 3
 
+MOST_AT_ONCE = 100  # messages made up for in one step: the watchdog waits for its end
 IDLE_SAMPLE_MS = 50  # least distance of looks at probes while there is no schedule
 
 ERROR_SEQ = -1  # messages that are not data carry no number
@@ -53,7 +54,8 @@ class App:
         sampler: `buoy.sampler.Sampler`.
         storage: `get(key) -> text or None` and `set(key, text)`, which lasts over a reset.
         utc_ms: function from the application's clock to integer ms since 1970.
-        on_command: called with `config.RESET` or `config.SHUTDOWN`, once per distinct message.
+        on_command: called with `config.RESET` or `config.SHUTDOWN`, once per distinct message, or with
+            `config.WAKE`.
         log: called with a line of text.
     """
 
@@ -106,7 +108,13 @@ class App:
         seq = schedule.seq
         if sampler.needs_steps:
             next_ms = self._sample(seq, now_ms, schedule.due_ms)
-        while schedule.due_ms <= now_ms and not schedule.finished(now_ms) and sampler.ready(schedule.due_ms):
+        last = seq + MOST_AT_ONCE
+        while (
+            schedule.due_ms <= now_ms
+            and not schedule.finished(now_ms)
+            and schedule.seq < last
+            and sampler.ready(schedule.due_ms)
+        ):
             self._produce(schedule, schedule.due_ms, now_ms)
         wake_ms = link.step(now_ms)
         if schedule.finished(now_ms):
@@ -147,7 +155,7 @@ class App:
         self._events.append((None, reason))
 
     def on_config(self, topic, payload):
-        """A message on one of the two configuration topics."""
+        """A message on one of the two configuration topics; None in its place: too large to be received."""
         self._events.append((topic, payload))
 
     # Inside
@@ -162,9 +170,13 @@ class App:
                 self.report_error(CONNECTIVITY_ERROR, CODE_CONNECTION_LOST, content, now_ms)
             else:
                 # Its code is in a board's memory only while a configuration is followed.
-                from buoy import config
+                try:
+                    from buoy import config
 
-                config.follow(self, topic, content, now_ms)
+                    config.follow(self, topic, content, now_ms)
+                except MemoryError:
+                    # No room even for its code; it is retained, and comes again with the next connection.
+                    self.log("no memory to follow a configuration")
                 forget("buoy", ("config",))
 
     def _step_unpaced(self, schedule, now_ms):

@@ -13,8 +13,8 @@ AWAKE_MAX_MS = 120000  # in low-power mode: sleep then, whatever is missing; the
 SHUTDOWN_SLEEP_MS = 12 * 3600 * 1000  # shut down: when to look at the configuration again
 _MESSAGE_WAIT_MS = 60000  # low power: without a link by then, the message is made for the outbox
 _LEAST_SLEEP_MS = 1000
+RETRY_MS = 600000  # after a start that failed
 _SELDOM = ("settings", "config", "starting", "circuits")
-DOWN = "down"  # mark: shut down by configuration, until a configuration says otherwise
 
 
 class Board:
@@ -32,7 +32,13 @@ class Board:
         from buoy import starting
 
         given = starting.prepare(self, modules, port, ticks, random)
-        starting.start(self, given, make_transport, open_ntp, random)
+        try:
+            starting.start(self, given, make_transport, open_ntp, random)
+        except Exception as error:
+            # A console for people with a cable; then once more, as a buoy in the river needs it.
+            starting.troubled(self, "cannot start", error)
+            self.app = None
+            self.maintenance_ms = RETRY_MS
         forget("buoy", _SELDOM)
 
     def step(self):
@@ -189,28 +195,21 @@ class Board:
                 from buoy.remote import RemoteConsole
 
                 self.remote = RemoteConsole(self, self.console_topics[1])
-            self.remote.feed(payload)
+            self.remote.feed(payload or b"")
             return
-        from buoy import config
-
-        if topic == self.config_topic and self.identity.get(DOWN) is not None:
-            try:
-                wanted = config.parse_global(payload).get(config.SHUTDOWN)
-            except config.ConfigError:
-                wanted = None  # the application tells
-            if wanted is False:
-                self.identity.set(DOWN, "")
-                self.down = False
         self.app.on_config(topic, payload)
 
     @seldom
     def on_command(self, command):
-        """The application's: a configuration says reset or shut down."""
+        """The application's: a configuration says reset, shut down, or not shut down any more."""
         from buoy import config
+        from buoy.identity import DOWN
 
         # The application has remembered the message; an older mark of "down" is of no use to a reset.
         if command == config.SHUTDOWN:
             self.identity.set(DOWN, "1")
             self.action = lambda: self.sleep(SHUTDOWN_SLEEP_MS)
+        elif command == config.WAKE:
+            self.down = False
         else:
             self.action = self.reset

@@ -24,6 +24,8 @@ MAX_LINE_BYTES = 2048
 # Beyond it events are dropped, which their numbers show; answers and at most as many log lines are kept.
 MAX_WAITING_BYTES = 4096
 
+_MAX_REASON = 600  # a longer one is cut: every mistake in a settings file can be many
+
 LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -160,16 +162,18 @@ class Console:
         handler = self.handlers.get(name) if isinstance(name, str) else None
         if handler is None:
             self.refuse(
-                request_id, "unknown command %r; one of %s" % (name, ", ".join(sorted(self.handlers)))
+                request_id,
+                "unknown command %s; one of %s" % (repr(name)[:40], ", ".join(sorted(self.handlers))),
             )
             return
         try:
             value = handler(request)
-        except (ValueError, OSError, MemoryError) as error:
-            self.refuse(request_id, str(error) or type(error).__name__)
-            return
-        if value is not LATER:
-            self.answer(request_id, value)
+            if value is not LATER:
+                self.answer(request_id, value)
+        except Exception as error:
+            # A request comes from outside: whatever it does to the interpreter, the board goes on.
+            known = isinstance(error, (ValueError, OSError)) and str(error)
+            self.refuse(request_id, (known or repr(error))[:_MAX_REASON])
 
     def _full(self):
         if self._waiting > MAX_WAITING_BYTES and self._overflow is not None:

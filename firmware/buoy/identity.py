@@ -9,11 +9,19 @@ NAMESPACE = "buoy"
 MAX_TEXT_BYTES = 128
 MAX_BUOY_ID = 999999999
 RUN_MARK = "run"  # mark: a test plan is under way
+DOWN = "down"  # mark: shut down by configuration, until a configuration says otherwise
+# Every mark there is: those, commands by configuration, and what was refused (buoy.config).
+MARKS = (RUN_MARK, DOWN, "reset", "shutdown", "bad_global", "bad_sensor", "bad_set")
 
 _ID = "id"
 _TEXTS = {"thing": "thing", "ssid": "wifi_ssid", "password": "wifi_key"}
 _MAINTENANCE = "maint_s"
-_DONE = "done_"  # + name of a command
+_DONE = "done_"  # + a mark
+
+
+def keys():
+    """Every key that a buoy can have in the namespace: what wiping it takes away."""
+    return [_ID, _MAINTENANCE] + list(_TEXTS.values()) + [_DONE + mark for mark in MARKS]
 
 
 class IdentityError(ValueError):
@@ -105,7 +113,10 @@ class Identity:
             length = self._nvs.get_blob(key, buffer)
         except OSError:
             return None
-        return bytes(buffer[:length]).decode()
+        try:
+            return bytes(buffer[:length]).decode()
+        except ValueError:
+            return None  # left over from another program
 
     @seldom
     def _write(self, key, text):

@@ -170,17 +170,22 @@ class UmqttTransport:
             if wire.backlog():
                 wire.flush()
                 self._note_backlog()
-            wire.fill()
-            busy = False
+            busy = wire.fill()
             while self._wire is wire:
                 first = wire.next_packet()
                 if first is None:
                     break
                 busy = True
-                self._handle(wire, first)
+                topic = wire.too_large
+                if topic is None:
+                    self._handle(wire, first)
+                else:
+                    wire.too_large = None
+                    wire.flush()
+                    self.listener.on_message(topic, None, bool(first & 1))
                 wire.skip_packet()
             return busy
-        except (OSError, AssertionError, IndexError, ValueError) as error:
+        except (OSError, AssertionError, IndexError, ValueError, MemoryError) as error:
             # umqtt checks its peer with assert and by indexing: all of it means a broken connection.
             self._lost(error)
             return True
