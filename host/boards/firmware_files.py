@@ -14,9 +14,11 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from buoy.shims import LIBRARY
 from buoy.texts import FILE as TEXTS
 
 from host.boards.shrink import Bundle, Plan, shrink
+from host.boards.shrink.seldom import module_path
 from host.model.errors import PreflightError
 from sensors.catalog import KEYS
 
@@ -120,11 +122,24 @@ def _made(given: dict[str, str], compiler: str) -> dict[str, bytes]:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         outputs = pool.map(lambda item: _compiled(compiler, *item), small.sources.items())
         compiled = dict(zip(small.sources, outputs, strict=True))
+    library = [compiled.pop(module_path(number)) for number in range(1, small.groups + 1)]
     return {
         **{name: text.encode() for name, text in as_source.items()},
         TEXTS: small.texts,
+        LIBRARY: _library(library),
         **{name.removesuffix(".py") + ".mpy": data for name, data in compiled.items()},
     }
+
+
+def _library(modules: list[bytes]) -> bytes:
+    """As `buoy.shims.flash_function` reads it: modules have numbers from 1."""
+    data = bytes(2 * (len(modules) + 1))
+    places = [0]
+    for module in modules:
+        places.append(len(data))
+        data += module
+    table = b"".join(place.to_bytes(2, "little") for place in places)
+    return table + data[len(table) :]
 
 
 def digest_of(files: dict[str, bytes]) -> str:

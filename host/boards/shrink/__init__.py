@@ -58,10 +58,11 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Small:
-    """Path → text of each file, and the texts that were taken out of them."""
+    """Path → text of each file, the texts that were taken out of them, and how many modules seldom run."""
 
     sources: dict[str, str]
     texts: bytes
+    groups: int = 0
 
 
 def shrink(sources: dict[str, str], plan: Plan) -> Small:
@@ -82,10 +83,10 @@ def shrink(sources: dict[str, str], plan: Plan) -> Small:
     strip_unused_imports(program)
     texts = take_texts_out(program, plan.reader, plan.texts_of)
     strip_unused_names(program, {*plan.kept, plan.loader[1]})
-    move_seldom(program, marked, plan.loader, plan.resident)
+    groups = move_seldom(program, marked, plan.loader, plan.resident)
     for bundle in plan.bundles:
         join(program, bundle.name, bundle.parts)
     strip_unused_imports(program)
     shorten_names(program, plan.kept)
     shorten_arguments(program)
-    return Small(program.texts(), texts.data)
+    return Small(program.texts(), texts.data, groups)

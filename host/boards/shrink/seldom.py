@@ -86,7 +86,7 @@ def _mark(node: ast.FunctionDef) -> str | None:
 
 def move_seldom(
     program: Program, marked: list[Marked], reader: tuple[str, str], resident: Collection[str]
-) -> None:
+) -> int:
     """Move the marked functions of modules that stay in memory.
 
     Args:
@@ -94,6 +94,9 @@ def move_seldom(
         marked: of `take_marks`; those that were left out since are passed over.
         reader: (module, function) that loads one: `function(group, place)`.
         resident: dotted names of the modules that stay in memory.
+
+    Returns:
+        How many modules they are; see `module_path`.
 
     Raises:
         ShrinkError: a function asks for its class.
@@ -120,13 +123,19 @@ def move_seldom(
                 loading.add(each.module)
         name = f"{FOLDER}._{group.number}"
         program.trees[name] = _module(program, group)
-        program.paths[name] = f"{FOLDER}/_{group.number}.py"
+        program.paths[name] = module_path(group.number)
         program.origins[name] = group.module
     for name, tree in program.trees.items():
         calls = _Calls(places, reader[1])
         calls.visit(tree)
         if (calls.count or name in loading) and name != reader[0]:
             tree.body.insert(0, ast.ImportFrom(reader[0], [ast.alias(reader[1])], 0))
+    return len(groups)
+
+
+def module_path(number: int) -> str:
+    """Of a module of functions, counted from 1."""
+    return f"{FOLDER}/_{number}.py"
 
 
 def _called_only(program: Program, moved: list[Marked]) -> set[str]:
