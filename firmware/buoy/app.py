@@ -17,7 +17,8 @@ FATAL_ERROR = "fatal-error"
 # Codes of error messages, in one place for everyone who reads the error topic.
 CODE_CONNECTION_LOST = 1
 CODE_BAD_CONFIG = 2  # told by buoy.config
-CODE_OUTBOX_DROPPED = 3
+CODE_OUTBOX_DROPPED = 3  # told by buoy.board
+CODE_BAD_SETTINGS = 4  # told by buoy.starting
 
 MOST_AT_ONCE = 100  # messages made up for in one step: the watchdog waits for its end
 IDLE_SAMPLE_MS = 50  # least distance of looks at probes while there is no schedule

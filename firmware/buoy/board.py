@@ -143,9 +143,23 @@ class Board:
             self.up_ms = now_ms
         if self.journal is None:
             self._plan(now_ms)
+        if self.link.state == UP and self.outbox.damaged + self.outbox.write_failures > self.losses:
+            self._tell_losses(now_ms)
         # While the console reads the sensors, the application leaves them alone.
         step_ms = self.link.step(now_ms) if self.reading is not None else app.step(now_ms)
         return min(wake_ms, step_ms)
+
+    @seldom
+    def _tell_losses(self, now_ms):
+        """Messages that flash lost, or did not take: on the error topic as soon as that can arrive."""
+        from buoy.app import CODE_OUTBOX_DROPPED, FATAL_ERROR
+
+        damaged = self.outbox.damaged
+        failures = self.outbox.write_failures
+        self.losses = damaged + failures
+        text = "outbox: %d messages damaged on flash, %d times flash was not written" % (damaged, failures)
+        self.console.log(text, "error")
+        self.app.report_error(FATAL_ERROR, CODE_OUTBOX_DROPPED, text, now_ms)
 
     def _keep_time(self, now_ms):
         """The code that asks a time server is there while it asks, every few hours."""

@@ -62,7 +62,7 @@ def described(error):
     return (str(error) or type(error).__name__)[:_MAX_TEXT]
 
 
-def tell_once(app, place, content, why, now_ms):
+def tell_once(app, place, content, why, now_ms, code=CODE_BAD_CONFIG):
     """Tell on the error topic what is wrong with `content`; not again for the same one, nor after a restart.
 
     Args:
@@ -80,7 +80,7 @@ def tell_once(app, place, content, why, now_ms):
     if why:
         app.log(why)
         if not told:
-            app.report_error(FATAL_ERROR, CODE_BAD_CONFIG, why, now_ms)
+            app.report_error(FATAL_ERROR, code, why, now_ms)
 
 
 def _follow_global(app, payload, now_ms):

@@ -340,7 +340,9 @@ class Link:
                 if now_ms < self._next_send_ms:
                     wake_ms = min(wake_ms, self._next_send_ms)
                     break
-                self._transmit(outbox.take(), now_ms)
+                message = outbox.take()
+                if message is not None:
+                    self._transmit(message, now_ms)
         # Silence either way: ping after half a keep-alive, so that 1.5 keep-alives are never reached.
         half_ms = policy.keep_alive_ms // 2
         if self._pinged:

@@ -35,6 +35,7 @@ def prepare(board, modules, port, ticks, random):
     board.ask_ms = 0  # when to ask the time server
     board.wdt = board.remote = None
     board.restoring = False
+    board.losses = 0  # of the outbox, that were told
     board.woken = board.machine.reset_cause() == board.machine.DEEPSLEEP_RESET
     board.down = board.woken and board.identity.get(DOWN) is not None
     board.up_ms = None
@@ -171,10 +172,11 @@ def start(board, given, make_transport, open_ntp, random):
         board.console.event({"what": "start", "boot": board.boot, "cause": board.machine.reset_cause()})
     board.open_ntp = open_ntp
     if board.trouble or identity.get("bad_set") is not None:
+        from buoy.app import CODE_BAD_SETTINGS
         from buoy.config import tell_once
 
         why = board.trouble and "settings: " + board.trouble
-        tell_once(board.app, "bad_set", why.encode(), why, board.clock.now_ms())
+        tell_once(board.app, "bad_set", why.encode(), why, board.clock.now_ms(), CODE_BAD_SETTINGS)
     if given["watchdog_s"]:
         board.wdt = board.machine.WDT(timeout=given["watchdog_s"] * 1000)
 
