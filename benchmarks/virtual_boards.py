@@ -1,10 +1,13 @@
-"""CPU per QoS 1 message of virtual boards, beside 30 paho processes that send the same; memory; connects.
+"""CPU per QoS 1 message of virtual boards, flat out and at the pace of buoys, beside peers.
 
-    python benchmarks/virtual_boards.py [--messages N] [--rounds N]
+    python benchmarks/virtual_boards.py [--messages N] [--rounds N] [--only flat-out|paced|size]
 
 Both sides send a fresh JSON payload of nine measures and a timestamp to the same mosquitto, unpaced, with 20
 messages in flight. The virtual boards write their ledger as well. CPU is that of the senders between
 connect and the last acknowledgement. The two sides take turns; ratios are made within a turn.
+
+Paced, each client sends one message a second: a pack beside bytes that were encoded before, on uvloop (what
+the system itself costs), and beside gmqtt with a fresh payload. Last, memory and connects.
 """
 
 import argparse
@@ -13,6 +16,8 @@ import json
 import multiprocessing
 import multiprocessing.connection
 import statistics
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -23,12 +28,16 @@ from _bench import mosquitto
 
 from host.boards.job import PackJob
 from host.boards.unit import PackUnit
+from host.fleet.pacing import phase_ms
 from host.model.endpoint import Endpoint
 from host.model.fleet import BoardSpec, LinkSpec, SensorSpec
 from host.model.plan import BoardPlan
 from sensors.catalog import KEYS
 
 CLIENTS = 30
+PACE_S = 1.0
+PACED = ((1000, 20), (4000, 20))
+"""Clients and messages of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +56,10 @@ class Cost:
         return self.cpu_s / self.messages * 1e6
 
 
-def boards(port: int, count: int, messages: int, client: str = "fleet") -> Cost:
-    """One pack of virtual boards with counter sensors."""
+def boards(
+    port: int, count: int, messages: int, client: str = "fleet", interval_ms: int | None = None
+) -> Cost:
+    """One pack of virtual boards with counter sensors; unpaced, or each at an interval."""
     sensors = tuple(SensorSpec(key, "counter") for key in KEYS)
     link = LinkSpec(client="paho" if client == "paho" else "fleet")
     ids = range(100, 100 + count)
@@ -57,7 +68,10 @@ def boards(port: int, count: int, messages: int, client: str = "fleet") -> Cost:
             name="pack-0",
             run_folder=Path(folder),
             boards=tuple(BoardSpec(i, "virtual", f"buoy-{i}", sensors, link, messages, None) for i in ids),
-            plans=tuple(BoardPlan(i, 0.0, None, messages, None) for i in ids),
+            plans=tuple(
+                BoardPlan(i, phase_ms(index, count, interval_ms or 0), interval_ms, messages, None)
+                for index, i in enumerate(ids)
+            ),
             topic_prefix="aws/0",
             payload="stamped",
             water="calm",
@@ -150,6 +164,46 @@ def _paho_buoy(pipe: multiprocessing.connection.Connection, port: int, buoy: int
     client.disconnect()
 
 
+def paced_peer(kind: str, port: int, clients: int, messages: int) -> Cost:
+    """Clients of another kind in one process, each with one message a second."""
+    command = [sys.executable, str(Path(__file__).with_name("_paced_peer.py")), kind]
+    numbers = [str(number) for number in (port, clients, messages, PACE_S)]
+    began = time.monotonic()
+    with subprocess.Popen(
+        [*command, *numbers], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        if process.stdout.readline() != "ready\n":
+            raise SystemExit(f"{kind}: the clients did not connect")
+        process.stdin.write("go\n")
+        process.stdin.flush()
+        acknowledged, cpu_s = process.stdout.readline().split()
+    if int(acknowledged) != clients * messages:
+        raise SystemExit(f"{kind}: only {acknowledged} messages were acknowledged")
+    return Cost(float(cpu_s), int(acknowledged), time.monotonic() - began)
+
+
+def paced(port: int, rounds: int) -> None:
+    """Print CPU per message at one message a second per client."""
+    for count, messages in PACED:
+        ratios: dict[str, list[float]] = {"raw": [], "gmqtt": []}
+        for turn in range(1, rounds + 1):
+            ours = boards(port, count, messages, interval_ms=int(1000 * PACE_S)).cpu_us
+            found = {kind: paced_peer(kind, port, count, messages).cpu_us for kind in ratios}
+            for kind, cost in found.items():
+                ratios[kind].append(ours / cost)
+            print(
+                f"paced, turn {turn}: {count:,} virtual boards at 1/s {ours:5.1f} µs/message,"
+                f" raw bytes {found['raw']:5.1f}, gmqtt {found['gmqtt']:5.1f}"
+            )
+        medians = {kind: statistics.median(values) for kind, values in ratios.items()}
+        print(
+            f"paced, {count:,} boards: {medians['raw']:.2f} x raw bytes,"
+            f" {medians['gmqtt']:.2f} x gmqtt (median)"
+        )
+
+
 def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(
@@ -157,27 +211,40 @@ def main() -> None:
     )
     parser.add_argument("--messages", type=int, default=1000, help="per buoy (default 1000)")
     parser.add_argument("--rounds", type=int, default=3, help="turns of both sides (default 3)")
+    parser.add_argument("--only", choices=("flat-out", "paced", "size"), help="one part")
     options = parser.parse_args()
-    ratios = []
     with mosquitto() as port:
-        for turn in range(1, options.rounds + 1):
-            ours = boards(port, CLIENTS, options.messages)
-            same = boards(port, CLIENTS, options.messages, "paho")
-            peers = paho_processes(port, options.messages)
-            ratios.append(peers.cpu_us / ours.cpu_us)
-            print(
-                f"turn {turn}: virtual boards {ours.cpu_us:5.1f} µs/message"
-                f" ({ours.messages / ours.wall_s:,.0f}/s),"
-                f" with link paho {same.cpu_us:5.1f}, 30 paho processes {peers.cpu_us:5.1f}"
-                f" ({peers.messages / peers.wall_s:,.0f}/s), ratio {ratios[-1]:.1f}"
-            )
+        if options.only in (None, "paced"):
+            paced(port, options.rounds)
+        if options.only in (None, "flat-out"):
+            flat_out(port, options.messages, options.rounds)
+        if options.only in (None, "size"):
+            size(port)
+
+
+def flat_out(port: int, messages: int, rounds: int) -> None:
+    """Print CPU per message without pace."""
+    ratios = []
+    for turn in range(1, rounds + 1):
+        ours = boards(port, CLIENTS, messages)
+        same = boards(port, CLIENTS, messages, "paho")
+        peers = paho_processes(port, messages)
+        ratios.append(peers.cpu_us / ours.cpu_us)
         print(
-            f"30 paho processes take {statistics.median(ratios):.1f} times the CPU of virtual boards (median)"
+            f"turn {turn}: virtual boards {ours.cpu_us:5.1f} µs/message"
+            f" ({ours.messages / ours.wall_s:,.0f}/s),"
+            f" with link paho {same.cpu_us:5.1f}, 30 paho processes {peers.cpu_us:5.1f}"
+            f" ({peers.messages / peers.wall_s:,.0f}/s), ratio {ratios[-1]:.1f}"
         )
-        small = boards(port, 1000, 20)
-        large = boards(port, 3000, 20)
-        print(f"memory: {(large.max_rss_mb - small.max_rss_mb) / 2:.1f} MB per 1000 more virtual boards")
-        print(f"connects: {3000 / large.connect_s:,.0f}/s (with the start of the pack's process)")
+    print(f"30 paho processes take {statistics.median(ratios):.1f} times the CPU of virtual boards (median)")
+
+
+def size(port: int) -> None:
+    """Print memory and connects."""
+    small = boards(port, 1000, 20)
+    large = boards(port, 3000, 20)
+    print(f"memory: {(large.max_rss_mb - small.max_rss_mb) / 2:.1f} MB per 1000 more virtual boards")
+    print(f"connects: {3000 / large.connect_s:,.0f}/s (with the start of the pack's process)")
 
 
 if __name__ == "__main__":

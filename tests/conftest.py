@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
-from endings import pytest_addoption, pytest_configure, pytest_xdist_make_scheduler  # noqa: F401 - hooks
 from found_programs import find_program
 from hypothesis import settings
 

@@ -5,7 +5,6 @@ The application's clock is ms since start. UTC ms since 1970 is that clock plus 
 """
 
 from buoy.shims import ticks_diff
-from sensors import once
 
 
 class Clock:
@@ -15,7 +14,6 @@ class Clock:
         ticks: returns `time.ticks_ms()`.
     """
 
-    @once
     def __init__(self, ticks):
         self._ticks = ticks
         self._last = ticks()

@@ -17,7 +17,7 @@ from host.model.clock import HostClock
 _COALESCE_MS = 0.5
 
 # More than this per turn saves nothing and makes a turn's rows and packets pile up in memory.
-_BOARDS_PER_TURN = 64
+_BOARDS_PER_TURN = 256
 
 
 class Driver:
@@ -48,9 +48,13 @@ class Driver:
         """A UTC time by the applications' clock."""
         return (utc_ns - self.base_ns) / 1e6
 
+    def mark(self) -> None:
+        """Events that are told from here on happen now."""
+        self.batch_ns = self.base_ns + time.monotonic_ns() - self._origin_ns
+
     def wake(self, board: VirtualBoard) -> None:
         """Step the board in the next turn. Events of this turn count from now."""
-        self.batch_ns = self.base_ns + time.monotonic_ns() - self._origin_ns
+        self.mark()
         if not board.queued:
             board.queued = True
             self._ready.append(board)

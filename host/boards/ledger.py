@@ -1,11 +1,16 @@
 """Writes the ledger of one unit: rows gathered while a batch is made, written before its bytes leave."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from host.model.ledger import SCHEMA, Event
 from host.model.plan import BoardPlan
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _PLANNED_ROWS_PER_BATCH = 65536
 
@@ -68,45 +73,48 @@ class LedgerWriter:
         """
         import numpy as np
 
-        pending: list[pa.RecordBatch] = []
-        size = 0
-        for plan in plans:
-            count = plan.planned()
-            if not count:
-                continue
-            seq = np.arange(count, dtype=np.int32)
-            due_ms = plan.start_ms + seq.astype(np.float64) * (plan.interval_ms or 0.0)
-            planned = start_ns + (due_ms * 1e6).astype(np.int64)
+        counts = np.array([plan.planned() or 0 for plan in plans], dtype=np.int64)
+        firsts = np.array([plan.start_ms for plan in plans], dtype=np.float64)
+        steps = np.array([plan.interval_ms or 0.0 for plan in plans], dtype=np.float64)
+        buoys = np.array([plan.buoy_id for plan in plans], dtype=np.int32)
+        for part in _parts(counts):
+            of_part = counts[part]
+            size = int(of_part.sum())
+            before = np.repeat(np.cumsum(of_part) - of_part, of_part)
+            seq = np.arange(size, dtype=np.int64) - before
+            due_ms = np.repeat(firsts[part], of_part) + seq * np.repeat(steps[part], of_part)
+            planned = pa.array(start_ns + (due_ms * 1e6).astype(np.int64))
             columns = [
-                pa.array(np.full(count, Event.PLANNED, dtype=np.uint8)),
-                pa.array(np.full(count, plan.buoy_id, dtype=np.int32)),
-                pa.array(seq),
-                pa.array(np.zeros(count, dtype=np.uint16)),
-                pa.array(planned),
-                pa.array(planned),
-                _zeros(count),
-                _zeros(count),
-                pa.nulls(count, pa.binary()),
-                pa.nulls(count, pa.string()),
+                pa.array(np.full(size, Event.PLANNED, dtype=np.uint8)),
+                pa.array(np.repeat(buoys[part], of_part)),
+                pa.array(seq.astype(np.int32)),
+                pa.array(np.zeros(size, dtype=np.uint16)),
+                planned,
+                planned,
+                _zeros(size),
+                _zeros(size),
+                pa.nulls(size, pa.binary()),
+                pa.nulls(size, pa.string()),
             ]
-            pending.append(pa.record_batch(columns, schema=SCHEMA))
-            size += count
-            if size >= _PLANNED_ROWS_PER_BATCH:
-                self._write(pending)
-                size = 0
-        self._write(pending)
-
-    def _write(self, batches: list[pa.RecordBatch]) -> None:
-        if batches:
-            for batch in pa.Table.from_batches(batches).combine_chunks().to_batches():
-                self._stream.write_batch(batch)
-            batches.clear()
+            self._stream.write_batch(pa.record_batch(columns, schema=SCHEMA))
 
     def close(self) -> None:
         """Write what is left and the end-of-stream mark."""
         self.commit()
         self._stream.close()
         self._file.close()
+
+
+def _parts(counts: "np.ndarray[Any, np.dtype[np.int64]]") -> Iterator[slice]:
+    """Runs of boards that plan about as many rows as one batch may hold, or one board with more."""
+    first = rows = 0
+    for at, count in enumerate(counts.tolist()):
+        if rows and rows + count > _PLANNED_ROWS_PER_BATCH:
+            yield slice(first, at)
+            first, rows = at, 0
+        rows += count
+    if rows:
+        yield slice(first, len(counts))
 
 
 def _constant(value: int, count: int) -> pa.Array:

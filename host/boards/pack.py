@@ -39,7 +39,7 @@ from host.model.endpoint import Endpoint
 from host.model.fleet import LinkSpec, TlsSpec
 from host.model.ledger import STREAM_FOLDER, STREAM_SUFFIX
 
-_PROGRESS_S = 0.2
+_PROGRESS_S = 0.5
 _POLL_S = 0.02
 # Rows of acknowledgements reach the file at least this often; rows of sends always before their bytes.
 _FLUSH_S = 0.5

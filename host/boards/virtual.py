@@ -38,6 +38,10 @@ class PackClock(Protocol):
     base_ns: int
     """UTC at 0 ms of the applications' clock."""
 
+    def mark(self) -> None:
+        """Events count from now."""
+        ...
+
     def wake(self, board: "VirtualBoard") -> None:
         """Step the board soon."""
         ...
@@ -234,9 +238,12 @@ class VirtualBoard:
         self._driver.wake(self)
 
     def on_pubacks(self, packet_ids: list[int]) -> None:
-        """A run of PUBACKs."""
+        """A run of PUBACKs. Only a board that has something to send at once is stepped for it."""
+        self._driver.mark()
         self.app.link.on_pubacks(packet_ids)
-        self._driver.wake(self)
+        schedule = self.app.schedule
+        if self._outbox.count or (schedule is not None and schedule.interval_ms is None):
+            self._driver.wake(self)
 
     def on_suback(self, packet_id: int, codes: bytes) -> None:
         """The answer to our subscriptions."""

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from host.cli.commission import FLEET, FleetFile, Ports
-from host.cli.one_board import Board
 
 if TYPE_CHECKING:
     from host.serial.console import Console
@@ -33,7 +32,7 @@ quit                           leave; the board goes on"""
 
 
 def console(
-    board: Board,
+    board: Annotated[str, typer.Argument(metavar="BOARD", help="A port, mac:…, usb:…, a URL or an id.")],
     command: Annotated[
         list[str] | None, typer.Argument(metavar="[COMMAND]...", help="One command instead of a dialogue.")
     ] = None,

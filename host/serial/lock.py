@@ -11,21 +11,27 @@ import json
 import os
 import sys
 import tempfile
+import time
 from pathlib import Path
 from types import TracebackType
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
-from host.model.board_names import canonical_port
 from host.model.errors import PreflightError
 
 _FOLDER_VARIABLE = "BUOY_LOCKS"
 
 
-class PortBusy(PreflightError):
-    """Another program has the port."""
+def canonical_port(port: str) -> str:
+    """The same text for the same port: links such as `/dev/serial/by-id/…` are followed, URLs are kept."""
+    if is_url(port):
+        parts = urlsplit(port)
+        return f"{parts.scheme.lower()}://{parts.netloc.lower()}{parts.path}"
+    return os.path.realpath(port)
 
-    def __init__(self, program: str, port: str, next_step: str = "the same command again") -> None:
-        super().__init__(f"in use by {program}. Close it.", where=port, next_step=next_step)
+
+def is_url(port: str) -> bool:
+    """Whether a port is named by URL (`rfc2217://`, `socket://`) rather than by path."""
+    return "://" in port
 
 
 class PortLock:
@@ -36,7 +42,7 @@ class PortLock:
         purpose: what the port is used for; shown to whoever wants it meanwhile.
 
     Raises:
-        PortBusy: somebody has it; says who and for what.
+        PreflightError: somebody has it; says who, since when and for what.
     """
 
     def __init__(self, port: str, purpose: str = "") -> None:
@@ -54,11 +60,13 @@ class PortLock:
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            program = _holder(self._descriptor)
+            holder = _holder(self._descriptor)
             os.close(self._descriptor)
             if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
                 raise PreflightError(f"cannot lock it: {error}", where=port) from error
-            raise PortBusy(program, port) from None
+            raise PreflightError(
+                f"in use by {holder}", where=port, next_step="wait until that has ended, or end it"
+            ) from None
         self._tell(purpose)
 
     def release(self) -> None:
@@ -81,7 +89,11 @@ class PortLock:
         self.release()
 
     def _tell(self, purpose: str) -> None:
-        note = {"pid": os.getpid(), "program": purpose or Path(sys.argv[0]).name}
+        note = {
+            "pid": os.getpid(),
+            "program": purpose or Path(sys.argv[0]).name,
+            "since": time.strftime("%H:%M:%S"),
+        }
         with contextlib.suppress(OSError):  # of another user: the lock holds all the same
             os.ftruncate(self._descriptor, 0)
             os.pwrite(self._descriptor, json.dumps(note).encode(), 0)
@@ -101,6 +113,6 @@ def _folder() -> Path:
 def _holder(descriptor: int) -> str:
     try:
         note = json.loads(os.pread(descriptor, 1000, 0))
-        return f"{note['program']} (process {note['pid']})"
+        return f"{note['program']} (process {note['pid']}, since {note['since']})"
     except (OSError, ValueError, KeyError, TypeError):
         return "another program"

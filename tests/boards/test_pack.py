@@ -12,6 +12,7 @@ from typing import Any
 import paho.mqtt.client as paho
 import pytest
 from pack_bench import count, job, rows, run, until
+from slow_broker import slow_broker
 
 from host.boards.unit import PackUnit
 from host.model.fleet import LinkSpec, SensorSpec
@@ -98,6 +99,14 @@ def test_the_ledger_has_a_planned_a_sent_and_an_acknowledged_row_for_every_messa
         assert row["at_ns"] >= row["planned_ns"]
     await_count(subscriber, 60)
     assert sent_payloads(tmp_path) == subscriber.distinct()
+
+
+def test_an_acknowledgement_has_the_time_at_which_it_came_not_that_of_the_last_send(tmp_path: Path) -> None:
+    with slow_broker(delay_s=0.2) as port:
+        run(job(tmp_path, boards=1, messages=3, interval_ms=1000), port)
+    times = {(row["event"], row["seq"]): row["at_ns"] for row in rows(tmp_path)}
+    late_s = [(times[Event.ACKNOWLEDGED, n] - times[Event.SENT, n]) / 1e9 for n in range(3)]
+    assert all(delay_s >= 0.2 for delay_s in late_s)
 
 
 def test_a_pack_killed_in_mid_run_leaves_every_message_that_left_in_its_ledger(

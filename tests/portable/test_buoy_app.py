@@ -246,5 +246,4 @@ def test_a_schedule_ends_at_its_count_or_its_time():
 def test_an_unknown_payload_mode_is_refused():
     from buoy.payload import Payload
 
-    with raises(ValueError):
-        Payload("fancy")
+    raises(ValueError, lambda: Payload("fancy"))

@@ -62,8 +62,7 @@ def test_wrong_settings_are_not_written():
     settings.save(settings.defaults())
     bad = dict(settings.defaults())
     bad["qos"] = 7
-    with raises(settings.SettingsError):
-        settings.save(bad)
+    raises(settings.SettingsError, lambda: settings.save(bad))
     assert settings.load() == (settings.defaults(), "")
 
 

@@ -2,7 +2,7 @@
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 class ShrinkError(ValueError):
@@ -15,8 +15,6 @@ class Program:
 
     trees: dict[str, ast.Module]
     paths: dict[str, str]
-    origins: dict[str, str] = field(default_factory=dict)
-    """Dotted name of a module with functions of another one → that one: both use the same objects."""
 
     @classmethod
     def parse(cls, sources: dict[str, str]) -> "Program":
@@ -62,10 +60,10 @@ class Program:
 def identifiers(tree: ast.AST) -> Iterator[tuple[ast.AST, str, str]]:
     """(node, its field, identifier) of everything that is named in a tree, keywords of calls included."""
     for node in ast.walk(tree):
-        for each in _FIELDS.get(type(node), ()):
-            text = getattr(node, each)
+        for field in _FIELDS.get(type(node), ()):
+            text = getattr(node, field)
             if isinstance(text, str):
-                yield node, each, text
+                yield node, field, text
 
 
 def functions(tree: ast.AST) -> Iterator[ast.FunctionDef]:
