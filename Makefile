@@ -8,6 +8,8 @@ FLEET ?=
 ARGS ?=
 PORTS ?=
 TESTS ?= tests
+# Seconds for a test that has no limit of its own.
+SOAK_LIMIT := 600
 # Tests that draw their examples: `make soak` draws new ones each time, `make test` the same ones.
 PROPERTIES = $$(grep -rlE '^from hypothesis import .*given|^import hypothesis' tests --include='test_*.py')
 
@@ -30,8 +32,8 @@ format: setup-test ## let ruff rewrite what it can
 	$(BIN)/ruff check --fix .
 
 soak: setup-test ## the long tests that `make test` leaves out, and property tests with new examples
-	$(BIN)/pytest -m soak --timeout 3600 $(TESTS)
-	$(BIN)/pytest -n 2 --dist loadfile --timeout 3600 --hypothesis-profile explore $(PROPERTIES)
+	$(BIN)/pytest -n 2 --dist loadfile -m soak --timeout $(SOAK_LIMIT) $(TESTS)
+	$(BIN)/pytest -n 2 --dist loadfile --timeout $(SOAK_LIMIT) --hypothesis-profile explore $(PROPERTIES)
 
 bench: setup-test ## every benchmark, one after another
 	@set -e; for file in benchmarks/[!_]*.py; do echo "== $$file"; $(BIN)/python "$$file"; done

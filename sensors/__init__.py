@@ -1,5 +1,25 @@
 """Nine sensors: drivers, calibration, on-board fakes; MicroPython and CPython."""
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeVar
+
+    Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def seldom(function: "Function") -> "Function":
+    """Marks a function that a board runs seldom: what is installed loads its code for each call.
+
+    That takes some 10 ms, and the rest of the time its memory is free. See host/boards/shrink/seldom.py.
+    """
+    return function
+
+
+def once(function: "Function") -> "Function":
+    """Marks a function that a board runs at its start, or once for each object; else as `seldom`."""
+    return function
+
 
 def forget(*names: str) -> None:
     """Take modules of `sensors` out of a board's memory; whoever needs one imports it again.

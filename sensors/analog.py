@@ -4,7 +4,7 @@ Sources: MicroPython's ESP32 reference and ESP-IDF for the ranges; the ADC of th
 under about 100 mV and answers there with a constant above zero.
 """
 
-from sensors import quality
+from sensors import once, quality
 from sensors.driver import Driver
 
 TYPE_CHECKING = False
@@ -36,6 +36,7 @@ class AnalogDriver(Driver):
 
     raw_unit = "mV"
 
+    @once
     def __init__(self, settings: "dict[str, Any]", modules: "Modules", rail: "Rail") -> None:
         super().__init__(settings, modules, rail)
         attenuation = self.settings["attenuation"]

@@ -9,7 +9,7 @@
 from sensors import forget as forget_modules
 from sensors import pins as pin_map
 from sensors.catalog import KEYS
-from sensors.settings import SettingsError, merged
+from sensors.settings import LARGEST, SettingsError, check_number, merged
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ RAILS = {
     "pressure": ("power_wp", True),
     "flow": ("power_wf", False),
 }
+RAIL_OPTIONS: "dict[str, object]" = {"switched": False, "active_high": True}
 RAIL_OF = {"ph": "ezo", "ec": "ezo", "tbd": "turbidity", "wp": "pressure", "wf": "flow"}
 
 
@@ -42,13 +43,10 @@ def make_sensors(
     Raises:
         SettingsError: anything wrong in the settings, with what is allowed.
     """
-    for name in settings:
-        if name not in ("pins", "power", "sensors"):
-            raise SettingsError("unknown setting %r; pins, power or sensors" % (name,))
+    wrong = problems(settings)
+    if wrong:
+        raise SettingsError("; ".join(wrong))
     wanted = settings.get("sensors", {})
-    for key in wanted:
-        if key not in KEYS:
-            raise SettingsError("unknown sensor %r; one of %s" % (key, ", ".join(KEYS)))
     pins = make_pins(settings.get("pins", {}))
     rails: "dict[str, Rail]" = {}
     made: "list[Driver | Fake]" = []
@@ -63,6 +61,73 @@ def make_sensors(
         else:
             made.append(_fake(key, mode, given, seed))
     return made
+
+
+def problems(settings: "dict[str, Any]") -> "list[str]":
+    """Everything that `make_sensors` would refuse, whatever shape it has; touches no pin."""
+    found = []
+    for name in settings:
+        if name not in ("pins", "power", "sensors"):
+            found.append("unknown setting %r; pins, power or sensors" % (name,))
+        elif not isinstance(settings[name], dict):
+            found.append("%s is %r; an object" % (name, settings[name]))
+    if found:
+        return found
+    pins: "dict[str, int]" = {}
+    try:
+        pins = make_pins(settings.get("pins", {}))
+    except SettingsError as error:
+        found.append("pins: %s" % error)
+    wanted = settings.get("sensors", {})
+    for check, section in ((_check_rail, settings.get("power", {})), (_check_sensor, wanted)):
+        for name in sorted(section):
+            try:
+                if not isinstance(section[name], dict):
+                    raise SettingsError("%s is %r; an object" % (name, section[name]))
+                check(name, section[name], pins)
+            except SettingsError as error:
+                found.append(str(error))
+    return found
+
+
+def _check_rail(name: str, given: "dict[str, Any]", _pins: "dict[str, int]") -> None:
+    if name not in RAILS:
+        raise SettingsError("unknown rail %r; one of %s" % (name, ", ".join(sorted(RAILS))))
+    merged(name, RAIL_OPTIONS, given)
+
+
+def _check_sensor(key: str, given: "dict[str, Any]", pins: "dict[str, int]") -> None:
+    if key not in KEYS:
+        raise SettingsError("unknown sensor %r; one of %s" % (key, ", ".join(KEYS)))
+    given = dict(given)
+    mode = given.pop("mode", "off")
+    if mode == "hardware":
+        from sensors.options import options
+
+        settings = _with_pins(key, given, pins) if pins else given
+        options(key, settings)
+        own = {name: settings[setting] for setting, name in pin_names(key).items() if setting in given}
+        wrong = pin_map.problems(dict(pins, **own)) if own else ()
+        if wrong:
+            raise SettingsError("; ".join(wrong))
+    elif mode != "off":
+        _fake(key, mode, given, 1)
+
+
+def pin_names(key: str) -> "dict[str, str]":
+    """Setting of a driver → name in the pin map."""
+    return {"tx": key + "_tx", "rx": key + "_rx"} if key in ("ph", "ec") else {"pin": key}
+
+
+def _with_pins(key: str, given: "dict[str, Any]", pins: "dict[str, int]") -> "dict[str, Any]":
+    every: "dict[str, Any]" = {}
+    names = pin_names(key)
+    for setting in names:
+        if names[setting] not in pins:
+            raise SettingsError("%s has no pin %s" % (key, names[setting]))
+        every[setting] = pins[names[setting]]
+    every.update(given)
+    return every
 
 
 def forget() -> None:
@@ -110,16 +175,9 @@ def make_driver(
     """
     if pins is None:
         pins = pin_map.DEFAULT
-    every: "dict[str, Any]" = {}
-    names = {"tx": key + "_tx", "rx": key + "_rx"} if key in ("ph", "ec") else {"pin": key}
-    for setting in names:
-        if names[setting] not in pins:
-            raise SettingsError("%s has no pin %s" % (key, names[setting]))
-        every[setting] = pins[names[setting]]
-    every.update(settings)
     from sensors.power import Rail
 
-    return _class_of(key)(every, modules, rail or Rail())
+    return _class_of(key)(_with_pins(key, settings, pins), modules, rail or Rail())
 
 
 def _class_of(key: str) -> "type[Driver]":
@@ -171,16 +229,13 @@ def _rail(
     pins: "dict[str, int]",
     modules: "Modules",
 ) -> "Rail | None":
-    for given in power:
-        if given not in RAILS:
-            raise SettingsError("unknown rail %r; one of %s" % (given, ", ".join(sorted(RAILS))))
     if name is None:
         return None
     if name not in rails:
         from sensors.power import Rail
 
         pin_name, switched = RAILS[name]
-        options = merged(name, {"switched": switched, "active_high": True}, power.get(name, {}))
+        options = merged(name, dict(RAIL_OPTIONS, switched=switched), power.get(name, {}))
         pin = None
         if pin_name in pins:
             machine = modules("machine")
@@ -194,6 +249,9 @@ def _fake(key: str, mode: str, given: "dict[str, Any]", seed: int) -> "Fake":
 
     options: "dict[str, Any]" = merged(key, {"base": 0.0, "value": None}, given)
     value = options["value"]
+    check_number(key, "base", options["base"], -LARGEST, LARGEST)
+    if not isinstance(value, bool):
+        check_number(key, "value", value, -LARGEST, LARGEST)
     try:
         return make_fake(key, mode, options["base"], 0.0 if value is None else value, seed)
     except ValueError as error:

@@ -17,7 +17,7 @@ and never sleeps. A driver reads as its part's procedure does: `_read` is a gene
 which it wants to go on.
 """
 
-from sensors import quality
+from sensors import once, quality
 from sensors.catalog import UNITS
 
 TYPE_CHECKING = False
@@ -42,6 +42,7 @@ class Driver:
     needs_temperature = False
     offers_temperature = False
 
+    @once
     def __init__(self, settings: "dict[str, Any]", modules: "Modules", rail: "Rail") -> None:
         # Late, so that a board can forget it once its sensors are made (sensors.build.forget).
         from sensors.options import options

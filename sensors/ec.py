@@ -1,6 +1,6 @@
 """Electrical conductivity at 25 °C: Atlas EZO-EC with a K 0.1 probe. Source: the maker's data sheet."""
 
-from sensors import quality
+from sensors import once, quality
 from sensors.ezo import Ezo
 
 TYPE_CHECKING = False
@@ -22,6 +22,7 @@ class Ec(Ezo):
     circuit_type = "ec"
     reading_ms = 600
 
+    @once
     def __init__(self, settings: "dict[str, Any]", modules: "Modules", rail: "Rail") -> None:
         super().__init__(settings, modules, rail)
         self._factor = UNITS[self.settings["unit"]]

@@ -3,7 +3,7 @@
 Source: the maker's EZO-pH and EZO-EC data sheets, and study notes of drivers.
 """
 
-from sensors import forget, quality
+from sensors import forget, once, quality, seldom
 from sensors.driver import Driver
 from sensors.ezo_line import CODE, JUNK, READING, TROUBLE, EzoLine
 
@@ -40,6 +40,7 @@ class Ezo(Driver):
     reading_ms = 900
     circuit_type = ""
 
+    @once
     def __init__(self, settings: "dict[str, Any]", modules: "Modules", rail: "Rail") -> None:
         super().__init__(settings, modules, rail)
         self._machine = modules("machine")
@@ -70,6 +71,7 @@ class Ezo(Driver):
             self._line = EzoLine(uart)
         return self._line
 
+    @seldom
     def _park(self) -> None:
         """Before power goes: a driven TX line would keep the circuit half alive through its inputs."""
         if self._line is not None:
@@ -144,6 +146,7 @@ class Ezo(Driver):
                 break
         return status
 
+    @seldom
     def _set_up(self, quiet_only: bool = False) -> "Exchange":
         """Make the circuit ready, or only quiet; the code is in a board's memory only meanwhile."""
         from sensors import ezo_setup
@@ -235,6 +238,7 @@ class Ezo(Driver):
         status = yield from self.exchange("R", READING, process_ms=self.reading_ms)
         return status
 
+    @seldom
     def _fail(self, status: int) -> None:
         """Conclude a reading without a value; the next one sets the circuit up anew."""
         line = self.open_line()
@@ -259,6 +263,7 @@ class Ezo(Driver):
 
     # The bench
 
+    @seldom
     def begin_command(self, command: str, now_ms: float, process_ms: float = COMMAND_MS) -> None:
         """Send any command in place of a reading; `poll` until True, then see `reply`.
 
@@ -269,6 +274,7 @@ class Ezo(Driver):
         self.reply = ""
         self._steps = self._command(command, process_ms)
 
+    @seldom
     def _command(self, command: str, process_ms: float) -> "Steps":
         from sensors import ezo_bench
 

@@ -9,6 +9,8 @@ codes (`*UV`, `*RS` …) and readings of the continuous mode may stand between a
     junk     anything else: wrong baud rate, noise
 """
 
+from sensors import once
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -74,6 +76,7 @@ class EzoLine:
         "unasked",
     )
 
+    @once
     def __init__(self, uart: "Any") -> None:
         self._uart = uart
         self._buffer = bytearray(MAX_LINE)

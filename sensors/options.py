@@ -3,7 +3,7 @@
 A setting takes the type of its default; None means `not set` and is allowed where the default is None.
 """
 
-from sensors.settings import check_choice, check_number, coefficients, limits, merged
+from sensors.settings import SettingsError, check_choice, check_number, coefficients, limits, merged
 from sensors.transfer import PRESSURE_KPA_PER_V, TDS_CUBIC, TURBIDITY_SQUARE
 
 TYPE_CHECKING = False
@@ -111,7 +111,20 @@ OWN: "dict[str, dict[str, Any]]" = {
 }
 
 # Setting → (least, most) of a working part; None passes where a setting may be unset.
-ANALOG_NUMBERS = {"ratio": (1.0, 10.0), "samples": (1, 100), "burst": (1, 64)}
+COMMON_NUMBERS = {
+    "warmup_ms": (0, 60000),
+    "ratio": (1.0, 10.0),
+    "samples": (1, 100),
+    "burst": (1, 64),
+    "spacing_ms": (0, 1000),
+    "uart": (1, 2),  # 0 is the console
+    "baudrate": (300, 115200),
+    "settle_ms": (0, 600000),
+    "counter": (0, 7),
+    "min_us_cm": (0.0, 1e6),
+    "max_us_cm": (0.0, 1e6),
+    "max_c_per_min": (0.0, 1000.0),
+}
 NUMBERS = {
     "do": {"air_mv": (300.0, 900.0), "zero_mv": (0.0, 100.0)},
     "ec": {"k": (0.1, 10.0)},
@@ -145,11 +158,13 @@ def options(
         SettingsError: unknown name, wrong type, or a value that no working part has.
     """
     settings: "dict[str, Any]" = merged(key, defaults(key), given)
-    shared = ANALOG_NUMBERS if SHARED.get(key) is ANALOG else {}
-    for numbers in (shared, NUMBERS.get(key, {})):
+    for numbers in (COMMON_NUMBERS, NUMBERS.get(key, {})):
         for name in numbers:
-            least, most = numbers[name]
-            check_number(key, name, settings[name], least, most)
+            if name in settings:
+                least, most = numbers[name]
+                check_number(key, name, settings[name], least, most)
+    if "coefficients" in settings and coefficients(key, settings["coefficients"]) is None:
+        raise SettingsError("coefficients of %s are null; a list of numbers" % key)
     for name in CHOICES:
         if name in settings:
             check_choice(key, name, settings[name], CHOICES[name])

@@ -1,6 +1,6 @@
 """pH: Atlas EZO-pH. Source: the maker's data sheet."""
 
-from sensors import quality
+from sensors import once, quality
 from sensors.ezo import Ezo
 
 TYPE_CHECKING = False
@@ -27,6 +27,7 @@ class Ph(Ezo):
     circuit_type = "ph"
     reading_ms = 900
 
+    @once
     def __init__(self, settings: "dict[str, Any]", modules: "Modules", rail: "Rail") -> None:
         super().__init__(settings, modules, rail)
         self.slope: "tuple[float, float, float | None] | None" = None

@@ -49,11 +49,15 @@ def problems(pins: "dict[str, int]", wrover: bool = False) -> "list[str]":
         if name not in DEFAULT:
             found.append("%s: unknown pin name; one of %s" % (name, ", ".join(sorted(DEFAULT))))
             continue
-        where = "%s on GPIO %s: " % (name, pins[name])
+        where = "%s on GPIO %r: " % (name, pins[name])
+        if isinstance(pins[name], bool) or not isinstance(pins[name], int):
+            found.append(where + "no number of a GPIO")
+            continue
         found += [where + why for why in _objections(name, pins[name], wrover)]
     users: "dict[int, list[str]]" = {}
     for name in sorted(pins):
-        users.setdefault(pins[name], []).append(name)
+        if isinstance(pins[name], int):
+            users.setdefault(pins[name], []).append(name)
     for gpio in sorted(users):
         if len(users[gpio]) > 1:
             found.append("GPIO %s is used by %s" % (gpio, " and ".join(users[gpio])))

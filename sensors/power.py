@@ -1,5 +1,7 @@
 """Power of the parts: a rail is a load switch on a pin that several drivers may share."""
 
+from sensors import once, seldom
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -16,6 +18,7 @@ class Rail:
 
     __slots__ = ("_off", "_on", "_pin", "_users", "on_ms", "switched")
 
+    @once
     def __init__(self, pin: "Any" = None, active_high: bool = True, switched: bool = False) -> None:
         self._pin = pin
         self._on = 1 if active_high else 0
@@ -45,6 +48,7 @@ class Rail:
         if self.switched and not self._users:
             self.off()
 
+    @seldom
     def off(self) -> None:
         """Switch off now, whoever uses it (before deep sleep)."""
         if self._pin is not None:

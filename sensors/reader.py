@@ -1,6 +1,6 @@
 """One reading of all sensors of a buoy, interleaved: it takes no longer than the slowest of them."""
 
-from sensors import forget, quality
+from sensors import forget, once, quality
 from sensors.crosscheck import Crosscheck
 from sensors.driver import Driver
 
@@ -25,6 +25,7 @@ class Reader:
     and from a driver alone: a fake's temperature is not the water's.
     """
 
+    @once
     def __init__(self, sensors: "list[Driver | Fake]") -> None:
         self._keys = tuple([sensor.key for sensor in sensors])  # MicroPython's dictionaries have no order
         self.sensors: "dict[str, Driver | Fake]" = {sensor.key: sensor for sensor in sensors}

@@ -5,6 +5,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+LARGEST = 1e9  # of any number in settings: neither infinity nor more than a board's float can work with
+
+
 class SettingsError(ValueError):
     """A setting of a sensor that is unknown or of the wrong type; says which and what is allowed."""
 
@@ -74,8 +77,9 @@ def coefficients(key: str, given: "Any") -> "tuple[float, ...] | None":
     if not isinstance(given, (tuple, list)) or not given:
         raise SettingsError("correction of %s is %r; a list of coefficients" % (key, given))
     for coefficient in given:
-        if isinstance(coefficient, bool) or not isinstance(coefficient, (int, float)):
+        if coefficient is None:
             raise SettingsError("correction of %s has %r; numbers only" % (key, coefficient))
+        check_number(key, "coefficient", coefficient, -LARGEST, LARGEST)
     return tuple([float(coefficient) for coefficient in given])
 
 
@@ -87,6 +91,10 @@ def limits(key: str, given: "Any") -> "tuple[float, float] | None":
     """
     if given is None:
         return None
-    if not isinstance(given, (tuple, list)) or len(given) != 2 or not given[0] < given[1]:
+    if not isinstance(given, (tuple, list)) or len(given) != 2 or None in given:
+        raise SettingsError("limits of %s are %r; (low, high)" % (key, given))
+    for limit in given:
+        check_number(key, "limit", limit, -LARGEST, LARGEST)
+    if not given[0] < given[1]:
         raise SettingsError("limits of %s are %r; (low, high)" % (key, given))
     return float(given[0]), float(given[1])

@@ -1,6 +1,6 @@
 """Water temperature: DS18B20 on 1-Wire. Source: DS18B20 data sheet; micropython-lib `ds18x20`."""
 
-from sensors import quality
+from sensors import once, quality, seldom
 from sensors.driver import Driver
 from sensors.transfer import temperature_c
 
@@ -30,6 +30,7 @@ class Temp(Driver):
     raw_unit = "1/16 °C"
     offers_temperature = True
 
+    @once
     def __init__(self, settings: "dict[str, Any]", modules: "Modules", rail: "Rail") -> None:
         super().__init__(settings, modules, rail)
         onewire = modules("onewire")
@@ -72,6 +73,7 @@ class Temp(Driver):
             self.probes.append((_text(rom), None if flag else other / 16))
         self._conclude(raw)
 
+    @seldom
     def _search(self) -> bool:
         """Find the probes; the one to publish comes first."""
         found = [rom for rom in self._bus.scan() if rom[0] in FAMILIES]
@@ -89,6 +91,7 @@ class Temp(Driver):
         self._roms = found
         return True
 
+    @seldom
     def _lost(self, note: str) -> None:
         self._roms = []  # look again next time: a probe may have been exchanged
         self._end(None, None, quality.MISSING, note)

@@ -4,7 +4,7 @@ Zero means less than 1 L/min, where the rotor stalls. The count is of a window, 
 deep sleep.
 """
 
-from sensors import quality
+from sensors import once, quality
 from sensors.driver import Driver
 from sensors.transfer import FLOW_PULSES_PER_L, flow_l_s
 
@@ -26,6 +26,7 @@ class Wf(Driver):
     key = "wf"
     raw_unit = "Hz"
 
+    @once
     def __init__(self, settings: "dict[str, Any]", modules: "Modules", rail: "Rail") -> None:
         super().__init__(settings, modules, rail)
         machine = modules("machine")

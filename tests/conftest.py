@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
+from endings import pytest_addoption, pytest_configure, pytest_xdist_make_scheduler  # noqa: F401 - hooks
 from found_programs import find_program
 from hypothesis import settings
 

@@ -1,9 +1,12 @@
 """Programs that the tests and the simulated boards start: what is present is used, else it is fetched."""
 
 import os
+import platform
 import re
 import shlex
 import shutil
+import tempfile
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +14,13 @@ import system_packages
 from console import SetupError, run, say
 
 PROBE_TIMEOUT_S = 20.0
+PRELOADED = "libfaketime.so.1"
+CLOCK_VARIABLES = {"FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_DISABLE_SHM": "1"}
+_YEAR_2000_S = 946684800 + 86400  # and a day: in every time zone
+_SYSTEM_LIBRARIES = Path("/usr/lib")
+NO_NARROW_WORDS = "no-32-bit-micropython"
+"""File that says why; read by host/simulation/esp32/interpreter.py."""
+RETRY_S = 86400.0
 # Debian puts daemons where the PATH of a plain user does not look.
 DAEMON_FOLDERS = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin")
 
@@ -28,6 +38,8 @@ class Program:
     minimum: tuple[int, int] = (0, 0)
     newer_suites: dict[str, system_packages.Suite] = field(default_factory=dict)
     """Where an older distribution gets it, run with that suite's own libc."""
+    clock_probe: tuple[str, ...] = ()
+    """Arguments that print `year N` by its clock, where that clock has to follow libfaketime's file."""
 
 
 MOSQUITTO = Program(
@@ -44,7 +56,9 @@ MICROPYTHON = Program(
     commands=("micropython",),
     probe=("-c", "import sys; print('version', '.'.join(str(n) for n in sys.implementation.version[:2]))"),
     version_pattern=r"version (\d+)\.(\d+)",
-    packages=("micropython",),
+    # A simulated board's clock is libfaketime's, of the interpreter's own architecture.
+    packages=("micropython", "libfaketime"),
+    clock_probe=("-c", "import time; print('year', time.gmtime()[0])"),
     minimum=(1, 24),
     newer_suites={
         "debian": system_packages.Suite("trixie", "main"),
@@ -117,6 +131,28 @@ def ensure_of_architecture(program: Program, architecture: str, tools: Path) -> 
     return command
 
 
+def ensure_board_interpreter(tools: Path) -> None:
+    """MicroPython with the 32-bit words of an ESP32, for the simulated boards.
+
+    A machine that cannot have it runs the boards on its own words: why is said here, and kept in a file from
+    which every command says it again. Tried again after a day.
+    """
+    note = tools / NO_NARROW_WORDS
+    if note.exists() and time.time() - note.stat().st_mtime < RETRY_S:
+        return
+    try:
+        if platform.machine() not in ("x86_64", "amd64", "i686"):
+            raise SetupError(f"a {platform.machine()} processor runs no i386 programs")
+        ensure_of_architecture(MICROPYTHON, "i386", tools)
+    except SetupError as error:
+        reason = str(error).splitlines()[0].rstrip(":")
+        shutil.rmtree(tools / "i386", ignore_errors=True)
+        note.write_text(reason + "\n")
+        say(f"simulated boards will run on 64-bit words: no 32-bit MicroPython ({reason})")
+    else:
+        note.unlink(missing_ok=True)
+
+
 def which(command: str, tools: Path) -> Path | None:
     """The command as fetched, else as found in PATH and where daemons are kept."""
     fetched = tools / "bin" / command
@@ -135,7 +171,25 @@ def works(program: Program, path: Path | None) -> bool:
     except SetupError:
         return False
     match = re.search(program.version_pattern, done.output)
-    return match is not None and (int(match[1]), int(match[2])) >= program.minimum
+    if match is None or (int(match[1]), int(match[2])) < program.minimum:
+        return False
+    return not program.clock_probe or _follows_clock(program, path)
+
+
+def _follows_clock(program: Program, path: Path) -> bool:
+    """Whether the program believes what libfaketime's file says: 2000, as after an ESP32's power-on."""
+    with tempfile.NamedTemporaryFile("w") as clock:
+        clock.write(str(_YEAR_2000_S - int(time.time())))
+        clock.flush()
+        env = {**os.environ, **CLOCK_VARIABLES, "FAKETIME_TIMESTAMP_FILE": clock.name}
+        if path.read_bytes()[:2] != b"#!":
+            # A wrapper of ours preloads the library that was fetched with the program.
+            env["LD_PRELOAD"] = next((str(f) for f in _SYSTEM_LIBRARIES.glob(f"*/faketime/{PRELOADED}")), "")
+        try:
+            done = run([path, *program.clock_probe], timeout_s=PROBE_TIMEOUT_S, env=env)
+        except SetupError:
+            return False
+    return "year 2000" in done.output
 
 
 def _own_suite(program: Program, target: Path, work: Path) -> None:
@@ -157,16 +211,25 @@ def _write_wrappers(program: Program, target: Path, folder: Path) -> None:
     libraries = sorted({file.parent.relative_to(target) for file in target.rglob("*.so*")})
     search = ":".join(f"$base/{library}" for library in libraries)
     loader = next((f for f in sorted(target.rglob("ld-linux*.so*")) if not f.is_symlink()), None)
+    preloaded = next((f.relative_to(target) for f in sorted(target.rglob(PRELOADED))), None)
     folder.mkdir(parents=True, exist_ok=True)
     for command in program.commands:
         binary = next((f for f in target.rglob(command) if f.is_file() and os.access(f, os.X_OK)), None)
         if binary is None:
             raise SetupError(f"the package has no program {command}")
         start = f'"$base/{binary.relative_to(target)}" "$@"'
+        # With a clock of its own only where one is named: libfaketime without a file ends the program.
         if loader is None:
             line = f'LD_LIBRARY_PATH="{search}${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}}" exec {start}'
+            if preloaded is not None:
+                line = f'[ -z "$FAKETIME_TIMESTAMP_FILE" ] || export LD_PRELOAD="$base/{preloaded}"\n{line}'
         else:
-            line = f'exec "$base/{loader.relative_to(target)}" --library-path "{search}" {start}'
+            clock = (
+                f'${{FAKETIME_TIMESTAMP_FILE:+--preload "$base/{preloaded}"}} '
+                if preloaded is not None
+                else ""
+            )
+            line = f'exec "$base/{loader.relative_to(target)}" {clock}--library-path "{search}" {start}'
         script = folder / f".{command}.new"
         script.write_text(
             "#!/bin/sh\n"

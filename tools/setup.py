@@ -63,6 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
                 environment.ensure(ROOT, tools, options.goal)
             for program in NEEDED[options.goal]:
                 programs.ensure(program, tools)
+            programs.ensure_board_interpreter(tools)
             umqtt.ensure(ROOT, tools)
     except SetupError as error:
         return fail(error)

@@ -8,6 +8,7 @@ from buoy.link import FOREVER_MS
 from buoy.message import Message
 from buoy.payload import error_payload
 from buoy.shims import forget
+from sensors import once, seldom
 
 SENSOR_ERROR = "sensor-error"
 CONNECTIVITY_ERROR = "connectivity-error"
@@ -16,8 +17,10 @@ FATAL_ERROR = "fatal-error"
 # Codes of error messages, in one place for everyone who reads the error topic.
 CODE_CONNECTION_LOST = 1
 CODE_BAD_CONFIG = 2  # told by buoy.config
-CODE_OUTBOX_DROPPED = 3
+CODE_OUTBOX_DROPPED = 3  # told by buoy.board
+CODE_BAD_SETTINGS = 4  # told by buoy.starting
 
+MOST_AT_ONCE = 100  # messages made up for in one step: the watchdog waits for its end
 IDLE_SAMPLE_MS = 50  # least distance of looks at probes while there is no schedule
 
 ERROR_SEQ = -1  # messages that are not data carry no number
@@ -28,6 +31,7 @@ class Topics:
 
     __slots__ = ("config_global", "config_sensor", "data", "error")
 
+    @once
     def __init__(self, prefix, buoy_id):
         base = "%s/%d/" % (prefix, buoy_id)
         self.data = (base + "data/").encode()
@@ -35,6 +39,7 @@ class Topics:
         self.config_global = (base + "config/global/").encode()
         self.config_sensor = (base + "config/sensor/").encode()
 
+    @once
     def console(self):
         """Where requests to the console come and its answers leave; see `buoy.remote`."""
         base = self.data[:-5]
@@ -50,7 +55,8 @@ class App:
         sampler: `buoy.sampler.Sampler`.
         storage: `get(key) -> text or None` and `set(key, text)`, which lasts over a reset.
         utc_ms: function from the application's clock to integer ms since 1970.
-        on_command: called with `config.RESET` or `config.SHUTDOWN`, once per distinct message.
+        on_command: called with `config.RESET` or `config.SHUTDOWN`, once per distinct message, or with
+            `config.WAKE`.
         log: called with a line of text.
     """
 
@@ -69,6 +75,7 @@ class App:
         "topics",
     )
 
+    @once
     def __init__(self, topics, payload, sampler, storage, utc_ms, on_command, log):
         self.topics = topics
         self._payload = payload
@@ -102,7 +109,13 @@ class App:
         seq = schedule.seq
         if sampler.needs_steps:
             next_ms = self._sample(seq, now_ms, schedule.due_ms)
-        while schedule.due_ms <= now_ms and not schedule.finished(now_ms) and sampler.ready(schedule.due_ms):
+        last = seq + MOST_AT_ONCE
+        while (
+            schedule.due_ms <= now_ms
+            and not schedule.finished(now_ms)
+            and schedule.seq < last
+            and sampler.ready(schedule.due_ms)
+        ):
             self._produce(schedule, schedule.due_ms, now_ms)
         wake_ms = link.step(now_ms)
         if schedule.finished(now_ms):
@@ -130,6 +143,7 @@ class App:
         self._last_timestamp_ms = timestamp_ms
         return timestamp_ms
 
+    @seldom
     def report_error(self, kind, code, text, now_ms):
         """Tell the cloud on the error topic, as soon as the link allows."""
         body = error_payload(self._utc_ms(now_ms), kind, code, text)
@@ -142,11 +156,12 @@ class App:
         self._events.append((None, reason))
 
     def on_config(self, topic, payload):
-        """A message on one of the two configuration topics."""
+        """A message on one of the two configuration topics; None in its place: too large to be received."""
         self._events.append((topic, payload))
 
     # Inside
 
+    @seldom
     def _handle_events(self, now_ms):
         events = self._events
         self._events = []
@@ -156,9 +171,13 @@ class App:
                 self.report_error(CONNECTIVITY_ERROR, CODE_CONNECTION_LOST, content, now_ms)
             else:
                 # Its code is in a board's memory only while a configuration is followed.
-                from buoy import config
+                try:
+                    from buoy import config
 
-                config.follow(self, topic, content, now_ms)
+                    config.follow(self, topic, content, now_ms)
+                except MemoryError:
+                    # No room even for its code; it is retained, and comes again with the next connection.
+                    self.log("no memory to follow a configuration")
                 forget("buoy", ("config",))
 
     def _step_unpaced(self, schedule, now_ms):

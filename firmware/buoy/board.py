@@ -5,6 +5,7 @@ neither waits. In maintenance mode there is a console and nothing else: no watch
 """
 
 from buoy.shims import forget
+from sensors import once, seldom
 
 STEP_MS = 20  # longest wait between two looks at console and socket
 RETAINED_MS = 2000  # after the connection is up, for retained configuration
@@ -12,8 +13,8 @@ AWAKE_MAX_MS = 120000  # in low-power mode: sleep then, whatever is missing; the
 SHUTDOWN_SLEEP_MS = 12 * 3600 * 1000  # shut down: when to look at the configuration again
 _MESSAGE_WAIT_MS = 60000  # low power: without a link by then, the message is made for the outbox
 _LEAST_SLEEP_MS = 1000
+RETRY_MS = 600000  # after a start that failed
 _SELDOM = ("settings", "config", "starting", "circuits")
-DOWN = "down"  # mark: shut down by configuration, until a configuration says otherwise
 
 
 class Board:
@@ -26,11 +27,18 @@ class Board:
         random: returns [0, 1).
     """
 
+    @once
     def __init__(self, modules, port, ticks, make_transport, open_ntp, random):
         from buoy import starting
 
         given = starting.prepare(self, modules, port, ticks, random)
-        starting.start(self, given, make_transport, open_ntp, random)
+        try:
+            starting.start(self, given, make_transport, open_ntp, random)
+        except Exception as error:
+            # A console for people with a cable; then once more, as a buoy in the river needs it.
+            starting.troubled(self, "cannot start", error)
+            self.app = None
+            self.maintenance_ms = RETRY_MS
         forget("buoy", _SELDOM)
 
     def step(self):
@@ -65,6 +73,7 @@ class Board:
             self.wdt.feed()
         return wait_ms
 
+    @seldom
     def tell_messages(self, on):
         """Begin or end telling the bench what becomes of each message."""
         self.journal = None
@@ -78,6 +87,7 @@ class Board:
             self.link.journal = self.journal
             self.outbox.on_drop = self.journal and self.journal.dropped
 
+    @seldom
     def make_reader(self):
         """The sensors, made when first needed; raises sensors.settings.SettingsError."""
         if self.reader is None:
@@ -87,18 +97,21 @@ class Board:
             self.reader = Reader(make_sensors(self))
         return self.reader
 
+    @seldom
     def reset(self):
         """Say goodbye and start again."""
         if self.link is not None:
             self.link.stop()
         self.machine.reset()
 
+    @seldom
     def soft_reset(self):
         """Start the interpreter anew: new settings are in force, with no window for Ctrl-C before."""
         if self.link is not None:
             self.link.stop()
         self.machine.soft_reset()
 
+    @seldom
     def sleep(self, duration_ms):
         """Deep sleep; the board starts anew after it."""
         if self.link is not None:
@@ -130,9 +143,23 @@ class Board:
             self.up_ms = now_ms
         if self.journal is None:
             self._plan(now_ms)
+        if self.link.state == UP and self.outbox.damaged + self.outbox.write_failures > self.losses:
+            self._tell_losses(now_ms)
         # While the console reads the sensors, the application leaves them alone.
         step_ms = self.link.step(now_ms) if self.reading is not None else app.step(now_ms)
         return min(wake_ms, step_ms)
+
+    @seldom
+    def _tell_losses(self, now_ms):
+        """Messages that flash lost, or did not take: on the error topic as soon as that can arrive."""
+        from buoy.app import CODE_OUTBOX_DROPPED, FATAL_ERROR
+
+        damaged = self.outbox.damaged
+        failures = self.outbox.write_failures
+        self.losses = damaged + failures
+        text = "outbox: %d messages damaged on flash, %d times flash was not written" % (damaged, failures)
+        self.console.log(text, "error")
+        self.app.report_error(FATAL_ERROR, CODE_OUTBOX_DROPPED, text, now_ms)
 
     def _keep_time(self, now_ms):
         """The code that asks a time server is there while it asks, every few hours."""
@@ -148,6 +175,7 @@ class Board:
             forget("buoy", ("sntp",))
         return self.ask_ms
 
+    @seldom
     def _plan(self, now_ms):
         """Without a test plan: publish at the interval, or once and sleep."""
         from buoy.schedule import Schedule
@@ -173,6 +201,7 @@ class Board:
         ):
             self.action = lambda: self.sleep(max(_LEAST_SLEEP_MS, interval_ms - now_ms))
 
+    @seldom
     def on_config(self, topic, payload):
         """The link's: a configuration came, or a request to the console."""
         if topic == self.console_topics[0]:
@@ -180,27 +209,21 @@ class Board:
                 from buoy.remote import RemoteConsole
 
                 self.remote = RemoteConsole(self, self.console_topics[1])
-            self.remote.feed(payload)
+            self.remote.feed(payload or b"")
             return
-        from buoy import config
-
-        if topic == self.config_topic and self.identity.get(DOWN) is not None:
-            try:
-                wanted = config.parse_global(payload).get(config.SHUTDOWN)
-            except config.ConfigError:
-                wanted = None  # the application tells
-            if wanted is False:
-                self.identity.set(DOWN, "")
-                self.down = False
         self.app.on_config(topic, payload)
 
+    @seldom
     def on_command(self, command):
-        """The application's: a configuration says reset or shut down."""
+        """The application's: a configuration says reset, shut down, or not shut down any more."""
         from buoy import config
+        from buoy.identity import DOWN
 
         # The application has remembered the message; an older mark of "down" is of no use to a reset.
         if command == config.SHUTDOWN:
             self.identity.set(DOWN, "1")
             self.action = lambda: self.sleep(SHUTDOWN_SLEEP_MS)
+        elif command == config.WAKE:
+            self.down = False
         else:
             self.action = self.reset

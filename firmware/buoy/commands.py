@@ -7,7 +7,8 @@ and taken out of memory when nobody has asked for a while: a buoy in the river i
 from buoy.console import Refused
 from buoy.shims import forget
 
-FIRMWARE = "1.0.0"
+# Release, and what stands for the hash of all files; host/boards/firmware_files.py puts that in.
+FIRMWARE = "1.0.0+source"
 IDLE_MS = 10000  # a bench that runs a plan asks more often
 
 # Module behind "buoy.commands_" → its commands.

@@ -18,6 +18,8 @@ def do_health(board, _request):
         "last_seq": board.outbox.last_seq if board.outbox else -1,
         "idle": board.link.idle() if board.link else True,
         "dropped": board.outbox.dropped if board.outbox else 0,
+        "damaged": board.outbox.damaged if board.outbox else 0,
+        "write_failures": board.outbox.write_failures if board.outbox else 0,
         "events": board.console.events,
         "dropped_events": board.console.dropped_events,
         "dropped_lines": board.console.dropped_lines,

@@ -17,11 +17,14 @@ import json
 from binascii import crc32
 
 from buoy.jsonobject import parse_object
+from sensors import once, seldom
 
 MARKER = b"@buoy "
 MAX_LINE_BYTES = 2048
 # Beyond it events are dropped, which their numbers show; answers and at most as many log lines are kept.
 MAX_WAITING_BYTES = 4096
+
+_MAX_REASON = 600  # a longer one is cut: every mistake in a settings file can be many
 
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -57,6 +60,7 @@ class Console:
         overflow: takes bytes when too many wait, as `port.write`; without it events and logs are dropped.
     """
 
+    @once
     def __init__(self, handlers, level="info", overflow=None):
         self._overflow = overflow
         self.handlers = handlers
@@ -120,6 +124,7 @@ class Console:
         """An event's bytes, for the first time or once more."""
         self._append(MARKER + sealed(b'{"n": %d, "event": ' % number + text + b"}") + b"\r\n")
 
+    @seldom
     def set_level(self, level):
         """Least level of log lines that are shown; raises Refused."""
         if level not in LEVELS:
@@ -138,6 +143,7 @@ class Console:
 
     # Inside
 
+    @seldom
     def _take_line(self, line):
         start = line.find(MARKER)  # noise may stand before it
         if start < 0:
@@ -156,16 +162,18 @@ class Console:
         handler = self.handlers.get(name) if isinstance(name, str) else None
         if handler is None:
             self.refuse(
-                request_id, "unknown command %r; one of %s" % (name, ", ".join(sorted(self.handlers)))
+                request_id,
+                "unknown command %s; one of %s" % (repr(name)[:40], ", ".join(sorted(self.handlers))),
             )
             return
         try:
             value = handler(request)
-        except (ValueError, OSError, MemoryError) as error:
-            self.refuse(request_id, str(error) or type(error).__name__)
-            return
-        if value is not LATER:
-            self.answer(request_id, value)
+            if value is not LATER:
+                self.answer(request_id, value)
+        except Exception as error:
+            # A request comes from outside: whatever it does to the interpreter, the board goes on.
+            known = isinstance(error, (ValueError, OSError)) and str(error)
+            self.refuse(request_id, (known or repr(error))[:_MAX_REASON])
 
     def _full(self):
         if self._waiting > MAX_WAITING_BYTES and self._overflow is not None:

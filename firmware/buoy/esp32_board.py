@@ -7,6 +7,7 @@ import sys
 import time
 
 from buoy.board import Board
+from sensors import once, seldom
 
 CERTS = "certs/"  # ca.der, cert.der, key.der: EC P-256
 _NTP_PORT = 123
@@ -40,6 +41,7 @@ def read_file(name):
         return file.read()
 
 
+@once
 def make_transport(settings, identity):
     """umqtt over TCP or mutual TLS."""
     from buoy.umqtt_transport import UmqttTransport
@@ -66,6 +68,7 @@ def make_transport(settings, identity):
     )
 
 
+@seldom
 def open_ntp(host):
     """A UDP socket to a time server."""
     address = socket.getaddrinfo(host, _NTP_PORT)[0][-1]

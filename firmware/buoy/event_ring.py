@@ -32,7 +32,14 @@ class EventRing:
         except OSError:
             pass  # it is there; if not, listdir raises
         names = os.listdir(folder)
-        self._firsts = sorted([int(name[: -len(_SUFFIX)]) for name in names if name.endswith(_SUFFIX)])
+        self._firsts = []
+        for name in names:
+            if name.endswith(_SUFFIX):
+                try:
+                    self._firsts.append(int(name[: -len(_SUFFIX)]))
+                except ValueError:
+                    pass  # no file of ours
+        self._firsts.sort()
         self._size = 0  # of the last segment
         self.last = 0
         if self._firsts:

@@ -2,12 +2,16 @@
 
 Segments are files `<number>.out` in one folder, oldest first; each holds records:
 
-    0xB0  flags  seq (4)  length (2)  payload  CRC-32 of all before (4)        big endian
+    0xB1  number * 2 + topic  seq (4)  length (2)  payload  CRC-32 of all before (4)        big endian
+
+`number` counts the records of a segment, modulo 128. A damaged record costs itself alone: the next one is
+found by its marker and CRC wherever the damaged length points, and its number says how many were lost, which
+is counted. Older firmware wrote 0xB0 and no number: such records are read; damage between two counts as one.
 
 LittleFS makes the closing of a file atomic: after a power cut a file is as it was at its last close. A record
-that breaks off, as other file systems can leave it, ends its segment. A segment is removed when everything in
-it has arrived; what had arrived of a segment that is still there after a reset is sent again, with the same
-bytes, which changes nothing in the store.
+that breaks off, as other file systems can leave it, counts as damaged. A segment is removed when everything
+in it has arrived; what had arrived of a segment that is still there after a reset is sent again, with the
+same bytes, which changes nothing in the store.
 
 Flash is written when a message is put, not when it is taken or settled; a message that is sent at once never
 touches it. When the outbox is full, its oldest segment is dropped as a whole, and its messages are counted.
@@ -19,8 +23,12 @@ from binascii import crc32
 
 from buoy.message import Message
 from buoy.shims import forget
+from sensors import once, seldom
 
-_MAGIC = 0xB0
+MAGIC = 0xB1
+OLD_MAGIC = 0xB0
+NUMBERS = 128
+_MAX_PAYLOAD = 4096  # a damaged length must not ask for memory
 _HEAD = ">BBIH"
 HEAD_BYTES = 8
 TAIL_BYTES = 4
@@ -35,8 +43,8 @@ class Segment:
     def __init__(self, number, old=False):
         self.number = number
         self.old = old  # from before the last reset
-        self.size = 0  # bytes of whole records
-        self.count = 0  # records
+        self.size = 0  # bytes
+        self.count = 0  # whole records
         self.taken = 0
         self.settled = 0
         self.offset = 0  # of the next record to take
@@ -47,7 +55,7 @@ class FlashOutbox:
 
     Args:
         folder: made if missing; nothing else may be in it.
-        topics: the topics that messages can have (bytes), at most 256, in an order that never changes.
+        topics: the two topics that messages can have (bytes), in an order that never changes.
         segments: most files kept.
         segment_bytes: size from which a new file is begun; a LittleFS block is 4096.
 
@@ -55,6 +63,7 @@ class FlashOutbox:
         OSError: the folder cannot be made or read.
     """
 
+    @once
     def __init__(self, folder, topics, segments=8, segment_bytes=4000, on_drop=None):
         self.folder = folder
         self._topics = topics
@@ -64,6 +73,7 @@ class FlashOutbox:
         self.dropped = 0
         self.count = 0
         self.write_failures = 0
+        self.damaged = 0  # messages lost because flash gave back other bytes
         self.last_seq = -1  # of the newest message that was there after the reset
         self._front = []  # taken once, not settled, to be taken again first
         self.segments = []
@@ -77,19 +87,27 @@ class FlashOutbox:
         try:
             self._append(message)
         except OSError:
-            self.write_failures += 1
             self._drop(message, "flash cannot be written")
 
     def take(self):
-        """The oldest message that is not out; the outbox must not be empty."""
-        self.count -= 1
-        if self._front:
-            return self._front.pop(0)
-        for segment in self.segments:
-            if segment.taken < segment.count:
-                return self._read_next(segment)
-        raise IndexError("the outbox is empty")
+        """The oldest message that is not out; the outbox must not be empty.
 
+        None if all that seemed to be there cannot be read any more; it is counted.
+        """
+        message = None
+        if self._front:
+            message = self._front.pop(0)
+        else:
+            for segment in list(self.segments):
+                if segment.taken < segment.count:
+                    message = self._read_next(segment)
+                    if message is not None:
+                        break
+        if message is not None:
+            self.count -= 1
+        return message
+
+    @seldom
     def requeue(self, messages):
         """Back to the front, oldest first; those that were never on flash are written now."""
         unwritten = [message for message in messages if message.place is None]
@@ -103,8 +121,7 @@ class FlashOutbox:
                 segment.taken = segment.count
                 segment.offset = segment.size
             except OSError:
-                # They stay in memory, and are lost only if power fails too.
-                self.write_failures += 1
+                pass  # counted; they stay in memory, and are lost only if power fails too
         self._front[:0] = messages
         self.count += len(messages)
         self._limit()
@@ -118,10 +135,13 @@ class FlashOutbox:
         if segment.settled >= segment.count:
             self._remove(segment)
 
+    @seldom
     def clear(self, reason):
         """Drop everything, counted and told with the reason."""
         while self.count:
-            self._drop(self.take(), reason)
+            message = self.take()
+            if message is not None:
+                self._drop(message, reason)
         for segment in list(self.segments):
             self._remove(segment)
 
@@ -131,12 +151,12 @@ class FlashOutbox:
         return "%s/%d%s" % (self.folder, segment.number, SUFFIX)
 
     def record(self, file):
-        """(flags, seq, payload) of the next whole record, or None."""
+        """(topic, seq, payload, number or None) of a whole record that begins here, or None."""
         head = file.read(HEAD_BYTES)
         if len(head) < HEAD_BYTES:
             return None
-        magic, flags, seq, length = struct.unpack(_HEAD, head)
-        if magic != _MAGIC or flags >= len(self._topics):
+        magic, number, seq, length = struct.unpack(_HEAD, head)
+        if magic not in (MAGIC, OLD_MAGIC) or length > _MAX_PAYLOAD:
             return None
         payload = file.read(length)
         tail = file.read(TAIL_BYTES)
@@ -144,18 +164,35 @@ class FlashOutbox:
             return None
         if struct.unpack(">I", tail)[0] != crc32(payload, crc32(head)) & 0xFFFFFFFF:
             return None
-        return flags, seq, payload
+        return number & 1, seq, payload, number >> 1 if magic == MAGIC else None
 
     def _read_next(self, segment):
-        with open(self.path(segment), "rb") as file:
-            file.seek(segment.offset)
-            record = self.record(file)
+        """The next whole record as a message; None, and the rest of the segment is lost, if there is none."""
+        try:
+            with open(self.path(segment), "rb") as file:
+                file.seek(segment.offset)
+                record = self.record(file)
+                if record is None:
+                    from buoy import outbox_files
+
+                    segment.offset, record = outbox_files.find(self, file, segment.offset + 1, segment.size)
+                    forget("buoy", ("outbox_files",))
+        except OSError:
+            record = None
         if record is None:
-            raise OSError("segment %d changed under way" % segment.number)
-        flags, seq, payload = record
+            lost = segment.count - segment.taken
+            segment.count = segment.taken
+            segment.old = True  # nothing is written behind them: numbers would not fit
+            self.count -= lost
+            self.dropped += lost
+            self.damaged += lost
+            if segment.settled >= segment.count:
+                self._remove(segment)
+            return None
+        topic, seq, payload, _number = record
         segment.taken += 1
         segment.offset += HEAD_BYTES + len(payload) + TAIL_BYTES
-        message = Message(-1 if seq == NO_SEQ else seq, self._topics[flags], payload, 0)
+        message = Message(-1 if seq == NO_SEQ else seq, self._topics[topic], payload, 0)
         # It may have left before the reset: it counts as sent once, so that DUP is set.
         message.attempts = 1 if segment.old else 0
         message.place = segment
@@ -176,22 +213,33 @@ class FlashOutbox:
     def _write(self, segment, messages):
         """All records, then one close: all or nothing on LittleFS. Nothing is counted before it is there."""
         size = 0
-        # A record that broke off in an earlier life is written over, not behind.
-        with open(self.path(segment), "r+b" if segment.size else "wb") as file:
-            file.seek(segment.size)
-            for message in messages:
-                flags = self._topics.index(message.topic)
-                seq = NO_SEQ if message.seq < 0 else message.seq
-                head = struct.pack(_HEAD, _MAGIC, flags, seq, len(message.payload))
-                file.write(head)
-                file.write(message.payload)
-                file.write(struct.pack(">I", crc32(message.payload, crc32(head)) & 0xFFFFFFFF))
-                size += HEAD_BYTES + len(message.payload) + TAIL_BYTES
+        number = segment.count
+        try:
+            # What a write that failed left behind is written over.
+            with open(self.path(segment), "r+b" if segment.size else "wb") as file:
+                file.seek(segment.size)
+                for message in messages:
+                    if len(message.payload) > _MAX_PAYLOAD:
+                        raise OSError("a message of %d bytes" % len(message.payload))
+                    place = number % NUMBERS * 2 + self._topics.index(message.topic)
+                    seq = NO_SEQ if message.seq < 0 else message.seq
+                    head = struct.pack(_HEAD, MAGIC, place, seq, len(message.payload))
+                    file.write(head)
+                    file.write(message.payload)
+                    file.write(struct.pack(">I", crc32(message.payload, crc32(head)) & 0xFFFFFFFF))
+                    size += HEAD_BYTES + len(message.payload) + TAIL_BYTES
+                    number += 1
+        except OSError:
+            self.write_failures += 1
+            if not segment.size:
+                self._remove_file(segment)
+            raise
         segment.size += size
         segment.count += len(messages)
         for message in messages:
             message.place = segment
 
+    @seldom
     def _limit(self):
         while len(self.segments) > self._most:
             segment = self.segments[0]
@@ -205,14 +253,22 @@ class FlashOutbox:
                     kept.append(message)
             self._front = kept
             while segment.taken < segment.count:
-                self.count -= 1
-                self._drop(self._read_next(segment), reason)
+                message = self._read_next(segment)
+                if message is not None:
+                    self.count -= 1
+                    self._drop(message, reason)
             self._remove(segment)
 
     def _remove(self, segment):
         if segment in self.segments:
             self.segments.remove(segment)
+            self._remove_file(segment)
+
+    def _remove_file(self, segment):
+        try:
             os.remove(self.path(segment))
+        except OSError:
+            pass  # what is in it comes again after a restart, with the same bytes
 
     def _drop(self, message, reason):
         self.dropped += 1

@@ -3,15 +3,25 @@
 Keys hold at most 15 characters (ESP-IDF's NVS). A missing key is an unset value, never an error.
 """
 
+from sensors import seldom
+
 NAMESPACE = "buoy"
 MAX_TEXT_BYTES = 128
 MAX_BUOY_ID = 999999999
 RUN_MARK = "run"  # mark: a test plan is under way
+DOWN = "down"  # mark: shut down by configuration, until a configuration says otherwise
+# Every mark there is: those, commands by configuration, and what was refused (buoy.config).
+MARKS = (RUN_MARK, DOWN, "reset", "shutdown", "bad_global", "bad_sensor", "bad_set")
 
 _ID = "id"
 _TEXTS = {"thing": "thing", "ssid": "wifi_ssid", "password": "wifi_key"}
 _MAINTENANCE = "maint_s"
-_DONE = "done_"  # + name of a command
+_DONE = "done_"  # + a mark
+
+
+def keys():
+    """Every key that a buoy can have in the namespace: what wiping it takes away."""
+    return [_ID, _MAINTENANCE] + list(_TEXTS.values()) + [_DONE + mark for mark in MARKS]
 
 
 class IdentityError(ValueError):
@@ -28,10 +38,12 @@ class Identity:
     def __init__(self, nvs):
         self._nvs = nvs
 
+    @seldom
     def buoy_id(self):
         """Number of the buoy, None if unset."""
         return self._number(_ID)
 
+    @seldom
     def set_buoy_id(self, number):
         """Raises IdentityError."""
         if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= MAX_BUOY_ID:
@@ -39,10 +51,12 @@ class Identity:
         self._nvs.set_i32(_ID, number)
         self._nvs.commit()
 
+    @seldom
     def text(self, name):
         """`thing`, `ssid` or `password`; None if unset."""
         return self._text(_TEXTS[name])
 
+    @seldom
     def set_texts(self, **texts):
         """Set several of `thing`, `ssid`, `password` at once; "" unsets.
 
@@ -59,10 +73,12 @@ class Identity:
 
     # Maintenance: no watchdog, no sleep, no application, for a time.
 
+    @seldom
     def maintenance_s(self):
         """Seconds that the maintenance mode was asked for, 0 if it is off."""
         return self._number(_MAINTENANCE) or 0
 
+    @seldom
     def set_maintenance(self, duration_s):
         """0 ends it. The time counts from each start of the board: NVS has no clock."""
         if isinstance(duration_s, bool) or not isinstance(duration_s, int) or not 0 <= duration_s <= 86400:
@@ -72,29 +88,37 @@ class Identity:
 
     # The storage of `buoy.app.App`: marks of commands that were acted on.
 
+    @seldom
     def get(self, key):
         """The mark last set, or None."""
         return self._text(_DONE + key)
 
+    @seldom
     def set(self, key, mark):
         """Remember a mark; it is on flash when this returns."""
         self._write(_DONE + key, mark)
         self._nvs.commit()
 
+    @seldom
     def _number(self, key):
         try:
             return self._nvs.get_i32(key)
         except OSError:
             return None  # ESP_ERR_NVS_NOT_FOUND
 
+    @seldom
     def _text(self, key):
         buffer = bytearray(MAX_TEXT_BYTES)
         try:
             length = self._nvs.get_blob(key, buffer)
         except OSError:
             return None
-        return bytes(buffer[:length]).decode()
+        try:
+            return bytes(buffer[:length]).decode()
+        except ValueError:
+            return None  # left over from another program
 
+    @seldom
     def _write(self, key, text):
         if text:
             self._nvs.set_blob(key, text.encode())

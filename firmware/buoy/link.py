@@ -9,6 +9,7 @@ called again; whoever drives it calls `step` soon after an event as well.
 """
 
 from buoy.shims import new_ordered_dict
+from sensors import once, seldom
 
 IDLE = 0
 CONNECTING = 1
@@ -34,6 +35,7 @@ class LinkPolicy:
         "qos",
     )
 
+    @once
     def __init__(
         self,
         qos=1,
@@ -92,6 +94,7 @@ class Link:
         "transport",
     )
 
+    @once
     def __init__(self, transport, outbox, policy, topics, random, journal, on_config, on_trouble):
         self.transport = transport
         transport.listener = self
@@ -121,11 +124,13 @@ class Link:
 
     # What the application calls
 
+    @seldom
     def connect(self, now_ms):
         """Begin, or begin again after `stop`."""
         self._failures = 0
         self._open(now_ms)
 
+    @seldom
     def stop(self):
         """Say goodbye and stay away; what is unacknowledged goes back to the outbox."""
         if self.state == UP:
@@ -135,6 +140,7 @@ class Link:
         self._recall()
         self.state = STOPPED
 
+    @seldom
     def offline(self, reason):
         """The network is gone: what is unacknowledged goes back to the outbox until `connect`."""
         self.transport.close()
@@ -198,6 +204,7 @@ class Link:
 
     # What the transport calls
 
+    @seldom
     def on_open(self, session_present):  # noqa: ARG002 - part of the transport contract
         """CONNACK 0 arrived. Subscriptions are asked for even if a session is there: it costs one packet."""
         self.state = UP
@@ -223,6 +230,7 @@ class Link:
                 outbox.settle(message)
         self._failures = 0
 
+    @seldom
     def on_suback(self, packet_id, codes):
         """The broker's answer to our subscriptions; a refused one is trouble but no reason to leave."""
         self._heard = True
@@ -249,11 +257,13 @@ class Link:
 
     # Inside
 
+    @seldom
     def _open(self, now_ms):
         self.state = CONNECTING
         self._deadline_ms = now_ms + self.policy.connect_timeout_ms
         self.transport.open()
 
+    @seldom
     def _fail(self, reason, now_ms):
         self._recall()
         self.state = WAITING
@@ -268,6 +278,7 @@ class Link:
         self._deadline_ms = 0 if now_ms is None else now_ms + delay
         self.on_trouble(reason)
 
+    @seldom
     def _recall(self):
         if self._flying:
             self._outbox.requeue(list(self._flying.values()))
@@ -329,7 +340,9 @@ class Link:
                 if now_ms < self._next_send_ms:
                     wake_ms = min(wake_ms, self._next_send_ms)
                     break
-                self._transmit(outbox.take(), now_ms)
+                message = outbox.take()
+                if message is not None:
+                    self._transmit(message, now_ms)
         # Silence either way: ping after half a keep-alive, so that 1.5 keep-alives are never reached.
         half_ms = policy.keep_alive_ms // 2
         if self._pinged:

@@ -9,6 +9,7 @@ Modes:
               two decimals, shortest form, ", " and ": ")
 """
 
+from sensors import once, seldom
 from sensors.catalog import BOOLEAN_KEYS, DECIMALS
 
 _FLOAT = "%%.%df" % DECIMALS
@@ -32,6 +33,7 @@ class Payload:
 
     __slots__ = ("_original", "_templates")
 
+    @once
     def __init__(self, mode):
         if mode not in ("stamped", "original"):
             raise ValueError("payload mode must be stamped or original, not %r" % (mode,))
@@ -55,6 +57,7 @@ class Payload:
             template = self._templates[keys] = self._template(keys)
         return (template % tuple(values)).encode()
 
+    @seldom
     def _template(self, keys):
         if self._original:
             return "{" + ", ".join('"%s": %%s' % key for key in keys) + "}"

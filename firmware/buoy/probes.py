@@ -5,6 +5,7 @@ due. Where messages come faster than the probes can be read, a message takes the
 is as fresh as the parts allow.
 """
 
+from sensors import once, seldom
 from sensors.catalog import BOOLEAN_KEYS, KEYS
 
 _FIRST_LEAD_MS = 1500  # until the first reading showed how long one takes
@@ -23,6 +24,7 @@ class ProbeSampler:
 
     needs_steps = True
 
+    @once
     def __init__(self, reader, fakes):
         self._reader = reader
         self._fakes = dict(fakes)
@@ -39,6 +41,7 @@ class ProbeSampler:
         """Keys of the sensors the buoy carries, disabled ones included."""
         return self._keys
 
+    @seldom
     def configure(self, key, interval_ms, average_ms, disabled):
         """Apply a configuration; False if the buoy has no such sensor."""
         if key not in self._keys:

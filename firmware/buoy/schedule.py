@@ -1,5 +1,7 @@
 """When messages are due: open loop, planned ahead, whatever the link does."""
 
+from sensors import seldom
+
 
 class Schedule:
     """Message n is due at start + n * interval; without an interval, as soon as the link has room.
@@ -9,6 +11,7 @@ class Schedule:
 
     __slots__ = ("_count", "_end_ms", "_part_us", "_rest_us", "due_ms", "interval_ms", "seq")
 
+    @seldom
     def __init__(self, start_ms, interval_ms, count=None, end_ms=None, seq=0, part_us=0, rest_us=0):
         self.seq = seq  # number of the next message
         self.due_ms = start_ms
@@ -38,6 +41,7 @@ class Schedule:
                     self._rest_us -= 1000
                     self.due_ms += 1
 
+    @seldom
     def change_interval(self, interval_ms, now_ms):
         """Follow a configuration message: the next message comes one new interval from now at the latest."""
         self.interval_ms = interval_ms
@@ -45,6 +49,7 @@ class Schedule:
         if self.due_ms > now_ms + interval_ms:
             self.due_ms = now_ms + interval_ms
 
+    @seldom
     def left(self):
         """Messages of a counted schedule that were not made yet; None without a count."""
         return None if self._count is None else max(0, self._count - self.seq)

@@ -46,6 +46,8 @@ SECTIONS = ("sensors", "pins", "power")
 CALIBRATION = "calibration"
 _OBJECTS = SECTIONS + (CALIBRATION,)
 _MAX_TEXT = 128
+_MAX_BYTES = 16384  # of a file; nine calibrated sensors take 4 KB
+_MAX_TROUBLE = 300
 
 
 class SettingsError(ValueError):
@@ -81,7 +83,7 @@ def problems(given):
             text = _wrong(value, FIELDS[name])
             if text:
                 found.append("%s is %r; %s" % (name, value, text))
-    return found or _wrong_sensors(given)
+    return found or _wrong_parts(given)
 
 
 def merged(base, changes):
@@ -153,17 +155,17 @@ def load():
     for name in (FILE, LAST):
         try:
             given = _read(name)
+            wrong = problems(given)
         except OSError:
             continue  # not there
-        except ValueError as error:
-            trouble = trouble or "%s: %s" % (name, error)
-            continue
-        wrong = problems(given)
+        except Exception as error:
+            # Whatever a file does to the interpreter: the next one, or the defaults, bring a console up.
+            wrong = [str(error) or type(error).__name__]
         if not wrong:
             settings = defaults()
             settings.update(given)
             return settings, trouble
-        trouble = trouble or "%s: %s" % (name, "; ".join(wrong))
+        trouble = trouble or ("%s: %s" % (name, "; ".join(wrong)))[:_MAX_TROUBLE]
     return defaults(), trouble
 
 
@@ -185,6 +187,9 @@ def save(settings):
 
 
 def _read(name):
+    size = os.stat(name)[6]
+    if size > _MAX_BYTES:
+        raise ValueError("%d bytes; at most %d" % (size, _MAX_BYTES))
     with open(name, "rb") as file:
         return parse_object(file.read())
 
@@ -213,23 +218,27 @@ def _wrong(value, field):
         return ""
     if not isinstance(value, str) or len(value) > _MAX_TEXT:
         return "a text of at most %d characters" % _MAX_TEXT
+    if min(value or " ") < " " or max(value or " ") > "~":
+        return "a text of printable ASCII characters"
     choices = field[1]
     if choices and value not in choices:
         return "one of " + ", ".join(choices)
     return ""
 
 
-def _wrong_sensors(given):
-    """Pin map and keys; what a driver makes of its own settings shows when it is built."""
-    if not given.get("sensors") and not given.get("pins"):
-        return []
-    from sensors.build import make_pins
-    from sensors.catalog import KEYS
-    from sensors.settings import SettingsError as PinError
+def _wrong_parts(given):
+    """Sensors, pins and supplies, checked as their drivers do, and the notes of calibrations."""
+    found = []
+    notes = given.get(CALIBRATION, {})
+    sensors = given.get("sensors", {})
+    for key in sorted(notes):
+        note = notes[key]
+        parts = isinstance(note, dict) and (note.get("previous", {}), note.get("was", {}))
+        if key not in sensors or not parts or not all([isinstance(part, dict) for part in parts]):
+            found.append("calibration of %r; an object, of a sensor in use" % key)
+    if sensors or given.get("pins") or given.get("power"):
+        from sensors import build
 
-    found = ["unknown sensor %r" % key for key in sorted(given.get("sensors", {})) if key not in KEYS]
-    try:
-        make_pins(given.get("pins", {}))
-    except PinError as error:
-        found.append("pins: %s" % error)
+        found += build.problems({name: given[name] for name in SECTIONS if name in given})
+        build.forget()
     return found

@@ -4,10 +4,9 @@ import gc
 import os
 
 from buoy import settings
-from buoy.board import DOWN
 from buoy.commands import Commands
 from buoy.console import Console
-from buoy.identity import NAMESPACE, RUN_MARK, Identity
+from buoy.identity import DOWN, NAMESPACE, RUN_MARK, Identity
 from buoy.timekeeping import Clock
 
 
@@ -36,13 +35,26 @@ def prepare(board, modules, port, ticks, random):
     board.ask_ms = 0  # when to ask the time server
     board.wdt = board.remote = None
     board.restoring = False
+    board.losses = 0  # of the outbox, that were told
     board.woken = board.machine.reset_cause() == board.machine.DEEPSLEEP_RESET
     board.down = board.woken and board.identity.get(DOWN) is not None
     board.up_ms = None
     board.console.handlers = board.commands = Commands(board)
     if board.trouble:
         board.console.log("settings: " + board.trouble, "error")
-    return _undo_interrupted(board, given)
+    try:
+        return _undo_interrupted(board, given)
+    except Exception as error:
+        # What is in the files comes from outside, and flash can be full: the board starts all the same.
+        troubled(board, "a calibration that was interrupted", error)
+        return given
+
+
+def troubled(board, what, error):
+    """Note what could not be made at the start: `health` has it, and the error topic if there is a link."""
+    text = "%s: %s" % (what, str(error) or type(error).__name__)
+    board.trouble = board.trouble or text
+    board.console.log(text, "error")
 
 
 def _undo_interrupted(board, held):
@@ -70,7 +82,7 @@ def _undo_interrupted(board, held):
                 if hasattr(driver, "begin_command"):
                     circuits.converse(board, driver, circuits.restore(driver.key))
             except ValueError as error:
-                board.console.log("%s: %s" % (name, error), "error")
+                troubled(board, name, error)
             return held  # two at once are not made
     return held
 
@@ -99,7 +111,7 @@ def start(board, given, make_transport, open_ntp, random):
         board.console.log("not commissioned: %s unset" % ", ".join(lacks), "warning")
         return
     network = board.modules("network")
-    from buoy.app import FATAL_ERROR, App, Topics
+    from buoy.app import App, Topics
     from buoy.wifi import Wifi
 
     gc.collect()
@@ -148,7 +160,6 @@ def start(board, given, make_transport, open_ntp, random):
         board.on_config,
         board.app.on_trouble,
     )
-    board.config_topic = topics.config_global
     board.wifi = Wifi(
         network.WLAN(network.STA_IF), identity.text("ssid"), identity.text("password") or "", random, log
     )
@@ -160,8 +171,12 @@ def start(board, given, make_transport, open_ntp, random):
         keep_events(board.console, False)
         board.console.event({"what": "start", "boot": board.boot, "cause": board.machine.reset_cause()})
     board.open_ntp = open_ntp
-    if board.trouble:
-        board.app.report_error(FATAL_ERROR, 4, "settings: " + board.trouble, board.clock.now_ms())
+    if board.trouble or identity.get("bad_set") is not None:
+        from buoy.app import CODE_BAD_SETTINGS
+        from buoy.config import tell_once
+
+        why = board.trouble and "settings: " + board.trouble
+        tell_once(board.app, "bad_set", why.encode(), why, board.clock.now_ms(), CODE_BAD_SETTINGS)
     if given["watchdog_s"]:
         board.wdt = board.machine.WDT(timeout=given["watchdog_s"] * 1000)
 
@@ -186,9 +201,9 @@ def make_sensors(board, held=None):
 def _make_sampler(board, given):
     try:
         sensors = make_sensors(board, given)
-    except ValueError as error:
-        board.trouble = board.trouble or str(error)
-        board.console.log("sensors: %s" % error, "error")
+    except Exception as error:
+        # Settings that pass the check and a part of the chip that does not: the buoy says so, and stays on.
+        troubled(board, "sensors", error)
         sensors = board.sensors = []
     fakes = [(sensor.key, sensor.sample) for sensor in sensors if hasattr(sensor, "sample")]
     if len(fakes) == len(sensors):

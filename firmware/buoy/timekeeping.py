@@ -5,6 +5,7 @@ The application's clock is ms since start. UTC ms since 1970 is that clock plus 
 """
 
 from buoy.shims import ticks_diff
+from sensors import once
 
 
 class Clock:
@@ -14,6 +15,7 @@ class Clock:
         ticks: returns `time.ticks_ms()`.
     """
 
+    @once
     def __init__(self, ticks):
         self._ticks = ticks
         self._last = ticks()

@@ -17,6 +17,7 @@ import umqtt.simple as simple
 
 from buoy.shims import forget, ticks_add, ticks_ms
 from buoy.wire import MAX_PACKET_BYTES, Parked, Wire
+from sensors import once, seldom
 
 _PINGRESP = 0xD0
 _PUBACK = 0x40
@@ -50,6 +51,7 @@ class UmqttTransport:
     the port allows), TCP, TLS and CONNACK together.
     """
 
+    @once
     def __init__(
         self, client_id, host, port, keep_alive_s, open_timeout_ms=15000, wrap=None, clean_session=True
     ):
@@ -89,6 +91,7 @@ class UmqttTransport:
             wire.mark_duplicate()
         self._note_backlog()
 
+    @seldom
     def subscribe(self, topics, qos, packet_id):
         """Queue a SUBSCRIBE for each topic: umqtt knows no other way."""
         wire = self._wire
@@ -124,6 +127,7 @@ class UmqttTransport:
             return
         self._note_backlog()
 
+    @seldom
     def disconnect(self):
         """Say goodbye, if the peer listens, and close."""
         wire = self._wire
@@ -166,17 +170,22 @@ class UmqttTransport:
             if wire.backlog():
                 wire.flush()
                 self._note_backlog()
-            wire.fill()
-            busy = False
+            busy = wire.fill()
             while self._wire is wire:
                 first = wire.next_packet()
                 if first is None:
                     break
                 busy = True
-                self._handle(wire, first)
+                topic = wire.too_large
+                if topic is None:
+                    self._handle(wire, first)
+                else:
+                    wire.too_large = None
+                    wire.flush()
+                    self.listener.on_message(topic, None, bool(first & 1))
                 wire.skip_packet()
             return busy
-        except (OSError, AssertionError, IndexError, ValueError) as error:
+        except (OSError, AssertionError, IndexError, ValueError, MemoryError) as error:
             # umqtt checks its peer with assert and by indexing: all of it means a broken connection.
             self._lost(error)
             return True
@@ -187,6 +196,7 @@ class UmqttTransport:
 
     # Inside
 
+    @seldom
     def _connect(self):
         deadline_ms = ticks_add(ticks_ms(), self._open_timeout_ms)
         wire = _sockets.wire = Wire(deadline_ms, self._wrap)

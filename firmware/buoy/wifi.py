@@ -1,5 +1,7 @@
 """Wi-Fi of a board: joins, notices loss, backs off; never waits."""
 
+from sensors import once, seldom
+
 _JOIN_MS = 15000
 _BACKOFF_MIN_MS = 1000
 _BACKOFF_MAX_MS = 60000
@@ -16,6 +18,7 @@ class Wifi:
         log: called with a line.
     """
 
+    @once
     def __init__(self, wlan, ssid, password, random, log):
         self._wlan = wlan
         self._ssid = ssid
@@ -48,6 +51,7 @@ class Wifi:
                 self._join(now_ms)
         return min(self._until_ms, now_ms + _LOOK_MS)
 
+    @seldom
     def _join(self, now_ms):
         self._until_ms = now_ms + _JOIN_MS
         self._joining = True
@@ -58,6 +62,7 @@ class Wifi:
             # "Wifi Internal Error" is an OSError of ports before 1.25, a RuntimeError since.
             self._fail("Wi-Fi: %s" % error, now_ms)
 
+    @seldom
     def _fail(self, reason, now_ms):
         if self._joining:
             # Otherwise ESP-IDF goes on by itself and the next connect is refused.

@@ -4,6 +4,7 @@ import select
 import socket as system_socket
 
 from buoy.shims import ticks_diff, ticks_ms
+from sensors import seldom
 
 # A configuration message is some hundred bytes; more than this is no message for a buoy.
 MAX_PACKET_BYTES = 4096
@@ -20,6 +21,7 @@ class Wire:
     `wrap` makes a TLS socket of a connected one, or is None; `deadline_ms` ends connecting.
     """
 
+    @seldom
     def __init__(self, deadline_ms, wrap):
         self._deadline_ms = deadline_ms
         self._wrap = wrap
@@ -32,10 +34,13 @@ class Wire:
         self._in_end = 0
         self._in_start = 0
         self._in_stop = 0  # end of the packet that umqtt may read now
+        self._rest = 0  # bytes to come of a packet that is too large
+        self.too_large = None  # its topic
         self.connecting = True
 
     # What umqtt calls
 
+    @seldom
     def connect(self, address):
         """Within the deadline; leaves nothing open when it fails."""
         raw = system_socket.socket()
@@ -121,29 +126,35 @@ class Wire:
         self._out_start = self._out_end = self._packet_start = 0
 
     def fill(self):
-        """Read what is there. Raises OSError when the peer closed."""
+        """Read what is there; True if there may be more. Raises OSError when the peer closed."""
         if self._in_start:
             self._in[: self._in_end - self._in_start] = self._in[self._in_start : self._in_end]
             self._in_end -= self._in_start
             self._in_start = self._in_stop = 0
-        while True:
-            room = len(self._in) - self._in_end
-            if not room:
-                if len(self._in) > MAX_PACKET_BYTES:
-                    raise OSError("a packet of more than %d bytes" % MAX_PACKET_BYTES)
-                self._in.extend(bytes(len(self._in)))
-                continue
-            count = self.socket.readinto(memoryview(self._in)[self._in_end :])
-            if count is None:
-                return
-            if count == 0:
-                raise OSError("closed by the broker")
-            self._in_end += count
-            if count < room:
-                return
+        room = len(self._in) - self._in_end
+        if not room:
+            return False  # next_packet makes room for the packet that has begun
+        count = self.socket.readinto(memoryview(self._in)[self._in_end :])
+        if count is None:
+            return False
+        if count == 0:
+            raise OSError("closed by the broker")
+        end = self._in_end + count
+        if self._rest:
+            # All that is in the buffer is of a packet that is too large.
+            gone = min(self._rest, end)
+            self._rest -= gone
+            self._in[: end - gone] = self._in[gone:end]
+            end -= gone
+        self._in_end = end
+        return count == room
 
     def next_packet(self):
-        """First byte of the next whole packet, which umqtt may then read; None if there is none."""
+        """First byte of the next whole packet, which umqtt may then read; None if there is none.
+
+        With `too_large` set it is a PUBLISH of that topic, and its content is left out: what a broker keeps
+        for a buoy would else end every connection.
+        """
         start = self._in_start = max(self._in_start, self._in_stop)
         length = 0
         shift = 0
@@ -152,16 +163,42 @@ class Wire:
             length |= (byte & 0x7F) << shift
             shift += 7
             if not byte & 0x80:
-                stop = position + 1 + length
+                head = position + 1
                 if length > MAX_PACKET_BYTES:
-                    raise OSError("a packet of %d bytes" % length)
-                if stop > self._in_end:
+                    return self._leave_out(start, head, head + length)
+                if not self._has(head + length):
                     return None
-                self._in_stop = stop
+                self._in_stop = head + length
                 return self._in[start]
         if self._in_end - start >= 5:
             raise OSError("a packet without a length")
         return None
+
+    def _has(self, stop):
+        """Whether what has begun is there up to `stop`; else there is room for it."""
+        if stop <= self._in_end:
+            return True
+        missing = stop - self._in_start - len(self._in)
+        if missing > 0:
+            self._in.extend(bytes(missing))
+        return False
+
+    def _leave_out(self, start, head, stop):
+        first = self._in[start]
+        if not self._has(head + 2):
+            return None
+        topic = head + 2
+        end = topic + (self._in[head] << 8 | self._in[head + 1])
+        if first & 0xF0 != 0x30 or end - topic > MAX_PACKET_BYTES:
+            raise OSError("a packet of %d bytes" % (stop - head))
+        if not self._has(end + 2):
+            return None
+        self.too_large = bytes(self._in[topic:end])
+        if first & 6:
+            self.write(b"\x40\x02" + bytes(self._in[end : end + 2]))  # PUBACK, or it comes again and again
+        self._in_stop = min(stop, self._in_end)
+        self._rest = stop - self._in_stop
+        return first
 
     def skip_packet(self):
         """Whatever umqtt left unread of the packet."""
@@ -174,6 +211,7 @@ class Wire:
         self._out_start = 0
         self._out_end = waiting
 
+    @seldom
     def _await(self, size):
         """Block until `size` bytes are there: CONNACK, under the one deadline of `open`."""
         poller = select.poll()

@@ -9,9 +9,9 @@ from host.bench.session import Session
 from host.bench.shared import Happening, Result, StepFailed, require_usable
 from host.bench.survey import read_identity
 from host.bench.wanted import Wanted
+from host.model.board_names import BoardName
 from host.model.errors import BoardError, BuoyError
 from host.serial.esp_image import FlashImage
-from host.serial.names import BoardName
 from host.serial.probe import Found
 
 

@@ -4,10 +4,10 @@ import tempfile
 from pathlib import Path
 
 from host.bench.session import Session
+from host.model.board_names import mac_text
 from host.model.errors import BoardError
 from host.serial.esp_image import FlashImage
 from host.serial.esptool import Progress
-from host.serial.names import mac_text
 from host.serial.raw_repl import LineError
 
 SLOWER = (230_400, 115_200)

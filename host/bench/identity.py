@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from host.bench.records import Book, Record
+from host.model.board_names import mac_text
 from host.model.errors import BoardError
-from host.serial.names import mac_text
 
 
 @dataclass(frozen=True, slots=True)

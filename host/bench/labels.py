@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from host.bench.code128 import modules
+from host.model.board_names import mac_text
 from host.model.errors import UsageError
-from host.serial.names import mac_text
 
 LabelCode = Literal["qr", "code128"]
 FORMATS = (".svg", ".pdf", ".png")

@@ -52,6 +52,8 @@ class Software:
     digests: dict[str, str]
     umqtt: dict[str, bytes]
     """The library, where it is not frozen into the interpreter."""
+    firmware: str = ""
+    """Version of `files`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,8 @@ def _files(state: State, software: Software, options: Options) -> list[Step]:
     if not changed and not gone:
         return [Step("files", "all again")] if options.forces("files") else []
     parts = [f"{len(changed)} of {len(wanted)}"] if changed else []
+    if changed and state.found.firmware not in ("", software.firmware):
+        parts.insert(0, f"firmware {software.firmware}, {state.found.firmware} runs")
     parts += [f"{len(gone)} to remove"] if gone else []
     return [Step("files", ", ".join(parts))]
 

@@ -15,17 +15,17 @@ from host.bench.records import Book
 from host.bench.twin_port import choose_port
 from host.bench.wanted import Wanted
 from host.boards.board_settings import RunSettings, settings_for
-from host.boards.firmware_files import ROOT, firmware_files
+from host.boards.firmware_files import ROOT, installed_firmware
 from host.inventory.secrets import Secret, resolve_secret
 from host.inventory.values import Mistake, parse_ids
 from host.model.aws import AwsSpec
 from host.model.bench import BenchSpec
+from host.model.board_names import BoardName, parse_name
 from host.model.endpoint import Endpoint
 from host.model.errors import PreflightError, UsageError
 from host.model.fleet import BoardSpec, Fleet, TargetSpec, TlsSpec
 from host.model.twin import TwinSpec, TwinTls
 from host.serial.esp_image import FlashImage
-from host.serial.names import BoardName, parse_name
 
 _LIBRARY = "umqtt"
 
@@ -88,13 +88,15 @@ def make_software(image: FlashImage | None) -> Software:
     Raises:
         PreflightError: a compiler or library is missing.
     """
-    files = firmware_files()
+    firmware = installed_firmware()
+    files = firmware.files
     return Software(
         micropython=image.version if image is not None else "",
         image=image.digest if image is not None else "",
         files=files,
         digests={path: hashlib.sha256(data).hexdigest() for path, data in files.items()},
         umqtt=_library(),
+        firmware=firmware.version,
     )
 
 

@@ -192,7 +192,7 @@ def matching(records: Iterable[Record], words: Iterable[str]) -> Iterator[Record
 
 
 def _test(word: str) -> Any:
-    from host.serial.names import parse_name
+    from host.model.board_names import parse_name
 
     if word in ("passed", "failed"):
         return lambda record: record.passed == (word == "passed")

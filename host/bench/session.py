@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TypeVar
 
 from host.bench.batch import Stop
+from host.model.board_names import BoardName, canonical_port, is_url, mac_text
 from host.model.clock import Deadline
 from host.model.errors import BoardError, BuoyError, PreflightError
 from host.serial.console import Console
@@ -16,9 +17,8 @@ from host.serial.esptool import Esptool
 from host.serial.find import Finder, port_of
 from host.serial.lines import visible
 from host.serial.listing import list_ports
-from host.serial.lock import PortLock, canonical_port
-from host.serial.names import BoardName, mac_text
-from host.serial.port import SerialPort, open_port
+from host.serial.lock import PortLock
+from host.serial.port import SerialPort, open_port, require_port
 from host.serial.probe import Found, probe_locked
 from host.serial.raw_repl import LineError, NoPrompt, RawRepl, ReplError
 from host.serial.records import ConsoleRecord, Line
@@ -90,6 +90,8 @@ class Session:
     port: str = ""
     mac: str = ""
     """Twelve hex digits, once known: what it is found by when its port changes."""
+    _reached: bool = False
+    """The port was opened once."""
     _there: frozenset[str] = frozenset()
     """Ports that there were at the beginning."""
     _lock: PortLock | None = None
@@ -112,7 +114,11 @@ class Session:
         Raises:
             PreflightError: there is none, or somebody has it.
         """
-        self._take((self.finder or Finder(self.more_ports)).port(self.name))
+        port = (self.finder or Finder(self.more_ports)).port(self.name)
+        require_port(port)
+        self._take(port)
+        # A path that is there now can come back; what a URL leads to has yet to be seen.
+        self._reached = not is_url(port)
         self._there = frozenset(port.port for port in list_ports(self.more_ports))
 
     def look(self, wake: bool = True, ask_rom: bool = True) -> Found:
@@ -134,7 +140,10 @@ class Session:
                 next_step="another cable or port, then the same command",
             )
         if found.state == "gone":
+            if not self._reached:  # nothing that could come back
+                raise BoardError(found.detail, where=self.port, next_step="buoy ports")
             raise PreflightError(f"the port went away: {found.detail}", where=self.port)
+        self._reached = True
         if found.mac and self.mac and found.mac != self.mac:
             raise BoardError(
                 f"there is another board on the port: {mac_text(found.mac)}, before {mac_text(self.mac)}",

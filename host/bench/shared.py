@@ -13,9 +13,9 @@ from host.bench.records import Book, Record, Records
 from host.bench.self_test import CONNECT_S
 from host.bench.session import Patience
 from host.bench.wanted import Wanted
+from host.model.board_names import mac_text
 from host.model.errors import BoardError, BuoyError
 from host.serial.esp_image import FlashImage
-from host.serial.names import mac_text
 from host.serial.probe import Found
 
 NEEDED: dict[str, str] = {

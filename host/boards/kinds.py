@@ -12,12 +12,11 @@ from host.boards.job import PackJob
 from host.boards.simulated import PortPlug, SimulatedBench, SimulatedPlug
 from host.boards.unit import PackUnit, Unit
 from host.inventory.secrets import resolve_secret
+from host.model.board_names import is_url, parse_name
 from host.model.errors import PreflightError
 from host.model.fleet import BoardSpec, Fleet
 from host.model.plan import BoardPlan, Plan
 from host.serial.find import Finder
-from host.serial.lock import is_url
-from host.serial.names import parse_name
 
 # One core can drive far more boards than this; the figure keeps a pack's start-up and reports short.
 _BOARDS_PER_PACK = 5000
@@ -137,7 +136,7 @@ def unready(fleet: Fleet) -> list[PreflightError]:
     """What keeps boards of the fleet from being started on this machine."""
     found = []
     if any(board.kind == "simulated" and not board.port for board in fleet.boards):
-        from host.simulation.esp32.child import interpreter
+        from host.simulation.esp32.interpreter import interpreter
 
         try:
             interpreter()
@@ -154,6 +153,15 @@ def unready(fleet: Fleet) -> list[PreflightError]:
         if board.port and _is_path(board.port) and not os.path.exists(board.port)
     ]
     return found
+
+
+def remarks(fleet: Fleet) -> list[str]:
+    """What should be known about boards that start here all the same."""
+    if not any(board.kind == "simulated" and not board.port for board in fleet.boards):
+        return []
+    from host.simulation.esp32.interpreter import word_note
+
+    return [note for note in (word_note(),) if note]
 
 
 def _is_path(port: str) -> bool:

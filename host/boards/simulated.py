@@ -95,7 +95,7 @@ class PortPlug:
     """A board that is on a port already.
 
     Args:
-        name: port, URL, MAC, USB name or location, see `host.serial.names`.
+        name: port, URL, MAC, USB name or location, see `host.model.board_names`.
         wifi: to be told to it; None: it keeps its own.
         on_this_machine: whether it is a simulated one.
         finder: looks for it; shared by the boards of a run.

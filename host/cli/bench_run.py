@@ -19,13 +19,13 @@ from host.cli.console import write_line
 from host.inventory.loader import load_fleet
 from host.inventory.secrets import resolve_secret
 from host.model.bench import BenchSpec
+from host.model.board_names import BoardName, parse_name
 from host.model.errors import UsageError
 from host.model.exit_codes import ExitCode
 from host.model.fleet import Fleet
 from host.serial.esp_image import FlashImage
 from host.serial.find import Finder
 from host.serial.listing import PortInfo, list_ports
-from host.serial.names import BoardName, parse_name
 
 FORCEABLE = ("interpreter", "files", "keys", "identity", "all")
 

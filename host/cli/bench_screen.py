@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Self, TextIO
 from host.bench.batch import Outcome, is_defect
 from host.bench.shared import Happening, Result, StepFailed
 from host.cli.console import mark, write_line
+from host.model.board_names import mac_text
 from host.model.errors import BuoyError
-from host.serial.names import mac_text
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

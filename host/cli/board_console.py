@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from host.cli.commission import FLEET, FleetFile, Ports
+from host.cli.one_board import Board
 
 if TYPE_CHECKING:
     from host.serial.console import Console
@@ -32,7 +33,7 @@ quit                           leave; the board goes on"""
 
 
 def console(
-    board: Annotated[str, typer.Argument(metavar="BOARD", help="A port, mac:…, usb:…, a URL or an id.")],
+    board: Board,
     command: Annotated[
         list[str] | None, typer.Argument(metavar="[COMMAND]...", help="One command instead of a dialogue.")
     ] = None,

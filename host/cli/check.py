@@ -160,14 +160,15 @@ def local_checks(fleet: "Fleet") -> list["Check"]:
 
 
 def _board_checks(fleet: "Fleet") -> list["Check"]:
-    from host.boards.kinds import unready
+    from host.boards.kinds import remarks, unready
     from host.cloud.target import Check
 
     wanting = sum(board.kind != "virtual" for board in fleet.boards)
     if not wanting:
         return []
     failed = [_failed("boards on cables", error) for error in unready(fleet)]
-    return failed or [Check("boards on cables", True, f"{wanting}: ports and interpreter are there")]
+    there = ". ".join([f"{wanting}: ports and interpreter are there", *remarks(fleet)])
+    return failed or [Check("boards on cables", True, there)]
 
 
 def _tls_checks(fleet: "Fleet") -> list["Check"]:

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from host.boards.kinds import UnitOptions, make_units
+from host.boards.kinds import UnitOptions, make_units, remarks
 from host.cli.check import local_checks
 from host.cli.commission import BENCH
 from host.cli.consent import agree
@@ -90,6 +90,7 @@ def execute(request: Request) -> int:
     from host.report.write import result_json, write_reports
 
     record.limits = list(target.changed_limits)
+    record.warnings += remarks(fleet)
     record.phases_s["before"] = max(0.0, record.began_s - began)
     result = conclude(fleet, plan, record, request.command, witness.connections)
     code = result.outcome.exit_code

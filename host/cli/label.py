@@ -30,7 +30,7 @@ def label(
     """  # fmt: skip
     from host.bench.folder import BenchFolder
     from host.bench.labels import FORMATS, Label, LabelCode, write_label
-    from host.serial.names import parse_name
+    from host.model.board_names import parse_name
 
     match = re.fullmatch(r"(\d+(?:\.\d+)?)x(\d+(?:\.\d+)?)", size)
     if match is None:

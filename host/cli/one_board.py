@@ -11,10 +11,25 @@ from host.cli.commission import BENCH, FLEET, FleetFile, Folder, Ports
 
 if TYPE_CHECKING:
     from host.bench.session import Session
-    from host.serial.names import BoardName
+    from host.model.board_names import BoardName
+
+
+def _there(board: str) -> str:
+    """Refuse a port that does not exist before anything larger is loaded."""
+    from host.model.board_names import parse_name
+    from host.serial.port import require_port
+
+    name = parse_name(board)
+    if name.kind == "port":
+        require_port(name.value)
+    return board
+
 
 Board = Annotated[
-    str, typer.Argument(metavar="BOARD", help="A port, mac:…, usb:…, location:…, a URL or an id.")
+    str,
+    typer.Argument(
+        metavar="BOARD", help="A port, mac:…, usb:…, location:…, a URL or an id.", callback=_there
+    ),
 ]
 
 
@@ -31,8 +46,8 @@ def session_of(board: str, fleet: Path, ports: list[str] | None, purpose: str) -
 def name_and_ports(board: str, fleet: Path, ports: list[str] | None) -> "tuple[BoardName, tuple[str, ...]]":
     """The board's name, by the fleet file where it is an id there, and further ports to search."""
     from host.inventory.loader import load_fleet
+    from host.model.board_names import parse_name
     from host.model.errors import BuoyError
-    from host.serial.names import parse_name
 
     name = parse_name(board)
     more = tuple(ports or ())
@@ -66,7 +81,7 @@ def identity(
     """  # fmt: skip
     from host.bench.folder import BenchFolder
     from host.bench.single import look, set_id
-    from host.serial.names import mac_text
+    from host.model.board_names import mac_text
 
     with session_of(board, fleet, ports, "buoy id") as session:
         if buoy is None:
@@ -168,7 +183,7 @@ def wipe(
     from host.bench.folder import BenchFolder
     from host.bench.single import look
     from host.bench.single import wipe as do_wipe
-    from host.serial.names import mac_text
+    from host.model.board_names import mac_text
 
     with session_of(board, fleet, ports, "buoy wipe") as session:
         found = look(session)

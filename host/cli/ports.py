@@ -1,5 +1,6 @@
 """`buoy ports`: the boards that are plugged in."""
 
+import glob
 import json
 import time
 from dataclasses import asdict
@@ -19,7 +20,8 @@ WATCH_S = 0.5
 
 def ports(
     words: Annotated[
-        list[str] | None, typer.Argument(metavar="[PORT]...", help="Paths, patterns, URLs; all by default.")
+        list[str] | None,
+        typer.Argument(metavar="[PORT]...", help="Paths, patterns, URLs, usb:…, mac:…; all by default."),
     ] = None,
     more: Ports = None,
     fleet: FleetFile = FLEET,
@@ -39,18 +41,37 @@ def ports(
     buoy ports 'runs/simulated/ports/*'         these
     buoy ports --watch                          what comes and goes
     """  # fmt: skip
-    from host.serial.find import look_at_all
-    from host.serial.listing import list_ports
+    from host.model.board_names import parse_name
+    from host.serial.find import fits, look_at_all, port_of
+    from host.serial.listing import expanded, list_ports
+    from host.serial.port import require_port
 
-    given = tuple(words or ())
-    patterns = [*given, *(more or ()), *([] if given else _fleet_ports(fleet))]
+    # A board's MAC or id is known only when its port was asked.
+    given = [parse_name(word) for word in words or ()]
+    all_are_asked = not given or any(name.kind in ("mac", "id") for name in given)
+    patterns = [name.value for name in given if name.kind == "port"]
+    patterns += [*(more or ()), *([] if given else _fleet_ports(fleet))]
 
     def listed() -> "list[PortInfo]":
-        found = list_ports(patterns)
-        return [port for port in found if port.vid is None or not given or port.port in given]
+        found, named = list_ports(patterns), expanded(patterns)
+        if all_are_asked:
+            return found
+        return [port for port in found if port.port in named or any(map(port.answers_to, given))]
 
+    for name in given:
+        if name.kind in ("usb", "location"):
+            port_of(name, list_ports(patterns))  # refused where it matches none
+        elif name.kind == "port" and not glob.has_magic(name.value):
+            require_port(name.value)
     before = listed()
     found = look_at_all(before, wake=wake)
+    if given and all_are_asked:
+        kept = [
+            (port, one)
+            for port, one in zip(before, found, strict=True)
+            if any(port.answers_to(name) or fits(name, one) for name in given)
+        ]
+        before, found = [port for port, _ in kept], [one for _, one in kept]
     if as_json:
         for port, one in zip(before, found, strict=True):
             typer.echo(json.dumps({"event": "there", **_document(port, one)}))
@@ -63,8 +84,8 @@ def ports(
 def _fleet_ports(fleet: Path) -> list[str]:
     """Ports of the fleet file, if there is one that can be read; other commands tell its mistakes."""
     from host.inventory.loader import load_fleet
+    from host.model.board_names import parse_name
     from host.model.errors import BuoyError
-    from host.serial.names import parse_name
 
     try:
         loaded = load_fleet(fleet)
@@ -121,7 +142,7 @@ def _table(ports: "list[PortInfo]", found: "list[Found]") -> str:
 
 
 def _row(port: "PortInfo", found: "Found") -> str:
-    from host.serial.names import mac_text
+    from host.model.board_names import mac_text
 
     usb = f"{port.bridge} {port.usb_id}" + (f" {port.serial}" if port.serial else "") if port.usb_id else "-"
     where = f"location:{port.location}" if port.location else "-"
@@ -131,7 +152,6 @@ def _row(port: "PortInfo", found: "Found") -> str:
 
 def _stable_name(port: "PortInfo", found: "Found") -> str:
     """What keeps naming this board when ports are renumbered."""
-    from host.serial.lock import is_url
-    from host.serial.names import mac_text
+    from host.model.board_names import is_url, mac_text
 
     return port.port if is_url(port.port) else f"mac:{mac_text(found.mac)}"

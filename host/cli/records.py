@@ -36,7 +36,7 @@ def records(
     from host.bench.records import as_csv as to_csv
     from host.bench.records import matching
     from host.cli.console import write_line
-    from host.serial.names import mac_text
+    from host.model.board_names import mac_text
 
     found, damaged = BenchFolder(folder).records.read()
     for line in damaged:

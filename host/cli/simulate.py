@@ -38,13 +38,15 @@ def simulate(
     buoy simulate --boards 3 --erased --folder sim  bare boards for buoy commission
     buoy simulate --firmware                       a buoy in service
     """  # fmt: skip
-    from host.simulation.esp32.child import interpreter
+    from host.simulation.esp32.interpreter import interpreter, word_note
     from host.simulation.esp32.simulator import Simulator
     from host.simulation.parts.radio import ACCESS_POINT, PASSWORD
 
     if not 1 <= boards <= MOST_BOARDS:
         raise UsageError(f"--boards {boards}", next_step=f"use 1 to {MOST_BOARDS}")
     interpreter()
+    if note := word_note():
+        typer.echo(note, err=True)
     factory = None
     if firmware:
         from host.boards.firmware_files import ROOT, firmware_files

@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from host.inventory.cable_format import Port
 from host.inventory.fields import Many, Switch, Text, Whole, duration_field
 from host.inventory.sections import Section, entry
 from host.inventory.values import duration_text
 from host.model.bench import BenchSpec
+from host.model.board_names import is_url, parse_port
 
 _BENCH = BenchSpec()
 _VERSION = r"v?[0-9]+\.[0-9]+(?:\.[0-9]+)?"
-_PORT = Text("a path, a pattern such as `/dev/serial/by-id/*`, or a URL", r"^\S{1,300}$")
+_PORT = Port("a path, a pattern such as `/dev/serial/by-id/*`, a URL, or another name of a port")
 
 
 @dataclass
@@ -94,7 +96,7 @@ def bench_spec(section: BenchSection | None, folder: Path) -> BenchSpec:
     return BenchSpec(
         interpreter=interpreter,
         interpreter_sha256=section.interpreter_sha256.lower(),
-        ports=tuple(port if "://" in port else path(port) for port in section.ports),
+        ports=tuple(path(port) if _is_path(port) else port for port in section.ports),
         parallel=section.parallel,
         per_hub=section.per_hub,
         baud=section.baud,
@@ -103,6 +105,10 @@ def bench_spec(section: BenchSection | None, folder: Path) -> BenchSpec:
         watchdog_s=section.watchdog,
         ntp_host="" if section.ntp_host == "none" else section.ntp_host,
     )
+
+
+def _is_path(port: str) -> bool:
+    return parse_port(port).kind == "port" and not is_url(port)
 
 
 def bench_document(bench: BenchSpec) -> dict[str, Any]:

@@ -4,14 +4,36 @@
 
 from dataclasses import dataclass
 
-from host.inventory.fields import Secret, Text
+from host.inventory.fields import Field, Schema, Secret, Text
+from host.inventory.problems import Reporter
 from host.inventory.sections import Section, entry
+from host.inventory.yaml_nodes import Node
+from host.model.board_names import FORMS, PATTERN, parse_port
+from host.model.errors import UsageError
 from host.model.fleet import SecretRef
 
-PORT = Text(
-    "a path such as `/dev/ttyUSB0`, or a URL: `rfc2217://HOST:PORT`, `socket://HOST:PORT`",
-    r"^(?:(?:rfc2217|socket)://[^\s/]+:[0-9]{1,5}|(?![a-z0-9]+://)[^\s]{1,200})$",
-)
+
+class Port(Field):
+    """A port by the grammar of `host.model.board_names`. With `{id}` in it the boards' own are judged."""
+
+    def __init__(self, expected: str = FORMS) -> None:
+        self.expected = expected
+        self._text = Text(expected, r"\S")
+
+    def read(self, node: Node, path: str, report: Reporter) -> str:
+        text: str = self._text.read(node, path, report).strip()
+        if "{id}" not in text:
+            try:
+                parse_port(text)
+            except UsageError as error:
+                raise self.refuse(node, path, report, error.what, f"write {self.expected}") from None
+        return text
+
+    def schema(self) -> Schema:
+        return {"type": "string", "pattern": PATTERN}
+
+
+PORT = Port()
 
 
 @dataclass

@@ -1,13 +1,14 @@
 """Ports and Wi-Fi of boards on a cable: which board has which, and what cannot be."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from host.inventory.available import NEEDS_PORT, ON_A_CABLE
-from host.inventory.format import GroupSection, Override
+from host.inventory.format import GroupSection, Override, OverrideSection
 from host.inventory.problems import Reporter
 from host.inventory.values import ids_shown
+from host.model.board_names import parse_port
+from host.model.errors import UsageError
 from host.model.fleet import BoardSpec, WifiSpec
 
 
@@ -17,6 +18,7 @@ class Cables:
     def __init__(self, report: Reporter) -> None:
         self._report = report
         self._owners: dict[str, int] = {}
+        self._wrong: set[int] = set()
 
     def plugged(self, group: GroupSection, board: BoardSpec, override: Override | None) -> BoardSpec:
         """The board with its port and Wi-Fi; a port that is another board's is reported."""
@@ -27,15 +29,24 @@ class Cables:
         if group.wifi is not None and group.wifi.ssid:
             wifi = WifiSpec(group.wifi.ssid, group.wifi.password)
         port = section.port.replace("{id}", str(board.buoy_id))
-        if port:
-            # Links such as /dev/serial/by-id/… lead to the same device.
-            same = port if "://" in port else os.path.realpath(port)
-            other = self._owners.setdefault(same, board.buoy_id)
+        if port and (key := self._key(port, section)):
+            other = self._owners.setdefault(key, board.buoy_id)
             if other != board.buoy_id:
                 message = f"boards {other} and {board.buoy_id} would both be on {port}"
                 hint = "write `{id}` into it, or give each board its own under `overrides`"
                 self._report.add(section.line("port"), section.under("port"), message, hint)
         return replace(board, port=port, wifi=wifi)
+
+    def _key(self, port: str, section: GroupSection | OverrideSection) -> str:
+        """The same for every name of one port; empty, and reported once, where it names none."""
+        try:
+            return parse_port(port).key
+        except UsageError as error:
+            if section.line("port") not in self._wrong:  # without {id} its own field has told it
+                self._wrong.add(section.line("port"))
+                if "{id}" in section.port:
+                    self._report.add(section.line("port"), section.under("port"), error.what)
+            return ""
 
     def check(
         self, group: GroupSection, boards: Sequence[BoardSpec], overrides: Mapping[int, Override]

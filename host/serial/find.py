@@ -4,10 +4,10 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from host.model.board_names import BoardName, is_url, mac_text, parse_name
 from host.model.errors import PreflightError
 from host.serial.listing import PortInfo, list_ports
-from host.serial.lock import is_url
-from host.serial.names import BoardName, mac_text, parse_name
+from host.serial.port import require_port
 from host.serial.probe import BOOT_S, Found, probe
 
 MOST_AT_ONCE = 32
@@ -23,7 +23,7 @@ def look_at_all(
         return list(
             pool.map(
                 lambda port: probe(
-                    port.port, patience_s=patience_s, wake=wake, purpose=purpose or "looking who it is"
+                    port.port, patience_s=patience_s, wake=wake, purpose=purpose or "buoy ports"
                 ),
                 ports,
             )
@@ -61,25 +61,25 @@ class Finder:
         """
         wanted = parse_name(name) if isinstance(name, str) else name
         if wanted.kind == "port":
+            require_port(wanted.value)
             return self._probe(wanted.value)
         ports = list_ports(self._more_ports)
         if wanted.kind in ("usb", "location"):
             return self._probe(port_of(wanted, ports).port)
-        matches = _matching(wanted)
         with self._guard:
-            for before in filter(matches, self._seen):
+            for before in [one for one in self._seen if fits(wanted, one)]:
                 found = self._probe(before.port)
-                if matches(found):
+                if fits(wanted, found):
                     return found
             found_all = look_at_all(ports, patience_s=self._patience_s, wake=self._wake)
             self._seen = found_all
-        fitting = [found for found in found_all if matches(found)]
+        fitting = [found for found in found_all if fits(wanted, found)]
         if len(fitting) == 1:
             return fitting[0]
         if fitting:
             where = ", ".join(f"{found.port} ({mac_text(found.mac)})" for found in fitting)
             raise PreflightError(
-                f"{len(fitting)} boards are {wanted}: {where}",
+                f"{len(fitting)} boards answer to {_said(wanted)}: {where}",
                 next_step="name one by its port or MAC; `buoy id PORT NUMBER` gives it another id",
             )
         raise _none(wanted, found_all)
@@ -135,20 +135,21 @@ def port_of(name: BoardName, ports: Sequence[PortInfo]) -> PortInfo:
         return fitting[0]
     if fitting:
         raise PreflightError(
-            f"{len(fitting)} ports are {name}: {', '.join(port.port for port in fitting)}",
+            f"{len(fitting)} ports match {name}: {', '.join(port.port for port in fitting)}",
             cause="adapters of one batch often share a serial number",
             next_step="name it by location (buoy ports shows it) or by MAC",
         )
     there = ", ".join(f"{port.port} ({_seen_as(port)})" for port in ports) or "no USB serial port at all"
     raise PreflightError(
-        f"nothing is {name}", cause=f"there is {there}", next_step="plug it in, then: buoy ports"
+        f"no serial port matches {name}", cause=f"there is {there}", next_step="plug it in, then: buoy ports"
     )
 
 
-def _matching(name: BoardName) -> Callable[[Found], bool]:
+def fits(name: BoardName, found: Found) -> bool:
+    """Whether a board that was asked is the one of a MAC or an id."""
     if name.kind == "mac":
-        return lambda found: found.mac == name.value
-    return lambda found: found.buoy is not None and str(found.buoy) == name.value
+        return found.mac == name.value
+    return name.kind == "id" and found.buoy is not None and str(found.buoy) == name.value
 
 
 def _seen_as(port: PortInfo) -> str:
@@ -157,12 +158,25 @@ def _seen_as(port: PortInfo) -> str:
     return f"usb:{port.usb_id}:{port.serial}, location:{port.location}"
 
 
+def _said(name: BoardName) -> str:
+    return f"id {name.value}" if name.kind == "id" else name.text
+
+
 def _none(name: BoardName, found: Sequence[Found]) -> PreflightError:
+    busy = [one for one in found if one.state == "busy"]
     lines = [f"{one.port}: {mac_text(one.mac) + ', ' if one.mac else ''}{one.runs}" for one in found] or [
         "no USB serial port, and none was given"
     ]
+    if busy:
+        # Only a port that could not be asked can have it.
+        return PreflightError(
+            f"board {_said(name)} cannot be reached: "
+            + "; ".join(f"{one.port} is {one.detail}" for one in busy),
+            cause="it is on none of the ports that could be asked:\n    " + "\n    ".join(lines),
+            next_step="close that program, then the same command",
+        )
     return PreflightError(
-        f"no board is {name}",
+        f"no board with {_said(name)}",
         cause="it is not plugged in, asleep, or its port is not among these:\n    " + "\n    ".join(lines),
         next_step="buoy ports --ports 'FOLDER/*' looks at more ports",
     )

@@ -7,8 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from host.serial.lock import canonical_port, is_url
-from host.serial.names import BoardName
+from host.model.board_names import BoardName, canonical_port, is_url, parse_port
 
 BRIDGES = {
     (0x10C4, 0xEA60): "CP210x",
@@ -66,14 +65,19 @@ class PortInfo:
         if name.kind == "port":
             return canonical_port(self.port) == canonical_port(name.value)
         if name.kind == "usb":
-            return bool(self.usb_id) and f"{self.usb_id}:{self.serial}".lower() == name.value.lower()
+            serial = f"{self.usb_id}:{self.serial}" if name.value.count(":") > 1 else self.usb_id
+            return bool(self.usb_id) and serial.lower() == name.value.lower()
         return name.kind == "location" and self.location == name.value
 
 
 def list_ports(more: Iterable[str] = ()) -> list[PortInfo]:
     """USB serial ports of this computer, and those of `more`: paths, patterns (`folder/*`) or URLs.
 
-    A port that appears twice is listed once, under the name given.
+    A port that appears twice is listed once, under the name given. Other names of `more` add nothing: what
+    they mean is among the USB ports.
+
+    Raises:
+        UsageError: one of `more` names no port.
     """
     from serial.tools.list_ports import comports
 
@@ -89,7 +93,7 @@ def list_ports(more: Iterable[str] = ()) -> list[PortInfo]:
         )
         for port in comports(include_links=False)
     }
-    for path in _expanded(more):
+    for path in expanded(more):
         known = None if is_url(path) else system.pop(os.path.realpath(path), None)
         if known is not None:
             named.append(PortInfo(path, known.vid, known.pid, known.serial, known.location, known.about))
@@ -98,6 +102,18 @@ def list_ports(more: Iterable[str] = ()) -> list[PortInfo]:
     # A computer's own UARTs (ttyS0 …) are no boards, and opening them finds nothing.
     own = [port for port in system.values() if port.vid is not None]
     return named + sorted(own, key=lambda port: port.port)
+
+
+def expanded(patterns: Iterable[str]) -> list[str]:
+    """The paths and URLs that patterns mean, each port once."""
+    found: dict[str, str] = {}
+    for pattern in patterns:
+        if parse_port(pattern).kind != "port":
+            continue
+        matches = [pattern] if is_url(pattern) else sorted(glob.glob(os.path.expanduser(pattern)))
+        for path in matches or ([] if glob.has_magic(pattern) else [pattern]):
+            found.setdefault(canonical_port(path), path)
+    return list(found.values())
 
 
 def holder(port: str) -> str:
@@ -112,21 +128,37 @@ def holder(port: str) -> str:
         if process.name == str(os.getpid()):
             continue
         try:
-            for descriptor in (process / "fd").iterdir():
-                if os.readlink(descriptor) == wanted:
-                    return f"{(process / 'comm').read_text().strip()} (process {process.name})"
+            links = {descriptor.name: os.readlink(descriptor) for descriptor in (process / "fd").iterdir()}
+            if wanted in links.values() and not _is_other_end(process, links, wanted):
+                return f"{_program(process)} (process {process.name})"
         except OSError:
             continue  # it ended, or it belongs to another user
     return ""
 
 
-def _expanded(patterns: Iterable[str]) -> list[str]:
-    found: dict[str, str] = {}
-    for pattern in patterns:
-        matches = [pattern] if is_url(pattern) else sorted(glob.glob(os.path.expanduser(pattern)))
-        for path in matches or ([] if glob.has_magic(pattern) else [pattern]):
-            found.setdefault(canonical_port(path), path)
-    return list(found.values())
+def _is_other_end(process: Path, links: dict[str, str], port: str) -> bool:
+    """Whether a process made the port, as `socat` or a simulated board does: a PTY with both ends open."""
+    number = port.removeprefix("/dev/pts/")
+    return any(
+        f"tty-index:\t{number}\n" in (process / "fdinfo" / name).read_text()
+        for name, link in links.items()
+        if link in ("/dev/ptmx", "/dev/pts/ptmx")
+    )
+
+
+def _program(process: Path) -> str:
+    """What people call it: `mpremote`, not the interpreter that runs it; `buoy` with its command."""
+    name = (process / "comm").read_text().strip()
+    words = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
+    rest = [word for word in words[1:] if word]
+    if not re.fullmatch(r"python[0-9.]*", Path(words[0]).name) or not rest:
+        return name
+    if rest[0] == "-m":
+        rest = rest[1:]
+    if not rest or rest[0].startswith("-"):
+        return name
+    called = "buoy" if rest[0] == "host.cli.main" else Path(rest[0]).name
+    return f"{called} {rest[1]}" if called == "buoy" and len(rest) > 1 else called
 
 
 def _location(text: str | None) -> str:

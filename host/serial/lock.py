@@ -11,27 +11,21 @@ import json
 import os
 import sys
 import tempfile
-import time
 from pathlib import Path
 from types import TracebackType
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
+from host.model.board_names import canonical_port
 from host.model.errors import PreflightError
 
 _FOLDER_VARIABLE = "BUOY_LOCKS"
 
 
-def canonical_port(port: str) -> str:
-    """The same text for the same port: links such as `/dev/serial/by-id/…` are followed, URLs are kept."""
-    if is_url(port):
-        parts = urlsplit(port)
-        return f"{parts.scheme.lower()}://{parts.netloc.lower()}{parts.path}"
-    return os.path.realpath(port)
+class PortBusy(PreflightError):
+    """Another program has the port."""
 
-
-def is_url(port: str) -> bool:
-    """Whether a port is named by URL (`rfc2217://`, `socket://`) rather than by path."""
-    return "://" in port
+    def __init__(self, program: str, port: str, next_step: str = "the same command again") -> None:
+        super().__init__(f"in use by {program}. Close it.", where=port, next_step=next_step)
 
 
 class PortLock:
@@ -42,7 +36,7 @@ class PortLock:
         purpose: what the port is used for; shown to whoever wants it meanwhile.
 
     Raises:
-        PreflightError: somebody has it; says who, since when and for what.
+        PortBusy: somebody has it; says who and for what.
     """
 
     def __init__(self, port: str, purpose: str = "") -> None:
@@ -60,13 +54,11 @@ class PortLock:
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            holder = _holder(self._descriptor)
+            program = _holder(self._descriptor)
             os.close(self._descriptor)
             if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
                 raise PreflightError(f"cannot lock it: {error}", where=port) from error
-            raise PreflightError(
-                f"in use by {holder}", where=port, next_step="wait until that has ended, or end it"
-            ) from None
+            raise PortBusy(program, port) from None
         self._tell(purpose)
 
     def release(self) -> None:
@@ -89,11 +81,7 @@ class PortLock:
         self.release()
 
     def _tell(self, purpose: str) -> None:
-        note = {
-            "pid": os.getpid(),
-            "program": purpose or Path(sys.argv[0]).name,
-            "since": time.strftime("%H:%M:%S"),
-        }
+        note = {"pid": os.getpid(), "program": purpose or Path(sys.argv[0]).name}
         with contextlib.suppress(OSError):  # of another user: the lock holds all the same
             os.ftruncate(self._descriptor, 0)
             os.pwrite(self._descriptor, json.dumps(note).encode(), 0)
@@ -113,6 +101,6 @@ def _folder() -> Path:
 def _holder(descriptor: int) -> str:
     try:
         note = json.loads(os.pread(descriptor, 1000, 0))
-        return f"{note['program']} (process {note['pid']}, since {note['since']})"
+        return f"{note['program']} (process {note['pid']})"
     except (OSError, ValueError, KeyError, TypeError):
         return "another program"

@@ -7,9 +7,11 @@ import termios
 import time
 from typing import Protocol
 
+from host.model.board_names import is_url
 from host.model.clock import Deadline
 from host.model.errors import PreflightError
-from host.serial.lock import is_url
+from host.serial.listing import holder
+from host.serial.lock import PortBusy
 
 BAUD = 115200
 """Of the REPL on every ESP32 image."""
@@ -20,6 +22,28 @@ WRITE_TIMEOUT_S = 10.0
 
 
 _SHARED_S = 0.5
+
+
+class NoSuchPort(PreflightError):
+    """There is no port of that name."""
+
+    def __init__(self, port: str) -> None:
+        super().__init__(
+            "no such port. See `buoy ports`.",
+            where=port,
+            cause="not plugged in, a cable without data lines, or back under another name",
+            next_step="buoy ports",
+        )
+
+
+def require_port(port: str) -> None:
+    """Refuse a path that does not exist. What a URL leads to is only known when it is opened.
+
+    Raises:
+        NoSuchPort: there is nothing of that name.
+    """
+    if not is_url(port) and not os.path.exists(port):
+        raise NoSuchPort(port)
 
 
 class SerialPort(Protocol):
@@ -110,12 +134,7 @@ def _cannot_open(port: str, error: Exception) -> PreflightError:
             "that has the cable)",
         )
     if number in (errno.ENOENT, errno.ENXIO, errno.ENODEV) or not os.path.exists(port):
-        return PreflightError(
-            "no such port",
-            where=port,
-            cause="not plugged in, a cable without data lines, or back under another name",
-            next_step="list the ports: ls -l /dev/serial/by-id/",
-        )
+        return NoSuchPort(port)
     if number in (errno.EACCES, errno.EPERM):
         return PreflightError(
             "permission denied",
@@ -124,10 +143,7 @@ def _cannot_open(port: str, error: Exception) -> PreflightError:
             next_step="sudo usermod -aG dialout $USER, then log in again",
         )
     if _in_use(error):
-        return PreflightError(
-            "in use by another program",
-            where=port,
-            cause="a terminal, mpremote or esptool has it open",
-            next_step=f"see who: fuser -v {port}",
-        )
+        if who := holder(port):
+            return PortBusy(who, port)
+        return PortBusy("another program", port, next_step=f"see which: sudo fuser -v {port}")
     return PreflightError(f"cannot be opened: {error}", where=port, next_step="is it a serial port?")

@@ -4,13 +4,13 @@ import json
 from dataclasses import dataclass, field
 from typing import Literal
 
+from host.model.board_names import plain_mac
 from host.model.clock import Deadline
 from host.model.errors import BoardError, BuoyError, PreflightError
 from host.serial.console import Console
 from host.serial.esptool import Esptool
 from host.serial.listing import holder
-from host.serial.lock import PortLock
-from host.serial.names import plain_mac
+from host.serial.lock import PortBusy, PortLock
 from host.serial.port import open_port
 from host.serial.raw_repl import LineError, RawRepl
 from host.serial.records import ConsoleRecord, Line
@@ -68,18 +68,17 @@ class Found:
         if self.state == "micropython":
             with_files = f", firmware {self.firmware} stopped" if self.firmware else ""
             return f"MicroPython {self.micropython} at its prompt{with_files}"
+        if self.state == "busy":
+            return self.detail
         return {
             "empty": "nothing",
             "silent": "does not answer",
-            "busy": "in use",
             "gone": "not there",
             "other": "not a board of ours",
         }[self.state] + (f": {self.detail}" if self.detail else "")
 
 
-def probe(
-    port: str, *, purpose: str = "looking who it is", patience_s: float = BOOT_S, wake: bool = False
-) -> Found:
+def probe(port: str, *, purpose: str = "buoy ports", patience_s: float = BOOT_S, wake: bool = False) -> Found:
     """Look at a port; never raises for what is on it.
 
     A board is asked, not disturbed: a program without our console is not interrupted and nothing is reset,
@@ -115,13 +114,13 @@ def probe_locked(
                 return found
         if wake:
             return _after_reset(port, lock, patience_s)
-    except PreflightError as error:
-        who = holder(port)
-        if who:
-            return Found(port, "busy", detail=f"in use by {who}")
-        return Found(port, "gone", detail=error.what)
+    except PortBusy as error:
+        return Found(port, "busy", detail=error.what)
     except BuoyError as error:
         return Found(port, "gone", detail=error.what)
+    if who := holder(port):
+        # One that takes no lock, such as `cat`, takes the answers away.
+        return Found(port, "busy", detail=f"in use by {who}. Close it.")
     if heard:
         last = heard.decode("ascii", "backslashreplace").strip().splitlines()[-1:]
         return Found(port, "silent", detail=f"it says {last[0][-60:]!r}" if last else "")

@@ -6,7 +6,7 @@ from host.bench.plan import STEPS
 from host.cli.main import app
 from host.cli.simulate import FIRST_ID, IMAGE
 from host.inventory.loader import load_fleet
-from host.serial.names import mac_text
+from host.model.board_names import mac_text
 from host.simulation.buses.chip import ESPRESSIF_OUI
 from host.simulation.parts.radio import ACCESS_POINT, PASSWORD
 from sensors import pins

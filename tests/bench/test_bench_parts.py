@@ -5,6 +5,7 @@ import http.server
 import pickle
 import stat
 import threading
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -18,11 +19,11 @@ from host.bench.self_test import SelfTest, run_self_test
 from host.bench.session import TRANSIENT
 from host.bench.survey import State
 from host.bench.wanted import Wanted
+from host.model.board_names import parse_name
 from host.model.errors import BoardError, PreflightError, UsageError
 from host.model.fleet import TlsSpec
 from host.serial.esp_image import read_image
 from host.serial.esptool import ChipInfo
-from host.serial.names import parse_name
 from host.serial.probe import Found
 from host.simulation.esp32.synthetic import synthetic_image, write_synthetic
 
@@ -78,6 +79,15 @@ def test_a_bare_board_needs_everything_and_a_passed_one_nothing():
     assert steps(in_service(), options=Options(force=frozenset({"all"}))) == [
         "maintenance", "interpreter", "files", "keys", "identity", *END
     ]  # fmt: skip
+
+
+def test_another_firmware_is_replaced_with_both_versions_named():
+    state = in_service(files={**DIGESTS, "buoy/app.mpy": "old"})
+    software = replace(SOFTWARE, firmware="1.0.0+22222222")
+    (step,) = [
+        step for step in missing(WANTED, state, software, None, True, Options()) if step.name == "files"
+    ]
+    assert step.why == "firmware 1.0.0+22222222, 1.0.0 runs, 1 of 3"
 
 
 def test_files_that_do_not_belong_any_more_are_removed_and_others_stay():

@@ -8,9 +8,9 @@ import pytest
 
 from host.bench import session as bench_session
 from host.bench.session import Patience, Session
+from host.model.board_names import parse_name
 from host.model.errors import BoardError, PreflightError
 from host.serial.lock import PortLock
-from host.serial.names import parse_name
 from host.serial.probe import Found
 from host.serial.trouble import Unanswered
 

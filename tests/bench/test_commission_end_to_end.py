@@ -17,6 +17,7 @@ from bench_rig import IMAGE_BYTES, SSID, WIFI_PASSWORD, write_fleet
 from cryptography.hazmat.primitives import serialization
 
 from host.bench.records import Records
+from host.boards.firmware_files import installed_firmware
 from host.simulation.esp32.simulator import Simulator
 from host.simulation.esp32.synthetic import synthetic_image, write_synthetic
 
@@ -123,7 +124,7 @@ def test_ports_tells_what_runs_where_and_the_lines_for_the_fleet_file(commission
     found = {row["mac"]: (row["state"], row["buoy"]) for row in rows}
     assert found["240ac40000a0"] == ("firmware", 160)
     text = commissioned.buoy("ports", f"sim/ports/buoy-{IDS[0]}")
-    assert "firmware 1.0.0 on MicroPython 1.25.0, buoy 160" in text
+    assert f"firmware {installed_firmware().version} on MicroPython 1.25.0, buoy 160" in text
     assert "{kind: esp32, ids: [160], port: mac:24:0a:c4:00:00:a0}" in text
 
 

@@ -101,7 +101,7 @@ def test_a_fault_ends_as_the_table_says_and_the_next_run_completes(table, index)
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("part", range(3))
 def test_every_fault_at_every_step(tmp_path, part):
     rows, first, second = meet(tmp_path, whole_table()[part::3])

@@ -70,7 +70,7 @@ def test_calibrated_recorded_and_undone_by_commands(bench, capfd):
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(900)
 def test_circuits_are_calibrated_kept_and_undone_on_a_cable(bench, capfd):
     _, port = bench
     sensors = {key: {"mode": "hardware"} for key in ("ph", "ec", "temp")}

@@ -75,7 +75,7 @@ link = Link(
     (b"aws/0/100/config/global/", b"aws/0/100/config/sensor/"),
     lambda: 0.5,
     journal,
-    lambda topic, payload: configs.append([topic.decode(), payload.decode()]),
+    lambda topic, payload: configs.append([topic.decode(), payload and payload.decode()]),
     on_trouble,
 )
 start = time.ticks_ms()

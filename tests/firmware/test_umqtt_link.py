@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from link_bench import CONNACK, Peer, run_link, scripted_broker
 
-from host.mqtt.codec import Connect, Publish, Subscribe
+from host.mqtt.codec import Connect, Puback, Publish, Subscribe
 
 # The link must leave the board's loop its turn. A loop that waits in the link for deadlines of 400 ms and
 # more comes to a dozen turns in these tests; one that does not comes to a thousand, under load to hundreds.
@@ -232,6 +232,49 @@ def test_it_subscribes_again_after_a_reconnect_and_hears_its_configuration(micro
         result = run_link(micropython, port, 3, *FAST)
     assert subscriptions == [0, 0, 1, 1]
     assert result["configs"] == [[topic.decode(), body.decode()]]
+
+
+@pytest.mark.parametrize("pieces", [1, 40])
+@pytest.mark.parametrize("size", [4096, 5000, 130_000])
+def test_a_configuration_that_is_too_large_is_left_out_and_the_connection_stays(
+    micropython: Path, size: int, pieces: int
+) -> None:
+    topic = b"aws/0/100/config/global/"
+    good = b'{"reset": false}'
+    acknowledged: list[int | None] = []
+
+    def packet(packet_id: int, body: bytes) -> bytes:
+        rest = len(topic).to_bytes(2, "big") + topic + packet_id.to_bytes(2, "big") + body
+        length, left = b"", len(rest)
+        while True:
+            left, digit = divmod(left, 128) if left > 127 else (0, left)
+            length += bytes((digit | 0x80 if left else digit,))
+            if not left:
+                return b"\x33" + length + rest
+
+    def script(peer: Peer) -> None:
+        peer.accept()
+        data = packet(7, b"[" * size) + packet(8, good)
+        step = len(data) // pieces + 1
+        for start in range(0, len(data), step):
+            peer.send(data[start : start + step])
+        waiting: list[Publish] = []
+        while len(acknowledged) < 2:
+            received = peer.receive()
+            if isinstance(received, Publish):
+                waiting.append(received)
+            else:
+                assert isinstance(received, Puback)
+                acknowledged.append(received.packet_id)
+        for message in waiting:
+            peer.acknowledge(message)
+        peer.serve()
+
+    with scripted_broker(script) as port:
+        result = run_link(micropython, port, 1, *FAST)
+    assert result["configs"] == [[topic.decode(), None], [topic.decode(), good.decode()]]
+    assert acknowledged == [7, 8]
+    assert result["troubles"] == []
 
 
 def test_a_half_open_link_is_noticed_within_one_and_a_half_keep_alives(micropython: Path) -> None:

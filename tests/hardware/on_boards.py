@@ -23,9 +23,9 @@ from host.bench.hold import Hold
 from host.bench.session import Session
 from host.bench.shared import require_usable
 from host.boards.firmware_files import BENCH_ONLY, ROOT, firmware_sources
+from host.model.board_names import mac_text, parse_name
 from host.model.errors import BuoyError
 from host.serial.board_files import fetch_file, list_files, send_files
-from host.serial.names import mac_text, parse_name
 from host.serial.raw_repl import RawRepl
 from host.simulation.esp32.simulator import Simulator
 

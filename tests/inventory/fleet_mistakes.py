@@ -187,8 +187,9 @@ MISTAKES = {
     "port that is none": (
         [("kind: virtual\n    ids: 100-103", "kind: esp32\n    ids: 100\n    port: telnet://x")],
         [
-            "9: boards[0].port: 'telnet://x' is not a path such as `/dev/ttyUSB0`, or a URL: "
-            "`rfc2217://HOST:PORT`, `socket://HOST:PORT`"
+            "9: boards[0].port: `telnet://x` names no board: `telnet://` is not known; known are "
+            "`rfc2217://`, `socket://` (write a path (`/dev/ttyUSB0`), `rfc2217://HOST:PORT`, "
+            "`socket://HOST:PORT`, `usb:VID:PID:SERIAL`, `location:1-1.2` or `mac:24:0a:c4:00:00:80`)"
         ],
     ),
     "client of this computer on a board": (

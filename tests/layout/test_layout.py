@@ -180,3 +180,13 @@ def test_no_file_holds_a_secret(tree, project_root):
         if file.suffix in (".key", ".p12", ".pfx") or file.name == "secrets.yaml":
             found.append(f"{file.relative_to(project_root)}: a file for secrets")
     assert found == []
+
+
+def test_syntax_trees_are_worked_on_by_one_thread_at_a_time(project_root):
+    loose = []
+    for file in (project_root / "host").rglob("*.py"):
+        text = file.read_text()
+        # `shrink` is called by firmware_files, which holds the lock.
+        if re.search(r"^\s*import ast$", text, re.MULTILINE) and file.parent.name != "shrink":
+            loose += [] if "with SYNTAX_TREES:" in text else [file.name]
+    assert loose == []

@@ -246,4 +246,5 @@ def test_a_schedule_ends_at_its_count_or_its_time():
 def test_an_unknown_payload_mode_is_refused():
     from buoy.payload import Payload
 
-    raises(ValueError, lambda: Payload("fancy"))
+    with raises(ValueError):
+        Payload("fancy")

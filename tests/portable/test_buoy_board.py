@@ -365,6 +365,26 @@ def test_bad_settings_are_told_on_the_error_topic():
     assert b"settings.json" in errors[0]
 
 
+def test_what_flash_lost_of_the_outbox_is_told_once_and_shown_by_health():
+    world = World(publish_interval_s=1)
+    world.boot()
+    world.run(5000)  # no broker: messages wait
+    (name,) = os.listdir("outbox")
+    with open("outbox/" + name, "rb") as file:
+        data = bytearray(file.read())
+    data[40] ^= 1
+    with open("outbox/" + name, "wb") as file:
+        file.write(data)
+    world.boot()
+    assert world.ask("health")["ok"]["damaged"] == 1
+    assert world.calls == []
+    world.connect()
+    world.run(3000)
+    errors = [p[2] for p in world.transport.published if p[1] == b"aws/0/128/error/"]
+    assert len([text for text in errors if b"1 messages damaged on flash" in text]) == 1
+    assert world.ask("health")["ok"]["write_failures"] == 0
+
+
 def test_every_command_answers_on_a_board_that_was_never_commissioned():
     world = World(broker_host="")
     world.boot()

@@ -1,8 +1,11 @@
 """The outbox on flash: order, bytes, bounds, and power cuts after any block write."""
 
 import os
+import struct
 import sys
+from binascii import crc32
 
+from buoy import flash_outbox
 from buoy.flash_outbox import FlashOutbox
 from buoy.message import Message
 
@@ -107,37 +110,202 @@ def test_a_message_sent_at_once_never_touches_the_flash():
     assert os.listdir(folder) == []
 
 
-def test_a_record_that_breaks_off_ends_its_segment_and_is_written_over():
-    folder, outbox = fresh("broken")
-    for seq in range(3):
-        outbox.put(message(seq))
+def one_file(folder, count=5):
+    """Path and bytes of a segment; every other record is small, the last is an error message."""
+    outbox = FlashOutbox(folder, TOPICS)
+    for seq in range(count - 1):
+        outbox.put(message(seq, 20 + 30 * (seq % 2)))
+    outbox.put(Message(-1, TOPICS[1], b"error", 0))
     (name,) = os.listdir(folder)
     path = folder + "/" + name
     with open(path, "rb") as file:
-        data = file.read()
-    for length in (len(data) - 1, len(data) - 30, len(data) - 55, 3):
-        with open(path, "wb") as file:
-            file.write(data[:length])
-        again = FlashOutbox(folder, TOPICS)
-        whole = length // (len(data) // 3)
-        assert again.count == whole
-        again.put(message(9))
-        assert seqs(take_all(FlashOutbox(folder, TOPICS))) == list(range(whole)) + [9]
-        for one in os.listdir(folder):
-            os.remove(folder + "/" + one)
+        return path, file.read()
 
 
-def test_a_flipped_bit_ends_the_segment_before_it():
-    folder, outbox = fresh("flipped")
-    for seq in range(3):
-        outbox.put(message(seq))
-    (name,) = os.listdir(folder)
-    with open(folder + "/" + name, "rb") as file:
-        data = bytearray(file.read())
-    data[len(data) // 2] ^= 1
-    with open(folder + "/" + name, "wb") as file:
+def reread(path, data, folder):
+    with open(path, "wb") as file:
         file.write(data)
-    assert seqs(take_all(FlashOutbox(folder, TOPICS))) == [0]
+    again = FlashOutbox(folder, TOPICS)
+    assert again.damaged == again.dropped
+    return again, seqs(take_all(again))
+
+
+def without(data, index):
+    """The sequence numbers of `one_file` but that of the record which byte `index` is in."""
+    sizes = [32, 62, 32, 62, 17]
+    assert sum(sizes) == len(data)
+    found = [0, 1, 2, 3, -1]
+    for number in range(5):
+        if index < sizes[number]:
+            del found[number]
+            return found
+        index -= sizes[number]
+    return found
+
+
+def test_any_damaged_byte_costs_its_own_record_alone_and_is_counted():
+    path, data = one_file("outbox-byte")
+    for index in range(len(data)):
+        damaged = bytearray(data)
+        damaged[index] ^= (0x01, 0x80, 0xFF)[index % 3]
+        again, found = reread(path, damaged, "outbox-byte")
+        assert found == without(data, index), index
+        assert again.damaged == 1, index
+
+
+def test_a_file_that_breaks_off_anywhere_costs_what_is_not_whole():
+    path, data = one_file("outbox-short")
+    ends = [0, 32, 94, 126, 188, 205]
+    for length in range(len(data)):
+        whole = len([end for end in ends if end <= length]) - 1
+        again, found = reread(path, data[:length], "outbox-short")
+        assert found == [0, 1, 2, 3][:whole], length
+        assert again.damaged == (length not in ends), length
+
+
+def test_garbage_between_records_costs_nothing():
+    path, data = one_file("outbox-garbage")
+    for garbage in (b"\x00", b"\xb1", b"\xb1\x00\x00\x00\x00\x00\x10\x00", b"\xff" * 700, bytes(range(256))):
+        for at in (0, 32, 94, 126, 188):
+            again, found = reread(path, data[:at] + garbage + data[at:], "outbox-garbage")
+            assert found == [0, 1, 2, 3, -1], (garbage, at)
+            assert again.damaged == 0
+
+
+def test_several_damaged_records_are_counted_one_by_one():
+    path, data = one_file("outbox-several")
+    for places, left in (
+        ((40, 100), [0, 3, -1]),
+        ((6, 40), [2, 3, -1]),
+        ((100, 130, 190), [0, 1]),
+        ((0,), [1, 2, 3, -1]),
+    ):
+        damaged = bytearray(data)
+        for place in places:
+            damaged[place] ^= 0x55
+        again, found = reread(path, damaged, "outbox-several")
+        assert (found, again.damaged) == (left, len(places)), places
+
+
+def test_a_message_is_put_behind_damage_and_comes_back():
+    path, data = one_file("outbox-behind-damage")
+    damaged = bytearray(data)
+    damaged[-1] ^= 1
+    with open(path, "wb") as file:
+        file.write(damaged)
+    again = FlashOutbox("outbox-behind-damage", TOPICS)
+    again.put(message(9))
+    assert seqs(take_all(FlashOutbox("outbox-behind-damage", TOPICS))) == [0, 1, 2, 3, 9]
+
+
+def test_damage_that_happens_under_way_is_counted_and_no_reason_to_stop():
+    for place in (6, 40, 100, 130, 204):
+        folder = "outbox-under-way-%d" % place
+        path, data = one_file(folder)
+        outbox = FlashOutbox(folder, TOPICS)
+        damaged = bytearray(data)
+        damaged[place] ^= 0x40
+        with open(path, "wb") as file:
+            file.write(damaged)
+        found = []
+        while outbox.count:
+            one = outbox.take()
+            if one is not None:
+                found.append(one)
+        assert seqs(found) == without(data, place)
+        assert (outbox.damaged, outbox.count) == (1, 0)
+        outbox.put(message(7))
+        for one in found + [outbox.take()]:
+            outbox.settle(one)
+        assert os.listdir(folder) == []
+
+
+def test_a_segment_that_is_gone_is_counted():
+    path, _data = one_file("outbox-gone")
+    outbox = FlashOutbox("outbox-gone", TOPICS)
+    os.remove(path)
+    assert outbox.take() is None
+    assert (outbox.damaged, outbox.count, outbox.dropped) == (5, 0, 5)
+    outbox.clear("end")
+
+
+def test_records_of_older_firmware_are_read():
+    folder = "outbox-older"
+    os.mkdir(folder)
+    data = b""
+    for seq in range(4):
+        head = struct.pack(">BBIH", 0xB0, 0, seq, 10)
+        body = head + b"%010d" % seq
+        data += body + struct.pack(">I", crc32(body) & 0xFFFFFFFF)
+    again, found = reread(folder + "/500000.out", data, folder)
+    assert (found, again.damaged) == ([0, 1, 2, 3], 0)
+    damaged = bytearray(data)
+    damaged[30] ^= 4
+    again, found = reread(folder + "/500000.out", damaged, folder)
+    assert (found, again.damaged) == ([0, 2, 3], 1)
+
+
+def test_files_of_others_in_the_folder_are_left_alone():
+    one_file("outbox-others")
+    os.mkdir("outbox-others/7.out")
+    for name in ("x.out", "readme.txt", "-.out"):
+        with open("outbox-others/" + name, "w") as file:
+            file.write("x")
+    again = FlashOutbox("outbox-others", TOPICS)
+    assert seqs(take_all(again)) == [0, 1, 2, 3, -1]
+
+
+class Full:
+    """Stands for `open`: writing fails after some bytes, as on a full flash, or at the close."""
+
+    def __init__(self, room):
+        self.room = room
+        self.open = flash_outbox.__dict__.get("open", open)
+
+    def __call__(self, path, mode):
+        self.file = self.open(path, mode)
+        return self
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_error):
+        self.file.close()
+        if self.room <= 0:
+            raise OSError(28)
+
+    def seek(self, place):
+        self.file.seek(place)
+
+    def write(self, data):
+        part = data[: max(0, self.room)]
+        self.file.write(part)
+        self.room -= len(data)
+        if self.room < 0:
+            raise OSError(28)
+
+
+def test_a_full_flash_costs_the_messages_that_did_not_fit_and_nothing_else():
+    for room in range(0, 70, 3):
+        folder = "outbox-enospc-%d" % room
+        outbox = FlashOutbox(folder, TOPICS)
+        outbox.put(message(0))
+        drops = []
+        outbox.on_drop = lambda one, reason, into=drops: into.append((one.seq, reason))
+        flash_outbox.open = Full(room)
+        try:
+            outbox.put(message(1))
+            outbox.requeue([message(2)])
+        finally:
+            del flash_outbox.open
+        fitted = room > 62
+        assert drops == ([] if fitted else [(1, "flash cannot be written")])
+        assert outbox.write_failures == (1 if fitted else 2)
+        outbox.put(message(3))
+        assert seqs(take_all(outbox)) == ([2, 0, 1, 3] if fitted else [2, 0, 3])
+        again = FlashOutbox(folder, TOPICS)
+        assert seqs(take_all(again)) == ([0, 1, 3] if fitted else [0, 3])
+        assert again.damaged == 0
 
 
 class PowerCut(Exception):

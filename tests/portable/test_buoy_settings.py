@@ -62,7 +62,8 @@ def test_wrong_settings_are_not_written():
     settings.save(settings.defaults())
     bad = dict(settings.defaults())
     bad["qos"] = 7
-    raises(settings.SettingsError, lambda: settings.save(bad))
+    with raises(settings.SettingsError):
+        settings.save(bad)
     assert settings.load() == (settings.defaults(), "")
 
 

@@ -94,7 +94,7 @@ def test_impossible_settings_are_refused_by_name():
         ("wp", {"ratio": "2"}, "ratio"),
         ("do", {"limits": (5, 1)}, "limits"),
         ("do", {"correction": ()}, "correction"),
-        ("do", {"correction": (1.0, "0")}, "numbers only"),
+        ("do", {"correction": (1.0, "0")}, "coefficient"),
     ):
         with raises(SettingsError, word):
             board.driver(key, **settings)

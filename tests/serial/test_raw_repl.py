@@ -144,7 +144,7 @@ def test_a_look_tells_what_runs_and_finds_boards_by_mac(simulator, empty):
     assert find_board("mac:24:0a:c4:00:00:83", more_ports=ports).port.endswith("buoy-131")
     moved = simulator.replug(131, "another-name")
     assert find_board("mac:24:0a:c4:00:00:83", more_ports=ports).port == moved
-    with pytest.raises(PreflightError, match="no board is 999") as caught:
+    with pytest.raises(PreflightError, match="no board with id 999") as caught:
         find_board("999", more_ports=ports)
     assert "24:0a:c4:00:00:82" in caught.value.cause
     assert find_board(simulator.url(130)).mac == "240ac4000082"

@@ -3,14 +3,22 @@
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 from scripted_board import ScriptedBoard
 
-from host.model.errors import PreflightError
+from host.bench.session import Session
+from host.cli.main import invoke
+from host.model.board_names import canonical_port, parse_name
+from host.model.errors import BoardError, PreflightError
+from host.model.exit_codes import ExitCode
 from host.serial.console import Console
-from host.serial.lock import PortLock, canonical_port
-from host.serial.port import open_port
+from host.serial.find import find_board
+from host.serial.listing import holder
+from host.serial.lock import PortLock
+from host.serial.port import NoSuchPort, open_port
+from host.serial.probe import probe
 
 HOLDER = """
 import sys
@@ -99,3 +107,31 @@ def test_a_file_that_is_no_port_is_refused(tmp_path):
     with pytest.raises(PreflightError, match="cannot be opened") as error:
         open_port(str(tmp_path / "file"))
     assert "serial port" in error.value.next_step
+
+
+def test_a_program_without_our_lock_is_named_and_the_end_that_made_the_port_is_not(board):
+    board.answer = lambda _request: None
+    assert holder(str(board.path)) == "", "the process that made a PTY is no other user of it"
+    with (
+        board.path.open("rb") as line,
+        subprocess.Popen(["sleep", "60"], stdin=line) as other,
+    ):
+        found = probe(str(board.path), patience_s=0.2)
+        other.kill()
+    assert found.state == "busy"
+    assert found.runs == f"in use by sleep (process {other.pid}). Close it."
+
+
+def test_a_name_that_does_not_exist_is_refused_before_anything_is_waited_for(tmp_path):
+    missing = str(tmp_path / "ttyUSB7")
+    url = f"rfc2217://127.0.0.1:{1}?ign_set_control"
+    began = time.monotonic()
+    with pytest.raises(NoSuchPort, match=r"ttyUSB7: no such port\. See `buoy ports`\.") as error:
+        Session(parse_name(missing)).open()
+    assert error.value.next_step == "buoy ports"
+    with pytest.raises(NoSuchPort):
+        find_board(missing)
+    with Session(parse_name(url)) as session, pytest.raises(BoardError, match="cannot be opened"):
+        session.persevere(session.look)
+    assert time.monotonic() - began < 5.0, "a port that never was is not waited for (20 s)"
+    assert invoke(["id", missing]) == invoke(["ports", missing]) == ExitCode.PREFLIGHT

@@ -126,13 +126,40 @@ def script(file: Path, text: str) -> None:
 
 def test_an_old_interpreter_in_path_is_not_used(tools, tmp_path, monkeypatch):
     script(tmp_path / "path" / "micropython", "echo version 1.22")
-    script(tmp_path / "new", "echo version 1.24")
+    script(tmp_path / "new", "echo version 1.24; echo year 2000")
     monkeypatch.setenv("PATH", f"{tmp_path / 'path'}:{os.environ['PATH']}")
     program = tools.programs.MICROPYTHON
     found = tools.programs.which("micropython", tmp_path / "tools")
     assert found == tmp_path / "path" / "micropython"
     assert not tools.programs.works(program, found)
     assert tools.programs.works(program, tmp_path / "new")
+
+
+def test_an_interpreter_that_keeps_the_clock_of_this_computer_is_not_used(tools, tmp_path):
+    script(tmp_path / "kind", "echo version 1.25; date '+year %Y'")
+    assert not tools.programs.works(tools.programs.MICROPYTHON, tmp_path / "kind")
+
+
+def test_the_clock_of_a_fetched_interpreter_is_its_own_only_where_a_file_says_it(tools, tmp_path):
+    base = tmp_path / "micropython"
+    script(base / "usr/bin/micropython", 'echo "${LD_PRELOAD:-none}"')
+    library = base / "usr/lib/arch/faketime/libfaketime.so.1"
+    library.parent.mkdir(parents=True)
+    library.touch()
+    for loader in (None, base / "usr/lib/ld-linux.so.2"):
+        if loader is not None:
+            script(loader, 'test "$1" = --preload && echo "$2" || echo none')
+        tools.programs._write_wrappers(tools.programs.MICROPYTHON, base, tmp_path / "bin")
+        for given, expected in (({}, "none"), ({"FAKETIME_TIMESTAMP_FILE": "clock"}, str(library))):
+            done = subprocess.run(
+                [tmp_path / "bin" / "micropython"],
+                env={"PATH": os.environ["PATH"], **given},
+                capture_output=True,
+                text=True,
+                timeout=10,
+            )
+            # The system's loader says that an empty file is no library.
+            assert done.stdout.strip() == expected
 
 
 def test_an_unpacked_program_gets_its_arguments_and_keeps_its_pid_wherever_the_folder_is(tools, tmp_path):
@@ -179,3 +206,24 @@ def test_a_machine_without_a_new_python_is_told_what_to_install(project_root, tm
     )
     assert done.returncode == 3
     assert "apt-get install python3 python3-venv" in done.stderr
+
+
+def test_a_machine_without_32_bit_programs_is_told_once_why_its_boards_have_other_words(
+    tools, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(tools.programs.platform, "machine", lambda: "aarch64")
+    tools.programs.ensure_board_interpreter(tmp_path)
+    tools.programs.ensure_board_interpreter(tmp_path)
+    assert capsys.readouterr().out.count("aarch64") == 1
+    reason = (tmp_path / tools.programs.NO_NARROW_WORDS).read_text()
+    assert reason == "a aarch64 processor runs no i386 programs\n"
+
+
+def test_the_reason_is_gone_once_the_32_bit_interpreter_is_there(tools, tmp_path, monkeypatch):
+    note = tmp_path / tools.programs.NO_NARROW_WORDS
+    note.touch()
+    os.utime(note, (0, 0))
+    monkeypatch.setattr(tools.programs, "ensure_of_architecture", lambda *_: tmp_path)
+    monkeypatch.setattr(tools.programs.platform, "machine", lambda: "x86_64")
+    tools.programs.ensure_board_interpreter(tmp_path)
+    assert not note.exists()

@@ -16,6 +16,7 @@ from host.boards.shrink.bundles import join
 from host.boards.shrink.constants import inline_constants
 from host.boards.shrink.names import shorten_arguments, shorten_names
 from host.boards.shrink.program import Program
+from host.boards.shrink.seldom import move_seldom, take_marks
 from host.boards.shrink.strip import strip_program, strip_unused_imports, strip_unused_names
 from host.boards.shrink.texts import take_texts_out
 
@@ -43,20 +44,25 @@ class Plan:
         reader: (module, function) that reads a text which was taken out.
         texts_of: dotted names of modules, as they are before they are joined, whose texts for people are
             taken out; not those that are loaded only for a moment.
+        loader: (module, function) that loads a function which was taken out, see `seldom`.
+        resident: dotted names of modules that stay in memory: their seldom functions are taken out.
     """
 
     bundles: Sequence[Bundle] = ()
     kept: Collection[str] = ()
     reader: tuple[str, str] = ("", "")
     texts_of: Collection[str] = ()
+    loader: tuple[str, str] = ("", "")
+    resident: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Small:
-    """Path → text of each file, and the texts that were taken out of them."""
+    """Path → text of each file, the texts that were taken out of them, and how many modules seldom run."""
 
     sources: dict[str, str]
     texts: bytes
+    groups: int = 0
 
 
 def shrink(sources: dict[str, str], plan: Plan) -> Small:
@@ -72,13 +78,15 @@ def shrink(sources: dict[str, str], plan: Plan) -> Small:
     """
     program = Program.parse(sources)
     strip_program(program)
+    marked = take_marks(program)
     inline_constants(program)
     strip_unused_imports(program)
     texts = take_texts_out(program, plan.reader, plan.texts_of)
-    strip_unused_names(program, set(plan.kept))
+    strip_unused_names(program, {*plan.kept, plan.loader[1]})
+    groups = move_seldom(program, marked, plan.loader, plan.resident)
     for bundle in plan.bundles:
         join(program, bundle.name, bundle.parts)
     strip_unused_imports(program)
     shorten_names(program, plan.kept)
     shorten_arguments(program)
-    return Small(program.texts(), texts.data)
+    return Small(program.texts(), texts.data, groups)

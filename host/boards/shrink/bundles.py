@@ -53,6 +53,9 @@ def join(program: Program, name: str, parts: Sequence[str]) -> None:
     joined = ast.Module(body=body, type_ignores=[])
     without_empty_bodies(joined)
     program.trees[name] = joined
+    for other, origin in program.origins.items():
+        if origin in members:
+            program.origins[other] = name
     for part in parts:
         if part != name:
             del program.paths[part]

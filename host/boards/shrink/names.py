@@ -19,7 +19,8 @@ from host.boards.shrink.program import Program, arguments, identifiers
 def shorten_names(program: Program, kept: Collection[str]) -> None:
     """Functions, classes, methods and attributes that the program makes.
 
-    Modules whose classes inherit from each other share objects, so they are one group. Two names may become
+    Modules whose classes inherit from each other share objects, so they are one group, and so are those that
+    hold functions of each other. Two names may become
     the same short one if no group uses both.
 
     Args:
@@ -155,6 +156,8 @@ def _related(program: Program) -> dict[str, str]:
             for base in node.bases if isinstance(node, ast.ClassDef) else ():
                 if isinstance(base, ast.Name) and base.id in origins:
                     head[find(name)] = find(str(origins[base.id]))
+    for name, origin in program.origins.items():
+        head[find(name)] = find(origin)
     return {name: find(name) for name in program.trees}
 
 

@@ -2,7 +2,7 @@
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 class ShrinkError(ValueError):
@@ -15,6 +15,8 @@ class Program:
 
     trees: dict[str, ast.Module]
     paths: dict[str, str]
+    origins: dict[str, str] = field(default_factory=dict)
+    """Dotted name of a module with functions of another one → that one: both use the same objects."""
 
     @classmethod
     def parse(cls, sources: dict[str, str]) -> "Program":
@@ -60,10 +62,10 @@ class Program:
 def identifiers(tree: ast.AST) -> Iterator[tuple[ast.AST, str, str]]:
     """(node, its field, identifier) of everything that is named in a tree, keywords of calls included."""
     for node in ast.walk(tree):
-        for field in _FIELDS.get(type(node), ()):
-            text = getattr(node, field)
+        for each in _FIELDS.get(type(node), ()):
+            text = getattr(node, each)
             if isinstance(text, str):
-                yield node, field, text
+                yield node, each, text
 
 
 def functions(tree: ast.AST) -> Iterator[ast.FunctionDef]:

@@ -78,6 +78,12 @@ class _Unused(ast.NodeTransformer):
     def __init__(self, program: Program, used: set[str]) -> None:
         self._program, self._used = program, used
 
+    def visit_Import(self, node: ast.Import) -> ast.AST | None:
+        node.names = [
+            alias for alias in node.names if (alias.asname or alias.name.split(".")[0]) in self._used
+        ]
+        return node if node.names else None
+
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST | None:
         node.names = [alias for alias in node.names if (alias.asname or alias.name) in self._used]
         return node if node.names else None

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -10,31 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from host.model.errors import PreflightError
 from host.simulation.buses.server import SHIMS
+from host.simulation.esp32.interpreter import TOOLS, interpreter
 
-ROOT = Path(__file__).resolve().parents[3]
 REPL = Path(__file__).resolve().parent / "repl"
 SOFT_RAW, SOFT_FRIENDLY = 64, 65
 HEAP = "168wk"
 """Words of an ESP32: 165 KB are free at the REPL of a stock image; the simulation's own modules take some."""
-
-
-def interpreter() -> Path:
-    """MicroPython's Unix port: fetched by the set-up, else from PATH.
-
-    Raises:
-        PreflightError: none.
-    """
-    fetched = ROOT / ".tools" / "bin" / "micropython"
-    if fetched.exists():
-        return fetched
-    found = shutil.which("micropython")
-    if found is None:
-        raise PreflightError(
-            "no micropython", cause="the set-up did not run", next_step="make setup, or install micropython"
-        )
-    return Path(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +65,8 @@ class Child:
         ours, theirs = socket.socketpair()
         self._wire = ours
         folders = [REPL, SHIMS]
-        if (ROOT / ".tools" / "umqtt").is_dir():
-            folders.append(ROOT / ".tools" / "umqtt")
+        if (TOOLS / "umqtt").is_dir():
+            folders.append(TOOLS / "umqtt")
         mode = "raw" if start.raw else "friendly"
         command = [
             start.program or interpreter(), "-X", f"heapsize={start.heap}", REPL / "board.py",

@@ -7,9 +7,10 @@ import tempfile
 from pathlib import Path
 
 from host.model.errors import PreflightError
-from host.simulation.esp32.child import REPL, interpreter
+from host.simulation.esp32.child import REPL
 from host.simulation.esp32.flash_image import VFS_OFFSET, VFS_SIZE, FlashImage
 from host.simulation.esp32.image import BOOTLOADER_OFFSET
+from host.simulation.esp32.interpreter import interpreter
 from host.simulation.esp32.synthetic import synthetic_image
 
 INSTALL_TIMEOUT_S = 60.0

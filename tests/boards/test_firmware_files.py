@@ -1,0 +1,69 @@
+"""The installed firmware is made once, whoever asks, and its version follows its content."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from buoy.commands import FIRMWARE
+
+from host.boards import firmware_files
+from host.boards.firmware_files import Firmware, firmware_sources, installed_firmware
+from host.boards.shrink import Small
+
+RELEASE = FIRMWARE.partition("+")[0]
+SECOND_S = 0.3
+"""For a second one to begin while the first is at work."""
+
+
+def test_eight_threads_with_an_empty_cache_make_it_once(tmp_path, monkeypatch):
+    entered: list[int] = []
+    second = threading.Event()
+
+    def made(*_: object) -> Firmware:
+        entered.append(1)
+        if len(entered) > 1:
+            second.set()
+        second.wait(SECOND_S)
+        return Firmware("1.0.0+00000000", {"main.py": b"pass\n"})
+
+    monkeypatch.setattr(firmware_files, "_made", made)
+    together = threading.Barrier(8)
+
+    def ask(_: int) -> Firmware:
+        together.wait(10)
+        return installed_firmware(tmp_path / "cache")
+
+    with ThreadPoolExecutor(8) as threads:
+        got = list(threads.map(ask, range(8)))
+    assert len(entered) == 1
+    assert got == [Firmware("1.0.0+00000000", {"main.py": b"pass\n"})] * 8
+
+
+@pytest.fixture
+def made(monkeypatch):
+    """Makes the firmware of changed sources, without the long ways: compiled and made small."""
+    monkeypatch.setattr(firmware_files, "shrink", lambda sources, _plan: Small(sources, b"", 0))
+    monkeypatch.setattr(firmware_files, "_compiled", lambda _compiler, _name, source: source.encode())
+    given = {name: Path(path).read_text() for name, path in firmware_sources().items()}
+
+    def make(**changed: str) -> Firmware:
+        return firmware_files._made({**given, **changed}, "")
+
+    return make
+
+
+def test_the_version_is_the_release_and_a_hash_of_every_file(made):
+    first = made()
+    assert first.version == f"{RELEASE}+{first.digest}"
+    telling = [name for name, data in first.files.items() if first.version.encode() in data]
+    assert len(telling) == 1
+    assert not [name for name, data in first.files.items() if FIRMWARE.encode() in data]
+    assert made().version == first.version
+    others = {made(**{name: "pass\n"}).version for name in ("sensors/ph.py", "boot.py")}
+    assert len(others | {first.version}) == 3
+
+
+def test_a_program_that_does_not_tell_its_version_is_refused(made):
+    with pytest.raises(firmware_files.PreflightError, match="version"):
+        made(**{"buoy/commands.py": "pass\n"})
