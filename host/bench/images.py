@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from host.model.errors import PreflightError, UsageError
+from host.model.file_lock import file_lock
 from host.serial.esp_image import FlashImage, read_image
 
 INDEX_FILE = "versions.json"
@@ -79,15 +80,16 @@ def remember(image: FlashImage, version: str, cache: Path, url: str = "") -> Pat
     """Keep an image under a version, so that it is found without a network."""
     cache.mkdir(parents=True, exist_ok=True)
     kept = cache / f"{image.digest}.bin"
-    if not kept.exists():
-        part = kept.with_suffix(f".{os.getpid()}.part")
-        part.write_bytes(image.data)
-        part.replace(kept)
-    index = {name: {"sha256": one.digest, "url": one.url} for name, one in _index(cache).items()}
-    index[version] = {"sha256": image.digest, "url": url}
-    part = cache / f"{INDEX_FILE}.{os.getpid()}.part"
-    part.write_text(json.dumps(index, indent=1, sort_keys=True))
-    part.replace(cache / INDEX_FILE)
+    with file_lock(cache / "lock", TIMEOUT_S, "writing the list of images"):
+        if not kept.exists():
+            part = kept.with_suffix(".part")
+            part.write_bytes(image.data)
+            part.replace(kept)
+        index = {name: {"sha256": one.digest, "url": one.url} for name, one in _index(cache).items()}
+        index[version] = {"sha256": image.digest, "url": url}
+        part = cache / f"{INDEX_FILE}.part"
+        part.write_text(json.dumps(index, indent=1, sort_keys=True))
+        part.replace(cache / INDEX_FILE)
     return kept
 
 

@@ -4,16 +4,13 @@ What was made is kept by the hash of all that it was made of.
 """
 
 import ast
-import contextlib
-import fcntl
 import hashlib
 import os
 import re
 import subprocess
 import tempfile
-import time
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +21,8 @@ from buoy.texts import FILE as TEXTS
 
 from host.boards.shrink import Bundle, Plan, Small, shrink
 from host.boards.shrink.seldom import module_path
-from host.model.clock import Deadline
 from host.model.errors import PreflightError
+from host.model.file_lock import file_lock
 from host.model.syntax_trees import SYNTAX_TREES
 from sensors.catalog import KEYS
 
@@ -35,8 +32,6 @@ OPTIONS = ("-O3",)
 """Without line numbers and asserts: a third of the flash less."""
 COMPILE_TIMEOUT_S = 60.0
 LOCK_TIMEOUT_S = 180.0
-LOCK_POLL_S = 0.02
-"""flock has no waiting with a deadline."""
 DIGEST_LENGTH = 8
 """Hex digits of the hash in a version."""
 # Mathematics and tables of a bench; a board evaluates and does not fit.
@@ -119,32 +114,12 @@ def installed_firmware(cache: Path = CACHE) -> Firmware:
     given = {name: path.read_text(encoding="utf-8") for name, path in firmware_sources().items()}
     kept = cache / f"{_digest_of_all(given, compiler)}.zip"
     if not kept.exists():
-        with _only_one(cache):
+        cache.mkdir(parents=True, exist_ok=True)
+        with file_lock(cache / "lock", LOCK_TIMEOUT_S, "compiling the firmware"):
             if not kept.exists():
                 _keep(_made(given, compiler), kept)
     with zipfile.ZipFile(kept) as archive:
         return Firmware(archive.comment.decode(), {name: archive.read(name) for name in archive.namelist()})
-
-
-@contextlib.contextmanager
-def _only_one(cache: Path) -> Iterator[None]:
-    """Hold the lock of a cache; the system gives it back when its holder ends, however that is."""
-    cache.mkdir(parents=True, exist_ok=True)
-    deadline = Deadline(LOCK_TIMEOUT_S)
-    with (cache / "lock").open("w") as lock:
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if deadline.expired:
-                    raise PreflightError(
-                        f"another program has been compiling the firmware for {LOCK_TIMEOUT_S:.0f} s",
-                        where=str(cache / "lock"),
-                        next_step="end it (`fuser` names it), then type the same command again",
-                    ) from None
-                time.sleep(LOCK_POLL_S)
-        yield
 
 
 def _keep(firmware: Firmware, path: Path) -> None:

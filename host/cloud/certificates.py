@@ -1,5 +1,6 @@
 """A certificate authority of our own: EC P-256 keys and X.509 certificates as PEM files, keys 0600."""
 
+import contextlib
 import datetime
 import hashlib
 import ipaddress
@@ -13,8 +14,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from host.model.file_lock import file_lock
+
 VALID_DAYS = 825
 """Of issued certificates: long enough for a season of tests, short enough to be replaced."""
+LOCK_S = 30.0
 _SKEW = datetime.timedelta(hours=1)
 """A board's clock may be a little behind the host's."""
 
@@ -42,17 +46,21 @@ class CertificateAuthority:
 
         Raises:
             OSError: the folder cannot be read or written.
+            PreflightError: another program keeps it locked.
             ValueError: a kept key or certificate is damaged.
         """
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.file = folder / "ca.pem"
         kept = folder / "ca.key"
-        if keep and kept.exists() and self.file.exists():
-            self._name, self._key = _kept_authority(self.file, kept)
-        else:
-            self._name, self._key = _common_name(name), ec.generate_private_key(ec.SECP256R1())
-            self._make(kept if keep else None)
+        # Two that are begun at once are to be one: boards believe the certificate that lasts.
+        alone = file_lock(folder / "ca.lock", LOCK_S, "making a certificate authority")
+        with alone if keep else contextlib.nullcontext():
+            if keep and kept.exists() and self.file.exists():
+                self._name, self._key = _kept_authority(self.file, kept)
+            else:
+                self._name, self._key = _common_name(name), ec.generate_private_key(ec.SECP256R1())
+                self._make(kept if keep else None)
         self._identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
 
     def _make(self, kept: Path | None) -> None:

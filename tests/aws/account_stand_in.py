@@ -89,6 +89,8 @@ class AccountStandIn:
         }
         self.queries: list[str] = []
         self.retained: dict[str, bytes] = {}
+        self.lock = threading.Lock()
+        """Of `retained`: requests come in threads."""
         self.connections: dict[str, dict[str, Any]] = {}
         self.quotas: dict[str, float] = {}
         self.denied: set[str] = set()
@@ -227,9 +229,10 @@ def _handler(account: AccountStandIn) -> type[BaseHTTPRequestHandler]:
                 topic = urllib.parse.unquote(url.path.removeprefix("/topics/"))
                 if self._refuse("Publish"):
                     return
-                account.retained.pop(topic, None)
-                if body:
-                    account.retained[topic] = body
+                with account.lock:
+                    account.retained.pop(topic, None)
+                    if body:
+                        account.retained[topic] = body
                 self._send(200, {})
             elif self._refuse(target.rpartition(".")[2]):
                 return
@@ -253,9 +256,10 @@ def _handler(account: AccountStandIn) -> type[BaseHTTPRequestHandler]:
                 if not self._refuse("GetConnection"):
                     self._answer(known)
             elif path == "/retainedMessage":
-                topics = [
-                    {"topic": topic, "payloadSize": len(data)} for topic, data in account.retained.items()
-                ]
+                with account.lock:
+                    topics = [
+                        {"topic": topic, "payloadSize": len(data)} for topic, data in account.retained.items()
+                    ]
                 if not self._refuse("ListRetainedMessages"):
                     self._send(200, {"retainedTopics": topics})
             elif path.startswith("/retainedMessage/"):

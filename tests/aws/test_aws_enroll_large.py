@@ -28,6 +28,8 @@ class RegistryInMemory:
         self.most_at_once = 0
         self._at_once = 0
         self._lock = threading.Lock()
+        self._registry = threading.Lock()
+        """Held while one request is answered: iterating, counting and changing are one step."""
 
     def call(self, _service: str, operation: str, **arguments: Any) -> dict[str, Any]:
         arguments.pop("on", None)
@@ -37,7 +39,8 @@ class RegistryInMemory:
             self.most_at_once = max(self.most_at_once, self._at_once)
         try:
             answer = getattr(self, f"_{operation}", lambda **_: {})
-            found: dict[str, Any] = answer(**arguments)
+            with self._registry:
+                found: dict[str, Any] = answer(**arguments)
             return found
         finally:
             with self._lock:
@@ -66,9 +69,8 @@ class RegistryInMemory:
         return {}
 
     def _register_certificate(self, **_: Any) -> dict[str, Any]:
-        with self._lock:
-            identifier = f"{len(self.certificates):064x}"
-            self.certificates[identifier] = set()
+        identifier = f"{len(self.certificates):064x}"
+        self.certificates[identifier] = set()
         return {"certificateId": identifier}
 
     def _describe_certificate(self, certificateId: str) -> dict[str, Any]:
