@@ -79,7 +79,7 @@ def execute(request: Request) -> int:
         _print_lines(describe_fleet(fleet, plan) + _limit_lines(target))
     if target.manners.enforced:
         limits = "aws"
-    witness = _witness(fleet, limits, target.manners)
+    witness = _witness(fleet, target.manners, run_folder)
     with Progress(quiet=not talkative) as progress:
         try:
             record = asyncio.run(_run(fleet, plan, target, witness, limits, run_folder, progress))
@@ -92,7 +92,7 @@ def execute(request: Request) -> int:
     record.limits = list(target.changed_limits)
     record.warnings += remarks(fleet)
     record.phases_s["before"] = max(0.0, record.began_s - began)
-    result = conclude(fleet, plan, record, request.command, witness.connections)
+    result = conclude(fleet, plan, record, request.command)
     code = result.outcome.exit_code
     try:
         write_reports(result, run_folder)
@@ -133,14 +133,19 @@ def _limits(asked: str | None, fleet: Fleet) -> LimitMode:
     return choices[asked]
 
 
-def _witness(fleet: Fleet, limits: LimitMode, manners: Manners) -> Witness:
+def _witness(fleet: Fleet, manners: Manners, run_folder: Path) -> Witness:
     rates = {
         board.buoy_id: None if board.interval_ms is None else 1000 / board.interval_ms
         for board in fleet.boards
     }
-    limit = MESSAGES_PER_CONNECTION if limits == "aws" else None
     return Witness(
-        fleet.topic_prefix, rates, limit=limit, client_id=manners.witness, settle_s=manners.settle_s
+        fleet.topic_prefix,
+        rates,
+        folder=run_folder,
+        limit=None if manners.delivers_per_s is None else MESSAGES_PER_CONNECTION,
+        delivers_per_s=manners.delivers_per_s,
+        client_id=manners.witness,
+        settle_s=manners.settle_s,
     )
 
 

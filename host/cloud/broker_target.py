@@ -1,6 +1,7 @@
-"""Target `broker`: any MQTT broker with nothing behind it. Boards publish, acknowledgements count."""
+"""Target `broker`: any MQTT broker. What an independent subscriber saw is the only store."""
 
 import asyncio
+import re
 import ssl
 import time
 from collections.abc import Callable
@@ -10,7 +11,9 @@ from host.cloud.target import Check, Collected, LiveCounts, Manners, Stakes
 from host.model.endpoint import Endpoint
 from host.model.errors import TargetError
 from host.model.fleet import TargetSpec
+from host.model.limits import PUBLISHES_PER_S
 from host.model.plan import Plan
+from host.model.store_names import SUBSCRIBER
 from host.mqtt.codec import (
     CONNACK_MEANINGS,
     DISCONNECT,
@@ -24,14 +27,15 @@ from host.mqtt.tls import client_context
 
 CONNECT_TIMEOUT_S = 10.0
 _PLAIN_PORT, _TLS_PORT = 1883, 8883
+# Endpoints of AWS IoT Core (IoT Core guide, "Device data and service endpoints").
+_IOT_CORE_HOST = re.compile(r"[a-z0-9-]+\.iot\.[a-z0-9-]+\.amazonaws\.com(\.cn)?", re.IGNORECASE)
 
 
 class BrokerTarget:
-    """A broker of someone else's: nothing is started, nothing can be collected."""
+    """A broker of someone else's: nothing is started. What the subscriber saw is in the run's folder."""
 
-    stores: tuple[str, ...] = ()
+    stores: tuple[str, ...] = (SUBSCRIBER,)
     changed_limits: tuple[str, ...] = ()
-    manners = Manners()
 
     def __init__(self, spec: TargetSpec, password: str = "", probe_as: str = "buoy-preflight") -> None:
         """Nothing is opened yet.
@@ -45,6 +49,8 @@ class BrokerTarget:
         self._probe_as = probe_as
         port = spec.port or (_TLS_PORT if spec.tls is not None else _PLAIN_PORT)
         self._endpoint = Endpoint(spec.host, port, spec.tls, spec.username, password)
+        iot_core = _IOT_CORE_HOST.fullmatch(spec.host) is not None
+        self.manners = Manners(delivers_per_s=PUBLISHES_PER_S if iot_core else None)
 
     async def preflight(self) -> list[Check]:
         """One CONNECT, answered or not."""
@@ -156,8 +162,8 @@ class BrokerTarget:
         until_ns: int,  # noqa: ARG002
         buoys: frozenset[int],  # noqa: ARG002
     ) -> Collected:
-        """Nothing to collect: no stores, no stages."""
-        return Collected((), [])
+        """The subscriber wrote what it saw already; a foreign broker tells nothing of its stages."""
+        return Collected(self.stores, [])
 
     async def stop(self) -> None:
         """Nothing to stop."""

@@ -59,6 +59,9 @@ class Manners:
     """Of all clients together, where rates are kept (IoT Core quotas: 500 per account)."""
     settle_s: float = 0.0
     """Least time between two connections of one client id."""
+    delivers_per_s: float | None = None
+    """Messages a connection of a subscriber gets at most, the rest is discarded (IoT Core quotas: 100); None:
+    nothing is known of such a limit."""
 
 
 @dataclass(frozen=True, slots=True)

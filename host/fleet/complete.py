@@ -221,7 +221,6 @@ def _verified(
             ledger=compact_ledger(run_folder),
             boards=facts,
             interrupted=result.run.interrupted,
-            witness_connections=result.witness.connections if result.witness else 0,
         )
     )
     record = RunRecord(run_folder, interrupted=result.run.interrupted)

@@ -3,6 +3,7 @@
 import platform
 import time
 from importlib.metadata import version
+from typing import Literal
 
 from host.boards.report import BoardReport
 from host.fleet.engine import RunRecord
@@ -14,9 +15,10 @@ from host.model.stage_count import StageCount
 from host.verify.boards import BoardFacts
 from host.verify.ledger import compact_ledger
 from host.verify.verdict import Case, Verification, verify
+from host.verify.words import count_text
 
 
-def conclude(fleet: Fleet, plan: Plan, record: RunRecord, command: str, witness_connections: int) -> Result:
+def conclude(fleet: Fleet, plan: Plan, record: RunRecord, command: str) -> Result:
     """Verify a run and say how it ended.
 
     Raises:
@@ -35,7 +37,6 @@ def conclude(fleet: Fleet, plan: Plan, record: RunRecord, command: str, witness_
             ledger=ledger,
             boards=_facts(plan, record),
             interrupted=record.interrupted,
-            witness_connections=witness_connections,
         )
     )
     record.phases_s["verify"] = time.monotonic() - began
@@ -116,28 +117,41 @@ def _facts(plan: Plan, record: RunRecord) -> dict[int, BoardFacts]:
 def outcome_of(verification: Verification, record: RunRecord) -> Outcome:
     """How a run ended, from what was found and how it went."""
     lost = [threshold for threshold in verification.thresholds if not threshold.passed]
-    failed = [board for board in verification.boards if board.state != "passed"]
     about_data = [threshold for threshold in lost if not threshold.text.startswith("boards.")]
+    troubled = [board for board in verification.boards if board.state != "passed"]
+    # A threshold with a value that nobody can know is missed, and yet it shows no loss.
+    failed = (
+        bool(record.target_failure)
+        or not verification.data_complete
+        or any(board.state == "failed" for board in troubled)
+        or any(threshold.value is not None for threshold in about_data)
+    )
     reasons = []
     if record.target_failure:
         reasons.append("the target failed")
     if not verification.data_complete:
         reasons.append("data was lost or changed")
+    if verification.unproven:
+        reasons.append(f"nothing proves that {count_text(verification.unproven, 'measure')} arrived")
     if lost:
         reasons.append(f"{len(lost)} of {len(verification.thresholds)} thresholds missed")
-    if failed:
-        reasons.append(f"{len(failed)} of {len(verification.boards)} boards did not pass")
+    if troubled:
+        reasons.append(f"{len(troubled)} of {len(verification.boards)} boards did not pass")
+    verdict: Literal["passed", "failed", "unproven", "interrupted"] = "failed" if failed else "unproven"
     if record.interrupted:
-        code = ExitCode.INTERRUPTED
+        code, verdict = ExitCode.INTERRUPTED, "interrupted"
         reasons.insert(0, "interrupted; what was sent is verified")
-    elif record.target_failure or not verification.data_complete or about_data:
+    elif record.target_failure or not verification.data_complete or verification.unproven or about_data:
         code = ExitCode.VERDICT_FAILED
-    elif failed or lost:
+    elif troubled or lost:
         code = ExitCode.BOARDS_FAILED
     else:
-        code = ExitCode.OK
+        code, verdict = ExitCode.OK, "passed"
         reasons.append("every board and every threshold passed")
     sentence = ", ".join(reasons)
     return Outcome(
-        exit_code=int(code), name=code.name.lower(), sentence=sentence[0].upper() + sentence[1:] + "."
+        exit_code=int(code),
+        name=code.name.lower(),
+        sentence=sentence[0].upper() + sentence[1:] + ".",
+        verdict=verdict,
     )

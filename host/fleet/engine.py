@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -33,8 +33,12 @@ class Observer(Protocol):
         """Be subscribed when this returns."""
         ...
 
-    async def close(self, run_folder: Path) -> list[str]:
-        """Stop watching and leave what was seen in the run's folder; returns what is worth knowing."""
+    async def settle(self, sent: Mapping[int, int], timeout_s: float) -> None:
+        """Wait until as many messages of each buoy were seen as were sent, or no more come."""
+        ...
+
+    async def close(self) -> list[str]:
+        """Stop watching; what was seen is in the run's folder. Returns what is worth knowing."""
         ...
 
 
@@ -150,7 +154,8 @@ class Engine:
             try:
                 await self._observer.open(endpoint)
             except BuoyError as error:
-                record.warnings.append(f"no witness: {error.what}")
+                why = f": {error.cause}" if error.cause else ""
+                record.warnings.append(f"nobody watched the run: {error.what}{why}")
                 self._observer = None
         self._enter("connect")
         trouble = await self._watched(asyncio.gather(*(unit.connect(endpoint) for unit in self._units)))
@@ -179,7 +184,10 @@ class Engine:
             except TargetError as error:
                 self._target_failed(error)
         if self._observer is not None:
-            record.warnings += await self._observer.close(record.run_folder)
+            if not record.target_failure:
+                sent_by = {report.buoy_id: report.sent for report in record.reports.values()}
+                await self._observer.settle(sent_by, self._fleet.run.drain_timeout_s)
+            record.warnings += await self._observer.close()
         self._enter("collect")
         buoys = frozenset(board.buoy_id for board in self._fleet.boards)
         record.since_ns = record.started_ns - _WINDOW_SLACK_NS

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 from host.model.fleet import BoardKind, SensorMode, TargetSpec
+from host.model.store_names import SUBSCRIBER
 
 KINDS: dict[BoardKind, str] = {
     "virtual": "the firmware's own application on this computer, thousands per process",
@@ -61,9 +62,14 @@ TARGETS: dict[str, TargetKind] = {
     ),
     "aws": TargetKind("a pipeline in an AWS account", _PIPELINE_STORES, _PIPELINE_THRESHOLDS),
     "broker": TargetKind(
-        "any MQTT broker, with nothing behind it",
-        (),
-        ("send.dropped == 0", "send.unacknowledged == 0", "boards.failed == 0"),
+        "any MQTT broker; what an independent subscriber sees is the proof",
+        (SUBSCRIBER,),
+        (
+            *(f"{SUBSCRIBER}.{name} == 0" for name in _LOSSLESS),
+            "send.dropped == 0",
+            "send.unacknowledged == 0",
+            "boards.failed == 0",
+        ),
     ),
 }
 

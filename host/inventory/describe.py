@@ -75,7 +75,7 @@ def describe_fleet(fleet: Fleet, plan: Plan | None = None) -> list[str]:
         ("sends", f"{_sum(totals, exact)}; QoS {run.qos}, payload {run.payload}, seed {run.seed}"),
         ("pace", f"{pace}; {end}{_starts(fleet)}"),
         ("target", f"{_target(fleet)}, topics {fleet.topic_prefix}/<id>/data/"),
-        ("stores", stores or "none: acknowledgements and the witness are all there is"),
+        ("stores", stores),
         ("requires", " · ".join(threshold.text for threshold in fleet.thresholds)),
         *(("note", note) for note in fleet.notes),
     ]

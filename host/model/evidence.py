@@ -6,7 +6,7 @@ seen where) exists where the target can give it, as the twin can: Parquet files 
 
 import pyarrow as pa
 
-from host.model.stage_count import STAGES, StageCount
+from host.model.stage_count import EVIDENCE_FOLDER, STAGES, StageCount
 
 __all__ = [
     "EVIDENCE_FOLDER",
@@ -25,14 +25,16 @@ __all__ = [
     "TRACE_SCHEMA",
     "WITNESS",
     "WITNESS_SCHEMA",
+    "WITNESS_STREAM",
     "StageCount",
 ]
 
-EVIDENCE_FOLDER = "evidence"
 RECEIVED = "received.parquet"
 TRACE = "trace.parquet"
 OUTCOMES = "outcomes.parquet"
 WITNESS = "witness.parquet"
+WITNESS_STREAM = "witness.arrows"
+"""What the subscriber sees, as it comes; compacted to `WITNESS`."""
 REFUSED = "refused.parquet"
 LINKS = "links.parquet"
 NOTED = "noted.parquet"

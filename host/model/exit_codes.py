@@ -16,7 +16,7 @@ class ExitCode(IntEnum):
     BOARDS_FAILED = 4
     """At least one board did not do what it was told (and no data was lost by others)."""
     VERDICT_FAILED = 5
-    """Data lost or altered, or a threshold missed."""
+    """Data lost, altered or not proven to have arrived, or a threshold missed."""
     INTERRUPTED = 130
     """Stopped by Ctrl-C; what was sent is verified and reported."""
 
@@ -26,7 +26,7 @@ MEANINGS: dict[ExitCode, str] = {
     ExitCode.INTERNAL_ERROR: "a defect in buoyfleet itself",
     ExitCode.USAGE: "bad command line or configuration; nothing was sent",
     ExitCode.PREFLIGHT: "the machine or the target is not ready; nothing was sent",
-    ExitCode.BOARDS_FAILED: "a board failed",
-    ExitCode.VERDICT_FAILED: "data lost or altered, or a threshold missed",
+    ExitCode.BOARDS_FAILED: "a board failed, or its ledger is incomplete",
+    ExitCode.VERDICT_FAILED: "data lost, altered or not proven to have arrived, or a threshold missed",
     ExitCode.INTERRUPTED: "interrupted by Ctrl-C",
 }

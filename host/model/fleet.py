@@ -6,6 +6,7 @@ from typing import Literal
 from host.model.aws import AwsSpec
 from host.model.bench import BenchSpec
 from host.model.secret import SecretRef as SecretRef
+from host.model.store_names import SUBSCRIBER
 from host.model.thresholds import Threshold
 from host.model.twin import FaultSpec as FaultSpec
 from host.model.twin import TwinSpec as TwinSpec
@@ -104,7 +105,7 @@ class RunSpec:
     late_send_ms: float = 100.0
     """A message that leaves later than this after its planned time counts as sent late."""
     late_after_s: dict[str, float] = field(
-        default_factory=lambda: {"timestream": 60.0, "s3": 900.0, "influxdb": 60.0}
+        default_factory=lambda: {"timestream": 60.0, "s3": 900.0, "influxdb": 60.0, SUBSCRIBER: 60.0}
     )
     """Per store: visible later than this after sending counts as late."""
 

@@ -49,6 +49,8 @@ class Outcome(_Part):
     exit_code: int
     name: str
     sentence: str
+    verdict: Literal["", "passed", "failed", "unproven", "interrupted"] = ""
+    """Empty in results of earlier versions."""
 
 
 class BoardResult(_Part):
@@ -89,6 +91,8 @@ class StoreResult(_Part):
     found: int
     """Expected measures that are there, whatever their value."""
     missing: int
+    unproven: int = 0
+    """Of the missing: measures that the store could not see, so that nothing says whether they arrived."""
     duplicated: int
     """Copies that nothing explains."""
     redelivered: int

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+EVIDENCE_FOLDER = "evidence"
+"""In the run's folder."""
 STAGES = "stages.json"
 """In the run's `evidence/`: the list of all stages."""
 

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
+from host.model.store_names import SUBSCRIBER
+
 _STORE_NAMES = ("expected", "found", "missing", "duplicated", "redelivered", "altered", "late", "unexpected")
 
 # metric name → base unit. Stores are subjects of their own: any store name takes the store names.
@@ -28,7 +30,7 @@ METRICS: dict[str, str] = {
     "boards.unproven": "boards",
     "witness.shortfall": "messages",
 }
-STORES: tuple[str, ...] = ("timestream", "s3", "influxdb")
+STORES: tuple[str, ...] = ("timestream", "s3", "influxdb", SUBSCRIBER)
 STORE_METRICS: dict[str, str] = {f"{store}.{name}": "measures" for store in STORES for name in _STORE_NAMES}
 
 _COMPARISONS: dict[str, Callable[[float, float], bool]] = {

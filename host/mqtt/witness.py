@@ -1,7 +1,8 @@
 """The witness: an independent subscriber that records what passes on the data topics.
 
-It runs on paho-mqtt, which shares no code with our own client and broker. What it did not see is evidence,
-never loss by itself: a broker may discard for a slow subscriber (AWS IoT Core does beyond 100 messages/s).
+It runs on paho-mqtt, which shares no code with our own client and broker. What it sees goes to the run's
+folder as it comes (an Arrow stream, as ledgers are), so that a run that is killed can still be verified. When
+it was away, and what its connections may carry at most, is written beside it: that much it cannot know.
 """
 
 import asyncio
@@ -10,18 +11,18 @@ import ssl
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from host.model.clock import Deadline, HostClock
 from host.model.endpoint import Endpoint
 from host.model.errors import TargetError
 from host.model.fleet import TlsSpec
+from host.model.observation import FILE_NAME, Blindness, Gap, Observation, write_observation
+from host.model.stage_count import EVIDENCE_FOLDER
 from host.mqtt.packets import Connect
 from host.mqtt.paho_client import PahoClient, PahoHub
 from host.mqtt.tls import client_context
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from host.mqtt.witness_connection import Watch
+from host.mqtt.witness_record import RecordStream
 
 MESSAGES_PER_CONNECTION = 80.0
 """Per second; AWS IoT Core discards beyond 100 outbound publishes/s of a connection (IoT Core quotas)."""
@@ -29,25 +30,27 @@ MESSAGES_PER_CONNECTION = 80.0
 _FILTERS_PER_CONNECTION = 50
 """Subscriptions per connection (IoT Core quotas)."""
 
-_FILTERS_PER_SUBSCRIBE = 8
-"""Filters per SUBSCRIBE (IoT Core quotas)."""
-
 _KEEP_ALIVE_S = 30  # the least IoT Core allows: a silent broker is noticed that soon
 _BACKOFF_MIN_S = 0.2
-_BACKOFF_MAX_S = 5.0
 _BARRIER_S = 2.0
-_BATCH_ROWS = 50_000
+_BATCH_ROWS = 8192  # some milliseconds of work: the loop has other things to do
+_FLUSH_S = 0.5
+# Where messages are still out, nothing new for so long means that they will not come.
+_QUIET_S = 2.0
+_POLL_S = 0.02
 
 
 class Witness:
-    """Records data messages in memory; `close` writes them as `host.model.evidence.WITNESS_SCHEMA`."""
+    """Records data messages as rows of `host.model.evidence.WITNESS_SCHEMA`."""
 
     def __init__(
         self,
         topic_prefix: str,
         rates: Mapping[int, float | None],
         *,
+        folder: Path | None = None,
         limit: float | None = None,
+        delivers_per_s: float | None = None,
         client_id: str = "witness",
         qos: int = 0,
         ready_timeout_s: float = 10.0,
@@ -58,8 +61,10 @@ class Witness:
         Args:
             topic_prefix: data topics are `<prefix>/<buoy>/data/`.
             rates: the buoys to watch and their planned messages/s; None: unpaced.
+            folder: of the run; None: messages are counted and not kept.
             limit: messages/s a connection may carry (`MESSAGES_PER_CONNECTION` towards IoT Core); the buoys
                 are spread over as many connections as that takes. None: one connection with a wildcard.
+            delivers_per_s: what the broker delivers to one connection at most; None: as far as is known, all.
             client_id: of the only connection; several append `-1`, `-2`, …
             qos: of the subscriptions.
             ready_timeout_s: `open` fails if it is not subscribed by then.
@@ -67,8 +72,8 @@ class Witness:
         """
         self.notes: list[str] = []
         """What is worth knowing about what it saw: lost connections, doubts."""
-        self.seen = 0
-        """Messages recorded."""
+        self.seen: dict[int, int] = dict.fromkeys(rates, 0)
+        """Buoy → messages recorded."""
         self._prefix = topic_prefix
         self._client_id = client_id
         self._qos = qos
@@ -77,12 +82,16 @@ class Witness:
         """Before the first try to connect again, doubled for each further one."""
         self._clock = HostClock()
         self._hub: PahoHub | None = None
-        self._watches: list[_Watch] = []
+        self._watches: list[Watch] = []
         self._groups = _groups(rates, limit, self.notes)
         self._wildcard = limit is None
+        self._folder = folder
+        self._observation = Observation(self._groups, delivers_per_s)
         self._buoys = {f"{topic_prefix}/{buoy}/data/".encode(): buoy for buoy in rates}
         self._rows: tuple[list[int], list[bytes], list[int]] = ([], [], [])
-        self._batches: list[pa.RecordBatch] = []
+        self._stream: RecordStream | None = None
+        self._flusher: asyncio.TimerHandle | None = None
+        self._last_news_s = 0.0
 
     @property
     def connections(self) -> int:
@@ -95,7 +104,23 @@ class Witness:
         Raises:
             TargetError: not subscribed in time, refused, or a TLS file cannot be used.
         """
-        contexts = self._contexts(endpoint.tls)
+        try:
+            contexts = self._contexts(endpoint.tls)
+            if self._folder is not None:
+                # In a thread: pyarrow takes a tenth of a second to import, and boards load meanwhile.
+                self._stream = await asyncio.to_thread(RecordStream, self._folder)
+                self._flush_later()
+            await self._open(endpoint, contexts)
+        except TargetError as error:
+            refused = any(watch.refused for watch in self._watches)
+            reason = Blindness.SUBSCRIPTION_REFUSED if refused else Blindness.NOT_CONNECTED
+            detail = f"{error.what}: {error.cause}" if error.cause else error.what
+            self._observation.gaps = [Gap(n, 0, 0, reason, detail) for n in range(len(self._groups))]
+            self._end_stream()
+            raise
+        self._keep_observation()
+
+    async def _open(self, endpoint: Endpoint, contexts: "list[ssl.SSLContext | None]") -> None:
         self._hub = PahoHub(
             endpoint.host,
             endpoint.port,
@@ -111,8 +136,9 @@ class Witness:
                 password=endpoint.password.encode() if endpoint.password else None,
             )
             self._watches.append(
-                _Watch(
+                Watch(
                     self,
+                    number - 1,
                     PahoClient(self._hub, connect, contexts[number - 1]),
                     self._filters(group),
                     f"witness connection {number} of {count} (buoys {group[0]}–{group[-1]})",
@@ -139,8 +165,9 @@ class Witness:
             raise
 
     async def disconnect(self) -> None:
-        """Stop watching and write nothing; what was seen stays in `table`."""
+        """Stop watching at once; what was seen stays in `seen`."""
         await self._close_connections()
+        self._end_stream()
 
     def _names(self) -> list[str]:
         count = len(self._groups)
@@ -161,8 +188,26 @@ class Witness:
             ) from None
         return contexts
 
-    async def close(self, run_folder: Path) -> list[str]:
-        """Wait for what the broker still has for us, disconnect, write the evidence; returns the notes."""
+    async def settle(self, sent: Mapping[int, int], timeout_s: float) -> None:
+        """Wait until as many messages of each buoy came as were sent, or until no more come.
+
+        Args:
+            sent: buoy → messages.
+            timeout_s: longest time to wait.
+        """
+        deadline = Deadline(timeout_s)
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        short = [buoy for buoy, count in sent.items() if count > self.seen.get(buoy, 0)]
+        while short and not deadline.expired:
+            if loop.time() - max(began_s, self._last_news_s) > _QUIET_S:
+                return
+            await asyncio.sleep(_POLL_S)
+            while short and self.seen.get(short[-1], 0) >= sent[short[-1]]:
+                short.pop()
+
+    async def close(self) -> list[str]:
+        """Wait for what the broker still has for us, disconnect, end the evidence; returns the notes."""
         deadline = Deadline(_BARRIER_S)
         for watch in self._watches:
             watch.ask()
@@ -170,37 +215,35 @@ class Witness:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(watch.answered(), deadline.remaining_s)
         await self._close_connections()
-        # pyarrow costs a tenth of a second: not before the run.
-        import pyarrow.parquet as pq
-
-        from host.model.evidence import EVIDENCE_FOLDER, WITNESS
-
-        folder = run_folder / EVIDENCE_FOLDER
-        folder.mkdir(parents=True, exist_ok=True)
-        pq.write_table(self.table(), folder / WITNESS)
+        self._end_stream()
         return self.notes
-
-    def table(self) -> "pa.Table":
-        """Everything seen so far, in order of arrival."""
-        import pyarrow as pa
-
-        from host.model.evidence import WITNESS_SCHEMA
-
-        self._pack()
-        return pa.Table.from_batches(self._batches, WITNESS_SCHEMA)
 
     def record(self, topic: bytes, payload: bytes) -> None:
         """Keep one message; those of other buoys are none of our business."""
         buoy = self._buoys.get(topic)
         if buoy is None:
             return
+        self._last_news_s = asyncio.get_running_loop().time()
+        self.seen[buoy] += 1
+        if self._stream is None:
+            return
         buoys, payloads, times = self._rows
         buoys.append(buoy)
         payloads.append(payload)
         times.append(self._clock.utc_ns())
-        self.seen += 1
         if len(buoys) >= _BATCH_ROWS:
-            self._pack()
+            self._flush()
+
+    def away(self, connection: int, since_ns: int, until_ns: int, reason: Blindness, detail: str) -> None:
+        """A connection saw nothing in that time; the same time again replaces what was known of it."""
+        gaps = self._observation.gaps
+        gaps[:] = [gap for gap in gaps if (gap.connection, gap.since_ns) != (connection, since_ns)]
+        gaps.append(Gap(connection, since_ns, until_ns, reason, detail))
+        self._keep_observation()
+
+    def utc_ns(self) -> int:
+        """Host UTC."""
+        return self._clock.utc_ns()
 
     def note(self, text: str, *, timed: bool = False) -> None:
         """Keep what is worth knowing."""
@@ -208,15 +251,43 @@ class Witness:
             text += f" (at {datetime.fromtimestamp(self._clock.utc_ns() / 1e9, UTC):%H:%M:%S} UTC)"
         self.notes.append(text)
 
-    def _pack(self) -> None:
-        """Move rows into Arrow, which holds them in a third of the memory."""
-        import pyarrow as pa
+    def _flush_later(self) -> None:
+        self._flusher = asyncio.get_running_loop().call_later(_FLUSH_S, self._flush_in_time)
 
-        from host.model.evidence import WITNESS_SCHEMA
+    def _flush_in_time(self) -> None:
+        self._flush()
+        self._flush_later()
 
-        if self._rows[0]:
-            self._batches.append(pa.record_batch(list(self._rows), schema=WITNESS_SCHEMA))
-            self._rows = ([], [], [])
+    def _flush(self) -> None:
+        if self._stream is None or not self._rows[0]:
+            return
+        rows, self._rows = self._rows, ([], [], [])
+        try:
+            self._stream.write(rows)
+        except OSError as error:
+            self._stream = None
+            why = f"what the subscriber saw could not be written: {error.strerror or error}"
+            self.note(why, timed=True)
+            for connection in range(len(self._groups)):
+                self.away(connection, rows[2][0], 0, Blindness.DISK_FULL, why)
+
+    def _end_stream(self) -> None:
+        if self._flusher is not None:
+            self._flusher.cancel()
+        self._flush()
+        if self._stream is not None:
+            with contextlib.suppress(OSError):  # a stream without its end mark is read all the same
+                self._stream.close()
+            self._stream = None
+        self._keep_observation()
+
+    def _keep_observation(self) -> None:
+        if self._folder is None:
+            return
+        try:
+            write_observation(self._observation, self._folder / EVIDENCE_FOLDER)
+        except OSError as error:
+            self.note(f"{FILE_NAME} could not be written: {error.strerror or error}")
 
     def _filters(self, group: list[int]) -> tuple[bytes, ...]:
         if self._wildcard:
@@ -251,127 +322,3 @@ def _groups(rates: Mapping[int, float | None], limit: float | None, notes: list[
         groups[-1].append(buoy)
         carried += wanted
     return groups
-
-
-class _Watch:
-    """One connection of the witness: connects, subscribes, and does both again when it is lost."""
-
-    def __init__(
-        self,
-        witness: Witness,
-        client: PahoClient,
-        filters: tuple[bytes, ...],
-        name: str,
-        qos: int,
-    ) -> None:
-        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        """Subscribed for the first time."""
-        self.trouble = ""
-        """Why it is not connected."""
-        self._witness = witness
-        self._client = client
-        self._client.listener = self
-        self._filters = filters
-        self._name = name
-        self._qos = qos
-        self._awaited: set[int] = set()
-        """Packet ids of SUBSCRIBEs without an answer."""
-        self._lost_at_s: float | None = None
-        """Since when it is being made again, by the loop's clock."""
-        self._backoff_s = witness.backoff_s
-        self._timer: asyncio.TimerHandle | None = None
-        self._pong: asyncio.Future[None] | None = None
-        self._closed = False
-
-    def open(self) -> None:
-        """Connect; from then on it keeps itself connected."""
-        self._timer = None
-        self._client.open()
-
-    def ask(self) -> None:
-        """Send a ping: the broker answers it after all messages it took before, as both go one way."""
-        self._pong = asyncio.get_running_loop().create_future()
-        if self._lost_at_s is None and self.ready.done():
-            self._client.ping()
-            self._client.flush()
-        else:
-            self._pong.set_result(None)
-
-    async def answered(self) -> None:
-        """The answer to `ask`, or nobody there to answer."""
-        if self._pong is not None:
-            await asyncio.shield(self._pong)
-
-    def close(self) -> None:
-        """Say goodbye; nothing is recorded any more."""
-        self._closed = True
-        if not self.ready.cancel() and not self.ready.cancelled():
-            self.ready.exception()  # told already, or no longer of interest
-        if self._timer is not None:
-            self._timer.cancel()
-        self._client.disconnect()
-
-    # paho's events
-
-    def on_open(self, session_present: bool) -> None:  # noqa: ARG002 - part of the contract
-        """Subscribe."""
-        chunks = range(0, len(self._filters), _FILTERS_PER_SUBSCRIBE)
-        for packet_id, start in enumerate(chunks, 1):
-            self._awaited.add(packet_id)
-            self._client.subscribe(
-                self._filters[start : start + _FILTERS_PER_SUBSCRIBE], self._qos, packet_id
-            )
-        self._client.flush()
-
-    def on_suback(self, packet_id: int, codes: bytes) -> None:
-        """Ready when all are answered."""
-        if any(code > 2 for code in codes):
-            self.trouble = "the broker refused a subscription (SUBACK 0x80)"
-            if not self.ready.done():
-                self.ready.set_exception(
-                    TargetError(
-                        "the broker refused the witness's subscription",
-                        where=self._name,
-                        cause="its user or policy may not subscribe to the data topics",
-                    )
-                )
-            else:
-                self._witness.note(f"{self._name}: {self.trouble} after a reconnect")
-            return
-        self._awaited.discard(packet_id)
-        if self._awaited:
-            return
-        self._backoff_s = self._witness.backoff_s
-        if not self.ready.done():
-            self.ready.set_result(None)
-        elif self._lost_at_s is not None:
-            gap_s = asyncio.get_running_loop().time() - self._lost_at_s
-            self._witness.note(f"{self._name} back after {gap_s:.1f} s; it saw nothing meanwhile")
-        self._lost_at_s = None
-
-    def on_message(self, topic: bytes, payload: bytes, retain: bool) -> None:
-        """A data message; a retained one is older than the run."""
-        if not retain:
-            self._witness.record(topic, payload)
-
-    def on_pubacks(self, packet_ids: list[int]) -> None:
-        """The witness publishes nothing."""
-
-    def on_pong(self) -> None:
-        """The answer to `ask`."""
-        if self._pong is not None and not self._pong.done():
-            self._pong.set_result(None)
-
-    def on_closed(self, reason: str) -> None:
-        """Connect again after a while."""
-        self.trouble = reason
-        self._awaited.clear()
-        if self._pong is not None and not self._pong.done():
-            self._pong.set_result(None)
-        loop = asyncio.get_running_loop()
-        if self.ready.done() and self._lost_at_s is None:
-            self._lost_at_s = loop.time()
-            self._witness.note(f"{self._name} lost: {reason}", timed=True)
-        if not self._closed:
-            self._timer = loop.call_later(self._backoff_s, self.open)
-            self._backoff_s = min(self._backoff_s * 2, _BACKOFF_MAX_S)

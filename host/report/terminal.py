@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TextIO
 
 from host.model.result import BoardResult, Result, StageResult
+from host.model.store_names import SUBSCRIBER
 from host.report import figures
 from host.report.files import printable
 from host.report.page import Block, Columns, Heading, Sentence, render_plain, render_rich
@@ -72,6 +73,8 @@ def _stores(result: Result) -> list[Block]:
     if not result.stores:
         return []
     names = ["expected", "found", "missing", "duplicated", "redelivered", "altered", "late"]
+    if any(store.unproven for store in result.stores):
+        names.insert(3, "unproven")
     if any(store.unexpected for store in result.stores):
         names.append("unexpected")
     table = Columns(["store", *names], left=1)
@@ -80,7 +83,7 @@ def _stores(result: Result) -> list[Block]:
         cells = [(printable(store.name), "plain")]
         for name in names:
             number = getattr(store, name)
-            tone = "bad" if name in faults else "warn" if name == "late" and number else "plain"
+            tone = "bad" if name in faults else "warn" if name in ("late", "unproven") and number else "plain"
             cells.append((figures.count(number), "dim" if tone == "plain" and number == 0 else tone))
         table.rows.append(cells)
     blocks: list[Block] = [Heading("Stores, in measures"), table]
@@ -137,8 +140,9 @@ def _sending(result: Result) -> list[Block]:
         if number:
             facts.append(f"{figures.count(number)} {noun}")
     blocks: list[Block] = [Heading("Sending"), Sentence("; ".join(facts), "plain", indent=2)]
-    if (witness := result.witness) is not None:
-        text = f"witness saw {figures.count(witness.seen)} of {figures.plural(witness.expected, 'message')}"
+    if (witness := result.witness) is not None and all(store.name != SUBSCRIBER for store in result.stores):
+        expected = figures.plural(witness.expected, "message")
+        text = f"subscriber saw {figures.count(witness.seen)} of {expected}"
         if witness.note:
             text += f" ({printable(witness.note)})"
         blocks.append(Sentence(text, "warn" if witness.shortfall else "plain", indent=2))

@@ -28,7 +28,7 @@ class Headline:
 
     passed: bool
     word: str
-    """`passed`, `failed` or `interrupted`."""
+    """`passed`, `failed`, `unproven` or `interrupted`."""
     sentence: str
     facts: tuple[str, ...]
     """What ran: fleet, target, boards, measures, duration, pace, payload."""
@@ -38,7 +38,7 @@ def headline(result: Result) -> Headline:
     """The first thing a report says."""
     run = result.run
     passed = result.outcome.exit_code == ExitCode.OK
-    word = "passed" if passed else "interrupted" if run.interrupted else "failed"
+    word = result.outcome.verdict or ("passed" if passed else "interrupted" if run.interrupted else "failed")
     sent = sum(board.sent for board in result.boards)
     measures = sum(sum(board.measures_expected.values()) for board in result.boards)
     facts = (

@@ -7,9 +7,11 @@ from typing import Literal
 
 from host.model.fleet import Fleet
 from host.model.result import BoardResult
+from host.model.store_names import SUBSCRIBER
 from host.verify.database import Database, column
 from host.verify.diagnose import late_send
 from host.verify.latency import WAITED_NS
+from host.verify.subscriber import Doubt
 from host.verify.words import count_text
 from sensors.catalog import KEYS
 
@@ -59,12 +61,14 @@ def board_results(
     *,
     interrupted: bool,
     stores: tuple[str, ...],
+    doubt: Doubt,
 ) -> list[BoardResult]:
     """Results of all boards of the fleet, and of any other with a ledger, by id.
 
     A board fails if it did not send and get acknowledged what was planned (unless the run was interrupted),
     or if measures of it are missing, altered, duplicated or unexpected in a store. It is unproven if it did
-    not fail but its ledger is incomplete: then unexpected measures prove nothing against it either.
+    not fail but its ledger is incomplete (then unexpected measures prove nothing against it either), or if
+    only what the subscriber could not see is missing.
 
     Args:
         db: after reconciliation.
@@ -73,6 +77,7 @@ def board_results(
         incomplete: buoy id → why its ledger is incomplete, as far as files tell.
         interrupted: messages not made because of that are no failure.
         stores: names.
+        doubt: what the subscriber's word is worth.
     """
     sending = _sending(db, fleet.run.late_send_ms)
     expected = _measures_expected(db)
@@ -85,13 +90,16 @@ def board_results(
         if mine.unreadable:
             unfinished = f"{count_text(mine.unreadable, 'payload')} in its ledger cannot be read"
         planned = max(mine.in_ledger, fact.planned or 0)
-        problems = _problems(
-            planned, mine, fact, faults[buoy], interrupted=interrupted, unproven=bool(unfinished)
-        )
+        wrong = dict(faults[buoy])
+        unseen = wrong.pop((SUBSCRIBER, "missing"), 0)
+        problems = _problems(planned, mine, fact, wrong, interrupted=interrupted, unproven=bool(unfinished))
+        if unseen and buoy not in doubt.boards:
+            problems.append(doubt.lost[buoy])
+        reasons = [text for text in (unfinished, doubt.boards.get(buoy, "")) if text]
         state: Literal["passed", "failed", "unproven"] = "passed"
         if problems:
             state = "failed"
-        elif unfinished:
+        elif reasons:
             state = "unproven"
         keys = expected[buoy]
         results.append(
@@ -106,7 +114,7 @@ def board_results(
                 late_sends=mine.late_sends,
                 redelivered=mine.redelivered,
                 reconnects=fact.reconnects,
-                errors=[*problems, *([unfinished] if unfinished else []), *fact.errors],
+                errors=[*problems, *reasons, *fact.errors],
                 failed_itself=fact.failed,
                 quoted=fact.errors,
                 measures={

@@ -66,6 +66,36 @@ CAUSES: dict[str, Cause] = {
         "acknowledged to the board, but the target has no record of receiving that",
         "Look into what lies between board and target: a bridge, or a broker that acknowledges too early.",
     ),
+    # The independent subscriber.
+    "subscriber/not-seen": Cause(
+        "the subscriber never saw that, though it saw all of other boards",
+        "Look into the broker's log: an ACL or policy of these boards, or a limit of size, may discard what "
+        "is acknowledged.",
+    ),
+    "subscriber/all-short": Cause(
+        "no board's messages were all seen, so the broker discarded them, or did not deliver them to the "
+        "subscriber",
+        "Look into the broker's log and its queue limits; a slower pace shows whether the subscriber's "
+        "connection was too slow.",
+    ),
+    "subscriber/nothing-seen": Cause(
+        "the subscriber saw no message at all, so nothing proves that the broker passed any on",
+        "Look into the broker's log: an ACL, a limit of size, or a subscriber that may not read the data "
+        "topics. `mosquitto_sub -t '<prefix>/#' -d` with the same login shows what it may read.",
+    ),
+    "subscriber/no-subscriber": Cause(
+        "no subscriber watched the run ({detail})",
+        "Let the fleet's login subscribe to the data topics, then run again.",
+    ),
+    "subscriber/subscription-refused": Cause(
+        "the broker refused the subscription ({detail})",
+        "Let the fleet's login subscribe to the data topics, then run again.",
+    ),
+    "subscriber/subscriber-away": Cause(
+        "sent while the subscriber was not connected ({detail})",
+        "Run again; if it happens often, look into the broker's log.",
+    ),
+    "subscriber/beyond-limit": Cause("{detail}", "Plan fewer messages per second and board."),
     # Rules.
     "rules/no-rule-matched": Cause(
         "no rule's FROM selects the topic ({detail})",

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from host.model.evidence import StageCount
+from host.model.store_names import SUBSCRIBER
 
 BROKER = "broker"
 
@@ -11,6 +12,7 @@ ROUTES: dict[str, tuple[str, ...]] = {
     "timestream": (BROKER, "rules", "timestream"),
     "influxdb": (BROKER, "rules", "influxdb"),
     "s3": (BROKER, "rules", "kinesis", "firehose", "lambda", "s3"),
+    SUBSCRIBER: (BROKER,),
 }
 """Store → stages in the order of the way (the source system's cloud path)."""
 

@@ -44,6 +44,8 @@ def threshold_facts(
             "unexpected",
         ):
             measurable = store.expected > 0 or name in _MEASURABLE_WITHOUT_EXPECTED
+            if name == "missing" and store.unproven:
+                measurable = store.missing > store.unproven
             facts[f"{store.name}.{name}"] = getattr(store, name) if measurable else None
     return facts
 

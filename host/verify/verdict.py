@@ -23,6 +23,7 @@ from host.model.result import (
 )
 from host.model.store import SCHEMA as STORE_SCHEMA
 from host.model.store import STORE_FOLDER
+from host.model.store_names import SUBSCRIBER
 from host.verify.boards import BoardFacts, board_results, unreadable_warnings
 from host.verify.database import Database
 from host.verify.diagnose import diagnose, diagnose_sending
@@ -35,8 +36,9 @@ from host.verify.losses import list_losses
 from host.verify.messages import RULE_ATTRIBUTES, create_messages
 from host.verify.original import reconcile_original
 from host.verify.stamped import mark_clashes, reconcile_stamped
+from host.verify.subscriber import Doubt, collect_subscriber, compact_observations, locate_unseen
 from host.verify.thresholds import evaluate_thresholds, threshold_facts
-from host.verify.witness import witness_result
+from host.verify.witness import create_witness, witness_result
 from host.verify.words import count_text
 
 # Where a fleet says nothing about a store (host.model.fleet.RunSpec has the defaults of the known ones).
@@ -60,7 +62,6 @@ class Case:
     boards: Mapping[int, BoardFacts] = field(default_factory=dict)
     """By buoy id."""
     interrupted: bool = False
-    witness_connections: int = 0
 
 
 @dataclass(slots=True)
@@ -85,10 +86,18 @@ class Verification:
     def data_complete(self) -> bool:
         """Whether every measure sent is in every store, once and as sent, and nothing else is.
 
-        What an unproven board may have sent without telling is no such other.
+        What an unproven board may have sent without telling is no such other, and what a store could not see
+        is not known to be missing.
         """
-        wrong = any(store.missing or store.altered or store.duplicated for store in self.stores)
+        wrong = any(
+            store.missing > store.unproven or store.altered or store.duplicated for store in self.stores
+        )
         return not (wrong or self.strange)
+
+    @property
+    def unproven(self) -> int:
+        """Measures of which nothing says whether they arrived, in the store with most of them."""
+        return max((store.unproven for store in self.stores), default=0)
 
     @property
     def boards_passed(self) -> bool:
@@ -133,6 +142,10 @@ def _verify(db: Database, case: Case, ledger: Path) -> Verification:
     create_messages(db, case.fleet)
     create_faults(db)
     create_trouble(db, case.run_folder)
+    warnings += compact_observations(case.run_folder)
+    create_witness(db, case.run_folder)
+    if SUBSCRIBER in case.stores:
+        collect_subscriber(db, case.run_folder)
     for buoy, others in mark_clashes(db):
         warnings.append(
             f"board {buoy}: {count_text(others, 'message')} with the timestamp of an earlier one; "
@@ -141,6 +154,11 @@ def _verify(db: Database, case: Case, ledger: Path) -> Verification:
     warnings += unreadable_warnings(db)
     stores, identified = _reconcile(db, case, warnings)
     diagnoses = []
+    doubt = Doubt(0, {}, {})
+    if SUBSCRIBER in case.stores:
+        doubt = locate_unseen(db, case.run_folder, case.fleet.run.qos)
+        for store in stores:
+            store.unproven = doubt.measures if store.name == SUBSCRIBER else 0
     if db.number("SELECT count(*) FROM fault"):
         if not locate(db, case.run_folder, case.stores, identified, case.stages):
             warnings.append("the target gave no trace of single messages: causes follow from counters alone")
@@ -153,8 +171,9 @@ def _verify(db: Database, case: Case, ledger: Path) -> Verification:
         _incomplete(case.ledger),
         interrupted=case.interrupted,
         stores=case.stores,
+        doubt=doubt,
     )
-    proven = [board.buoy_id for board in boards if board.state != "unproven"]
+    proven = [board.buoy_id for board in boards if board.state != "unproven" or board.buoy_id in doubt.boards]
     strange = db.number(
         "SELECT coalesce(sum(weight), 0)::BIGINT FROM fault WHERE kind = 'unexpected' "
         f"AND list_contains({proven}::INTEGER[], buoy)"
@@ -162,7 +181,7 @@ def _verify(db: Database, case: Case, ledger: Path) -> Verification:
     losses, losses_total = list_losses(db, case.run_folder)
     latency = acknowledgement_latency(db)
     rate, rate_interval_s = rate_series(db)
-    witness = witness_result(db, case.run_folder, case.witness_connections)
+    witness = witness_result(db, case.run_folder)
     facts = threshold_facts(boards, stores, latency, send_rate_per_s(db), witness)
     return Verification(
         boards=boards,

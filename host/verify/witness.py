@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from host.model.evidence import EVIDENCE_FOLDER, WITNESS, WITNESS_SCHEMA
+from host.model.observation import read_observation
 from host.model.result import WitnessResult
 from host.verify.database import Database
 from host.verify.words import count_text
@@ -10,15 +11,19 @@ from host.verify.words import count_text
 _NOTE = "A subscriber's shortfall proves nothing by itself: brokers discard what one connection cannot take."
 
 
-def witness_result(db: Database, run_folder: Path, connections: int) -> WitnessResult | None:
-    """Compare what the witness saw with what was sent, byte by byte, as multisets per board.
-
-    `copies` are repeats of messages that were sent. None where there was no witness.
-    """
+def create_witness(db: Database, run_folder: Path) -> None:
+    """View `witness` of what the subscriber saw; empty where there was none."""
     path = run_folder / EVIDENCE_FOLDER / WITNESS
-    if not path.exists():
+    db.files("witness", [path] if path.exists() else [], WITNESS_SCHEMA)
+
+
+def witness_result(db: Database, run_folder: Path) -> WitnessResult | None:
+    """Compare what the subscriber saw with what was sent, byte by byte, as multisets per board.
+
+    `copies` are repeats of messages that were sent. None where there was no subscriber.
+    """
+    if not (run_folder / EVIDENCE_FOLDER / WITNESS).exists():
         return None
-    db.files("witness", [path], WITNESS_SCHEMA)
     expected, seen, copies, foreign = db.row("""
         SELECT coalesce(sum(e), 0)::BIGINT, coalesce(sum(least(e, w)), 0)::BIGINT,
             coalesce(sum(greatest(w - e, 0)) FILTER (e > 0), 0)::BIGINT,
@@ -37,7 +42,7 @@ def witness_result(db: Database, run_folder: Path, connections: int) -> WitnessR
         expected=expected,
         seen=seen,
         copies=copies,
-        connections=connections,
+        connections=len(read_observation(run_folder / EVIDENCE_FOLDER, ()).connections),
         shortfall=expected - seen,
         note=" ".join(notes),
     )

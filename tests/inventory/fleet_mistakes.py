@@ -386,7 +386,7 @@ MISTAKES = {
     ),
     "threshold of a store that the target lacks": (
         [("target: local", "target: broker\nthresholds: [s3.missing == 0]")],
-        ["3: thresholds[0]: target `broker` has no store 's3'; it has none"],
+        ["3: thresholds[0]: target `broker` has no store 's3'; it has subscriber"],
     ),
     "fault that needs a delay": (
         [("target: local", "target: {kind: local, twin: {faults: [{stage: s3, kind: delayed}]}}")],
@@ -439,7 +439,7 @@ MISTAKES = {
     "store that does not exist": (
         [("messages: 100", "messages: 100\n  late_after: {timestrem: 5 s}")],
         [
-            "5: run.late_after: unknown store 'timestrem'; one of timestream, s3, influxdb "
+            "5: run.late_after: unknown store 'timestrem'; one of timestream, s3, influxdb, subscriber "
             "(did you mean `timestream`?)"
         ],
     ),

@@ -33,7 +33,7 @@ def test_a_mixed_fleet_is_described_by_its_majority(tmp_path):
     assert lines[1] == "boards    4 virtual (100-103), sensors 7 counter, 1 off, 1 hardware each, water calm"
     assert lines[3].startswith("pace      100 messages, 10/s each on 3 boards, otherwise on 1; about 25 h")
     assert lines[4] == "target    broker at [::1]:8883 with TLS, topics aws/0/<id>/data/"
-    assert lines[5] == "stores    none: acknowledgements and the witness are all there is"
+    assert lines[5] == "stores    subscriber"
 
 
 def test_what_was_left_out_is_described(project_root):

@@ -229,7 +229,12 @@ def fleets(draw: st.DrawFn) -> Fleet:
         seed=draw(st.integers(0, 2**31 - 1)),
         drain_timeout_s=draw(times),
         late_send_ms=draw(st.floats(1, 1000)),
-        late_after_s={"timestream": draw(times), "s3": draw(times), "influxdb": draw(times)},
+        late_after_s={
+            "timestream": draw(times),
+            "s3": draw(times),
+            "influxdb": draw(times),
+            "subscriber": draw(times),
+        },
     )
     thresholds = (parse_threshold("ack.p99 < 1.5 s"), parse_threshold("boards.failed == 0"))
     return Fleet("a-1", "x", target, "aws/0", tuple(boards), run, thresholds)

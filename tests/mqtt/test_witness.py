@@ -1,19 +1,21 @@
 """The witness: what it sees, how it spreads over connections, what it says when it was away."""
 
 import asyncio
+import errno
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
+import pyarrow as pa
 import pytest
 from mqtt_certificates import Authority
 from mqtt_support import Network, packets_of, run, says, serving
 
 from host.model.endpoint import Endpoint
 from host.model.errors import TargetError
-from host.model.evidence import EVIDENCE_FOLDER, WITNESS, WITNESS_SCHEMA
+from host.model.evidence import EVIDENCE_FOLDER, WITNESS_SCHEMA, WITNESS_STREAM
 from host.model.fleet import TlsSpec
+from host.model.observation import Blindness, read_observation
 from host.mqtt.codec import (
     PINGRESP,
     Connect,
@@ -30,10 +32,20 @@ def endpoint(port: int) -> Endpoint:
     return Endpoint("127.0.0.1", port)
 
 
+def table(folder: Path) -> pa.Table:
+    with pa.OSFile(str(folder / EVIDENCE_FOLDER / WITNESS_STREAM)) as source:
+        seen = pa.ipc.open_stream(source).read_all()
+    assert seen.schema.equals(WITNESS_SCHEMA)
+    return seen
+
+
 def rows(folder: Path) -> list[tuple[int, bytes]]:
-    table = pq.read_table(folder / EVIDENCE_FOLDER / WITNESS)
-    assert table.schema.equals(WITNESS_SCHEMA)
-    return list(zip(table["buoy"].to_pylist(), table["payload"].to_pylist(), strict=True))
+    seen = table(folder)
+    return list(zip(seen["buoy"].to_pylist(), seen["payload"].to_pylist(), strict=True))
+
+
+def total(witness: Witness) -> int:
+    return sum(witness.seen.values())
 
 
 @pytest.mark.parametrize("limit", [None, MESSAGES_PER_CONNECTION])
@@ -44,7 +56,7 @@ def test_every_data_message_of_the_fleet_is_on_record_and_nothing_else(
     buoys = range(100, 130)
 
     async def main() -> None:
-        witness = Witness(prefix, dict.fromkeys(buoys, 10.0), limit=limit)
+        witness = Witness(prefix, dict.fromkeys(buoys, 10.0), folder=tmp_path, limit=limit)
         assert witness.connections == (1 if limit is None else 4)
         await witness.open(endpoint(mosquitto.port))
         async with Network("fleet", mosquitto.port) as network:
@@ -58,21 +70,21 @@ def test_every_data_message_of_the_fleet_is_on_record_and_nothing_else(
             for board in network.boards:
                 await board.heard.until(lambda board=board: len(board.heard.acked) == 100)
             # At once after the last acknowledgement: closing itself waits for what is on its way.
-            assert await witness.close(tmp_path) == []
-        assert witness.seen == 3000
+            assert await witness.close() == []
+        assert total(witness) == 3000
 
     run(main())
     wanted = [(buoy, b"%d" % number) for buoy in buoys for number in range(1, 101)]
     assert sorted(rows(tmp_path)) == sorted(wanted)
-    times = pq.read_table(tmp_path / EVIDENCE_FOLDER / WITNESS)["at_ns"].to_pylist()
+    times = table(tmp_path)["at_ns"].to_pylist()
     assert all(0 < time < 1 << 62 for time in times)
 
 
 def test_a_run_without_messages_leaves_an_empty_record(mosquitto: Any, tmp_path: Path) -> None:
     async def main() -> None:
-        witness = Witness("aws/empty", {1: 1.0})
+        witness = Witness("aws/empty", {1: 1.0}, folder=tmp_path)
         await witness.open(endpoint(mosquitto.port))
-        assert await witness.close(tmp_path) == []
+        assert await witness.close() == []
 
     run(main())
     assert rows(tmp_path) == []
@@ -91,21 +103,51 @@ def test_closing_waits_for_what_the_broker_has_still_to_deliver(tmp_path: Path) 
 
     async def main() -> None:
         async with serving(serve) as port:
-            witness = Witness("aws/0", {1: 1.0})
+            witness = Witness("aws/0", {1: 1.0}, folder=tmp_path)
             await witness.open(endpoint(port))
-            await witness.close(tmp_path)
+            await witness.close()
 
     run(main())
     assert rows(tmp_path) == [(1, b"queued")] * 500
 
 
-def test_rows_move_to_arrow_in_batches_without_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_it_sees_reaches_the_disk_in_batches_while_the_run_goes_on(
+    monkeypatch: pytest.MonkeyPatch, mosquitto: Any, tmp_path: Path
+) -> None:
     monkeypatch.setattr("host.mqtt.witness._BATCH_ROWS", 7)
-    witness = Witness("aws/0", {5: None})
-    for number in range(100):
-        witness.record(b"aws/0/5/data/", b"%d" % number)
-    assert witness.table()["payload"].to_pylist() == [b"%d" % number for number in range(100)]
-    assert witness.table().num_rows == 100
+
+    async def main() -> None:
+        witness = Witness("aws/batch", {5: None}, folder=tmp_path)
+        await witness.open(endpoint(mosquitto.port))
+        for number in range(100):
+            witness.record(b"aws/batch/5/data/", b"%d" % number)
+        # As after kill -9: the stream has no end yet.
+        assert rows(tmp_path) == [(5, b"%d" % number) for number in range(98)]
+        await witness.close()
+
+    run(main())
+    assert rows(tmp_path) == [(5, b"%d" % number) for number in range(100)]
+
+
+def test_a_full_disk_ends_the_record_and_says_since_when(
+    monkeypatch: pytest.MonkeyPatch, mosquitto: Any, tmp_path: Path
+) -> None:
+    async def main() -> list[str]:
+        witness = Witness("aws/full", {5: None}, folder=tmp_path)
+        await witness.open(endpoint(mosquitto.port))
+        assert witness._stream is not None
+        monkeypatch.setattr(witness._stream, "write", _no_room)
+        witness.record(b"aws/full/5/data/", b"1")
+        return await witness.close()
+
+    (note,) = run(main())
+    assert "could not be written: No space left on device" in note
+    (gap,) = read_observation(tmp_path / EVIDENCE_FOLDER, [5]).gaps
+    assert (gap.reason, gap.until_ns) == (Blindness.DISK_FULL, 0)
+
+
+def _no_room(_rows: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_retained_messages_are_older_than_the_run_and_not_on_record(mosquitto: Any, tmp_path: Path) -> None:
@@ -114,9 +156,9 @@ def test_retained_messages_are_older_than_the_run_and_not_on_record(mosquitto: A
             mosquitto.pub, "-p", str(mosquitto.port), "-t", "old/7/data/", "-r", "-m", "old"
         )
         assert await keep.wait() == 0
-        witness = Witness("old", {7: 1.0})
+        witness = Witness("old", {7: 1.0}, folder=tmp_path)
         await witness.open(endpoint(mosquitto.port))
-        await witness.close(tmp_path)
+        await witness.close()
 
     run(main())
     assert rows(tmp_path) == []
@@ -192,7 +234,7 @@ def test_a_broker_that_does_not_answer_is_a_target_error_that_says_what_to_type(
     run(main())
 
 
-def test_a_refused_subscription_is_a_target_error() -> None:
+def test_a_refused_subscription_is_a_target_error_and_on_record(tmp_path: Path) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         async for packet in packets_of(reader):
             if isinstance(packet, Connect):
@@ -203,9 +245,12 @@ def test_a_refused_subscription_is_a_target_error() -> None:
     async def main() -> None:
         async with serving(serve) as port:
             with pytest.raises(TargetError, match="refused the witness's subscription"):
-                await Witness("aws/0", {1: 1.0}).open(endpoint(port))
+                await Witness("aws/0", {1: 1.0}, folder=tmp_path).open(endpoint(port))
 
     run(main())
+    never = read_observation(tmp_path / EVIDENCE_FOLDER, [1]).never_watched()
+    assert never is not None
+    assert never.reason == Blindness.SUBSCRIPTION_REFUSED
 
 
 def test_unusable_tls_files_are_a_target_error(tmp_path: Path) -> None:
@@ -234,7 +279,7 @@ def test_it_watches_over_mutual_tls(start_mosquitto: Callable[..., Any], tmp_pat
         tls = TlsSpec(str(authority.ca), *files, server_name="broker.test")
         witness = Witness("aws/0", {1: 1.0})
         await witness.open(Endpoint("127.0.0.1", broker.port, tls))
-        assert await witness.close(tmp_path) == []
+        assert await witness.close() == []
 
     run(main())
 
@@ -252,10 +297,10 @@ def test_a_lost_connection_is_made_again_and_noted(
             await board.heard.event("pubacks")
 
     async def main() -> list[str]:
-        witness = Witness("aws/0", {1: 1.0})
+        witness = Witness("aws/0", {1: 1.0}, folder=tmp_path)
         await witness.open(endpoint(broker.port))
         await publish(b"before")
-        while witness.seen < 1:
+        while total(witness) < 1:
             await asyncio.sleep(0.001)
         broker.stop()
         while not witness.notes:
@@ -264,13 +309,17 @@ def test_a_lost_connection_is_made_again_and_noted(
         while len(witness.notes) < 2:
             await asyncio.sleep(0.001)
         await publish(b"after")
-        return await witness.close(tmp_path)
+        return await witness.close()
 
     notes = run(main())
     assert rows(tmp_path) == [(1, b"before"), (1, b"after")]
     assert len(notes) == 2
     assert notes[0].startswith("witness connection 1 of 1 (buoys 1–1) lost: closed by 127.0.0.1")
     assert "back after" in notes[1]
+    (gap,) = read_observation(tmp_path / EVIDENCE_FOLDER, [1]).gaps_of(1)
+    before_ns, after_ns = table(tmp_path)["at_ns"].to_pylist()
+    assert gap.reason == Blindness.NOT_CONNECTED
+    assert before_ns <= gap.since_ns < gap.until_ns < after_ns
 
 
 def test_a_witness_whose_broker_is_gone_still_closes_and_writes(
@@ -279,11 +328,11 @@ def test_a_witness_whose_broker_is_gone_still_closes_and_writes(
     broker = start_mosquitto()
 
     async def main() -> list[str]:
-        witness = Witness("aws/0", {1: 1.0})
+        witness = Witness("aws/0", {1: 1.0}, folder=tmp_path)
         await witness.open(endpoint(broker.port))
         witness.record(b"aws/0/1/data/", b"seen")
         broker.stop()
-        return await witness.close(tmp_path)
+        return await witness.close()
 
     run(main(), deadline_s=5)
     assert rows(tmp_path) == [(1, b"seen")]

@@ -105,13 +105,27 @@ def test_ports_default_to_those_of_mqtt() -> None:
     assert (plain.port, secure.port) == (1883, 8883)
 
 
-def test_it_has_no_stores_and_collects_nothing(tmp_path: Path) -> None:
+def test_its_only_store_is_what_the_subscriber_saw(tmp_path: Path) -> None:
     async def main() -> None:
         target = BrokerTarget(TargetSpec("broker"))
         await target.drain(100, 1, lambda _counts: None)
         assert await target.counts() == LiveCounts()
         collected = await target.collect(tmp_path, 0, 1, frozenset({1}))
-        assert (target.stores, collected.stores, collected.stages) == ((), (), [])
+        assert (target.stores, collected.stores, collected.stages) == (("subscriber",), ("subscriber",), [])
         await target.stop()
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("host", "per_s"),
+    [
+        ("a1b2c3-ats.iot.eu-central-1.amazonaws.com", 100.0),
+        ("a1b2c3.ats.iot.cn-north-1.amazonaws.com.cn", None),
+        ("a1b2c3-ats.iot.cn-north-1.amazonaws.com.cn", 100.0),
+        ("127.0.0.1", None),
+        ("iot.example.org", None),
+    ],
+)
+def test_what_a_subscriber_gets_at_most_is_known_of_iot_core_alone(host: str, per_s: float | None) -> None:
+    assert BrokerTarget(TargetSpec("broker", host=host)).manners.delivers_per_s == per_s

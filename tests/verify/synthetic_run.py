@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from host.model import evidence, ledger, store
 from host.model.evidence import StageCount
 from host.model.fleet import BoardSpec, Fleet, LinkSpec, RunSpec, TargetSpec
+from host.model.observation import Observation, write_observation
 from host.model.thresholds import parse_threshold
 from host.verify.boards import BoardFacts
 from host.verify.ledger import compact_ledger
@@ -91,6 +92,7 @@ class SyntheticRun:
         self.refused: list[dict[str, Any]] = []
         self.links: list[dict[str, Any]] = []
         self.witnessed: list[dict[str, Any]] | None = None
+        self.observation: Observation | None = None
         for position, buoy in enumerate(self.boards):
             for seq in range(self.count):
                 planned_ns = self.start_ns + seq * 100 * MS + position * MS
@@ -251,6 +253,21 @@ class SyntheticRun:
         for row in self.chosen(name, buoy, seq, *keys):
             row["visible_ns"] = self.sent[buoy, seq].sent_ns + round(seconds * S)
 
+    def watch(self) -> list[dict[str, Any]]:
+        """What a subscriber saw of a faultless run: every message, 2 ms after it was sent."""
+        self.witnessed = [
+            {"buoy": message.buoy, "payload": message.payload, "at_ns": message.sent_ns + 2 * MS}
+            for message in self.sent.values()
+            if message.sent
+        ]
+        return self.witnessed
+
+    def unsee(self, buoy: int, *seqs: int) -> None:
+        """The subscriber did not see these messages; without numbers none of the buoy."""
+        seen = self.watch() if self.witnessed is None else self.witnessed
+        gone = [m.payload for m in self.sent.values() if m.buoy == buoy and (not seqs or m.seq in seqs)]
+        self.witnessed = [row for row in seen if row["buoy"] != buoy or row["payload"] not in gone]
+
     # -- writing and verifying ----------------------------------------------------------------------
 
     def events(self, buoys: tuple[int, ...] | None = None) -> list[dict[str, Any]]:
@@ -306,6 +323,8 @@ class SyntheticRun:
         for buoy in self.boards:
             write_stream(folder / ledger.STREAM_FOLDER / f"pack-{buoy}.arrows", self.events((buoy,)))
         for name, rows in self.rows.items():
+            if name == "subscriber":  # verification makes its rows from what it saw
+                continue
             write_rows(folder / store.STORE_FOLDER / name / "part-0.parquet", rows, store.SCHEMA)
         proofs = folder / evidence.EVIDENCE_FOLDER
         if self.with_trace:
@@ -315,6 +334,10 @@ class SyntheticRun:
             write_rows(proofs / evidence.REFUSED, self.refused, evidence.REFUSED_SCHEMA)
         if self.links:
             write_rows(proofs / evidence.LINKS, self.links, evidence.LINKS_SCHEMA)
+        if "subscriber" in self.stores and self.witnessed is None:
+            self.watch()
+        if self.observation is not None:
+            write_observation(self.observation, proofs)
         if self.witnessed is not None:
             write_rows(proofs / evidence.WITNESS, self.witnessed, evidence.WITNESS_SCHEMA)
 
@@ -337,7 +360,6 @@ class SyntheticRun:
             ledger=compact_ledger(folder),
             boards=self.facts,
             interrupted=self.interrupted,
-            witness_connections=2,
         )
 
     def verify(self, folder: Path) -> Verification:

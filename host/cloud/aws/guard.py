@@ -208,7 +208,7 @@ class Guard:
             await asyncio.sleep(self._spec.listen_s)
         finally:
             await witness.disconnect()
-        heard = sorted(set(witness.table().column("buoy").to_pylist()))
+        heard = sorted(buoy for buoy, count in witness.seen.items() if count)
         if heard:
             detail = f"buoys {ids_shown(heard)} published within {duration_text(self._spec.listen_s)}"
             return Check(name, False, detail, f"stop them, or use other ids; or {_ALLOW}")

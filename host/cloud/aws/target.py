@@ -43,6 +43,7 @@ from host.model.endpoint import Endpoint
 from host.model.errors import PreflightError, TargetError
 from host.model.evidence import EVIDENCE_FOLDER, STAGES
 from host.model.fleet import Fleet
+from host.model.limits import PUBLISHES_PER_S
 from host.model.plan import Plan
 from host.model.stage_count import StageCount
 
@@ -90,10 +91,9 @@ class AwsTarget:
         self._live = LiveCounts()
         self._problems: list[str] = []
         self._probed_s = -SETTLE_S
-        self._complete = False
+        self._complete = self._given_up = False
         self._metrics = MetricReader(self._account, self._spec)
         self._has_metrics = True
-        self._given_up = False
 
     @property
     def manners(self) -> Manners:
@@ -103,6 +103,7 @@ class AwsTarget:
             enforced=True,
             connects_per_s=self._quotas.value(CONNECTS_PER_S) * SHARE,
             settle_s=SETTLE_S,
+            delivers_per_s=PUBLISHES_PER_S,
         )
 
     async def preflight(self) -> list[Check]:

@@ -23,6 +23,7 @@ from host.cloud.target import Check, Collected, LiveCounts, Manners, Stakes
 from host.model.endpoint import Endpoint
 from host.model.errors import PreflightError, TargetError
 from host.model.fleet import PayloadMode, TargetSpec, TlsSpec, TwinSpec
+from host.model.limits import PUBLISHES_PER_S
 from host.model.plan import Plan
 from host.model.stage_count import STAGES, StageCount
 
@@ -40,8 +41,6 @@ _GRACE_S = 5.0
 
 class LocalTarget:
     """A twin as the target of one run."""
-
-    manners = Manners()
 
     def __init__(
         self,
@@ -80,6 +79,7 @@ class LocalTarget:
             seed=seed,
             twin=spec.twin or TwinSpec(),
         )
+        self.manners = Manners(delivers_per_s=PUBLISHES_PER_S if limits == "aws" else None)
         self.stores: tuple[str, ...] = STORES
         if self._config.twin.influxdb is not None:
             self.stores = (*STORES, "influxdb")

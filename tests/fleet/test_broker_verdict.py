@@ -1,0 +1,129 @@
+"""A plain broker is judged by what an independent subscriber saw: whole runs, and the exit code."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hostile_broker import HostileBroker
+from run_bench import result_of
+
+from host.cli.fleet_run import Request, execute
+from host.inventory.overrides import Overrides
+from host.model.exit_codes import ExitCode
+from host.mqtt.codec import Publish
+
+
+@pytest.fixture(autouse=True)
+def _short_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("host.mqtt.witness._QUIET_S", 0.5)
+
+
+def judged(tmp_path: Path, port: int, **run: Any) -> dict[str, Any]:
+    """Run four boards with five messages each against a broker; the result, with its exit code checked."""
+    fleet = {
+        "fleet": "probe",
+        "target": f"mqtt://127.0.0.1:{port}",
+        "run": {"messages": 5, "rate": "50/s", "start_spread": "20 ms", "late_send": "5 s", **run},
+        "boards": [{"kind": "virtual", "ids": "100-103"}],
+    }
+    path = tmp_path / "boards.yaml"
+    path.write_text(json.dumps(fleet))
+    out = tmp_path / "runs"
+    request = Request(path, Overrides(), None, out, as_json=False, quiet=True, command="buoy run")
+    code = execute(request)
+    result = result_of(out)
+    assert result["outcome"]["exit_code"] == code
+    return result
+
+
+def states(result: dict[str, Any]) -> dict[int, str]:
+    return {board["buoy_id"]: board["state"] for board in result["boards"]}
+
+
+def everything(_number: int, message: Publish) -> list[bytes]:
+    return [message.payload]
+
+
+def test_a_board_that_an_acl_silences_is_named_and_the_others_pass(
+    start_mosquitto: Callable[..., Any], tmp_path: Path
+) -> None:
+    acl = tmp_path / "broker.acl"
+    written = [f"topic write aws/0/{buoy}/data/" for buoy in (100, 101, 103)]
+    acl.write_text("\n".join([*written, "topic read aws/0/#", ""]))
+    result = judged(tmp_path, start_mosquitto([f"acl_file {acl}"], usual_queues=True).port)
+    assert states(result) == {100: "passed", 101: "passed", 102: "failed", 103: "passed"}
+    assert result["outcome"]["verdict"] == "failed"
+    assert result["outcome"]["exit_code"] == ExitCode.VERDICT_FAILED
+    assert result["boards"][2]["errors"] == ["the subscriber saw none of its 5 messages"]
+
+
+@pytest.mark.parametrize(
+    "lines", [["message_size_limit 120"], ["acl_file {folder}/write_only"]], ids=["size", "may-not-read"]
+)
+def test_a_broker_of_which_the_subscriber_sees_nothing_proves_nothing(
+    lines: list[str], start_mosquitto: Callable[..., Any], tmp_path: Path
+) -> None:
+    (tmp_path / "write_only").write_text("topic write #\n")
+    broker = start_mosquitto([line.format(folder=tmp_path) for line in lines], usual_queues=True)
+    result = judged(tmp_path, broker.port)
+    assert set(states(result).values()) == {"unproven"}
+    assert result["outcome"]["verdict"] == "unproven"
+    assert result["outcome"]["exit_code"] == ExitCode.VERDICT_FAILED
+
+
+def swallows(_number: int, message: Publish) -> list[bytes]:
+    return [message.payload] if message.qos else []
+
+
+def repeats_one(number: int, message: Publish) -> list[bytes]:
+    return [message.payload] * (2 if number == 7 else 1)
+
+
+def alters_one(number: int, message: Publish) -> list[bytes]:
+    return [message.payload.replace(b'"ph":', b'"pH":') if number == 7 else message.payload]
+
+
+@pytest.mark.parametrize(
+    ("deliver", "qos", "fault", "measures", "troubled", "verdict"),
+    [
+        (everything, 1, "missing", 0, 0, "passed"),
+        (everything, 0, "missing", 0, 0, "passed"),
+        (swallows, 0, "missing", 180, 4, "unproven"),
+        (repeats_one, 1, "duplicated", 9, 1, "failed"),
+        (alters_one, 1, "unexpected", 1, 1, "failed"),
+    ],
+)
+def test_what_a_broker_does_behind_its_acknowledgement_is_found(
+    deliver: Callable[[int, Publish], list[bytes]],
+    qos: int,
+    fault: str,
+    measures: int,
+    troubled: int,
+    verdict: str,
+    tmp_path: Path,
+) -> None:
+    with HostileBroker(deliver).running() as port:
+        result = judged(tmp_path, port, qos=qos)
+    (store,) = result["stores"]
+    assert (store["name"], store[fault]) == ("subscriber", measures)
+    assert sum(state != "passed" for state in states(result).values()) == troubled
+    assert result["outcome"]["verdict"] == verdict
+    assert (result["outcome"]["exit_code"] == ExitCode.OK) == (verdict == "passed")
+
+
+def test_a_subscription_that_is_refused_leaves_the_run_unproven(tmp_path: Path) -> None:
+    with HostileBroker(everything, suback=0x80).running() as port:
+        result = judged(tmp_path, port)
+    assert result["outcome"]["verdict"] == "unproven"
+    assert result["diagnoses"][0]["cause"] == "subscription-refused"
+
+
+def test_what_was_sent_while_the_subscriber_was_cut_off_is_not_proven(tmp_path: Path) -> None:
+    with HostileBroker(everything, cut_after=3).running() as port:
+        result = judged(tmp_path, port)
+    (store,) = result["stores"]
+    assert store["missing"] == store["unproven"] > 0
+    assert result["outcome"]["verdict"] == "unproven"
+    assert "subscriber-away" in {diagnosis["cause"] for diagnosis in result["diagnoses"]}

@@ -1,0 +1,217 @@
+"""The independent subscriber as a store: what it proves, and what it cannot know."""
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from synthetic_run import MS, S, SyntheticRun, write_rows
+
+from host.fleet.conclude import outcome_of
+from host.fleet.engine import RunRecord
+from host.model import evidence
+from host.model.exit_codes import ExitCode
+from host.model.observation import Blindness, Gap, Observation
+from host.model.result import Outcome
+from host.model.store import SCHEMA
+from host.verify.verdict import Verification
+
+LOSSLESS = ("subscriber.missing == 0", "subscriber.duplicated == 0", "subscriber.altered == 0")
+PAYLOADS = pytest.mark.parametrize("payload", ["stamped", "original"])
+
+
+def watched(**options: object) -> SyntheticRun:
+    """A run against a plain broker."""
+    options = {"thresholds": LOSSLESS, **options}
+    return SyntheticRun(stores=("subscriber",), with_trace=False, **options)  # type: ignore[arg-type]
+
+
+def outcome(verification: Verification) -> Outcome:
+    return outcome_of(verification, RunRecord(Path()))
+
+
+def states(verification: Verification) -> dict[int, str]:
+    return {board.buoy_id: board.state for board in verification.boards}
+
+
+def causes(verification: Verification) -> set[tuple[str, str]]:
+    return {(diagnosis.kind, diagnosis.cause) for diagnosis in verification.diagnoses}
+
+
+@PAYLOADS
+def test_a_run_that_the_subscriber_saw_whole_passes(tmp_path: Path, payload: str) -> None:
+    verification = watched(payload=payload).verify(tmp_path)
+    (store,) = verification.stores
+    assert (store.name, store.expected, store.found, store.missing) == ("subscriber", 108, 108, 0)
+    assert outcome(verification).verdict == "passed"
+    assert verification.warnings == []
+    table = pq.read_table(tmp_path / "stores" / "subscriber" / "part-000000.parquet")
+    assert table.num_rows == 108
+    assert table.schema.types == SCHEMA.types
+
+
+@PAYLOADS
+def test_a_board_that_was_never_seen_while_others_were_is_named_and_has_failed(
+    tmp_path: Path, payload: str
+) -> None:
+    run = watched(payload=payload)
+    run.unsee(102)
+    verification = run.verify(tmp_path)
+    assert states(verification) == {100: "passed", 101: "passed", 102: "failed"}
+    assert verification.boards[2].errors == ["the subscriber saw none of its 4 messages"]
+    assert causes(verification) == {("missing", "not-seen")}
+    assert outcome(verification).verdict == "failed"
+    assert outcome(verification).exit_code == ExitCode.VERDICT_FAILED
+
+
+@PAYLOADS
+def test_where_nothing_was_seen_nothing_is_proven_of_any_board(tmp_path: Path, payload: str) -> None:
+    run = watched(payload=payload)
+    run.witnessed = []
+    verification = run.verify(tmp_path)
+    assert set(states(verification).values()) == {"unproven"}
+    assert (verification.stores[0].missing, verification.stores[0].unproven) == (108, 108)
+    assert causes(verification) == {("missing", "nothing-seen")}
+    result = outcome(verification)
+    assert (result.verdict, result.exit_code) == ("unproven", ExitCode.VERDICT_FAILED)
+    assert "Nothing proves that 108 measures arrived" in result.sentence
+    assert verification.thresholds[0].value is None
+    assert not verification.thresholds[0].passed
+
+
+def test_where_every_board_is_short_nobody_can_say_who_lost_it(tmp_path: Path) -> None:
+    run = watched()
+    for buoy in run.boards:
+        run.unsee(buoy, 1)
+    verification = run.verify(tmp_path)
+    assert set(states(verification).values()) == {"unproven"}
+    assert causes(verification) == {("missing", "all-short")}
+    assert outcome(verification).verdict == "unproven"
+
+
+@PAYLOADS
+def test_what_was_sent_while_the_subscriber_was_away_is_not_proven_and_the_rest_is(
+    tmp_path: Path, payload: str
+) -> None:
+    run = watched(payload=payload, count=40)
+    sent = [run.sent[100, seq].sent_ns for seq in range(40)]
+    # Away for messages 20 to 22; what was sent within a second before may have been on its way.
+    run.observation = Observation(
+        [[100], [101, 102]], gaps=[Gap(0, sent[20] - MS, sent[22] + MS, Blindness.NOT_CONNECTED, "gone")]
+    )
+    run.unsee(100, 19, 20, 21, 22)
+    verification = run.verify(tmp_path)
+    assert states(verification) == {100: "unproven", 101: "passed", 102: "passed"}
+    assert causes(verification) == {("missing", "subscriber-away")}
+    assert outcome(verification).verdict == "unproven"
+    run.unsee(100, 30)
+    verification = run.verify(tmp_path / "again")
+    assert states(verification)[100] == "failed"
+    assert causes(verification) == {("missing", "subscriber-away"), ("missing", "not-seen")}
+    # Without identity the boolean of message 30 may as well be that of one of the four.
+    excused = 36 if payload == "stamped" else 37
+    assert (verification.stores[0].missing, verification.stores[0].unproven) == (45, excused)
+
+
+@pytest.mark.parametrize(
+    ("reason", "cause"),
+    [
+        (Blindness.SUBSCRIPTION_REFUSED, "subscription-refused"),
+        (Blindness.NOT_CONNECTED, "no-subscriber"),
+    ],
+)
+def test_a_run_that_nobody_watched_is_not_proven_and_says_why(
+    tmp_path: Path, reason: Blindness, cause: str
+) -> None:
+    run = watched()
+    run.witnessed = []
+    run.observation = Observation([[100, 101, 102]], gaps=[Gap(0, 0, 0, reason, "SUBACK 0x80")])
+    verification = run.verify(tmp_path)
+    assert causes(verification) == {("missing", cause)}
+    assert "SUBACK 0x80" in verification.diagnoses[0].sentence
+    assert outcome(verification).verdict == "unproven"
+
+
+def test_only_as_many_as_the_broker_cannot_deliver_are_excused_with_the_arithmetic(tmp_path: Path) -> None:
+    run = watched()
+    whole_second = run.start_ns // S * S
+    for message in run.sent.values():
+        message.sent_ns = whole_second + message.seq * MS
+    run.observation = Observation([[100, 101], [102]], delivers_per_s=6)
+    run.unsee(100, 1, 2)  # connection 1 was sent 8 messages in that second
+    verification = run.verify(tmp_path)
+    assert states(verification)[100] == "unproven"
+    assert (
+        "8 messages were sent in one second to connection 1 of the subscriber; the broker delivers 6, so 2"
+        in (verification.diagnoses[0].sentence)
+    )
+    run.unsee(101, 3)
+    verification = run.verify(tmp_path / "again")
+    assert verification.stores[0].unproven == 18
+    assert verification.stores[0].missing == 27
+    assert outcome(verification).verdict == "failed"
+
+
+def test_copies_changed_values_and_bytes_that_are_no_json_are_found(tmp_path: Path) -> None:
+    run = watched()
+    seen = run.watch()
+    seen.append(dict(seen[0]))
+    altered = seen[1]["payload"].replace(b'"do": 21.25', b'"do": 29.25')
+    assert altered != seen[1]["payload"]
+    seen[1] = {**seen[1], "payload": altered}
+    seen[2] = {**seen[2], "payload": b"\xff" + seen[2]["payload"][1:]}
+    verification = run.verify(tmp_path)
+    (store,) = verification.stores
+    assert (store.duplicated, store.altered, store.missing, store.unexpected) == (9, 1, 9, 1)
+    assert states(verification) == {100: "failed", 101: "passed", 102: "passed"}
+    assert outcome(verification).verdict == "failed"
+
+
+def test_a_copy_that_a_resend_explains_is_no_fault(tmp_path: Path) -> None:
+    run = watched()
+    run.sent[100, 0].attempts = 2
+    run.watch().append({"buoy": 100, "payload": run.sent[100, 0].payload, "at_ns": run.start_ns + S})
+    verification = run.verify(tmp_path)
+    assert (verification.stores[0].redelivered, verification.stores[0].duplicated) == (9, 0)
+    assert outcome(verification).verdict == "passed"
+
+
+def test_what_was_never_acknowledged_and_not_seen_is_the_boards(tmp_path: Path) -> None:
+    run = watched()
+    run.sent[101, 3].acknowledged = False
+    run.unsee(101, 3)
+    verification = run.verify(tmp_path)
+    assert states(verification)[101] == "failed"
+    assert causes(verification) == {("missing", "unacknowledged")}
+
+
+def test_the_stream_of_a_killed_run_counts_up_to_its_last_batch(tmp_path: Path) -> None:
+    import pyarrow as pa
+
+    run = watched()
+    seen = run.watch()
+    run.write(tmp_path)
+    proofs = tmp_path / evidence.EVIDENCE_FOLDER
+    (proofs / evidence.WITNESS).unlink()
+    schema = evidence.WITNESS_SCHEMA
+    with (proofs / evidence.WITNESS_STREAM).open("wb") as file:
+        stream = pa.ipc.new_stream(file, schema)
+        stream.write_batch(pa.RecordBatch.from_pylist(seen[:8], schema))
+        file.write(b"torn")
+    verification = run.verify_written(tmp_path)
+    assert verification.stores[0].found == 72
+    assert "record of the subscriber witness.arrows" in verification.warnings[0]
+    assert (proofs / evidence.WITNESS_STREAM).exists()
+
+
+def test_a_whole_stream_becomes_one_file(tmp_path: Path) -> None:
+    import pyarrow as pa
+
+    run = watched()
+    seen = run.watch()
+    run.write(tmp_path)
+    proofs = tmp_path / evidence.EVIDENCE_FOLDER
+    write_rows(proofs / evidence.WITNESS, [], evidence.WITNESS_SCHEMA)
+    with pa.ipc.new_stream(proofs / evidence.WITNESS_STREAM, evidence.WITNESS_SCHEMA) as stream:
+        stream.write_batch(pa.RecordBatch.from_pylist(seen, evidence.WITNESS_SCHEMA))
+    assert outcome(run.verify_written(tmp_path)).verdict == "passed"
+    assert not (proofs / evidence.WITNESS_STREAM).exists()
