@@ -5,13 +5,17 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from esp32_bench import esptool, mpremote, wait_for
 
+from host.simulation.esp32.efuse import ESP32, ESP32_C3, ESP32_S3
 from host.simulation.esp32.simulator import Simulator
 from host.simulation.esp32.synthetic import write_synthetic
 
 
+BOARDS = range(120, 130)
+
+
 @pytest.fixture(scope="module")
 def simulator(tmp_path_factory):
-    with Simulator(tmp_path_factory.mktemp("boards"), range(120, 130), flashed=False) as running:
+    with Simulator(tmp_path_factory.mktemp("boards"), BOARDS, flashed=False) as running:
         yield running
 
 
@@ -30,6 +34,16 @@ def test_chip_mac_and_flash_are_told_per_board(simulator, kind):
     assert "ESP32" in text
     assert "24:0a:c4:00:00:78" in text
     assert "4MB" in text
+
+
+@pytest.mark.parametrize(("chip", "megabytes"), [(ESP32_S3, 8), (ESP32_C3, 4), (ESP32, 16)])
+def test_esptool_tells_kinds_of_chips_and_sizes_of_flash_apart(simulator, chip, megabytes):
+    buoy_id = 140 + chip.number
+    simulator.add(buoy_id, chip=chip, flash_bytes=megabytes << 20)
+    text = esptool(simulator.path(buoy_id), "--no-stub", "flash-id")
+    assert f"Connected to {chip.name} on" in text
+    assert f"24:0a:c4:00:00:{buoy_id:02x}" in text
+    assert f"Detected flash size: {megabytes}MB" in text
 
 
 @pytest.mark.parametrize(
@@ -77,7 +91,7 @@ def test_ten_boards_are_flashed_at_once_and_all_boot(simulator, image):
         return buoy_id
 
     with ThreadPoolExecutor(10) as pool:
-        assert sorted(pool.map(flash, simulator.ids)) == list(simulator.ids)
-    for buoy_id in simulator.ids:
+        assert sorted(pool.map(flash, BOARDS)) == list(BOARDS)
+    for buoy_id in BOARDS:
         wait_for(lambda buoy_id=buoy_id: simulator.state(buoy_id) == "running")
     assert mpremote(simulator.path(125), "eval", "__import__('machine').unique_id()[-1]").strip() == "125"

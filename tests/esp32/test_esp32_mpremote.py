@@ -36,7 +36,7 @@ def test_exec_eval_and_run(port, tmp_path):
 
 def test_a_program_sees_an_esp32(port):
     program = "import sys; print(sys.platform, sys.implementation[0], sys.implementation._machine)"
-    assert mpremote(port, "exec", program).strip() == "esp32 micropython simulated ESP32 module with ESP32"
+    assert mpremote(port, "exec", program).strip() == "esp32 micropython Generic ESP32 module with ESP32"
     assert mpremote(
         port, "exec", "from sys import platform, path; print(platform, '/lib' in path)"
     ).split() == [

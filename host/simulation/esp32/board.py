@@ -18,7 +18,8 @@ from host.simulation.buses.chip import (
 from host.simulation.buses.server import answer
 from host.simulation.esp32.boot import Boot, boot, download_text
 from host.simulation.esp32.child import HEAP, SOFT_FRIENDLY, SOFT_RAW, Child, Start
-from host.simulation.esp32.flash_image import VFS_OFFSET, VFS_SIZE, FlashImage
+from host.simulation.esp32.efuse import ESP32, ChipKind
+from host.simulation.esp32.flash_image import SIZE, FlashImage
 from host.simulation.esp32.nvs import FlashNvs
 from host.simulation.esp32.pacer import Pacer
 from host.simulation.esp32.ports import PtyPort, Rfc2217Port
@@ -66,6 +67,8 @@ class Board:
         paced: bytes take the time that the baud rate gives them.
         heap: MicroPython's `-X heapsize`.
         program: MicroPython in place of the one that the set-up found.
+        kind: of chip.
+        flash_bytes: size of its flash.
     """
 
     def __init__(
@@ -75,10 +78,13 @@ class Board:
         paced: bool = False,
         heap: str = HEAP,
         program: Path | None = None,
+        kind: ChipKind = ESP32,
+        flash_bytes: int = SIZE,
     ) -> None:
         self.buoy = buoy
+        self.kind = kind
         self.chip = buoy.bench.chip
-        self.flash = FlashImage(folder / "flash.bin")
+        self.flash = FlashImage(folder / "flash.bin", flash_bytes)
         self.chip.nvs = self.nvs = FlashNvs(self.flash)
         self.paced = paced
         self.state = "off"
@@ -104,6 +110,7 @@ class Board:
         self._outward = Pacer(self._loop, lambda data, _flag: self._give(data))
         self._lines = (False, False)
         self._brown_out = False
+        self._outcome = Boot(b"")
 
     # Power
 
@@ -234,7 +241,12 @@ class Board:
         self._stop()
         self.state = "rom"
         self._rom = RomLoader(
-            self.flash, self.chip.mac, self.to_host, lambda: self._start(HARD_RESET), self._set_baud
+            self.flash,
+            self.chip.mac,
+            self.to_host,
+            lambda: self._start(HARD_RESET),
+            self._set_baud,
+            self.kind,
         )
         if not quiet:
             self.to_host(download_text(cause).encode())
@@ -242,8 +254,8 @@ class Board:
     def _set_baud(self, baud: int) -> None:
         self._baud = baud
 
-    def _start(self, cause: int) -> None:
-        """A reset that boots from flash."""
+    def _start(self, cause: int, again: bool = False) -> None:
+        """A reset that boots from flash; `again` where the last one found nothing."""
         self._stop()
         now_us = self._now_us()
         if cause == PWRON_RESET:
@@ -251,28 +263,32 @@ class Board:
         self.chip.boot(cause, now_us)
         self.nvs.load()
         self.boots += 1
-        outcome = boot(self.flash, cause, self._brown_out)
+        outcome = self._outcome = boot(
+            self.flash, cause, self._brown_out, chip=self.kind, again=again, noise=self._random
+        )
         self._brown_out = False
-        self.to_host(outcome.text.encode())
+        self.to_host(outcome.text)
         if not outcome.version:
             self.state = "dead"
             # The boot ROM's watchdog: it tries for ever.
-            self._later(ROM_RETRY_S, lambda: self._start(PWRON_RESET))
+            self._later(ROM_RETRY_S, lambda: self._start(PWRON_RESET, again=True))
             return
-        self._run(outcome, raw=False)
+        self._run(raw=False)
 
-    def _run(self, outcome: Boot | None, raw: bool) -> None:
-        place = next((p for p in outcome.partitions if p.label == "vfs"), None) if outcome else None
+    def _run(self, raw: bool) -> None:
+        place = self._outcome.files
+        assert place is not None
         self.state = "running"
         self._child = Child(
             Start(
                 self.flash.path,
-                place.offset if place else VFS_OFFSET,
-                place.size if place else VFS_SIZE,
+                place.offset,
+                place.size,
                 self._control,
                 raw,
                 self._heap,
                 self._program,
+                f"{self._outcome.version} {self.kind.machine}",
             ),
             self.to_host,
             self._request,
@@ -284,7 +300,7 @@ class Board:
         self._child = None
         if code in (SOFT_RAW, SOFT_FRIENDLY):
             self.chip.boot(SOFT_RESET, self._now_us())
-            self._run(None, raw=code == SOFT_RAW)
+            self._run(raw=code == SOFT_RAW)
             return
         self.to_host(f"\r\nGuru Meditation Error: the interpreter ended with {code}\r\n".encode())
         self._start(HARD_RESET)
@@ -320,7 +336,7 @@ class Board:
             self._stop()
             self.to_host(b"MPY: soft reboot\r\n")
             self.chip.boot(SOFT_RESET, self._now_us())
-            self._run(None, raw=False)
+            self._run(raw=False)
         elif event.kind == "deepsleep":
             self._stop()
             self.state = "asleep"

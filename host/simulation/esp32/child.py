@@ -30,6 +30,8 @@ class Start:
     heap: str = HEAP
     program: Path | None = None
     """MicroPython in place of `interpreter()`."""
+    stands_for: str = ""
+    """Version and machine of the interpreter in flash, e.g. `v1.25.0 Generic ESP32 module with ESP32`."""
 
 
 class Child:
@@ -71,7 +73,8 @@ class Child:
         command = [
             start.program or interpreter(), "-X", f"heapsize={start.heap}", REPL / "board.py",
             theirs.fileno(), status_write,
-            start.flash, start.offset, start.size, start.control, mode, "run", *folders,
+            start.flash, start.offset, start.size, start.control, mode, "run", start.stands_for,
+            *folders,
         ]  # fmt: skip
         try:
             self._process = subprocess.Popen(

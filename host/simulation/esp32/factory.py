@@ -7,9 +7,12 @@ import tempfile
 from pathlib import Path
 
 from host.model.errors import PreflightError
+from host.simulation.buses.chip import PWRON_RESET
+from host.simulation.esp32.boot import boot
 from host.simulation.esp32.child import REPL
-from host.simulation.esp32.flash_image import VFS_OFFSET, VFS_SIZE, FlashImage
-from host.simulation.esp32.image import BOOTLOADER_OFFSET
+from host.simulation.esp32.efuse import ESP32
+from host.simulation.esp32.flash_image import FlashImage
+from host.simulation.esp32.image import Partition
 from host.simulation.esp32.interpreter import interpreter
 from host.simulation.esp32.synthetic import synthetic_image
 
@@ -39,7 +42,9 @@ def factory_image(files: dict[str, bytes], cache: Path) -> Path:
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache) as folder:
         flash = FlashImage(Path(folder) / "flash.bin")
-        flash.write(BOOTLOADER_OFFSET, image)
+        flash.write(ESP32.boot_loader, image)
+        place = boot(flash, PWRON_RESET).files
+        assert place is not None, "the synthetic image does not boot"
         flash.close()
         content = Path(folder) / "files"
         content.mkdir()
@@ -47,13 +52,13 @@ def factory_image(files: dict[str, bytes], cache: Path) -> Path:
             path = content / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
-        _install(flash.path, content)
+        _install(flash.path, place, content)
         os.replace(flash.path, kept)  # when whole: others may be making the same one
     return kept
 
 
-def _install(flash: Path, content: Path) -> None:
-    command = [interpreter(), REPL / "install.py", flash, VFS_OFFSET, VFS_SIZE, content]
+def _install(flash: Path, place: Partition, content: Path) -> None:
+    command = [interpreter(), REPL / "install.py", flash, place.offset, place.size, content]
     try:
         done = subprocess.run(
             [str(item) for item in command], capture_output=True, text=True, timeout=INSTALL_TIMEOUT_S

@@ -6,15 +6,18 @@ from pathlib import Path
 
 SIZE = 4 << 20
 SECTOR = 0x1000
-JEDEC_ID = 0x164020
-"""Manufacturer 20, device 4016: 4 MB, as on ESP32-WROOM modules with an XMC chip."""
-NVS_OFFSET, NVS_SIZE = 0x9000, 0x6000
-VFS_OFFSET, VFS_SIZE = 0x200000, 0x200000
-# Partition table of MicroPython's ESP32_GENERIC with 4 MB (partitions-4MiB.csv).
+
+
+def jedec_id(size: int) -> int:
+    """Answer to command 9Fh, lowest byte first: manufacturer 20, type 40, capacity as a power of two.
+
+    4 MB give device 4016, as on ESP32-WROOM modules with an XMC chip (data sheet XM25QH32C, "Read ID").
+    """
+    return (size.bit_length() - 1) << 16 | 0x4020
 
 
 class FlashImage:
-    """4 MB of NOR flash in a file; MicroPython's process opens the same file for its block device.
+    """NOR flash in a file; MicroPython's process opens the same file for its block device.
 
     Raises:
         ValueError: the file has another size.

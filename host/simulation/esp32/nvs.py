@@ -9,9 +9,9 @@ import struct
 import zlib
 
 from host.simulation.buses.chip import Nvs, NvsError
-from host.simulation.esp32.flash_image import NVS_OFFSET, NVS_SIZE, FlashImage
+from host.simulation.esp32.flash_image import SECTOR, FlashImage
+from host.simulation.esp32.image import DATA, NVS_SUBTYPE, ImageError, read_partitions
 
-HALF = NVS_SIZE // 2
 HEADER = struct.Struct("<4sIII")
 MAGIC = b"NVSs"
 
@@ -19,12 +19,13 @@ MAGIC = b"NVSs"
 class FlashNvs(Nvs):
     """NVS of a board; `load` after every reset."""
 
-    __slots__ = ("_flash", "_number")
+    __slots__ = ("_flash", "_half_bytes", "_number", "_offset")
 
     def __init__(self, flash: FlashImage) -> None:
         super().__init__()
         self._flash = flash
         self._number = 0
+        self._offset = self._half_bytes = 0
         self.load()
 
     def load(self) -> None:
@@ -32,6 +33,7 @@ class FlashNvs(Nvs):
         self.forget_pending()
         self.committed.clear()
         self._number = 0
+        self._find()
         for half in (0, 1):
             number, found = self._half(half)
             if found is not None and number > self._number:
@@ -44,18 +46,32 @@ class FlashNvs(Nvs):
         text = json.dumps(
             [[space, key, v if isinstance(v, int) else v.hex()] for (space, key), v in self.committed.items()]
         ).encode()
-        if len(text) > HALF - HEADER.size:
+        if len(text) > self._half_bytes - HEADER.size:
             raise NvsError(-4357, "ESP_ERR_NVS_NOT_ENOUGH_SPACE")
         self._number += 1
-        at = NVS_OFFSET + HALF * (self._number % 2)
-        self._flash.erase(at, HALF)
+        at = self._offset + self._half_bytes * (self._number % 2)
+        self._flash.erase(at, self._half_bytes)
         self._flash.write(at + HEADER.size, text)
         self._flash.write(at, HEADER.pack(MAGIC, self._number, len(text), zlib.crc32(text)))
 
+    def _find(self) -> None:
+        """Where the partition table has it; nothing is kept where there is no table."""
+        self._offset = self._half_bytes = 0
+        try:
+            table = read_partitions(self._flash)
+        except ImageError:
+            return
+        place = next((one for one in table if (one.kind, one.subtype) == (DATA, NVS_SUBTYPE)), None)
+        if place is not None:
+            self._offset = place.offset
+            self._half_bytes = place.size // 2 // SECTOR * SECTOR
+
     def _half(self, half: int) -> tuple[int, dict[tuple[str, str], int | bytes] | None]:
-        data = self._flash.read(NVS_OFFSET + HALF * half, HALF)
+        if not self._half_bytes:
+            return 0, None
+        data = self._flash.read(self._offset + self._half_bytes * half, self._half_bytes)
         magic, number, length, crc = HEADER.unpack_from(data)
-        text = data[HEADER.size : HEADER.size + length] if length <= HALF else b""
+        text = data[HEADER.size : HEADER.size + length] if length <= self._half_bytes else b""
         if magic != MAGIC or zlib.crc32(text) != crc:
             return 0, None
         items = json.loads(text)

@@ -8,8 +8,8 @@ import struct
 import zlib
 from collections.abc import Callable
 
-from host.simulation.esp32.efuse import Registers
-from host.simulation.esp32.flash_image import FlashImage
+from host.simulation.esp32.efuse import ESP32, ChipKind, Registers
+from host.simulation.esp32.flash_image import FlashImage, jedec_id
 from host.simulation.esp32.slip import SlipReader, encode
 
 ROM_BAUD = 115200
@@ -31,6 +31,7 @@ class RomLoader:
         send: takes bytes for the host.
         leave: called when the loader ends and the board shall start what is in flash.
         set_baud: called after the reply that announces another rate.
+        kind: of chip.
     """
 
     def __init__(
@@ -40,9 +41,11 @@ class RomLoader:
         send: Callable[[bytes], None],
         leave: Callable[[], None],
         set_baud: Callable[[int], None],
+        kind: ChipKind = ESP32,
     ) -> None:
         self._flash = flash
-        self._registers = Registers(mac)
+        self._kind = kind
+        self._registers = Registers(mac, jedec_id(flash.size), kind)
         self._send = send
         self._leave = leave
         self._set_baud = set_baud
@@ -95,6 +98,12 @@ class RomLoader:
         for address, value, mask, _delay_us in struct.iter_unpack("<IIII", body):
             self._registers.write(address, value, mask)
         self._reply(operation)
+
+    def _security_info(self, operation: int, _body: bytes, _check: int) -> None:
+        if not self._kind.tells_security:
+            raise ValueError("this ROM does not know it")
+        # Flags, flash encryption counter, seven key purposes, chip id, version.
+        self._reply(operation, body=struct.pack("<IB7xII", 0, 0, self._kind.number, 0))
 
     def _accept(self, operation: int, _body: bytes, _check: int) -> None:
         self._reply(operation)
@@ -242,6 +251,6 @@ _HANDLERS: dict[int, _Handler] = {
     0x08: RomLoader._sync, 0x09: RomLoader._write_register, 0x0A: RomLoader._read_register,
     0x0B: RomLoader._accept, 0x0D: RomLoader._accept, 0x0E: RomLoader._read_slow,
     0x0F: RomLoader._change_baud, 0x10: RomLoader._flash_begin, 0x11: RomLoader._flash_data,
-    0x12: RomLoader._flash_end, 0x13: RomLoader._md5, 0xD0: RomLoader._erase, 0xD1: RomLoader._erase,
+    0x12: RomLoader._flash_end, 0x13: RomLoader._md5, 0x14: RomLoader._security_info, 0xD0: RomLoader._erase, 0xD1: RomLoader._erase,
     0xD2: RomLoader._read_flash,
 }  # fmt: skip

@@ -16,6 +16,8 @@ from host.model.errors import UsageError
 from host.simulation.buoy import simulated_buoy
 from host.simulation.esp32.board import Board, Cable
 from host.simulation.esp32.child import HEAP
+from host.simulation.esp32.efuse import ESP32, ChipKind
+from host.simulation.esp32.flash_image import SIZE
 from host.simulation.esp32.hand import Hand
 from host.simulation.esp32.ports import PtyPort, Rfc2217Port
 from host.simulation.esp32.synthetic import synthetic_image
@@ -38,6 +40,8 @@ class Simulator:
         heap: of MicroPython.
         program: MicroPython in place of the one that the set-up found.
         access_points: Wi-Fi in range, name → password.
+        chip: kind of it.
+        flash_bytes: size of new boards' flash.
     """
 
     def __init__(
@@ -53,16 +57,19 @@ class Simulator:
         heap: str = HEAP,
         program: Path | None = None,
         access_points: dict[str, str] | None = None,
+        chip: ChipKind = ESP32,
+        flash_bytes: int = SIZE,
     ) -> None:
         self.folder = Path(folder).resolve()
         self._environment = Environment(scenario, seed)
         self._seed, self._paced, self._flashed, self._heap = seed, paced, flashed, heap
         self._program = program
+        self._chip, self._flash_bytes = chip, flash_bytes
         self._factory = factory
         self._access_points = access_points
         self._boards: dict[int, Board] = {}
         self._servers: dict[int, asyncio.Server] = {}
-        self._image = b""
+        self._images: dict[ChipKind, bytes] = {}
         self._loop = _new_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="simulated boards", daemon=True)
         self._thread.start()
@@ -86,11 +93,18 @@ class Simulator:
         """Of the boards there are."""
         return tuple(self._boards)
 
-    def add(self, buoy_id: int, *, plugged: bool = True) -> None:
-        """Start one more board."""
+    def add(
+        self,
+        buoy_id: int,
+        *,
+        plugged: bool = True,
+        chip: ChipKind | None = None,
+        flash_bytes: int | None = None,
+    ) -> None:
+        """Start one more board, of another kind or with another flash if given."""
         if buoy_id in self._boards:
             raise UsageError(f"board {buoy_id} is simulated already")
-        self._wait(self._add(buoy_id, plugged))
+        self._wait(self._add(buoy_id, plugged, chip or self._chip, flash_bytes or self._flash_bytes))
 
     def path(self, buoy_id: int) -> str:
         """The serial port's path; it stays the same until the board is replugged elsewhere."""
@@ -181,7 +195,7 @@ class Simulator:
         self._thread.join(ANSWER_S)
         self._loop.close()
 
-    async def _add(self, buoy_id: int, plugged: bool) -> None:
+    async def _add(self, buoy_id: int, plugged: bool, chip: ChipKind, flash_bytes: int) -> None:
         profile = self.folder / str(buoy_id)
         new = not (profile / "flash.bin").exists()
         if new and self._factory is not None:
@@ -189,12 +203,13 @@ class Simulator:
             shutil.copyfile(self._factory, profile / "flash.new")
             (profile / "flash.new").replace(profile / "flash.bin")
         buoy = simulated_buoy(buoy_id, self._seed, environment=self._environment, cold=True)
-        board = Board(buoy, profile, self._paced, self._heap, self._program)
+        board = Board(buoy, profile, self._paced, self._heap, self._program, chip, flash_bytes)
         if self._access_points is not None:
             board.chip.radio.access_points = dict(self._access_points)
         if new and self._flashed and self._factory is None:
-            self._image = self._image or synthetic_image()
-            board.flash.write(0x1000, self._image)
+            if chip not in self._images:
+                self._images[chip] = synthetic_image(chip=chip)
+            board.flash.write(chip.boot_loader, self._images[chip])
         self._boards[buoy_id] = board
 
         def taken(port: Rfc2217Port) -> bool:

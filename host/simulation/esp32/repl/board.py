@@ -2,7 +2,7 @@
 # mypy: ignore-errors
 """MicroPython side of a simulated board: file system, modules, boot.py, main.py and the REPL.
 
-micropython board.py WIRE_FD STATUS_FD FLASH OFFSET SIZE CONTROL_FILE raw|friendly START FOLDER…
+micropython board.py WIRE_FD STATUS_FD FLASH OFFSET SIZE CONTROL_FILE raw|friendly START VERSION+MACHINE FOLDER…
 
 Status bytes to the supervisor: B code runs, I it waits for input, K Ctrl-C is data, k Ctrl-C interrupts,
 c one Ctrl-C was read as input, P the power was cut by the block device. Exit 64: soft reset in raw mode, 65: friendly.
@@ -12,6 +12,7 @@ import gc
 import io
 import sys
 import vfs
+from time import sleep
 
 from partition import Partition
 
@@ -19,7 +20,14 @@ _status = open("/proc/self/fd/" + sys.argv[2], "wb")
 _in = sys.stdin.buffer
 _out = sys.stdout.buffer
 SOFT_RAW, SOFT_FRIENDLY = 64, 65
-MACHINE = "simulated ESP32 module with ESP32"
+# The interpreter that stands in flash, for which this one runs.
+VERSION, _, MACHINE = sys.argv[9].partition(" ")
+CORRUPTED = b"""\
+The filesystem appears to be corrupted. If you had important data there, you\r
+may want to make a flash snapshot to try to recover it. Otherwise, perform\r
+factory reprogramming of MicroPython firmware (completely erase flash, followed\r
+by firmware programming).\r
+"""
 COMPOUND = ("if", "for", "while", "try", "with", "def", "class", "async")
 
 
@@ -311,11 +319,18 @@ class Micropython:
         tell(b"K" if char == -1 else b"k")
 
 
+def version_tuple(text):
+    """`sys.implementation.version` of `v1.26.0-preview.12.gabc`: (1, 26, 0, 'preview')."""
+    numbers, _, rest = text[1:].partition("-")
+    numbers = [int(number) for number in numbers.split(".")] + [0, 0]
+    return tuple(numbers[:3]) + ("preview" if rest.startswith("preview") else "",)
+
+
 class Implementation(tuple):
     """`sys.implementation` of an ESP32: a tuple of name and version with names for its parts."""
 
     name = sys.implementation.name
-    version = sys.implementation.version
+    version = version_tuple(VERSION)
     _machine = MACHINE
     _mpy = sys.implementation._mpy  # this interpreter's: its kind of machine code is what mip must fetch
     _build = "ESP32_GENERIC"
@@ -325,6 +340,7 @@ class System:
     """The module `sys`, as programs for a board know it."""
 
     platform = "esp32"
+    version = "3.4.0; MicroPython %s on 2025-04-15" % VERSION
     implementation = Implementation((Implementation.name, Implementation.version))
 
     def __getattr__(self, name):
@@ -336,11 +352,18 @@ class System:
 
 def make_files():
     device = Partition(sys.argv[3], int(sys.argv[4]), int(sys.argv[5]), PowerCut(sys.argv[6]))
-    folders = [vfs.VfsPosix(folder) for folder in sys.argv[9:]]
+    folders = [vfs.VfsPosix(folder) for folder in sys.argv[10:]]
     try:
         flash = vfs.VfsLfs2(device)
         flash.statvfs("/")
     except OSError:
+        # As the port's inisetup.py: only a partition that begins empty is formatted.
+        first = bytearray(device.BLOCK)
+        device.readblocks(0, first)
+        while any(byte != 0xFF for byte in first):
+            write(CORRUPTED)
+            sleep(3)
+        write(b"Performing initial setup\r\n")
         vfs.VfsLfs2.mkfs(device)
         flash = vfs.VfsLfs2(device)
         with flash.open("/boot.py", "w") as file:
@@ -353,9 +376,7 @@ def make_files():
 import micropython as _micropython
 
 _system = sys
-BANNER = b'MicroPython v%d.%d.%d; %s\r\nType "help()" for more information.\r\n>>> ' % (
-    sys.implementation.version[:3] + (MACHINE,)
-)
+BANNER = b'MicroPython %s on 2025-04-15; %s\r\nType "help()" for more information.\r\n>>> ' % (VERSION, MACHINE)
 end_with_supervisor()
 _mode, _start, _wire_fd = sys.argv[7], sys.argv[8], int(sys.argv[1])
 _wire = open(_wire_fd, "r+b", 0)
