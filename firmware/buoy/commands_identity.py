@@ -22,7 +22,8 @@ def do_identify(board, _request):
     body = _state(board)
     body["mac"] = hexlify(board.machine.unique_id()).decode()
     body["chip"] = sys.platform
-    body["micropython"] = ".".join([str(part) for part in sys.implementation.version[:3]])
+    # "3.4.0; MicroPython v1.25.0 on 2025-04-15"
+    body["micropython"] = sys.version.split(" on ")[0].split("MicroPython ")[-1].lstrip("v")
     body["firmware"] = FIRMWARE
     body["reset_cause"] = board.machine.reset_cause()
     body["maintenance"] = board.maintenance_ms > 0

@@ -9,9 +9,10 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
-from host.bench.flashing import confirmed_mac, write_image
+from host.bench.flashing import confirmed_mac, refuse_old_board, require_version, write_image
 from host.bench.hold import Hold
 from host.bench.identity import Claim
+from host.bench.images import notes_on
 from host.bench.install import install
 from host.bench.keys import Credentials
 from host.bench.plan import Step, StepName, missing
@@ -124,7 +125,10 @@ class Commission:
             self._credentials,
             self._has_passed(state),
             self._bench.options,
+            self._image_before(),
         )
+        if not any(step.name == "interpreter" for step in self.result.plan):
+            refuse_old_board(state.found.micropython, self._session.port)
         if self.wanted.credentials is not None and self._credentials is None:
             at = next((n for n, step in enumerate(self.result.plan) if step.name in _AFTER_KEYS), 0)
             self.result.plan.insert(at, Step("keys", "a new certificate"))
@@ -174,6 +178,8 @@ class Commission:
                 where=self._session.port,
                 next_step="name one: --interpreter FILE or VERSION, or `interpreter` in the fleet file",
             )
+        for note in notes_on(image):
+            self._note("note", note)
         keep = not self._bench.options.erase
         write_image(
             self._session,
@@ -184,6 +190,7 @@ class Commission:
             progress=lambda share: self._progress("interpreter", share),
         )
         after = self._session.persevere(lambda: survey_by_repl(self._session.repl()))
+        require_version(after.found.micropython, image, self._session.port)
         if keep and state.found.buoy is not None and after.found.buoy != state.found.buoy:
             raise BoardError(
                 f"the id was {state.found.buoy} before flashing and is {after.found.buoy} now",

@@ -3,7 +3,8 @@
 import time
 from collections.abc import Callable
 
-from host.bench.flashing import write_image
+from host.bench.flashing import require_version, write_image
+from host.bench.images import notes_on
 from host.bench.plan import Step, StepName
 from host.bench.session import Session
 from host.bench.shared import Happening, Result, StepFailed, require_usable
@@ -11,6 +12,7 @@ from host.bench.survey import read_identity
 from host.bench.wanted import Wanted
 from host.model.board_names import BoardName
 from host.model.errors import BoardError, BuoyError
+from host.model.micropython import same_version
 from host.serial.esp_image import FlashImage
 from host.serial.probe import Found
 
@@ -74,11 +76,13 @@ class FlashOnly:
         found = session.persevere(lambda: session.look(ask_rom=self._erase))
         require_usable(found)
         result.port, result.mac = session.port, found.mac
-        if found.micropython == self._image.version and not (self._force or self._erase):
+        if same_version(found.micropython, self._image.version) and not (self._force or self._erase):
             return
         before = None if self._erase else self._identity(found)
-        result.plan.append(Step("interpreter", f"MicroPython {self._image.version}"))
+        result.plan.append(Step("interpreter", f"MicroPython {self._image.version or self._image.path.name}"))
         self._begin("interpreter")
+        for note in notes_on(self._image):
+            self._show(Happening(self._name.text, "note", "interpreter", note))
         write_image(
             session,
             self._image,
@@ -93,7 +97,8 @@ class FlashOnly:
         after = session.persevere(session.look)
         result.mac = after.mac
         if after.state not in ("firmware", "micropython"):
-            raise BoardError(f"after flashing it {after.runs}", where=session.port)
+            raise BoardError(f"after flashing: {after.runs}", where=session.port)
+        require_version(after.micropython, self._image, session.port)
         if before is not None and self._identity(after) != before:
             raise BoardError(
                 f"the id was {before} before flashing and is {self._identity(after)} now",

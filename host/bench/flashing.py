@@ -3,15 +3,29 @@
 import tempfile
 from pathlib import Path
 
+from host.bench.images import NEWEST_TRIED, OLDEST, TOO_OLD, is_too_old
 from host.bench.session import Session
 from host.model.board_names import mac_text
 from host.model.errors import BoardError
-from host.serial.esp_image import FlashImage
-from host.serial.esptool import Progress
+from host.model.micropython import same_version
+from host.serial.chips import SUPPORTED
+from host.serial.esp_image import (
+    TABLE,
+    TABLE_BYTES,
+    FlashImage,
+    Region,
+    files_region,
+    nvs_region,
+    read_table,
+)
+from host.serial.esptool import ChipInfo, Progress
 from host.serial.raw_repl import LineError
 
 SLOWER = (230_400, 115_200)
 """Bit rates that are tried after the one asked for."""
+_SECTOR = 0x1000
+_LITTLEFS = b"littlefs"
+"""Stands in both superblocks of a file system (littlefs, SPEC.md), the first two sectors of its partition."""
 
 
 def write_image(
@@ -37,22 +51,15 @@ def write_image(
         The rate at which it worked.
 
     Raises:
-        BoardError: it failed at every rate, or the chip is another one.
+        BoardError: it failed at every rate, or the image does not fit this chip; then nothing was written.
         UsageError: the image has data where identity lives.
     """
     pieces = image.pieces(keep_nvs=not erase)
-    # esptool itself refuses other chips, and images that are larger than the flash, before it erases.
-    chip = session.esptool().identify() if erase else None
-    if chip is not None:
-        _right_chip(session.port, chip.chip, chip.is_esp32, chip.mac, mac)
-        if chip.flash_bytes and chip.flash_bytes < image.flash_bytes:
-            raise BoardError(
-                f"the flash has {chip.flash_bytes >> 20} MB, the image needs {image.flash_bytes >> 20} MB",
-                where=session.port,
-                next_step="an image for this size of flash",
-            )
+    _check_chip(session, image, mac)
     if erase:
         session.esptool().erase()
+    else:
+        _make_room(session, image)
     rates = [baud, *(rate for rate in SLOWER if rate < baud)]
     with tempfile.TemporaryDirectory(prefix="buoy-image-") as folder:
         files: list[tuple[int, Path]] = []
@@ -78,6 +85,37 @@ def write_image(
                 )
             return rate
     raise AssertionError("a loop that always returns or raises")
+
+
+def require_version(runs: str, image: FlashImage, port: str) -> None:
+    """Compare what a board says that it runs with the image that was written.
+
+    Raises:
+        BoardError: another version, or one that the firmware cannot use.
+    """
+    if image.version and not same_version(runs, image.version):
+        raise BoardError(
+            f"after flashing MicroPython {image.version} the board says that it runs {runs or 'no version'}",
+            where=port,
+            cause="the board starts another program than the one that was written (two slots, otadata)",
+            next_step="the same command with --erase, which loses identity and files",
+        )
+    refuse_old_board(runs, port)
+
+
+def refuse_old_board(runs: str, port: str) -> None:
+    """Refuse an interpreter that is older than the firmware needs.
+
+    Raises:
+        BoardError: with the version that runs.
+    """
+    if is_too_old(runs):
+        raise BoardError(
+            f"MicroPython {runs} runs, older than {'.'.join(map(str, OLDEST))}, the oldest that works",
+            where=port,
+            cause=TOO_OLD,
+            next_step=f"--interpreter {'.'.join(map(str, NEWEST_TRIED))}",
+        )
 
 
 def confirmed_mac(session: Session, mac: str) -> str:
@@ -112,12 +150,93 @@ def confirmed_mac(session: Session, mac: str) -> str:
     )
 
 
-def _right_chip(port: str, chip: str, is_esp32: bool, found: str, meant: str) -> None:
-    if not is_esp32:
+def _confirmed_chip(session: Session) -> ChipInfo:
+    """What two of three readings of the ROM loader agree on: its answers carry no checksum.
+
+    Raises:
+        LineError: they do not agree, or there is no answer.
+    """
+    read: list[ChipInfo] = []
+    for attempt in range(3):
+        try:
+            chip = session.esptool().identify()
+        except BoardError as error:
+            session.stop.check(session.port)
+            if attempt == 2:
+                raise LineError(
+                    error.what, where=error.where, cause=error.cause, next_step=error.next_step
+                ) from error
+            session.reappear(error)
+            continue
+        if chip in read:
+            return chip
+        read.append(chip)
+    raise LineError(
+        "the chip says other things of itself each time: "
+        + "; ".join(f"{one.chip}, {one.flash_bytes >> 20} MB, {mac_text(one.mac)}" for one in read),
+        where=session.port,
+        cause="a line that changes bytes",
+        next_step="another cable or hub, then the same command",
+    )
+
+
+def _check_chip(session: Session, image: FlashImage, mac: str) -> None:
+    """Refuse an image that this chip would not start, before anything is written."""
+    chip = _confirmed_chip(session)
+    if chip.kind != SUPPORTED:
         raise BoardError(
-            f"the chip is {chip}, not a plain ESP32", where=port, next_step="take the right board"
+            f"the chip is {chip.chip}, not a plain {SUPPORTED}",
+            where=session.port,
+            cause=f"{chip.kind or 'this chip'} needs another image, and the firmware does not support it",
+            next_step=f"a board with an {SUPPORTED}; nothing was written",
         )
-    if meant and found != meant:
+    if mac and chip.mac != mac:
         raise BoardError(
-            f"there is another board on the port: {mac_text(found)}, before {mac_text(meant)}", where=port
+            f"there is another board on the port: {mac_text(chip.mac)}, before {mac_text(mac)}",
+            where=session.port,
         )
+    if chip.flash_bytes and chip.flash_bytes < image.flash_bytes:
+        raise BoardError(
+            f"the chip has {chip.flash_bytes >> 20} MB of flash, the image needs "
+            f"{image.flash_bytes >> 20} MB",
+            where=session.port,
+            cause=f"{image.path.name} is built for boards with more flash; this one would not start with it",
+            next_step=f"an image for {chip.flash_bytes >> 20} MB, e.g. ESP32_GENERIC; nothing was written",
+        )
+
+
+def _make_room(session: Session, image: FlashImage) -> None:
+    """See that identity and files survive, or that there are none.
+
+    Raises:
+        BoardError: they would be lost or unreadable, because the image places them elsewhere.
+    """
+    try:
+        there = read_table(session.esptool().read(TABLE, TABLE_BYTES))
+    except ValueError:
+        there = ()  # half written, or bytes of another program
+    if there:
+        for what, now, then in (
+            ("identity", nvs_region(there), nvs_region(image.regions)),
+            ("files", files_region(there), files_region(image.regions)),
+        ):
+            if now is not None and (then is None or (now.offset, now.size) != (then.offset, then.size)):
+                raise BoardError(
+                    f"the {what} of the board would be lost: {now} now, {then or 'nowhere'} in the image",
+                    where=session.port,
+                    cause="the image has another partition table than the board",
+                    next_step="an image of the same layout, or --erase to lose identity and files; "
+                    "nothing was written",
+                )
+        return
+    files = image.files
+    if files is not None and _is_foreign(session, files):
+        # MicroPython formats an empty partition only; anything else stops it at every start.
+        session.esptool().erase(files.offset, 2 * _SECTOR)
+
+
+def _is_foreign(session: Session, files: Region) -> bool:
+    """Whether a partition for files holds something else than nothing or a file system."""
+    start = session.esptool().read(files.offset, 64)
+    second = session.esptool().read(files.offset + _SECTOR, 64) if start.strip(b"\xff") else b""
+    return bool(start.strip(b"\xff")) and _LITTLEFS not in start + second

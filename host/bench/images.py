@@ -10,7 +10,6 @@ boards.yaml (or --sha256) is compared with the first download too. Without a net
 import hashlib
 import json
 import os
-import re
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -20,6 +19,7 @@ from pathlib import Path
 
 from host.model.errors import PreflightError, UsageError
 from host.model.file_lock import file_lock
+from host.model.micropython import parse_version, same_version
 from host.serial.esp_image import FlashImage, read_image
 
 INDEX_FILE = "versions.json"
@@ -37,7 +37,10 @@ RELEASES = {
     "1.26.1": "ESP32_GENERIC-20250911-v1.26.1.bin",
     "1.27.0": "ESP32_GENERIC-20251209-v1.27.0.bin",
 }
-_VERSION = re.compile(r"v?(\d+\.\d+(?:\.\d+)?)")
+OLDEST = (1, 24, 0)
+NEWEST_TRIED = (1, 26, 1)
+TOO_OLD = "the firmware is tried with 1.24 and later; before 1.23 there is no module `tls`"
+"""Why an interpreter older than `OLDEST` is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +64,20 @@ def get_image(
         UsageError: no such file or version, or it is no image for an ESP32.
         PreflightError: it cannot be downloaded, or its checksum is another.
     """
-    match = _VERSION.fullmatch(wanted)
-    if match is None or Path(wanted).exists():
+    asked = parse_version(wanted)
+    if asked is None or Path(wanted).exists():
         image = read_image(Path(wanted))
         _check(image.digest, sha256, wanted)
+        _refuse_old(image.version, wanted)
         return image
-    version = match[1] + (".0" if match[1].count(".") == 1 else "")
+    version = str(asked)
+    _refuse_old(version, wanted)
     known = _index(cache).get(version)
     if known is not None:
         kept = cache / f"{known.digest}.bin"
         if kept.exists() and _digest(kept) == known.digest:
             _check(known.digest, sha256, f"MicroPython {version} in {cache}")
-            return read_image(kept)
+            return _as_asked(read_image(kept, Path(known.url).name), version)
     return _download(version, cache, sha256 or (known.digest if known else ""), progress)
 
 
@@ -99,7 +104,7 @@ def _download(
     name = RELEASES.get(version)
     if name is None:
         raise UsageError(
-            f"MicroPython {version} is not known here; {', '.join(RELEASES)} are",
+            f"no release of MicroPython {version} is known; known are {', '.join(RELEASES)}",
             next_step="download the image (ESP32_GENERIC) and give its file name instead of a version",
         )
     page = os.environ.get(PAGE_VARIABLE) or VENDOR
@@ -122,11 +127,57 @@ def _download(
     part = cache / f"{digest}.{os.getpid()}.part"
     part.write_bytes(data)
     try:
-        image = read_image(part)
+        image = _as_asked(read_image(part, name), version)
     finally:
         part.unlink()
     kept = remember(image, version, cache, url)
-    return read_image(kept)
+    return read_image(kept, name)
+
+
+def notes_on(image: FlashImage) -> list[str]:
+    """What a user should know about an image before it is written."""
+    version = parse_version(image.version)
+    if version is None:
+        return [
+            "the image does not say its version, neither inside nor in its name; it is written in any case"
+        ]
+    if version.release > NEWEST_TRIED:
+        tried = ".".join(map(str, NEWEST_TRIED))
+        return [f"MicroPython {version} is newer than {tried}, the newest that this firmware was tried with"]
+    return []
+
+
+def is_too_old(version: str) -> bool:
+    """Whether a version is known and older than the firmware needs."""
+    parsed = parse_version(version)
+    return parsed is not None and parsed.release < OLDEST
+
+
+def _refuse_old(version: str, where: str) -> None:
+    if is_too_old(version):
+        oldest = ".".join(map(str, OLDEST))
+        raise UsageError(
+            f"MicroPython {version} is older than {oldest}, the oldest that works",
+            where=where,
+            cause=TOO_OLD,
+            next_step=f"--interpreter {'.'.join(map(str, NEWEST_TRIED))}; nothing was written",
+        )
+
+
+def _as_asked(image: FlashImage, version: str) -> FlashImage:
+    """The image, if it is of the version that was asked for.
+
+    Raises:
+        PreflightError: it says another one.
+    """
+    if same_version(image.version, version):
+        return image
+    raise PreflightError(
+        f"it is MicroPython {image.version or 'without a version'}, not {version}",
+        where=str(image.path),
+        cause="a mirror with wrong files",
+        next_step="do not flash it; give the file of another source",
+    )
 
 
 def _fetch(url: str, progress: Callable[[int, int], None] | None) -> bytes:

@@ -6,6 +6,7 @@ from typing import Literal
 from host.bench.keys import BOARD_CA, BOARD_KEY, Credentials
 from host.bench.survey import SETTINGS_FILE, State
 from host.bench.wanted import Wanted, differing
+from host.model.micropython import same_version
 
 StepName = Literal[
     "find", "identify", "check", "maintenance", "interpreter", "files", "keys", "settings", "identity",
@@ -44,9 +45,9 @@ class Software:
     """What belongs on every board."""
 
     micropython: str
-    """Version of the image; empty: whatever runs stays."""
+    """Version of the image; empty where the image does not say."""
     image: str
-    """SHA-256 of it."""
+    """SHA-256 of it; empty: whatever runs stays."""
     files: dict[str, bytes]
     """Path → content of firmware and sensors."""
     digests: dict[str, str]
@@ -78,18 +79,26 @@ def missing(
     credentials: Credentials | None,
     passed_before: bool,
     options: Options,
+    image_before: str = "",
 ) -> list[Step]:
-    """The steps that a board needs; empty if it is in service as it should be."""
+    """The steps that a board needs; empty if it is in service as it should be.
+
+    Args:
+        wanted, state, software, credentials, options: what shall be, and what is.
+        passed_before: the records tell of a self-test of what the board is now.
+        image_before: SHA-256 of the image that was written last by the records; empty if none.
+    """
     steps: list[Step] = []
     runs = state.found.micropython
+    new = f"MicroPython {software.micropython}" if software.micropython else "the image without a version"
     if options.erase:
         steps.append(Step("interpreter", "everything is erased and written anew (--erase)"))
     elif not runs:
-        steps.append(Step("interpreter", f"MicroPython {software.micropython}, nothing runs"))
-    elif software.micropython and runs != software.micropython:
-        steps.append(Step("interpreter", f"MicroPython {software.micropython}, {runs} runs"))
+        steps.append(Step("interpreter", f"{new}, nothing runs"))
+    elif software.image and not _runs_already(runs, software, image_before):
+        steps.append(Step("interpreter", f"{new}, {runs} runs"))
     elif options.forces("interpreter"):
-        steps.append(Step("interpreter", f"MicroPython {software.micropython} again"))
+        steps.append(Step("interpreter", f"{new} again"))
     steps += _files(state, software, options)
     if credentials is not None:
         if options.erase or state.certificate != credentials.fingerprint:
@@ -116,6 +125,13 @@ def missing(
         steps.append(Step("self-test", why or ("--test" if passed_before else "not passed yet by record")))
         steps.append(Step("record", ""))
     return steps
+
+
+def _runs_already(runs: str, software: Software, image_before: str) -> bool:
+    """Whether the image is on the board; one without a version is known by the records alone."""
+    if software.micropython:
+        return same_version(runs, software.micropython)
+    return software.image == image_before
 
 
 def wanted_digests(state: State, software: Software) -> dict[str, str]:

@@ -15,6 +15,7 @@ from host.bench.session import Patience
 from host.bench.wanted import Wanted
 from host.model.board_names import mac_text
 from host.model.errors import BoardError, BuoyError
+from host.serial.chips import SUPPORTED, chip_name
 from host.serial.esp_image import FlashImage
 from host.serial.probe import Found
 
@@ -116,5 +117,11 @@ def require_usable(found: Found) -> None:
     """
     if found.state in NEEDED:
         raise BoardError(found.runs, where=found.port, next_step=NEEDED[found.state])
-    if found.state == "empty" and found.chip and not found.chip.startswith("ESP32"):
-        raise BoardError(f"the chip is {found.chip}, not ESP32", where=found.port, next_step=NEEDED["other"])
+    kind = chip_name(found.chip)
+    if found.chip and kind != SUPPORTED:
+        raise BoardError(
+            f"the chip is {kind or found.chip}, not a plain {SUPPORTED}",
+            where=found.port,
+            cause="the firmware and its image are for the ESP32 alone",
+            next_step=f"a board with an {SUPPORTED}; nothing was written",
+        )

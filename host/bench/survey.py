@@ -135,7 +135,7 @@ def identity_code() -> str:
     """Code that leaves the board's identity in `me`, whatever files the board has."""
     source = _IDENTITY_SOURCE.read_text()
     with SYNTAX_TREES:
-        return f"{_without_docstrings(source)}\nimport esp32\nme = Identity(esp32.NVS(NAMESPACE))"
+        return f"{_for_any_board(source)}\nimport esp32\nme = Identity(esp32.NVS(NAMESPACE))"
 
 
 def write_identity(repl: RawRepl, buoy: int, thing: str, ssid: str, password: str) -> None:
@@ -168,11 +168,22 @@ def check_host_settings(settings: dict[str, Any]) -> None:
         raise UsageError("the settings are too long for a board")
 
 
-def _without_docstrings(source: str) -> str:
+def _for_any_board(source: str) -> str:
+    """A module of the firmware as code that needs no file of it, without what only people read."""
     import ast
 
     tree = ast.parse(source)
+    tree.body = [
+        node for node in tree.body if not (isinstance(node, ast.ImportFrom) and node.module == "sensors")
+    ]
     for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            # Marks for the installed program.
+            node.decorator_list = [
+                mark
+                for mark in node.decorator_list
+                if not (isinstance(mark, ast.Name) and mark.id in ("seldom", "once"))
+            ]
         body = getattr(node, "body", None)
         if (
             isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)

@@ -6,12 +6,14 @@ import re
 import selectors
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from host.model.clock import Deadline
 from host.model.errors import BoardError
+from host.serial.chips import chip_name
 
 SILENT_S = 60.0
 """Longest time without a word: erasing 4 MB takes up to 40 s (data sheets of the flash chips)."""
@@ -34,9 +36,9 @@ class ChipInfo:
     """0 where it was not asked."""
 
     @property
-    def is_esp32(self) -> bool:
-        """Whether it is the plain ESP32, not one of its successors."""
-        return re.match(r"ESP32(?:-(?:D|U|PICO|S0)|\b(?!-))", self.chip) is not None
+    def kind(self) -> str:
+        """`ESP32` for the plain one, else the name of its successor; empty for another chip."""
+        return chip_name(self.chip)
 
 
 @dataclass(slots=True)
@@ -89,9 +91,27 @@ class Esptool:
         mac = re.search(r"^MAC:\s+([0-9a-f:]{17})", text, re.MULTILINE)
         return mac[1].replace(":", "") if mac else ""
 
-    def erase(self) -> None:
-        """Erase the whole flash, identity and files included."""
-        self._run(["--chip", "esp32", "erase-flash"], 150.0)
+    def read(self, offset: int, length: int) -> bytes:
+        """A range of the flash. Resets the board.
+
+        Raises:
+            BoardError: it was not read.
+        """
+        with tempfile.TemporaryDirectory(prefix="buoy-flash-") as folder:
+            file = Path(folder) / "range.bin"
+            # By the stub, which sends a digest of what it read; the ROM's answers carry none.
+            self._run(["--chip", "esp32", "read-flash", hex(offset), hex(length), str(file)], 90.0)
+            data = file.read_bytes()
+        if len(data) != length:
+            raise BoardError(f"esptool read {len(data)} of {length} bytes", where=self.port)
+        return data
+
+    def erase(self, offset: int = 0, length: int = 0) -> None:
+        """Erase a range of whole sectors; by default the whole flash, identity and files included."""
+        if length:
+            self._run(["--chip", "esp32", "erase-region", hex(offset), hex(length)], 90.0)
+        else:
+            self._run(["--chip", "esp32", "erase-flash"], 150.0)
 
     def _run(self, arguments: list[str], timeout_s: float, watch: Callable[[str], None] | None = None) -> str:
         command = [sys.executable, "-m", "esptool", "--port", self.port, *arguments]

@@ -33,7 +33,8 @@ except ImportError:
     firmware = ""
 print(json.dumps({"mac": hexlify(machine.unique_id()).decode(), "machine": sys.implementation._machine
     if hasattr(sys.implementation, "_machine") else sys.platform,
-    "version": ".".join([str(n) for n in sys.implementation.version[:3]]), "firmware": firmware}))
+    "version": sys.version.split("MicroPython v")[1].split(" ")[0] if "MicroPython v" in sys.version
+    else ".".join([str(n) for n in sys.implementation.version[:3]]), "firmware": firmware}))
 """
 
 

@@ -9,7 +9,6 @@ from host.simulation.esp32.efuse import ESP32, ESP32_C3, ESP32_S3
 from host.simulation.esp32.simulator import Simulator
 from host.simulation.esp32.synthetic import write_synthetic
 
-
 BOARDS = range(120, 130)
 
 

@@ -73,9 +73,11 @@ def test_soft_reset_forgets_and_reset_boots_again(simulator, port):
 
 def test_a_main_that_never_ends_is_interrupted_and_runs_again_after_reset(simulator, tmp_path):
     port = simulator.path(131)
-    (tmp_path / "main.py").write_text("import time\nn = 0\nwhile True:\n    n += 1\n    time.sleep_ms(1)\n")
+    (tmp_path / "main.py").write_text("n = 1\nprint('started')\nwhile True:\n    pass\n")
     mpremote(port, "fs", "cp", tmp_path / "main.py", ":main.py")
-    simulator.power(131, True)
+    with serial.Serial(port, 115200, timeout=20) as line:
+        simulator.power(131, True)
+        assert b"started" in line.read_until(b"started")
     assert mpremote(port, "resume", "eval", "n > 0").strip() == "True"
     mpremote(port, "fs", "rm", ":main.py")
 

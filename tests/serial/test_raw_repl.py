@@ -175,7 +175,7 @@ def test_esptool_writes_with_progress_and_tells_the_mac(empty, tmp_path):
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
     chip = tool.identify()
-    assert (chip.is_esp32, chip.flash_bytes, chip.mac) == (True, 4 << 20, "240ac4000084")
+    assert (chip.kind, chip.flash_bytes, chip.mac) == ("ESP32", 4 << 20, "240ac4000084")
     with pytest.raises(BoardError, match="stopped"):
         Esptool(empty.path(132), stopped=lambda: True).identify()
     with pytest.raises(BoardError, match="the port is gone or in use"):

@@ -29,7 +29,7 @@ OTA_REFUSED = (0x3, 0x4)
 """ESP_OTA_IMG_INVALID and ESP_OTA_IMG_ABORTED."""
 DESCRIPTION_MAGIC = 0xABCD5432
 """Of esp_app_desc_t, at the start of an application's first segment."""
-BANNER = re.compile(rb"MicroPython (v\d[\w.+-]*) on \d{4}-\d\d-\d\d")
+BANNER = re.compile(rb"MicroPython (\S{1,80}) on \d{4}-\d\d-\d\d")
 """What a MicroPython prints at its prompt; stock builds name their version nowhere else."""
 
 
@@ -149,7 +149,7 @@ def application(flash: FlashImage, partitions: list[Partition]) -> Partition:
     slots.sort(key=lambda one: one.subtype)
     data = next((one for one in partitions if (one.kind, one.subtype) == (DATA, OTA_DATA_SUBTYPE)), None)
     if data is not None and slots and data.size >= 2 * SECTOR:
-        numbers = []
+        numbers: list[int] = []
         for copy in (0, 1):
             entry = flash.read(data.offset + copy * SECTOR, OTA_SELECT.size)
             number, _label, state, crc = OTA_SELECT.unpack(entry)
@@ -160,4 +160,4 @@ def application(flash: FlashImage, partitions: list[Partition]) -> Partition:
     factory = next((one for one in partitions if (one.kind, one.subtype) == (APP, FACTORY_SUBTYPE)), None)
     if factory is None and not slots:
         raise ImageError("No bootable app partitions in the partition table")
-    return factory or slots[0]
+    return slots[0] if factory is None else factory

@@ -251,6 +251,6 @@ _HANDLERS: dict[int, _Handler] = {
     0x08: RomLoader._sync, 0x09: RomLoader._write_register, 0x0A: RomLoader._read_register,
     0x0B: RomLoader._accept, 0x0D: RomLoader._accept, 0x0E: RomLoader._read_slow,
     0x0F: RomLoader._change_baud, 0x10: RomLoader._flash_begin, 0x11: RomLoader._flash_data,
-    0x12: RomLoader._flash_end, 0x13: RomLoader._md5, 0x14: RomLoader._security_info, 0xD0: RomLoader._erase, 0xD1: RomLoader._erase,
-    0xD2: RomLoader._read_flash,
+    0x12: RomLoader._flash_end, 0x13: RomLoader._md5, 0x14: RomLoader._security_info,
+    0xD0: RomLoader._erase, 0xD1: RomLoader._erase, 0xD2: RomLoader._read_flash,
 }  # fmt: skip

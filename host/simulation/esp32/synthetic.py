@@ -1,9 +1,9 @@
 """A synthetic ESP32 image: everything a boot loader checks is valid, the program is noise.
 
 It stands for an interpreter that cannot be shipped here: a simulated board that finds it in its flash starts
-MicroPython's Unix port. On a real ESP32 it would crash at once. Like the stock images it names neither project
-nor version in its description: they are built with CONFIG_APP_EXCLUDE_PROJECT_NAME_VAR and
-CONFIG_APP_EXCLUDE_PROJECT_VER_VAR. The version stands in the text of the banner.
+MicroPython's Unix port. On a real ESP32 it would crash at once. Like the stock images, which are built with
+CONFIG_APP_EXCLUDE_PROJECT_NAME_VAR and CONFIG_APP_EXCLUDE_PROJECT_VER_VAR, it names neither project nor
+version in its description. The version stands in the text of the banner.
 """
 
 import hashlib
@@ -32,11 +32,21 @@ APP_OFFSET = 0x10000
 STOCK = "4MiB"
 _NVS: Row = ("nvs", DATA, 2, 0x9000, 0x6000)
 _PHY: Row = ("phy_init", DATA, 1, 0xF000, 0x1000)
+
+
+def _factory(size: int) -> Row:
+    return ("factory", APP, 0, APP_OFFSET, size)
+
+
+def _files(offset: int, size: int) -> Row:
+    return ("vfs", DATA, 0x81, offset, size)
+
+
 LAYOUTS: dict[str, tuple[int, tuple[Row, ...]]] = {
-    STOCK: (4, (_NVS, _PHY, ("factory", APP, 0, APP_OFFSET, 0x1F0000), ("vfs", DATA, 0x81, 0x200000, 0x200000))),
-    "2MiB": (2, (_NVS, _PHY, ("factory", APP, 0, APP_OFFSET, 0x110000), ("vfs", DATA, 0x81, 0x120000, 0xA0000))),
-    "8MiB": (8, (_NVS, _PHY, ("factory", APP, 0, APP_OFFSET, 0x300000), ("vfs", DATA, 0x81, 0x310000, 0x4F0000))),
-    "16MiB": (16, (_NVS, _PHY, ("factory", APP, 0, APP_OFFSET, 0x300000), ("vfs", DATA, 0x81, 0x310000, 0xCD0000))),
+    STOCK: (4, (_NVS, _PHY, _factory(0x1F0000), _files(0x200000, 0x200000))),
+    "2MiB": (2, (_NVS, _PHY, _factory(0x110000), _files(0x120000, 0xA0000))),
+    "8MiB": (8, (_NVS, _PHY, _factory(0x300000), _files(0x310000, 0x4F0000))),
+    "16MiB": (16, (_NVS, _PHY, _factory(0x300000), _files(0x310000, 0xCD0000))),
     "4MiB-ota": (
         4,
         (
@@ -45,11 +55,11 @@ LAYOUTS: dict[str, tuple[int, tuple[Row, ...]]] = {
             _PHY,
             ("ota_0", APP, 0x10, APP_OFFSET, 0x180000),
             ("ota_1", APP, 0x11, 0x190000, 0x180000),
-            ("vfs", DATA, 0x81, 0x310000, 0xF0000),
+            _files(0x310000, 0xF0000),
         ),
     ),
 }  # fmt: skip
-"""Name of a file partitions-<name>.csv in MicroPython's ports/esp32 → MB of flash in the header, partitions."""
+"""partitions-<name>.csv in MicroPython's ports/esp32 → MB of flash in the header, partitions."""
 DATES = {
     "1.23.0": "2024-06-02",
     "1.24.0": "2024-10-25",
@@ -88,13 +98,13 @@ def synthetic_image(
     body = max(4096, size - APP_OFFSET + start)
     description = struct.pack(
         "<II8s32s32s16s16s32s32s80x",
-        DESCRIPTION_MAGIC, 0, b"", b"", b"", b"00:00:00", b"Jan  1 2000", b"v5.2.2", b"synthetic, not a program",
+        DESCRIPTION_MAGIC, 0, b"", b"", b"", b"00:00:00", b"Jan  1 2000", b"v5.2.2", b"synthetic",
     )  # fmt: skip
     half = body // 2 // 16 * 16
     text = b"synthetic image of buoyfleet: not a program. " * (half // 45 + 1)
     if banner:
         named = f"MicroPython v{version} on {DATES.get(version, '2025-05-05')}"
-        strings = f"\0{named}; {chip.machine}\r\n\0Type \"help()\"\0003.4.0; {named}\0".encode()
+        strings = f'\0{named}; {chip.machine}\r\n\0Type "help()"\0003.4.0; {named}\0'.encode()
         text = text[: half // 3] + strings + text[half // 3 :]
     program = _image(
         [(0x3F400020, description + text[:half]), (0x40080000, noise.randbytes(half))],

@@ -14,7 +14,7 @@ import sys
 import vfs
 from time import sleep
 
-from partition import Partition
+from partition import Partition, PowerCut
 
 _status = open("/proc/self/fd/" + sys.argv[2], "wb")
 _in = sys.stdin.buffer
@@ -41,35 +41,6 @@ def end_with_supervisor():
     except (ImportError, OSError):
         return
     prctl(1, 9, 0, 0, 0)  # PR_SET_PDEATHSIG, SIGKILL
-
-
-class PowerCut:
-    """Ends the power at the block write or erasure that the control file names."""
-
-    def __init__(self, control):
-        self.control = open(control, "r+b")
-        self.left = bytearray(2)
-
-    def __call__(self):
-        # How many writes and erasures are left before the power goes; 0: it stays. Nothing here may allocate:
-        # files that a program forgot are closed, and written, by the collector while the heap is locked.
-        left = self.left
-        self.control.seek(0)
-        self.control.readinto(left)
-        if not (left[0] or left[1]):
-            return
-        if left[0] == 1 and not left[1]:
-            tell(b"P")
-            while True:
-                pass  # the supervisor ends this process: nothing after this reaches the flash
-        if left[0]:
-            left[0] -= 1
-        else:
-            left[1] -= 1
-            left[0] = 255
-        self.control.seek(0)
-        self.control.write(left)
-        self.control.flush()
 
 
 class Root:
@@ -322,7 +293,10 @@ class Micropython:
 def version_tuple(text):
     """`sys.implementation.version` of `v1.26.0-preview.12.gabc`: (1, 26, 0, 'preview')."""
     numbers, _, rest = text[1:].partition("-")
-    numbers = [int(number) for number in numbers.split(".")] + [0, 0]
+    try:
+        numbers = [int(number) for number in numbers.split(".")] + [0, 0]
+    except ValueError:  # a build from a copy without tags: it names a commit
+        return sys.implementation.version
     return tuple(numbers[:3]) + ("preview" if rest.startswith("preview") else "",)
 
 
@@ -351,7 +325,7 @@ class System:
 
 
 def make_files():
-    device = Partition(sys.argv[3], int(sys.argv[4]), int(sys.argv[5]), PowerCut(sys.argv[6]))
+    device = Partition(sys.argv[3], int(sys.argv[4]), int(sys.argv[5]), PowerCut(sys.argv[6], tell))
     folders = [vfs.VfsPosix(folder) for folder in sys.argv[10:]]
     try:
         flash = vfs.VfsLfs2(device)
@@ -376,7 +350,10 @@ def make_files():
 import micropython as _micropython
 
 _system = sys
-BANNER = b'MicroPython %s on 2025-04-15; %s\r\nType "help()" for more information.\r\n>>> ' % (VERSION, MACHINE)
+BANNER = b'MicroPython %s on 2025-04-15; %s\r\nType "help()" for more information.\r\n>>> ' % (
+    VERSION,
+    MACHINE,
+)
 end_with_supervisor()
 _mode, _start, _wire_fd = sys.argv[7], sys.argv[8], int(sys.argv[1])
 _wire = open(_wire_fd, "r+b", 0)

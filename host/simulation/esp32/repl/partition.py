@@ -1,6 +1,6 @@
 # ruff: noqa
 # mypy: ignore-errors
-"""MicroPython side: a partition of the flash image as a block device."""
+"""MicroPython side: a partition of the flash image as a block device, and the supply that fails in its writes."""
 
 
 class Partition:
@@ -40,3 +40,33 @@ class Partition:
             self.file.write(self.erased)
             self.file.flush()
         return 0
+
+
+class PowerCut:
+    """Ends the power at the block write or erasure that the control file names."""
+
+    def __init__(self, control, tell):
+        self.tell = tell
+        self.control = open(control, "r+b")
+        self.left = bytearray(2)
+
+    def __call__(self):
+        # How many writes and erasures are left before the power goes; 0: it stays. Nothing here may allocate:
+        # files that a program forgot are closed, and written, by the collector while the heap is locked.
+        left = self.left
+        self.control.seek(0)
+        self.control.readinto(left)
+        if not (left[0] or left[1]):
+            return
+        if left[0] == 1 and not left[1]:
+            self.tell(b"P")
+            while True:
+                pass  # the supervisor ends this process: nothing after this reaches the flash
+        if left[0]:
+            left[0] -= 1
+        else:
+            left[1] -= 1
+            left[0] = 255
+        self.control.seek(0)
+        self.control.write(left)
+        self.control.flush()
