@@ -5,8 +5,8 @@ from sensor_doubles import ABSENT, Board
 from sensors import flags
 from sensors.transfer import temperature_c
 
-ROM = b"\x28\x01\x02\x03\x04\x05\x06\x07"
-OTHER = b"\x28\xff\x02\x03\x04\x05\x06\x07"
+ROM = b"\x28\x01\x02\x03\x04\x05\x06\x9e"
+OTHER = b"\x28\xff\x02\x03\x04\x05\x06\xff"
 POWER_ON = b"\x50\x05\x4b\x46\x7f\xff\x0c\x10\x1c"
 
 
@@ -101,9 +101,54 @@ def test_a_crc_error_is_tried_again():
 
 
 def test_three_crc_errors_are_crc():
-    sensor = read(Board(), [None, None, None, pad(0x00A2)])
+    sensor = read(Board(), [None, None, None, None])
     assert sensor.value is None
     assert sensor.flags == flags.CRC
+
+
+def test_a_rom_code_with_a_wrong_bit_is_searched_again_and_never_used():
+    for bit in range(64):
+        board = Board()
+        board.pads = {ROM: [pad(0x00A2)]}
+        wrong = bytearray(ROM)
+        wrong[bit // 8] ^= 1 << bit % 8
+        scans = [[wrong], [bytearray(ROM)]]
+        board.scan = lambda scans=scans: scans.pop(0) if len(scans) > 1 else [bytearray(ROM)]
+        sensor = board.driver("temp")
+        board.read(sensor)
+        assert sensor.value == 10.125, bit
+        assert sensor.probes == [("280102030405069e", 10.125)]
+
+
+def test_a_search_that_missed_a_probe_does_not_change_which_one_is_published():
+    board = Board()
+    board.pads = {ROM: [pad(160)], OTHER: [pad(320)]}
+    scans = [[bytearray(OTHER)]]
+    board.scan = lambda: scans.pop() if scans else [bytearray(OTHER), bytearray(ROM)]
+    sensor = board.driver("temp")
+    board.read(sensor)
+    assert sensor.value == 10.0
+    assert "first of 2 probes by ROM code: 280102030405069e" in sensor.note
+
+
+def test_an_exchanged_probe_is_found_in_the_same_reading():
+    board = Board()
+    sensor = read(board, [pad(160)])
+    board.pads = {OTHER: [POWER_ON, pad(168)]}
+    board.clock.now_ms += 60000
+    board.read(sensor)
+    assert sensor.value == 10.5
+    assert sensor.probes[0][0] == "28ff0203040506ff"
+
+
+def test_the_chosen_probe_exchanged_for_another_is_missing_with_both_codes():
+    board = Board()
+    sensor = read(board, [pad(160)], rom="280102030405069e")
+    board.pads = {OTHER: [pad(168)]}
+    board.read(sensor)
+    assert sensor.flags == flags.MISSING
+    assert "280102030405069e" in sensor.note
+    assert "28ff0203040506ff" in sensor.note
 
 
 def test_a_scratchpad_of_another_part_is_not_parsed():
@@ -183,13 +228,13 @@ def test_several_probes_are_listed_and_the_first_by_rom_is_published():
     sensor = board.driver("temp")
     board.read(sensor)
     assert sensor.value == 10.0
-    assert sensor.probes == [("2801020304050607", 10.0), ("28ff020304050607", 20.0)]
+    assert sensor.probes == [("280102030405069e", 10.0), ("28ff0203040506ff", 20.0)]
 
 
 def test_a_probe_is_chosen_by_its_rom():
     board = Board()
     board.pads = {OTHER: [pad(20 * 16)], ROM: [pad(10 * 16)]}
-    sensor = board.driver("temp", rom="28FF020304050607")
+    sensor = board.driver("temp", rom="28FF0203040506FF")
     board.read(sensor)
     assert sensor.value == 20.0
 
@@ -197,15 +242,15 @@ def test_a_probe_is_chosen_by_its_rom():
 def test_a_chosen_probe_that_is_not_there_is_missing_not_replaced():
     board = Board()
     board.pads = {ROM: [pad(10 * 16)]}
-    sensor = board.driver("temp", rom="28ff020304050607")
+    sensor = board.driver("temp", rom="28ff0203040506ff")
     board.read(sensor)
     assert sensor.flags == flags.MISSING
-    assert "2801020304050607" in sensor.note
+    assert "280102030405069e" in sensor.note
 
 
 def test_a_part_of_another_family_is_not_read():
     board = Board()
-    board.pads = {b"\x10\x01\x02\x03\x04\x05\x06\x07": [pad(10 * 16)]}
+    board.pads = {b"\x10\x01\x02\x03\x04\x05\x06\x7b": [pad(10 * 16)]}
     sensor = board.driver("temp")
     board.read(sensor)
     assert sensor.flags == flags.MISSING

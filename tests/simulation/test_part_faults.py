@@ -17,6 +17,8 @@ SEEN = [
     ("temp", "stuck-high", "crc", "3 tries"),
     ("temp", "crc", "crc", "3 tries"),
     ("temp", "crc-once", "ok", ""),
+    ("temp", "exchanged", "ok", ""),
+    ("temp", "second", "ok", ""),
     ("temp", "brownout", "range", "85"),
     ("temp", "brownout-once", "ok", ""),
     ("temp", "counterfeit", "range", "faster than"),
@@ -100,6 +102,62 @@ def test_a_part_that_lies_quietly_lies_by_as_much_as_its_fault_says(key, fault, 
     rig.wait(5)
     rig.drive(sensor, 12.0)
     assert sensor.measured == pytest.approx(factor * TRUE[key], rel=0.08, abs=1.0 if key == "wp" else 0.005)
+
+
+def test_a_probe_that_is_exchanged_under_way_is_found_at_once_and_ph_stays_compensated():
+    rig, sensor = rig_and_driver("temp")
+    old = sensor.probes
+    for _ in range(3):
+        rig.bench.inject("temp", "exchanged")
+        rig.drive(sensor)
+        assert rig.names(sensor) == {"ok"}
+        assert sensor.value == pytest.approx(12.0, abs=0.3)
+        assert sensor.probes[0][0] != old[0][0]
+        old = sensor.probes
+
+
+@pytest.mark.parametrize(("fault", "flags"), [("rom-once", {"ok"}), ("rom", {"missing"})])
+def test_a_wrong_bit_in_a_rom_code_is_seen_by_its_crc(fault, flags):
+    rig = Rig(7, place=water(**RIVER))
+    rig.bench.inject("temp", fault)
+    sensor = rig.driver("temp")
+    rig.drive(sensor)
+    assert rig.names(sensor) == flags
+    if flags == {"missing"}:
+        assert "CRC" in sensor.note
+    rig.bench.clear("temp")
+    rig.drive(sensor)
+    assert rig.names(sensor) == {"ok"}
+
+
+def test_of_several_probes_the_first_by_rom_code_is_published_and_the_note_says_so():
+    rig = Rig(7, place=water(**RIVER))
+    rig.bench.inject("temp", "second")
+    sensor = rig.driver("temp")
+    rig.drive(sensor)
+    roms = [rom for rom, _ in sensor.probes]
+    assert len(roms) == 2
+    assert roms == sorted(roms)
+    assert "first of 2 probes" in sensor.note
+    assert roms[0] in sensor.note
+    other = rig.driver("temp", rom=roms[1])
+    rig.drive(other)
+    assert other.probes[0][0] == roms[1]
+    assert other.note == ""
+
+
+def test_a_second_probe_that_is_pulled_out_leaves_the_first():
+    rig = Rig(7, place=water(**RIVER))
+    rig.bench.inject("temp", "second")
+    sensor = rig.driver("temp")
+    rig.drive(sensor)
+    assert len(sensor.probes) == 2
+    rig.bench.clear("temp", "second")
+    for _ in range(3):
+        rig.wait(60)
+        rig.drive(sensor)
+        assert rig.names(sensor) == {"ok"}
+    assert len(sensor.probes) == 1
 
 
 def test_a_circuit_at_another_baud_rate_sends_what_nobody_reads():

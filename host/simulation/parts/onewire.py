@@ -86,8 +86,8 @@ class TemperatureBus(Part):
     """
 
     __slots__ = (
-        "_addressed", "_bits", "_lag", "_out", "_pending", "_search", "_selected", "_state", "_word",
-        "probes",
+        "_addressed", "_bits", "_draw", "_lag", "_out", "_pending", "_search", "_second", "_selected",
+        "_state", "_word", "probes",
     )  # fmt: skip
 
     key = "temp"
@@ -101,6 +101,10 @@ class TemperatureBus(Part):
         "brownout-once": "supply breaks down in the next conversion; passes by itself",
         "stuck": "the temperature does not change any more",
         "counterfeit": "offset of +1.3 °C",
+        "exchanged": "another probe in the place of the first; passes by itself, the probe stays",
+        "second": "a second probe on the same wire",
+        "rom": "a bit flips in every ROM code that a search reads",
+        "rom-once": "a bit flips in the ROM codes of the next search only; passes by itself",
     }
 
     def __init__(
@@ -115,14 +119,29 @@ class TemperatureBus(Part):
         self._lag = Lag(tau_s)
         self._selected: list[Probe] = []
         self._reset_state()
+        self._second: Probe
         self.probes: list[Probe] = [Probe(n) for n in range(probes)]
         super().__init__(medium, seed, spread, t_s)
 
     def _individual(self, draw: random.Random) -> None:
-        # ±0.5 °C is the sheet's limit; typical parts are within ±0.2 near room temperature [choice].
+        self._draw = draw
         for probe in self.probes:
-            fresh = Probe(draw.getrandbits(40), self.spread * draw.uniform(-0.2, 0.2))
+            fresh = self._fresh()
             probe.rom, probe.offset_c = fresh.rom, fresh.offset_c
+        self._second = self._fresh()
+
+    def _fresh(self) -> Probe:
+        # ±0.5 °C is the sheet's limit; typical parts are within ±0.2 near room temperature [choice].
+        return Probe(self._draw.getrandbits(40), self.spread * self._draw.uniform(-0.2, 0.2))
+
+    def inject(self, name: str, t_s: float) -> None:
+        """See `Part.inject`."""
+        super().inject(name, t_s)
+        if name == "exchanged":
+            self.faults -= {name}
+            self.probes[:1] = [self._fresh()]
+        elif name == "second":
+            self._second.restart()
 
     def settle(self, t_s: float) -> None:
         """See `Part.settle`."""
@@ -133,7 +152,7 @@ class TemperatureBus(Part):
         """See `Part.power`."""
         starts = super().power(on, t_s)
         if starts:
-            for probe in self.probes:
+            for probe in (*self.probes, self._second):
                 probe.restart()
         return starts
 
@@ -150,7 +169,9 @@ class TemperatureBus(Part):
         self._addressed = 0
 
     def _alive(self) -> list[Probe]:
-        return [] if "open" in self.faults or not self.powered else self.probes
+        if "open" in self.faults or not self.powered:
+            return []
+        return [*self.probes, self._second] if "second" in self.faults else self.probes
 
     def reset(self, t_s: float) -> bool:
         """Reset pulse; True if something pulls the bus low afterwards (presence, or a short)."""
@@ -188,7 +209,12 @@ class TemperatureBus(Part):
         if "short" in self.faults:
             return [((1 << 64) - 1 - (n << 56)).to_bytes(8, "little") for n in range(255)]
         found = self._alive() if self.reset(t_s) else []
-        return sorted((probe.rom for probe in found), key=_lowest_bit_first, reverse=True)
+        roms = sorted((probe.rom for probe in found), key=_lowest_bit_first, reverse=True)
+        if self.faults & {"rom", "rom-once"}:
+            # The bit-wise search ends where nobody goes on: what it lets through is a wrong last bit.
+            roms = [rom[:7] + bytes((rom[7] ^ 0x80,)) for rom in roms[:1]]
+            self.faults -= {"rom-once"}
+        return roms
 
     def write_bit(self, bit: int, t_s: float) -> None:
         """Write one bit, in a search the direction to take."""
@@ -197,6 +223,8 @@ class TemperatureBus(Part):
         search = self._search
         if search is not None:
             n = self._addressed // 3
+            if n == 63:
+                self.faults -= {"rom-once"}
             self._search = [probe for probe in search if probe.rom[n >> 3] >> (n & 7) & 1 == bit]
             self._addressed = 3 * (n + 1)
             self._selected = self._search
@@ -217,6 +245,8 @@ class TemperatureBus(Part):
         if search is not None:
             n, phase = divmod(self._addressed, 3)
             self._addressed += 1
+            if n == 63 and self.faults & {"rom", "rom-once"}:
+                phase ^= 1
             return int(all(probe.rom[n >> 3] >> (n & 7) & 1 != phase for probe in search))
         if self._state == "converting" or not self._selected:
             return self.read(1, t_s)[0] & 1
