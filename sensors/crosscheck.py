@@ -4,7 +4,7 @@ Source: the failure tables of the sensor reference. Only drivers take part, and 
 drivers did not reject; a fake knows nothing of the water.
 """
 
-from sensors import quality
+from sensors import quality, seldom
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ class Crosscheck:
         self._stuck = 0
         self._stuck_kpa = 0.0
 
+    @seldom
     def mark(self, drivers: "dict[str, Driver]") -> None:
         """Mark the readings of `drivers` (by key) that contradict each other."""
         level = drivers.get("liqlev")
@@ -43,6 +44,7 @@ class Crosscheck:
         if flow is not None and wet is not False and flow.measured == 0.0 and flow.settings["expect_flow"]:
             flow.mark(quality.STALE, "no pulse where water flows: rotor jammed or cable cut")
 
+    @seldom
     def _judge_level(self, level: "Driver", drivers: "dict[str, Driver]") -> None:
         """A switch cannot tell dry from unplugged, nor water from a film; the water's salt can."""
         ec = drivers.get("ec")
@@ -56,6 +58,7 @@ class Crosscheck:
         elif ec.flags & quality.SATURATED_LOW and (_in_air(drivers) or _unpressed(drivers)):
             level.mark(quality.CONTRADICTORY, "wet, but the other sensors are in air: film or splash")
 
+    @seldom
     def _judge_pressure(self, wet: "float | bool | None", drivers: "dict[str, Driver]") -> None:
         """A blocked port stays at its zero under water."""
         pressure = drivers.get("wp")

@@ -4,7 +4,7 @@ Source: the maker's board and probe sheets and Arduino library; the library's fi
 dead zone is not used, since `read_uv` is calibrated.
 """
 
-from sensors import quality
+from sensors import quality, seldom
 from sensors.analog import AnalogDriver
 from sensors.transfer import OXYGEN_AIR_MV, oxygen_percent
 
@@ -21,6 +21,7 @@ class Do(AnalogDriver):
 
     key = "do"
 
+    @seldom
     def _evaluate(self, pin_mv: float, too_low: bool, too_high: bool) -> None:
         output_mv = pin_mv * self.settings["ratio"]
         if too_low:

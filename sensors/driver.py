@@ -17,7 +17,7 @@ and never sleeps. A driver reads as its part's procedure does: `_read` is a gene
 which it wants to go on.
 """
 
-from sensors import once, quality
+from sensors import once, quality, seldom
 from sensors.catalog import UNITS
 
 TYPE_CHECKING = False
@@ -96,6 +96,7 @@ class Driver:
         """(value, unit, raw signal, flags) of the last complete reading."""
         return self.value, self.unit, self.raw, self.flags
 
+    @seldom
     def mark(self, flag: int, note: str) -> None:
         """Add a flag to the complete reading: what only the other sensors can tell (sensors.crosscheck)."""
         if not self.flags & flag:

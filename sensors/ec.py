@@ -1,6 +1,6 @@
 """Electrical conductivity at 25 °C: Atlas EZO-EC with a K 0.1 probe. Source: the maker's data sheet."""
 
-from sensors import once, quality
+from sensors import once, quality, seldom
 from sensors.ezo import Ezo
 
 TYPE_CHECKING = False
@@ -32,6 +32,7 @@ class Ec(Ezo):
         """µS/cm, unless set otherwise."""
         return str(self.settings["unit"])
 
+    @seldom
     def _judge(self, reading: float, flags: int, note: str) -> None:
         highest = self.settings["max_us_cm"]
         if reading < self.settings["min_us_cm"]:

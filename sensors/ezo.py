@@ -62,6 +62,7 @@ class Ezo(Driver):
         self.calibrated: "int | None" = None
         self.reply = ""
 
+    @seldom
     def open_line(self) -> EzoLine:
         if self._line is None:
             settings = self.settings

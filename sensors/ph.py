@@ -1,6 +1,6 @@
 """pH: Atlas EZO-pH. Source: the maker's data sheet."""
 
-from sensors import once, quality
+from sensors import once, quality, seldom
 from sensors.ezo import Ezo
 
 TYPE_CHECKING = False
@@ -37,6 +37,7 @@ class Ph(Ezo):
         self._lowest = 0.0
         self._highest = 0.0
 
+    @seldom
     def _judge(self, reading: float, flags: int, note: str) -> None:
         if reading in RAILS:
             self._end(reading, reading, flags | quality.RANGE, "exactly %.3f: probe unplugged" % reading)
@@ -50,6 +51,7 @@ class Ph(Ezo):
             note = "less than 0.01 in 24 hours: glass cracked, or connector wet"
         self._end(reading, reading, flags, note)
 
+    @seldom
     def _deviation(self, reading: float) -> float:
         """Standard deviation of the readings of the last ten seconds; 0 while there are too few."""
         recent = self._recent
@@ -62,6 +64,7 @@ class Ph(Ezo):
         mean = sum([value for _, value in recent]) / count
         return float((sum([(value - mean) ** 2 for _, value in recent]) / (count - 1)) ** 0.5)
 
+    @seldom
     def _stands_still(self, reading: float) -> bool:
         since_ms = self._still_since_ms
         if since_ms is not None:

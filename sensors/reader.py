@@ -1,6 +1,6 @@
 """One reading of all sensors of a buoy, interleaved: it takes no longer than the slowest of them."""
 
-from sensors import forget, once, quality
+from sensors import forget, once, quality, seldom
 from sensors.crosscheck import Crosscheck
 from sensors.driver import Driver
 
@@ -78,6 +78,7 @@ class Reader:
                 pairs.append((key, value))
         return pairs
 
+    @seldom
     def take_errors(self) -> "list[tuple[str, int, str]]":
         """(key, code, text) for the error topic: every flag once when it appears, again after it was gone."""
         errors = []

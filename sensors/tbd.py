@@ -3,7 +3,7 @@
 Near clear water 1 mV at the part is 3.7 NTU: a reading is uncertain by at least 30 NTU.
 """
 
-from sensors import quality
+from sensors import quality, seldom
 from sensors.analog import AnalogDriver
 from sensors.transfer import TURBIDITY_CLEAR_V, TURBIDITY_FULL_V, TURBIDITY_SQUARE, turbidity_ntu
 
@@ -22,6 +22,7 @@ class Tbd(AnalogDriver):
 
     key = "tbd"
 
+    @seldom
     def _evaluate(self, pin_mv: float, too_low: bool, too_high: bool) -> None:
         output_mv = pin_mv * self.settings["ratio"]
         volts = output_mv / 1000

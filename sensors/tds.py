@@ -1,6 +1,6 @@
 """Total dissolved solids: DFRobot SEN0244. Source: the maker's library and wiki."""
 
-from sensors import quality
+from sensors import quality, seldom
 from sensors.analog import RANGES, AnalogDriver
 from sensors.transfer import REFERENCE_TEMPERATURE_C, tds_ppm
 
@@ -30,6 +30,7 @@ class Tds(AnalogDriver):
             return True
         return False
 
+    @seldom
     def _evaluate(self, pin_mv: float, too_low: bool, too_high: bool) -> None:
         output_mv = pin_mv * self.settings["ratio"]
         if too_low:

@@ -126,6 +126,7 @@ class Temp(Driver):
         self._roms = []  # look again next time: a probe may have been exchanged
         self._end(None, None, flag, note)
 
+    @seldom
     def _fetch(self, rom: bytearray) -> "Any":
         """(flag, note, raw) of one probe's scratchpad; yields between tries."""
         for attempt in range(READ_TRIES):
@@ -146,6 +147,7 @@ class Temp(Driver):
             return quality.OK, "", round(temperature_c(pad[0], pad[1]) * 16)
         return quality.CRC, "%d tries" % READ_TRIES, 0
 
+    @seldom
     def _conclude(self, raw: int) -> None:
         celsius = raw / 16
         flags = quality.OK

@@ -3,7 +3,7 @@
 Source: restatements of the maker's wiki.
 """
 
-from sensors import quality
+from sensors import quality, seldom
 from sensors.analog import AnalogDriver
 from sensors.transfer import PRESSURE_ZERO_V, pressure_kpa
 
@@ -21,6 +21,7 @@ class Wp(AnalogDriver):
 
     key = "wp"
 
+    @seldom
     def _evaluate(self, pin_mv: float, too_low: bool, too_high: bool) -> None:
         output_mv = pin_mv * self.settings["ratio"]
         volts = output_mv / 1000

@@ -13,6 +13,7 @@ AWAKE_MAX_MS = 120000  # in low-power mode: sleep then, whatever is missing; the
 SHUTDOWN_SLEEP_MS = 12 * 3600 * 1000  # shut down: when to look at the configuration again
 _MESSAGE_WAIT_MS = 60000  # low power: without a link by then, the message is made for the outbox
 _LEAST_SLEEP_MS = 1000
+PLAN_MS = 200  # between two looks at what a buoy without a test plan has to do
 RETRY_MS = 600000  # after a start that failed
 _SELDOM = ("settings", "config", "starting", "circuits")
 
@@ -48,7 +49,6 @@ class Board:
         if data:
             self.console.feed(data)
             forget("buoy", _SELDOM)
-        self.commands.tidy(now_ms)
         wait_ms = STEP_MS
         if self.reading is not None and self.reading(now_ms):
             self.reading = None
@@ -141,8 +141,11 @@ class Board:
         app = self.app
         if self.link.state == UP and self.up_ms is None:
             self.up_ms = now_ms
-        if self.journal is None:
-            self._plan(now_ms)
+        if self.journal is None and now_ms >= self.plan_ms:
+            none = app.schedule is None and self.publish_interval_ms
+            if none or app.low_power or self.down:
+                self.plan_ms = now_ms + PLAN_MS
+                self._plan(now_ms)
         if self.link.state == UP and self.outbox.damaged + self.outbox.write_failures > self.losses:
             self._tell_losses(now_ms)
         # While the console reads the sensors, the application leaves them alone.
@@ -166,14 +169,18 @@ class Board:
         if self.sntp is None:
             if now_ms < self.ask_ms:
                 return self.ask_ms
-            from buoy.sntp import Sntp
-
-            self.sntp = Sntp(self.clock, lambda: self.open_ntp(self.ntp_host), self.console.log)
+            self._ask_time()
         self.ask_ms = self.sntp.step(now_ms)
         if self.sntp.done:
             self.sntp = None
             forget("buoy", ("sntp",))
         return self.ask_ms
+
+    @seldom
+    def _ask_time(self):
+        from buoy.sntp import Sntp
+
+        self.sntp = Sntp(self.clock, lambda: self.open_ntp(self.ntp_host), self.console.log)
 
     @seldom
     def _plan(self, now_ms):

@@ -1,15 +1,15 @@
 """What the console can do with a board; docs/firmware.md lists it for people.
 
-A command is the function `do_<name>(board, request)` of a module that is loaded when it is first asked for,
-and taken out of memory when nobody has asked for a while: a buoy in the river is never asked.
+A command is the function `do_<name>(board, request)` of a module that is loaded when it is asked for, and
+leaves the memory with the answer: a buoy in the river is never asked, and TLS needs the room.
 """
 
 from buoy.console import Refused
 from buoy.shims import forget
+from sensors import once, seldom
 
 # Release, and what stands for the hash of all files; host/boards/firmware_files.py puts that in.
 FIRMWARE = "1.0.0+source"
-IDLE_MS = 10000  # a bench that runs a plan asks more often
 
 # Module behind "buoy.commands_" → its commands.
 _PLACES = {
@@ -28,40 +28,32 @@ class Commands:
         board: `buoy.board.Board`.
     """
 
-    __slots__ = ("_board", "_used_ms")
+    __slots__ = ("_board",)
 
+    @once
     def __init__(self, board):
         self._board = board
-        self._used_ms = {}  # name of a module → when it was last asked for something
 
     def __iter__(self):
         return iter(" ".join(_PLACES.values()).split(" "))
 
+    @seldom
     def get(self, name):
         """A function of the request and what the command takes beside it, or None."""
         for place in _PLACES:
             if name in _PLACES[place].split(" "):
-                return lambda *given: self._do(place, name, given)
+                return lambda *given: self.do(place, name, given)
         return None
 
-    def tidy(self, now_ms):
-        """Forget the modules that nobody asks for."""
-        for place in self._used_ms:
-            if now_ms - self._used_ms[place] >= IDLE_MS:
-                del self._used_ms[place]
-                forget("buoy", ("commands_" + place,))
-                return  # one a turn: the dictionary has changed
-
-    def loaded(self):
-        """Names of the modules that are in memory."""
-        return sorted(self._used_ms)
-
-    def _do(self, place, name, given):
-        self._used_ms[place] = self._board.clock.now_ms()
+    @seldom
+    def do(self, place, name, given):
+        """Load the command, follow the request, and forget the code: only an answer to come keeps it."""
         module = __import__("buoy.commands_" + place, None, None, ("commands",))
+        forget("buoy", ("commands_" + place,))
         return getattr(module, "do_" + name)(self._board, *given)
 
 
+@seldom
 def whole(request, name, least, most):
     """A whole number in a request, from `least` to `most`; raises Refused."""
     value = request.get(name)

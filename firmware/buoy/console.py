@@ -42,6 +42,7 @@ def sealed(body):
     return body + b" %08x" % (crc32(body) & 0xFFFFFFFF)
 
 
+@seldom
 def checked(data):
     """The object's bytes; raises ValueError if what stands behind is not their CRC-32."""
     end = data.rfind(b"}") + 1

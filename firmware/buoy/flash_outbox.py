@@ -150,6 +150,7 @@ class FlashOutbox:
     def path(self, segment):
         return "%s/%d%s" % (self.folder, segment.number, SUFFIX)
 
+    @seldom
     def record(self, file):
         """(topic, seq, payload, number or None) of a whole record that begins here, or None."""
         head = file.read(HEAD_BYTES)
@@ -166,6 +167,7 @@ class FlashOutbox:
             return None
         return number & 1, seq, payload, number >> 1 if magic == MAGIC else None
 
+    @seldom
     def _read_next(self, segment):
         """The next whole record as a message; None, and the rest of the segment is lost, if there is none."""
         try:
@@ -198,6 +200,7 @@ class FlashOutbox:
         message.place = segment
         return message
 
+    @seldom
     def _append(self, message):
         last = self.segments[-1] if self.segments else None
         if last is None or last.old or last.size >= self._segment_bytes:
@@ -210,6 +213,7 @@ class FlashOutbox:
         self.count += 1
         self._limit()
 
+    @seldom
     def _write(self, segment, messages):
         """All records, then one close: all or nothing on LittleFS. Nothing is counted before it is there."""
         size = 0
@@ -259,17 +263,20 @@ class FlashOutbox:
                     self._drop(message, reason)
             self._remove(segment)
 
+    @seldom
     def _remove(self, segment):
         if segment in self.segments:
             self.segments.remove(segment)
             self._remove_file(segment)
 
+    @seldom
     def _remove_file(self, segment):
         try:
             os.remove(self.path(segment))
         except OSError:
             pass  # what is in it comes again after a restart, with the same bytes
 
+    @seldom
     def _drop(self, message, reason):
         self.dropped += 1
         if self.on_drop is not None:

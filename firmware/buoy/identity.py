@@ -19,6 +19,7 @@ _MAINTENANCE = "maint_s"
 _DONE = "done_"  # + a mark
 
 
+@seldom
 def keys():
     """Every key that a buoy can have in the namespace: what wiping it takes away."""
     return [_ID, _MAINTENANCE] + list(_TEXTS.values()) + [_DONE + mark for mark in MARKS]

@@ -6,9 +6,12 @@ keys that are no texts; CPython takes NaN and UTF-16; both have a limit of nesti
 
 import json
 
+from sensors import seldom
+
 MAX_DEPTH = 16  # settings with a calibration come to 6
 
 
+@seldom
 def parse_object(data):
     """The dictionary in a JSON text.
 

@@ -358,6 +358,7 @@ class Link:
                 quiet_ms = now_ms + half_ms
         return quiet_ms if quiet_ms < wake_ms else wake_ms
 
+    @seldom
     def _give_up(self, reason, now_ms):
         self.transport.close()
         self._fail(reason, now_ms)

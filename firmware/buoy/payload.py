@@ -66,6 +66,7 @@ class Payload:
         return "{" + ",".join(parts) + "}"
 
 
+@seldom
 def error_payload(timestamp_ms, kind, code, message):
     """JSON bytes for the error topic: kind is `sensor-error`, `connectivity-error` or `fatal-error`."""
     import json

@@ -3,10 +3,11 @@
 import gc
 import os
 
-from buoy import settings
 from buoy.commands import Commands
 from buoy.console import Console
 from buoy.identity import DOWN, NAMESPACE, RUN_MARK, Identity
+from buoy.settings import CALIBRATION
+from buoy.shims import forget
 from buoy.timekeeping import Clock
 
 
@@ -20,7 +21,12 @@ def prepare(board, modules, port, ticks, random):
     board.port = port
     board.clock = Clock(ticks)
     board.identity = Identity(modules("esp32").NVS(NAMESPACE))
+    from buoy import settings
+
     given, board.trouble = settings.load()
+    settings = None
+    forget("buoy", ("settings",))
+    gc.collect()
     board.console = Console({}, given["log_level"], port.write)
     board.journal = None  # of a test plan
     board.plan_start = None  # UTC ms, of the plan under way
@@ -32,6 +38,7 @@ def prepare(board, modules, port, ticks, random):
     board.reading = None  # called with now_ms until it returns True: what the console asked of the sensors
     board.action = None  # called after the answer has left: reboot, sleep
     board.app = board.link = board.outbox = board.wifi = board.sntp = board.transport = None
+    board.plan_ms = 0  # when to look at the plan
     board.ask_ms = 0  # when to ask the time server
     board.wdt = board.remote = None
     board.restoring = False
@@ -62,13 +69,15 @@ def _undo_interrupted(board, held):
 
     In maintenance the bench is there, and restarts the board itself to try new settings.
     """
-    notes = held[settings.CALIBRATION]
+    notes = held[CALIBRATION]
     files = os.listdir()
     for key in list(notes):
         circuit = notes[key].get("circuit")
         if notes[key].get("open") and (circuit or not board.maintenance_ms):
             # Of a circuit's calibration, renaming its file is what makes it hold.
             holds = circuit and "ezo-%s.open" % key not in files
+            from buoy import settings
+
             held = (settings.accepted if holds else settings.reverted)(held, key)
             settings.save(held)
             board.console.log("%s: %s calibration in force" % (key, "new" if holds else "old"), "warning")
@@ -111,6 +120,9 @@ def start(board, given, make_transport, open_ntp, random):
         board.console.log("not commissioned: %s unset" % ", ".join(lacks), "warning")
         return
     network = board.modules("network")
+    # What makes the sensors takes most, so it comes first and is forgotten before the application is loaded.
+    sampler = _make_sampler(board, given)
+    gc.collect()
     from buoy.app import App, Topics
     from buoy.wifi import Wifi
 
@@ -128,7 +140,7 @@ def start(board, given, make_transport, open_ntp, random):
     board.app = App(
         topics,
         Payload(given["payload"]),
-        _make_sampler(board, given),
+        sampler,
         identity,
         board.clock.utc_ms,
         board.on_command,
@@ -186,7 +198,10 @@ def make_sensors(board, held=None):
     if board.sensors is None:
         from sensors import build
 
-        held = held or settings.load()[0]
+        if held is None:
+            from buoy.settings import load
+
+            held = load()[0]
         given = {name: held[name] for name in ("sensors", "pins", "power")}
         if board.maintenance_ms or board.restoring:
             # What a circuit was told, and half of an import, would be gone with its power.

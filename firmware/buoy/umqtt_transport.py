@@ -251,6 +251,7 @@ class UmqttTransport:
         wire = self._wire
         self.writable = wire is not None and wire.backlog() < MAX_PACKET_BYTES
 
+    @seldom
     def _lost(self, error):
         # Told at the next poll: the link may be in the middle of a call of ours.
         self._failure = _described(error)
@@ -260,6 +261,7 @@ class UmqttTransport:
         self.writable = False
 
 
+@seldom
 def _described(error):
     """An exception in words for a log line; the words are in memory only for that."""
     try:

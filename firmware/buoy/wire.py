@@ -183,6 +183,7 @@ class Wire:
             self._in.extend(bytes(missing))
         return False
 
+    @seldom
     def _leave_out(self, start, head, stop):
         first = self._in[start]
         if not self._has(head + 2):
@@ -204,6 +205,7 @@ class Wire:
         """Whatever umqtt left unread of the packet."""
         self._in_start = self._in_stop
 
+    @seldom
     def _compact(self):
         waiting = self._out_end - self._out_start
         self._out[:waiting] = self._out[self._out_start : self._out_end]

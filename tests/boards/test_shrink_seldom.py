@@ -63,17 +63,48 @@ def _doubled(number):
     return 2 * number
 
 
+TABLE = {1: "one", 2: "two"}
+SHARED = (1, 2)
+
+
 @seldom
 def made(given):
-    return Part(given)
+    return Part(given), _looked_up(2)
+
+
+def _looked_up(number):
+    return TABLE[number]
+
+
+class Single:
+    @once
+    def __init__(self, first, second=SHARED):
+        self.first = first
+        self.second = second
+        self._begin()
+
+    @seldom
+    def _begin(self):
+        self.begun = self._deeper(len(SHARED))
+
+    @seldom
+    def _deeper(self, number):
+        return [number, self.first]
 """,
     "buoy/top.py": """
-from buoy.parts import Base, made
+from buoy import parts
+from buoy.parts import Base, Single, made
 
 
 def run():
-    part = made(5)
-    return part.told("x"), Base(1).told("y"), list(part.hot())
+    part, text = made(5)
+    single = Single(7)
+    other = parts.Single(first=8, second=3)
+    return part.told("x"), Base(1).told("y"), list(part.hot()), text, vars_of(single), vars_of(other)
+
+
+def vars_of(single):
+    return single.first, single.second, single.begun
 """,
 }
 EVERY = ("buoy.shims", "buoy.parts", "buoy.top")
@@ -126,6 +157,8 @@ def test_what_was_taken_out_stands_in_its_own_file_alone():
     parts = shrink(PROGRAM, PLAN).sources["buoy/parts.py"]
     assert "json" not in parts
     assert "sorted" not in parts  # only called: nothing of it is left
+    assert "TABLE" not in parts  # nobody else looks it up
+    assert "one" not in parts
     # Which of two is called shows when it runs: a call stays in the place of each.
     assert parts.count("(self, a)\n") == 3
 

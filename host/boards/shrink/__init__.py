@@ -14,9 +14,10 @@ from dataclasses import dataclass
 
 from host.boards.shrink.bundles import join
 from host.boards.shrink.constants import inline_constants
+from host.boards.shrink.marks import take_marks
 from host.boards.shrink.names import shorten_arguments, shorten_names
 from host.boards.shrink.program import Program
-from host.boards.shrink.seldom import move_seldom, take_marks
+from host.boards.shrink.seldom import move_seldom
 from host.boards.shrink.strip import strip_program, strip_unused_imports, strip_unused_names
 from host.boards.shrink.texts import take_texts_out
 

@@ -7,10 +7,11 @@ from collections.abc import Callable
 
 from host.boards.shrink.program import Program, arguments, without_empty_bodies
 
-Value = int | float | str | bool
+Number = int | float
+Value = Number | str | bool | tuple[Number, ...]
 # Shorter texts are names to MicroPython, which are there once however often they stand in a program.
 LONGEST_NAME = 10
-_OPERATORS: dict[type[ast.AST], Callable[..., Value]] = {
+_OPERATORS: dict[type[ast.AST], Callable[..., Number]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
@@ -60,9 +61,9 @@ def _collect(program: Program, name: str, constants: dict[str, dict[str, Value]]
             evaluated = _evaluate(value, known)
         except ValueError:
             continue
-        long = isinstance(evaluated, str) and len(evaluated) > LONGEST_NAME
-        # Where it is assigned, and one place more.
-        if not long or used[target] <= 2:
+        long = isinstance(evaluated, tuple) or (isinstance(evaluated, str) and len(evaluated) > LONGEST_NAME)
+        # Where it is assigned, and one place more; a tuple as an argument's default too, which few are given.
+        if not long or used[target] <= (4 if isinstance(evaluated, tuple) else 2):
             constants[name][target] = known[target] = evaluated
 
 
@@ -100,12 +101,14 @@ def _evaluate(node: ast.expr, known: dict[str, Value]) -> Value:
         return _OPERATORS[type(node.op)](_number(node.operand, known))
     if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
         return _OPERATORS[type(node.op)](_number(node.left, known), _number(node.right, known))
+    if isinstance(node, ast.Tuple) and isinstance(node.ctx, ast.Load) and node.elts:
+        return tuple(_number(each, known) for each in node.elts)
     raise ValueError
 
 
 def _number(node: ast.expr, known: dict[str, Value]) -> int | float:
     value = _evaluate(node, known)
-    if isinstance(value, str):
+    if isinstance(value, str | tuple):
         raise ValueError
     return value
 
@@ -155,6 +158,8 @@ class _Inline(ast.NodeTransformer):
 
 
 def _literal(value: Value) -> ast.expr:
+    if isinstance(value, tuple):
+        return ast.Tuple([_literal(each) for each in value], ast.Load())
     if not isinstance(value, str | bool) and value < 0:
         return ast.UnaryOp(ast.USub(), ast.Constant(-value))
     return ast.Constant(value)

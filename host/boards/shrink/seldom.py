@@ -7,42 +7,16 @@ not only called, leaves a short one in its place, which calls it.
 """
 
 import ast
-from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from host.boards.shrink.outside import OUTSIDE
-from host.boards.shrink.program import Program, ShrinkError, functions
+from host.boards.shrink.calls import Calls, Inside, Moved, OfBase, load_call
+from host.boards.shrink.marks import Marked, called_only, made_by_name
+from host.boards.shrink.program import Program, ShrinkError, without_empty_bodies
 
-MARKS = ("once", "seldom")
 FOLDER = "buoy"
 # The name of the tuple: one that MicroPython has anyway.
 FUNCTIONS = "items"
-
-
-@dataclass(slots=True)
-class Marked:
-    """A function, and where it stands.
-
-    Args:
-        mark: one of `MARKS`.
-        module: dotted name.
-        holder: its class, or the module.
-    """
-
-    mark: str
-    module: str
-    holder: ast.ClassDef | ast.Module
-    function: ast.FunctionDef
-
-
-@dataclass(slots=True)
-class Moved:
-    """Where a function is now."""
-
-    group: int
-    place: int
-    method: bool
 
 
 @dataclass(slots=True)
@@ -50,38 +24,8 @@ class _Group:
     number: int
     module: str
     functions: list[Marked] = field(default_factory=list)
-
-
-def take_marks(program: Program) -> list[Marked]:
-    """The marked functions; the marks are gone from the program.
-
-    Raises:
-        ShrinkError: a mark stands at something that cannot be moved.
-    """
-    found = []
-    for name, tree in program.trees.items():
-        holders: list[ast.ClassDef | ast.Module] = [
-            tree,
-            *(node for node in tree.body if isinstance(node, ast.ClassDef)),
-        ]
-        for holder in holders:
-            for node in holder.body:
-                if isinstance(node, ast.FunctionDef) and (mark := _mark(node)):
-                    if len(node.decorator_list) > 1:
-                        raise ShrinkError(f"{name}: {node.name} cannot be moved")
-                    node.decorator_list = []
-                    found.append(Marked(mark, name, holder, node))
-        for inner in functions(tree):
-            if _mark(inner):
-                raise ShrinkError(f"{name}: {inner.name} is inside another function")
-    return found
-
-
-def _mark(node: ast.FunctionDef) -> str | None:
-    for each in node.decorator_list:
-        if isinstance(each, ast.Name) and each.id in MARKS:
-            return each.id
-    return None
+    others: list[ast.FunctionDef] = field(default_factory=list)
+    """Moved out of the same module into other groups."""
 
 
 def move_seldom(
@@ -91,7 +35,7 @@ def move_seldom(
 
     Args:
         program: all of it.
-        marked: of `take_marks`; those that were left out since are passed over.
+        marked: of `marks.take_marks`; those that were left out since are passed over.
         reader: (module, function) that loads one: `function(group, place)`.
         resident: dotted names of the modules that stay in memory.
 
@@ -108,26 +52,42 @@ def move_seldom(
             if key not in groups:
                 groups[key] = _Group(len(groups) + 1, each.module)
             groups[key].functions.append(each)
-    direct = _called_only(program, [each for group in groups.values() for each in group.functions])
+    everything = [each for group in groups.values() for each in group.functions]
+    direct = called_only(program, everything)
+    makers = made_by_name(program, everything)
     places: dict[str, Moved] = {}
     loading: set[str] = set()
     for group in groups.values():
         for place, each in enumerate(group.functions):
             moved = Moved(group.number, place, isinstance(each.holder, ast.ClassDef))
-            if each.function.name in direct:
+            maker = each.holder.name if isinstance(each.holder, ast.ClassDef) else ""
+            if each.function.name == "__init__" and maker in makers:
+                places[maker] = Moved(group.number, place, False)
+                each.holder.body.remove(each.function)
+                _make(maker, each.function)
+            elif each.function.name in direct:
                 places[each.function.name] = moved
                 each.holder.body.remove(each.function)
             else:
                 stub = _stub(each.function, moved, reader[1])
                 each.holder.body[each.holder.body.index(each.function)] = stub
                 loading.add(each.module)
+        _call_each_other(group, direct)
+    for group in groups.values():
+        group.others = [
+            each.function
+            for other in groups.values()
+            if other is not group and other.module == group.module
+            for each in other.functions
+        ]
         name = f"{FOLDER}._{group.number}"
-        program.trees[name] = _module(program, group)
+        program.trees[name] = _module(program, group, _helpers(program, group))
         program.paths[name] = module_path(group.number)
         program.origins[name] = group.module
     for name, tree in program.trees.items():
-        calls = _Calls(places, reader[1])
+        calls = Calls(places, set(places) - makers, reader[1])
         calls.visit(tree)
+        without_empty_bodies(tree)
         if (calls.count or name in loading) and name != reader[0]:
             tree.body.insert(0, ast.ImportFrom(reader[0], [ast.alias(reader[1])], 0))
     return len(groups)
@@ -138,42 +98,80 @@ def module_path(number: int) -> str:
     return f"{FOLDER}/_{number}.py"
 
 
-def _called_only(program: Program, moved: list[Marked]) -> set[str]:
-    """Names that stand for one moved function alone, and only where it is called."""
-    made = Counter(
-        node.name
-        for tree in program.trees.values()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef)
-    )
-    uses: Counter[str] = Counter()
-    calls: Counter[str] = Counter()
-    for tree in program.trees.values():
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Attribute):
-                uses[node.attr] += 1
-            elif isinstance(node, ast.Name):
-                uses[node.id] += 1
-            elif isinstance(node, ast.alias):
-                uses[node.name] += 1
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-                calls[node.func.attr] += 1
-    return (
-        {
-            each.function.name
-            for each in moved
-            if isinstance(each.holder, ast.ClassDef)
-            if made[each.function.name] == 1
-            if uses[each.function.name] == calls[each.function.name]
-            and not each.function.name.startswith("__")
+def _make(name: str, function: ast.FunctionDef) -> None:
+    """Turn an `__init__` into a function that returns the object."""
+    own = function.args.args.pop(0).arg
+    made = ast.Assign([ast.Name(own, ast.Store())], ast.Call(ast.Name(name, ast.Load()), [], []), lineno=0)
+    function.body = [made, *function.body, ast.Return(ast.Name(own, ast.Load()))]
+
+
+def _call_each_other(group: _Group, direct: set[str]) -> None:
+    """Functions of one module need nobody to load them."""
+    for number, each in enumerate(group.functions):
+        if isinstance(each.holder, ast.ClassDef) and each.function.args.args:
+            OfBase(each.holder, each.function).visit(each.function)
+        each.called = f"{each.function.name.strip('_')}_{number}"
+    called = {
+        each.function.name: (each.called, isinstance(each.holder, ast.ClassDef))
+        for each in group.functions
+        if each.function.name in direct
+    }
+    for each in group.functions:
+        Inside(called).visit(each.function)
+        each.function.name = each.called
+
+
+def _helpers(program: Program, group: _Group) -> list[ast.stmt]:
+    """Functions and constants of the module that only these functions use; they are taken out of it."""
+    tree = program.trees[group.module]
+    asked = {
+        alias.name
+        for name, other in program.trees.items()
+        for node in ast.walk(other)
+        if isinstance(node, ast.ImportFrom) and node.module == group.module
+        for alias in node.names
+    }
+    asked |= {
+        node.attr
+        for other in program.trees.values()
+        for node in ast.walk(other)
+        if isinstance(node, ast.Attribute)
+    }
+    found: list[ast.stmt] = []
+    inside = [each.function for each in group.functions]
+    while True:
+        used = {
+            node.id for each in (*inside, *found) for node in ast.walk(each) if isinstance(node, ast.Name)
         }
-        - program.strings()
-        - OUTSIDE
-    )
+        for statement in tree.body:
+            name = _helper(statement)
+            if not name or name in asked or name not in used:
+                continue
+            elsewhere = {
+                node.id
+                for other in (*(each for each in tree.body if each is not statement), *group.others)
+                for node in ast.walk(other)
+                if isinstance(node, ast.Name)
+            }
+            if name not in elsewhere:
+                tree.body.remove(statement)
+                found.append(statement)
+                break
+        else:
+            break
+    return found[::-1]
 
 
-def _load(moved: Moved, reader: str) -> ast.Call:
-    return ast.Call(ast.Name(reader, ast.Load()), [ast.Constant(moved.group), ast.Constant(moved.place)], [])
+def _helper(statement: ast.stmt) -> str:
+    """The name that a statement makes, if it can stand anywhere."""
+    if isinstance(statement, ast.FunctionDef) and not statement.decorator_list:
+        return statement.name
+    if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
+        target = statement.targets[0]
+        fixed = not any(isinstance(node, ast.Call) for node in ast.walk(statement.value))
+        if isinstance(target, ast.Name) and target.id.isupper() and fixed:
+            return target.id
+    return ""
 
 
 def _stub(function: ast.FunctionDef, moved: Moved, reader: str) -> ast.FunctionDef:
@@ -182,24 +180,17 @@ def _stub(function: ast.FunctionDef, moved: Moved, reader: str) -> ast.FunctionD
     if given.vararg or given.kwarg:
         raise ShrinkError(f"{function.name} takes any arguments, and is not only called")
     every = [*given.posonlyargs, *given.args, *given.kwonlyargs]
-    call = ast.Call(_load(moved, reader), [ast.Name(each.arg, ast.Load()) for each in every], [])
+    call = ast.Call(load_call(moved, reader), [ast.Name(each.arg, ast.Load()) for each in every], [])
     names = [ast.arg(each.arg) for each in every]
     last: ast.stmt = ast.Expr(call) if function.name == "__init__" else ast.Return(call)
     arguments = ast.arguments([], names, None, [], [], None, [*given.defaults])
     return ast.FunctionDef(function.name, arguments, [last], [], lineno=0)
 
 
-def _module(program: Program, group: _Group) -> ast.Module:
+def _module(program: Program, group: _Group, helpers: list[ast.stmt]) -> ast.Module:
     tree = program.trees[group.module]
-    body: list[ast.stmt] = []
-    names = []
-    for number, each in enumerate(group.functions):
-        function = each.function
-        if isinstance(each.holder, ast.ClassDef):
-            _Super(each.holder, function).visit(function)
-        function.name = f"{function.name.strip('_')}_{number}"
-        names.append(function.name)
-        body.append(function)
+    names = [each.called for each in group.functions]
+    body = [*helpers, *(each.function for each in group.functions)]
     used = {node.id for each in body for node in ast.walk(each) if isinstance(node, ast.Name)}
     imports: list[ast.stmt] = []
     for statement in tree.body:
@@ -236,43 +227,3 @@ def _bound(statement: ast.stmt) -> list[str]:
         for node in ast.walk(statement)
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
     ]
-
-
-class _Super(ast.NodeTransformer):
-    """`super().f(…)` of a method that is no method any more."""
-
-    def __init__(self, holder: ast.ClassDef, function: ast.FunctionDef) -> None:
-        self._holder, self._function = holder, function
-
-    def visit_Call(self, node: ast.Call) -> ast.AST:
-        func = node.func
-        if (
-            isinstance(func, ast.Attribute)
-            and isinstance(func.value, ast.Call)
-            and isinstance(func.value.func, ast.Name)
-            and func.value.func.id == "super"
-        ):
-            base = self._holder.bases[0]
-            if len(self._holder.bases) != 1 or not isinstance(base, ast.Name):
-                raise ShrinkError(
-                    f"{self._holder.name}.{self._function.name}: which class is meant by super()?"
-                )
-            func.value = ast.Name(base.id, ast.Load())
-            node.args.insert(0, ast.Name(self._function.args.args[0].arg, ast.Load()))
-        return self.generic_visit(node)
-
-
-class _Calls(ast.NodeTransformer):
-    """Calls of what was moved."""
-
-    def __init__(self, places: dict[str, Moved], reader: str) -> None:
-        self._places, self._reader = places, reader
-        self.count = 0
-
-    def visit_Call(self, node: ast.Call) -> ast.AST:
-        self.generic_visit(node)
-        if isinstance(node.func, ast.Attribute) and node.func.attr in self._places:
-            self.count += 1
-            node.args.insert(0, node.func.value)
-            node.func = _load(self._places[node.func.attr], self._reader)
-        return node
