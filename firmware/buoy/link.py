@@ -307,9 +307,7 @@ class Link:
             self._flying[packet_id] = message
             self.transport.publish(message.topic, message.payload, 1, packet_id, message.attempts > 1)
         else:
-            self.transport.publish(message.topic, message.payload, 0, 0, False)
-            if journal is not None:
-                journal.acknowledged(message)
+            self.transport.publish(message.topic, message.payload, 0, 0, False)  # nobody answers
             self._outbox.settle(message)
 
     def _step_up(self, now_ms):

@@ -18,10 +18,12 @@ class CableLedger:
         name: of the stream's file.
         plan: what the board shall do.
         clock: how its clock stands to ours.
+        qos: 0: messages are sent and never acknowledged.
     """
 
-    def __init__(self, run_folder: Path, name: str, plan: BoardPlan, clock: ClockTrack) -> None:
+    def __init__(self, run_folder: Path, name: str, plan: BoardPlan, clock: ClockTrack, qos: int = 1) -> None:
         self._plan = plan
+        self._qos = qos
         self._clock = clock
         self._writer = LedgerWriter(run_folder / STREAM_FOLDER / f"{name}{STREAM_SUFFIX}")
         self._guard = threading.Lock()
@@ -83,8 +85,9 @@ class CableLedger:
                 self.dropped.discard(seq)
                 self._row(Event.SENT, seq, attempt, at_ns, payload, None)
             elif what == "acknowledged":
-                self.acknowledged.add(seq)
-                self._row(Event.ACKNOWLEDGED, seq, 0, at_ns, None, None)
+                if self._qos:  # earlier firmware says it of QoS 0, when the bytes have left
+                    self.acknowledged.add(seq)
+                    self._row(Event.ACKNOWLEDGED, seq, 0, at_ns, None, None)
             elif what == "dropped":
                 if seq in self.sent:
                     # It has left and may have arrived: no row takes that back.
@@ -107,13 +110,15 @@ class CableLedger:
     def on_their_way(self) -> bool:
         """Whether an acknowledgement may still come."""
         with self._guard:
-            return bool(self.sent - self.acknowledged - self.given_up)
+            return bool(self._qos and self.sent - self.acknowledged - self.given_up)
 
     def settle_before(self, first: int, now_ns: int) -> None:
         """After a reset the board holds none of the messages before `first`: those that left have arrived.
 
         It lets go of a message only when that is acknowledged; the reset swallowed what it had to say of it.
         """
+        if not self._qos:
+            return
         with self._guard:
             offset_ns = self._clock.offset_ns() if self._clock.known else 0
             for seq in sorted(seq for seq in self.sent - self.acknowledged if seq < first):

@@ -67,7 +67,7 @@ class CableUnit:
         self._drain_s = drain_s
         self._clock = ClockTrack()
         self._host = HostClock()
-        self._ledger = CableLedger(run_folder, self.name, plan, self._clock)
+        self._ledger = CableLedger(run_folder, self.name, plan, self._clock, run.qos)
         self._log = BoardLog(run_folder / "logs" / f"{self.name}.log")
         self._console: Console | None = None
         self._board: CableBoard | None = None
@@ -274,7 +274,7 @@ class CableUnit:
         loop = asyncio.get_running_loop()
         plan_over = self._plan_end()
         drain: Deadline | None = None
-        quiet, acknowledged = Deadline(self._drain_s), -1
+        quiet, done = Deadline(self._drain_s), -1
         health, ping = Deadline(HEALTH_S), Deadline(PING_S)
         asking: asyncio.Future[Any] | None = None
         while True:
@@ -305,9 +305,10 @@ class CableUnit:
             elif self._stopped or (plan_over is not None and plan_over.expired):
                 drain = Deadline(self._drain_s)
             elif plan_over is None:
-                # Unpaced: messages are made as acknowledgements come; without any there is no end.
-                if len(self._ledger.acknowledged) != acknowledged:
-                    quiet, acknowledged = Deadline(self._drain_s), len(self._ledger.acknowledged)
+                # Unpaced: messages are made as acknowledgements come, with QoS 0 as the socket takes them.
+                count = len(self._ledger.acknowledged) + len(self._ledger.sent)
+                if count != done:
+                    quiet, done = Deadline(self._drain_s), count
                 elif quiet.expired:
                     break
         if asking is not None:

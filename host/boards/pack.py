@@ -141,7 +141,7 @@ class Pack:
         unsettled = list(self.boards)
         making = list(self.boards)
         drain: Deadline | None = None
-        acknowledged, quiet = -1, Deadline(self._drain_s)
+        done, quiet = -1, Deadline(self._drain_s)
         flush = Deadline(_FLUSH_S)
         while self.driver.failure is None:
             await asyncio.sleep(_POLL_S)
@@ -167,10 +167,11 @@ class Pack:
             if not making:
                 drain = Deadline(self._drain_s)
             elif unpaced:
-                # Unpaced boards make messages as acknowledgements come: without any there is no end.
-                count = sum(board.acknowledged_count for board in self.boards)
-                if count != acknowledged:
-                    acknowledged, quiet = count, Deadline(self._drain_s)
+                # Unpaced boards make messages as acknowledgements come, with QoS 0 as the socket takes them:
+                # without either there is no end.
+                count = sum(board.acknowledged_count + board.sent_count for board in self.boards)
+                if count != done:
+                    done, quiet = count, Deadline(self._drain_s)
                 elif quiet.expired:
                     return
 

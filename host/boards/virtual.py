@@ -210,7 +210,7 @@ class VirtualBoard:
             self.sent_count += 1
 
     def acknowledged(self, message: Message) -> None:
-        """PUBACK, or the bytes of a QoS 0 message were handed over."""
+        """PUBACK arrived."""
         if message.seq < 0:
             return
         driver = self._driver

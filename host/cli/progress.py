@@ -75,10 +75,9 @@ class Progress:
 
     def _facts(self, snapshot: "Snapshot", now: float) -> list[tuple[str, str]]:
         planned = "" if snapshot.planned is None else f" of {snapshot.planned:,}"
-        facts = [
-            ("sent", f"{snapshot.sent:,}{planned}"),
-            ("acknowledged", f"{snapshot.acknowledged:,}"),
-        ]
+        facts = [("sent", f"{snapshot.sent:,}{planned}")]
+        if snapshot.acknowledged is not None:
+            facts.append(("acknowledged", f"{snapshot.acknowledged:,}"))
         facts += [(f"in {store}", f"{count:,} measures") for store, count in snapshot.stored.items()]
         if snapshot.phase == "send":
             facts.append(("rate", f"{self._rate(snapshot, now):,.0f}/s"))
@@ -103,7 +102,8 @@ class Progress:
         facts = self._facts(snapshot, now)
         for _ in range(len(facts) + 2):
             table.add_column(no_wrap=True)
-        bar = ProgressBar(total=max(snapshot.planned or 0, 1), completed=snapshot.acknowledged, width=24)
+        done = snapshot.sent if snapshot.acknowledged is None else snapshot.acknowledged
+        bar = ProgressBar(total=max(snapshot.planned or 0, 1), completed=done, width=24)
         if snapshot.planned is None:
             bar = ProgressBar(total=None, width=24, pulse=True)
         phase = f"{snapshot.elapsed_s:5.1f} s  {_PHASES.get(snapshot.phase, snapshot.phase)}"

@@ -51,7 +51,8 @@ class Snapshot:
     planned: int | None
     boards: int
     sent: int = 0
-    acknowledged: int = 0
+    acknowledged: int | None = 0
+    """None: QoS 0 is never acknowledged."""
     dropped: int = 0
     connected: int = 0
     """Boards."""
@@ -235,7 +236,7 @@ class Engine:
             await unit.stop(self._stop_reason, _FAILED_DRAIN_S if self._record.target_failure else None)
 
     def _draw(self) -> None:
-        units = self._units
+        units, qos = self._units, self._fleet.run.qos
         self._show(
             Snapshot(
                 phase=self._phase,
@@ -243,7 +244,7 @@ class Engine:
                 planned=self._plan.planned(),
                 boards=len(self._fleet.boards),
                 sent=sum(unit.progress.sent for unit in units),
-                acknowledged=sum(unit.progress.acknowledged for unit in units),
+                acknowledged=sum(unit.progress.acknowledged for unit in units) if qos else None,
                 dropped=sum(unit.progress.dropped for unit in units),
                 connected=sum(unit.progress.connected for unit in units),
                 trouble=sum(unit.progress.trouble for unit in units),

@@ -74,6 +74,7 @@ TARGETS: dict[str, TargetKind] = {
 }
 
 INFLUXDB = "influxdb"
+_ANSWERS = "send.unacknowledged "
 
 
 def stores_of(target: TargetSpec) -> tuple[str, ...]:
@@ -84,13 +85,13 @@ def stores_of(target: TargetSpec) -> tuple[str, ...]:
     return (*stores, INFLUXDB) if target.twin is not None and target.twin.influxdb is not None else stores
 
 
-def thresholds_of(target: TargetSpec) -> tuple[str, ...]:
-    """What must hold where a fleet file names no thresholds."""
+def thresholds_of(target: TargetSpec, qos: int) -> tuple[str, ...]:
+    """What must hold where a fleet file names no thresholds; QoS 0 has no acknowledgements."""
     added = set(stores_of(target)) - set(TARGETS[target.kind].stores)
     lossless = [f"{store}.{name} == 0" for store in sorted(added) for name in _LOSSLESS]
     gone = tuple(f"{store}." for store in TARGETS[target.kind].stores if store not in stores_of(target))
     kept = (text for text in TARGETS[target.kind].thresholds if not text.startswith(gone or ("\0",)))
-    return (*lossless, *kept)
+    return (*lossless, *(text for text in kept if qos or not text.startswith(_ANSWERS)))
 
 
 # Words that people may know from elsewhere and that get an answer of their own.

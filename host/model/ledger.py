@@ -22,7 +22,7 @@ class Event(IntEnum):
     SENT = 1
     """An attempt; `attempt` counts from 1, `payload` is there on the first."""
     ACKNOWLEDGED = 2
-    """PUBACK arrived (QoS 1), or the bytes were handed to the system (QoS 0)."""
+    """PUBACK arrived. QoS 0 is sent and never acknowledged."""
     DROPPED = 3
     """Will not be sent; `reason` says why."""
 

@@ -62,7 +62,8 @@ class BoardResult(_Part):
     planned: int
     sent: int
     """Messages that left at least once."""
-    acknowledged: int
+    acknowledged: int | None
+    """None: QoS 0 is never acknowledged."""
     dropped: int
     late_sends: int
     redelivered: int

@@ -119,7 +119,7 @@ def board_row(board: BoardResult) -> Row:
             Cell(board.state, class_=f"state {board.state}"),
             _number(board.planned),
             _number(board.sent),
-            _number(board.acknowledged),
+            Cell("–", "", "n") if board.acknowledged is None else _number(board.acknowledged),
             _number(board.dropped, bad=True),
             _number(board.late_sends, bad=True),
             _number(board.redelivered),

@@ -107,9 +107,10 @@ def _board_case(board: BoardResult) -> Case:
     name = f"board {board.buoy_id} ({board.kind})"
     if board.state == "passed":
         return Case(name)
+    answered = "" if board.acknowledged is None else f"acknowledged {board.acknowledged}, "
     counts = (
-        f"planned {board.planned}, sent {board.sent}, acknowledged {board.acknowledged}, "
-        f"dropped {board.dropped}, sent late {board.late_sends}, reconnects {board.reconnects}"
+        f"planned {board.planned}, sent {board.sent}, {answered}dropped {board.dropped}, "
+        f"sent late {board.late_sends}, reconnects {board.reconnects}"
     )
     return Case(
         name, board.errors[0] if board.errors else counts, board.state, "\n".join([*board.errors, counts])

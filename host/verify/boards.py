@@ -65,7 +65,8 @@ def board_results(
 ) -> list[BoardResult]:
     """Results of all boards of the fleet, and of any other with a ledger, by id.
 
-    A board fails if it did not send and get acknowledged what was planned (unless the run was interrupted),
+    A board fails if it did not send what was planned (unless the run was interrupted) and get it acknowledged
+    (QoS 1),
     or if measures of it are missing, altered, duplicated or unexpected in a store. It is unproven if it did
     not fail but its ledger is incomplete (then unexpected measures prove nothing against it either), or if
     only what the subscriber could not see is missing.
@@ -92,7 +93,9 @@ def board_results(
         planned = max(mine.in_ledger, fact.planned or 0)
         wrong = dict(faults[buoy])
         unseen = wrong.pop((SUBSCRIBER, "missing"), 0)
-        problems = _problems(planned, mine, fact, wrong, interrupted=interrupted, unproven=bool(unfinished))
+        problems = _problems(
+            planned, mine, fact, wrong, qos=fleet.run.qos, interrupted=interrupted, unproven=bool(unfinished)
+        )
         if unseen and buoy not in doubt.boards:
             problems.append(doubt.lost[buoy])
         reasons = [text for text in (unfinished, doubt.boards.get(buoy, "")) if text]
@@ -109,7 +112,7 @@ def board_results(
                 state=state,
                 planned=planned,
                 sent=mine.sent,
-                acknowledged=mine.acknowledged,
+                acknowledged=mine.acknowledged if fleet.run.qos else None,
                 dropped=mine.dropped,
                 late_sends=mine.late_sends,
                 redelivered=mine.redelivered,
@@ -137,6 +140,7 @@ def _problems(
     fact: BoardFacts,
     faults: dict[tuple[str, str], int],
     *,
+    qos: int,
     interrupted: bool,
     unproven: bool,
 ) -> list[str]:
@@ -148,7 +152,7 @@ def _problems(
         # A ledger that lacks rows cannot tell what was not sent from what was not told.
         if unaccounted > 0 and not unproven:
             found.append(f"{count_text(unaccounted, 'planned message')} neither sent nor dropped")
-    if mine.sent > mine.acknowledged and not unproven:
+    if qos and mine.sent > mine.acknowledged and not unproven:
         found.append(f"{count_text(mine.sent - mine.acknowledged, 'message')} not acknowledged")
     found += [
         f"{count_text(count, 'measure')} {kind} in {store}"

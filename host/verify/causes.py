@@ -62,6 +62,10 @@ CAUSES: dict[str, Cause] = {
         "sent, not acknowledged, and never received by the target",
         "Look at the board's connection in its log (`logs/`); if it was just slow, raise `drain_timeout`.",
     ),
+    "sent-only": Cause(
+        "sent with QoS 0, and never received by the target",
+        "Use QoS 1: nothing tells a board that a message of QoS 0 was lost, so it never sends it again.",
+    ),
     "not-received": Cause(
         "acknowledged to the board, but the target has no record of receiving that",
         "Look into what lies between board and target: a bridge, or a broker that acknowledges too early.",

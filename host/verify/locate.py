@@ -24,6 +24,7 @@ def locate(
     stores: tuple[str, ...],
     identified: frozenset[str],
     stages: list[StageCount],
+    qos: int,
 ) -> bool:
     """Fill `located` for all rows of `fault`; arguments as of `create_arrivals`.
 
@@ -42,8 +43,10 @@ def locate(
         locate_noted(db, run_folder, stores, identified, stages)
         traced = not db.number("SELECT count(*) FROM fault ANTI JOIN located USING (number)")
         for store in stores:
-            _blame_counters(db, store, stores, stages)
+            _blame_counters(db, store, stores, stages, qos)
     name_trouble(db)
+    if not qos:
+        db.run("UPDATE located SET cause = 'sent-only' WHERE cause = 'unacknowledged'")
     _locate_duplicated(db)
     _locate_altered(db, len(stores))
     _locate_late(db)
@@ -188,7 +191,9 @@ def _locate_merged(db: Database, store: str) -> None:
     """)
 
 
-def _blame_counters(db: Database, store: str, stores: tuple[str, ...], stages: list[StageCount]) -> None:
+def _blame_counters(
+    db: Database, store: str, stores: tuple[str, ...], stages: list[StageCount], qos: int
+) -> None:
     """Without a trace: what is in another store got past the stages that both share."""
     routes = {other: route_of(other, stages) for other in stores}
     shared = tuple(stage for stage in routes[store] if all(stage in route for route in routes.values()))
@@ -196,7 +201,7 @@ def _blame_counters(db: Database, store: str, stores: tuple[str, ...], stages: l
     everywhere = suspect_by_counters(shared, stages)
     if everywhere.reason == "unlocated":
         everywhere = suspect_by_counters(routes[store], stages)
-    _blame(db, store, f"e.stores = {len(stores)}", "NOT f.acknowledged", everywhere)
+    _blame(db, store, f"e.stores = {len(stores)}", "NOT f.acknowledged" if qos else "false", everywhere)
     _blame(db, store, f"e.stores < {len(stores)}", "false", suspect_by_counters(own or shared, stages))
 
 

@@ -20,10 +20,11 @@ def threshold_facts(
     boards = list(boards)
     planned = sum(board.planned for board in boards)
     sent = sum(board.sent for board in boards)
+    answers = [board.acknowledged for board in boards if board.acknowledged is not None]
     facts: dict[str, float | None] = {
         "send.late": sum(board.late_sends for board in boards) if sent else None,
         "send.dropped": sum(board.dropped for board in boards) if planned else None,
-        "send.unacknowledged": sent - sum(board.acknowledged for board in boards) if sent else None,
+        "send.unacknowledged": sent - sum(answers) if sent and answers else None,
         "send.rate": rate_per_s,
         "boards.failed": sum(board.state == "failed" for board in boards) if boards else None,
         "boards.unproven": sum(board.state == "unproven" for board in boards) if boards else None,
@@ -31,7 +32,7 @@ def threshold_facts(
     }
     for name in ("mean", "p50", "p90", "p99", "p999", "max"):
         facts[f"ack.{name}"] = getattr(latency, f"{name}_ms") if latency is not None else None
-    facts["ack.count"] = latency.count if latency is not None else (0 if sent else None)
+    facts["ack.count"] = latency.count if latency is not None else (0 if sent and answers else None)
     for store in stores:
         for name in (
             "expected",

@@ -160,7 +160,7 @@ def _verify(db: Database, case: Case, ledger: Path) -> Verification:
         for store in stores:
             store.unproven = doubt.measures if store.name == SUBSCRIBER else 0
     if db.number("SELECT count(*) FROM fault"):
-        if not locate(db, case.run_folder, case.stores, identified, case.stages):
+        if not locate(db, case.run_folder, case.stores, identified, case.stages, case.fleet.run.qos):
             warnings.append("the target gave no trace of single messages: causes follow from counters alone")
         diagnoses = diagnose(db, {store.name: store.late_after_s for store in stores}, case.stages)
     diagnoses += diagnose_sending(db, case.fleet.run.late_send_ms)

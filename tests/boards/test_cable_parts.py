@@ -215,3 +215,12 @@ def test_a_log_has_whole_lines_with_the_time_and_control_bytes_visible(tmp_path)
     first, second = (tmp_path / "logs" / "b.log").read_text().splitlines()
     assert first == "2026-09-21T14:13:20.007Z \\x1b[31mred\\x00 \\xff tab\there"
     assert re.fullmatch(r"\S+Z → port gone", second)
+
+
+def test_a_board_that_says_qos_0_was_acknowledged_is_not_believed(tmp_path):
+    ledger = CableLedger(tmp_path, "buoy-128", PLAN, ClockTrack(), qos=0)
+    ledger.event({"what": "sent", "seq": 0, "attempt": 1, "time": 1, "payload": "{}"})
+    assert not ledger.on_their_way()
+    ledger.event({"what": "acknowledged", "seq": 0, "attempt": 1, "time": 2})
+    ledger.settle_before(1, 3)
+    assert ledger.acknowledged == set()

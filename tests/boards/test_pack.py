@@ -249,11 +249,12 @@ def test_a_shutdown_stops_a_board_and_its_rest_is_dropped_with_the_reason(
     assert reasons == {"shut down by configuration"}
 
 
-def test_qos_0_messages_count_as_arrived_when_they_left(
+def test_qos_0_messages_are_sent_and_never_acknowledged(
     mosquitto: Any, subscriber: Subscriber, tmp_path: Path
 ) -> None:
     reports = run(job(tmp_path, boards=2, messages=30, qos=0), mosquitto.port)
-    assert [report.acknowledged for report in reports] == [30, 30]
+    assert [(report.sent, report.acknowledged) for report in reports] == [(30, 0), (30, 0)]
+    assert Event.ACKNOWLEDGED not in {row["event"] for row in rows(tmp_path)}
     await_count(subscriber, 60)
 
 

@@ -83,7 +83,7 @@ link.connect(0)
 made = 0
 while True:
     now = time.ticks_diff(time.ticks_ms(), start)
-    if journal.acknowledged_count >= count or now > limit_ms:
+    if (journal.acknowledged_count if qos else journal.attempts) >= count or now > limit_ms:
         break
     connecting = link.state == CONNECTING
     before = time.ticks_ms()

@@ -321,3 +321,16 @@ def test_a_folder_without_a_ledger_says_so(tmp_path: Path) -> None:
     case = Case(tmp_path, SyntheticRun().fleet(), (), [], 0, 1)
     with pytest.raises(BuoyError, match="no ledger"):
         verify(case)
+
+
+def test_qos_0_is_sent_and_nobody_waits_for_an_acknowledgement(tmp_path: Path) -> None:
+    run = SyntheticRun(qos=0, thresholds=("send.unacknowledged == 0", "ack.count > 0"))
+    for message in run.sent.values():
+        message.acknowledged = False
+    run.lose(101, 2, "broker")
+    verification = run.verify(tmp_path)
+    assert [board(verification, buoy).acknowledged for buoy in run.boards] == [None, None, None]
+    assert [board(verification, buoy).state for buoy in run.boards] == ["passed", "failed", "passed"]
+    assert {diagnosis.cause for diagnosis in verification.diagnoses} == {"sent-only"}
+    assert verification.ack_latency is None
+    assert [threshold.value for threshold in verification.thresholds] == [None, None]
