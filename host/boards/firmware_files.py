@@ -21,6 +21,8 @@ from buoy.texts import FILE as TEXTS
 
 from host.boards.shrink import Bundle, Plan, Small, shrink
 from host.boards.shrink.seldom import module_path
+from host.boards.shrink.symbols import Symbols
+from host.boards.tracebacks import SYMBOLS, write_symbols
 from host.model.errors import PreflightError
 from host.model.file_lock import file_lock
 from host.model.syntax_trees import SYNTAX_TREES
@@ -117,7 +119,9 @@ def installed_firmware(cache: Path = CACHE) -> Firmware:
         cache.mkdir(parents=True, exist_ok=True)
         with file_lock(cache / "lock", LOCK_TIMEOUT_S, "compiling the firmware"):
             if not kept.exists():
-                _keep(_made(given, compiler), kept)
+                made, symbols = _made(given, compiler)
+                write_symbols(cache / SYMBOLS, made.version, symbols)
+                _keep(made, kept)
     with zipfile.ZipFile(kept) as archive:
         return Firmware(archive.comment.decode(), {name: archive.read(name) for name in archive.namelist()})
 
@@ -146,7 +150,7 @@ def _digest_of_all(given: dict[str, str], compiler: str) -> str:
     return digest.hexdigest()
 
 
-def _made(given: dict[str, str], compiler: str) -> Firmware:
+def _made(given: dict[str, str], compiler: str) -> tuple[Firmware, Symbols]:
     as_source = {name: given[name] for name in _AS_SOURCE}
     modules = {name: text for name, text in given.items() if name not in _AS_SOURCE}
     with SYNTAX_TREES:
@@ -163,7 +167,8 @@ def _made(given: dict[str, str], compiler: str) -> Firmware:
     if not telling:
         raise PreflightError("no module of the firmware tells its version", where="firmware/buoy/commands.py")
     compiled.update(_all_compiled(compiler, telling))
-    return Firmware(version, _packed(as_source, small, compiled))
+    in_tree = {name: str(path.relative_to(ROOT)) for name, path in firmware_sources().items()}
+    return Firmware(version, _packed(as_source, small, compiled)), small.symbols.renamed(in_tree)
 
 
 def _all_compiled(compiler: str, sources: dict[str, str]) -> dict[str, bytes]:

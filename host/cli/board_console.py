@@ -64,22 +64,32 @@ class _Shown:
     """Prints the board's log above the prompt."""
 
     def __init__(self, events: bool) -> None:
+        from host.boards.firmware_files import CACHE
+        from host.boards.tracebacks import SYMBOLS, Tracebacks
+
         self._events = events
+        self._tracebacks = Tracebacks(CACHE / SYMBOLS)
 
     def __call__(self, record: "ConsoleRecord") -> None:
-        from host.serial.lines import parse_line, visible
+        for text in self._texts(record):
+            sys.stdout.write(f"\r\x1b[K{text}\n> " if sys.stdout.isatty() else f"{text}\n")
+        sys.stdout.flush()
+
+    def _texts(self, record: "ConsoleRecord") -> list[str]:
+        from host.serial.lines import Answer, parse_line, visible
         from host.serial.records import BoardEvent, Line, PortChange
 
-        if isinstance(record, Line) and parse_line(record.data) is None:
-            text = visible(record.data)
-        elif isinstance(record, BoardEvent) and self._events:
-            text = f"event {record.number} {json.dumps(record.body)}"
-        elif isinstance(record, PortChange):
-            text = f"(the port is {'open again' if record.is_open else 'gone: ' + record.reason})"
-        else:
-            return
-        sys.stdout.write(f"\r\x1b[K{text}\n> " if sys.stdout.isatty() else f"{text}\n")
-        sys.stdout.flush()
+        if isinstance(record, Line):
+            said = parse_line(record.data)
+            if isinstance(said, Answer):
+                self._tracebacks.learn(said.value)
+            return self._tracebacks.feed(visible(record.data)) if said is None else []
+        if isinstance(record, BoardEvent) and self._events:
+            return [f"event {record.number} {json.dumps(record.body)}"]
+        if isinstance(record, PortChange):
+            told = f"(the port is {'open again' if record.is_open else 'gone: ' + record.reason})"
+            return [*self._tracebacks.flush(), told]
+        return []
 
 
 def _dialogue(talk: "Console", session: Any) -> None:

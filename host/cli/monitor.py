@@ -109,18 +109,22 @@ class _Printer:
     def __init__(
         self, names: list[str], level: str, pattern: "re.Pattern[str]", protocol: bool, out: Path | None
     ) -> None:
+        from host.boards.firmware_files import CACHE
+        from host.boards.tracebacks import SYMBOLS, Tracebacks
+
         self._least = LEVELS.index(level)
         self._pattern = pattern
         self._protocol = protocol
         self._width = max(map(len, names))
         self._colours = {name: _COLOURS[index % len(_COLOURS)] for index, name in enumerate(names)}
+        self._tracebacks = {name: Tracebacks(CACHE / SYMBOLS) for name in names}
         self._files = {}
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
             self._files = {name: (out / f"{name}.log").open("a", encoding="utf-8") for name in names}
 
     def show(self, name: str, record: "ConsoleRecord") -> None:
-        from host.serial.lines import parse_line, visible
+        from host.serial.lines import Answer, parse_line, visible
         from host.serial.records import Line, PortChange
 
         stamp = (
@@ -129,18 +133,25 @@ class _Printer:
         )
         if isinstance(record, Line):
             text = visible(record.data)
-            wanted = self._protocol or parse_line(record.data) is None
+            said = parse_line(record.data)
+            if isinstance(said, Answer):
+                self._tracebacks[name].learn(said.value)
+            # The file has what the board said; people are shown what it means.
+            shown = self._tracebacks[name].feed(text) if said is None else [text] if self._protocol else []
         elif isinstance(record, PortChange):
             text = "(port open again)" if record.is_open else f"(port gone: {record.reason})"
-            wanted = True
+            shown = [*self._tracebacks[name].flush(), text]
         else:
             return
         if name in self._files:
             self._files[name].write(f"{stamp} {text}\n")
             self._files[name].flush()
-        if not wanted or self._level(text) < self._least or not self._pattern.search(text):
+        for line in shown:
+            self._print(name, f"{stamp} {name:<{self._width}} |", line)
+
+    def _print(self, name: str, prefix: str, text: str) -> None:
+        if self._level(text) < self._least or not self._pattern.search(text):
             return
-        prefix = f"{stamp} {name:<{self._width}} |"
         if sys.stdout.isatty():
             red = "\x1b[31m" if self._level(text) >= LEVELS.index("error") else ""
             typer.echo(f"\x1b[{self._colours[name]}m{prefix}\x1b[0m {red}{text}\x1b[0m")

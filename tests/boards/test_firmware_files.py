@@ -10,6 +10,7 @@ from buoy.commands import FIRMWARE
 from host.boards import firmware_files
 from host.boards.firmware_files import Firmware, firmware_sources, installed_firmware
 from host.boards.shrink import Small
+from host.boards.shrink.symbols import Symbols
 
 RELEASE = FIRMWARE.partition("+")[0]
 SECOND_S = 0.3
@@ -20,12 +21,12 @@ def test_eight_threads_with_an_empty_cache_make_it_once(tmp_path, monkeypatch):
     entered: list[int] = []
     second = threading.Event()
 
-    def made(*_: object) -> Firmware:
+    def made(*_: object) -> tuple[Firmware, Symbols]:
         entered.append(1)
         if len(entered) > 1:
             second.set()
         second.wait(SECOND_S)
-        return Firmware("1.0.0+00000000", {"main.py": b"pass\n"})
+        return Firmware("1.0.0+00000000", {"main.py": b"pass\n"}), Symbols()
 
     monkeypatch.setattr(firmware_files, "_made", made)
     together = threading.Barrier(8)
@@ -48,7 +49,7 @@ def made(monkeypatch):
     given = {name: Path(path).read_text() for name, path in firmware_sources().items()}
 
     def make(**changed: str) -> Firmware:
-        return firmware_files._made({**given, **changed}, "")
+        return firmware_files._made({**given, **changed}, "")[0]
 
     return make
 

@@ -10,7 +10,7 @@ Other minifiers work on one file and leave attributes and what other files impor
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from host.boards.shrink.bundles import join
 from host.boards.shrink.constants import inline_constants
@@ -19,6 +19,7 @@ from host.boards.shrink.names import shorten_arguments, shorten_names
 from host.boards.shrink.program import Program
 from host.boards.shrink.seldom import move_seldom
 from host.boards.shrink.strip import strip_program, strip_unused_imports, strip_unused_names
+from host.boards.shrink.symbols import Symbols, collect_symbols, mark_origins
 from host.boards.shrink.texts import take_texts_out
 
 
@@ -59,11 +60,15 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Small:
-    """Path → text of each file, the texts that were taken out of them, and how many modules seldom run."""
+    """Path → text of each file, the texts that were taken out of them, and how many modules seldom run.
+
+    `symbols` says where everything comes from.
+    """
 
     sources: dict[str, str]
     texts: bytes
     groups: int = 0
+    symbols: Symbols = field(default_factory=Symbols)
 
 
 def shrink(sources: dict[str, str], plan: Plan) -> Small:
@@ -78,6 +83,7 @@ def shrink(sources: dict[str, str], plan: Plan) -> Small:
         ShrinkError: the program does something that cannot be followed.
     """
     program = Program.parse(sources)
+    modules = mark_origins(program)
     strip_program(program)
     marked = take_marks(program)
     inline_constants(program)
@@ -90,4 +96,4 @@ def shrink(sources: dict[str, str], plan: Plan) -> Small:
     strip_unused_imports(program)
     shorten_names(program, plan.kept)
     shorten_arguments(program)
-    return Small(program.texts(), texts.data, groups)
+    return Small(program.texts(), texts.data, groups, collect_symbols(program, modules))

@@ -50,10 +50,12 @@ def shorten_names(program: Program, kept: Collection[str]) -> None:
             pool.append(entry)
         entry[1].update(counts)
         called[name] = entry[0]
-    for tree in program.trees.values():
+    for module, tree in program.trees.items():
+        short = program.short.setdefault(module, {})
         for node, field, name in list(identifiers(tree)):
             if name in called:
                 setattr(node, field, called[name])
+                short[called[name]] = name
 
 
 def _made(program: Program) -> tuple[set[str], set[str]]:

@@ -17,6 +17,8 @@ class Program:
     paths: dict[str, str]
     origins: dict[str, str] = field(default_factory=dict)
     """Dotted name of a module with functions of another one → that one: both use the same objects."""
+    short: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Dotted name of a module → short name → the name it stands for."""
 
     @classmethod
     def parse(cls, sources: dict[str, str]) -> "Program":

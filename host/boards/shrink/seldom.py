@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from host.boards.shrink.calls import Calls, Inside, Moved, OfBase, load_call
 from host.boards.shrink.marks import Marked, called_only, made_by_name
 from host.boards.shrink.program import Program, ShrinkError, without_empty_bodies
+from host.boards.shrink.symbols import keep_origin
 
 FOLDER = "buoy"
 # The name of the tuple: one that MicroPython has anyway.
@@ -184,7 +185,9 @@ def _stub(function: ast.FunctionDef, moved: Moved, reader: str) -> ast.FunctionD
     names = [ast.arg(each.arg) for each in every]
     last: ast.stmt = ast.Expr(call) if function.name == "__init__" else ast.Return(call)
     arguments = ast.arguments([], names, None, [], [], None, [*given.defaults])
-    return ast.FunctionDef(function.name, arguments, [last], [], lineno=0)
+    stub = ast.FunctionDef(function.name, arguments, [last], [], lineno=0)
+    keep_origin(stub, function)
+    return stub
 
 
 def _module(program: Program, group: _Group, helpers: list[ast.stmt]) -> ast.Module:
