@@ -31,7 +31,7 @@ from host.boards.unit import PackUnit
 from host.fleet.pacing import phase_ms
 from host.model.endpoint import Endpoint
 from host.model.fleet import BoardSpec, LinkSpec, SensorSpec
-from host.model.plan import BoardPlan
+from host.model.plan import BoardPlan, interval_us
 from sensors.catalog import KEYS
 
 CLIENTS = 30
@@ -69,8 +69,8 @@ def boards(
             run_folder=Path(folder),
             boards=tuple(BoardSpec(i, "virtual", f"buoy-{i}", sensors, link, messages, None) for i in ids),
             plans=tuple(
-                BoardPlan(i, phase_ms(index, count, interval_ms or 0), interval_ms, messages, None)
-                for index, i in enumerate(ids)
+                BoardPlan(i, phase_ms(n, count, interval_ms or 0), interval_us(interval_ms), messages, None)
+                for n, i in enumerate(ids)
             ),
             topic_prefix="aws/0",
             payload="stamped",

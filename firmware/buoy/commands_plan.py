@@ -8,7 +8,7 @@ _MOST_TOLD = 20  # events told again for one request
 
 
 def do_run(board, request):
-    from buoy.schedule import Schedule
+    from buoy.schedule import planned
 
     if board.app is None:
         raise Refused("no application runs: maintenance, or not commissioned")
@@ -23,14 +23,9 @@ def do_run(board, request):
         # Their numbers would pass for those of the plan.
         raise Refused("messages from before are still on their way; ask again when they have arrived")
     start_ms = board.clock.local_ms(start_utc_ms)
-    interval_ms = None
-    part_us = rest_us = 0
+    interval_us = count = end_ms = None
     if request.get("interval_us") is not None:
         interval_us = whole(request, "interval_us", 1000, 2678400000000)
-        interval_ms, part_us = divmod(interval_us, 1000)
-        ahead_ms, rest_us = divmod(first * interval_us, 1000)
-        start_ms += ahead_ms
-    count = end_ms = None
     if request.get("count") is not None:
         count = whole(request, "count", 1, 10000000)
     if request.get("end") is not None:
@@ -45,8 +40,8 @@ def do_run(board, request):
         keep_events(board.console, True)
     board.tell_messages(True)
     board.link.policy.durable = request.get("durable") is True
-    board.app.schedule = Schedule(start_ms, interval_ms, count, end_ms, first, part_us, rest_us)
-    return {"starts_in_ms": start_ms - board.clock.now_ms(), "events": board.console.events}
+    schedule = board.app.schedule = planned(start_ms, interval_us, count, end_ms, first)
+    return {"starts_in_ms": schedule.due_ms - board.clock.now_ms(), "events": board.console.events}
 
 
 def do_stop(board, request):

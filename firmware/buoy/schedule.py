@@ -4,9 +4,11 @@ from sensors import seldom
 
 
 class Schedule:
-    """Message n is due at start + n * interval; without an interval, as soon as the link has room.
+    """Message n is due at start + n * interval, rounded down to whole ms; without an interval, as soon as the
+    link has room.
 
-    Times are milliseconds of the application's clock; on a host they may be fractions.
+    Times are whole milliseconds of the application's clock: nothing adds up to something else than the plan
+    (host.model.plan) says. `part_us` and `rest_us` are what the interval and the time until then have beyond.
     """
 
     __slots__ = ("_count", "_end_ms", "_part_us", "_rest_us", "due_ms", "interval_ms", "seq")
@@ -16,7 +18,6 @@ class Schedule:
         self.seq = seq  # number of the next message
         self.due_ms = start_ms
         self.interval_ms = interval_ms
-        # A board's times are whole ms, which its floats could not hold; what an interval has beyond adds up.
         self._part_us = part_us
         self._rest_us = rest_us
         self._count = count
@@ -53,3 +54,13 @@ class Schedule:
     def left(self):
         """Messages of a counted schedule that were not made yet; None without a count."""
         return None if self._count is None else max(0, self._count - self.seq)
+
+
+@seldom
+def planned(start_ms, interval_us, count, end_ms, first=0):
+    """A schedule that begins with message `first` of a plan; `start_ms` is the time of message 0."""
+    if interval_us is None:
+        return Schedule(start_ms, None, count, end_ms, first)
+    interval_ms, part_us = divmod(interval_us, 1000)
+    ahead_ms, rest_us = divmod(first * interval_us, 1000)
+    return Schedule(start_ms + ahead_ms, interval_ms, count, end_ms, first, part_us, rest_us)

@@ -117,8 +117,8 @@ class CableBoard:
     @property
     def durable(self) -> bool:
         """Whether its messages are on flash until they have arrived."""
-        interval_ms = self._plan.interval_ms
-        return interval_ms is not None and interval_ms >= _DURABLE_FROM_MS
+        interval_us = self._plan.interval_us
+        return interval_us is not None and interval_us >= _DURABLE_FROM_MS * 1000
 
     def configure(self, plug: Plug, endpoint: Endpoint) -> None:
         """Make the board what the fleet file says, and restart it.
@@ -230,15 +230,15 @@ class CableBoard:
         """
         plan, offset_ns = self._plan, self.clock.offset_ns()
 
-        def board_ms(host_ns: float) -> int:
-            return round((host_ns - offset_ns) / 1e6)
+        def board_ms(after_ms: int) -> int:
+            # In whole numbers, so that start and end are rounded alike.
+            return (start_ns + after_ms * 1_000_000 - offset_ns) // 1_000_000
 
-        interval_ms = plan.interval_ms
         request: dict[str, Any] = {
-            "start": board_ms(start_ns + plan.start_ms * 1e6),
-            "interval_us": None if interval_ms is None else round(interval_ms * 1000),
-            "count": plan.messages if plan.end_ms is None else plan.planned() or plan.messages,
-            "end": None if plan.end_ms is None else board_ms(start_ns + plan.end_ms * 1e6),
+            "start": board_ms(plan.start_ms),
+            "interval_us": plan.interval_us,
+            "count": plan.planned() or plan.messages,
+            "end": None if plan.end_ms is None else board_ms(plan.end_ms),
             "durable": self.durable,
         }
         if first:

@@ -163,6 +163,6 @@ class CableLedger:
     ) -> None:
         plan = self._plan
         planned_ns = at_ns + (self._clock.offset_ns() if self._clock.known else 0)
-        if plan.interval_ms is not None:
-            planned_ns = self._start_ns + int((plan.start_ms + seq * plan.interval_ms) * 1e6)
+        if plan.interval_us is not None:
+            planned_ns = self._start_ns + plan.due_ms(seq) * 1_000_000
         self._writer.append((int(event), plan.buoy_id, seq, attempt, planned_ns, at_ns, payload, reason))

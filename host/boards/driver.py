@@ -27,6 +27,8 @@ class Driver:
         self._loop = loop
         self._ledger = ledger
         self._origin_ns = time.monotonic_ns()
+        # A whole millisecond, as the times of plans are.
+        self._origin_ns -= clock.at(self._origin_ns) % 1_000_000
         self.base_ns = clock.at(self._origin_ns)
         self.batch_ns = self.base_ns
         self.sending = False
@@ -44,9 +46,9 @@ class Driver:
         """The applications' clock."""
         return (time.monotonic_ns() - self._origin_ns) / 1e6
 
-    def ms_of(self, utc_ns: int) -> float:
-        """A UTC time by the applications' clock."""
-        return (utc_ns - self.base_ns) / 1e6
+    def ms_of(self, utc_ns: int) -> int:
+        """A UTC time by the applications' clock, in whole ms."""
+        return (utc_ns - self.base_ns) // 1_000_000
 
     def mark(self) -> None:
         """Events that are told from here on happen now."""

@@ -121,6 +121,7 @@ class Pack:
 
     async def run(self, at_ns: int) -> None:
         """Carry out the plan, then wait for what is out; returns when nothing more will happen."""
+        at_ns -= at_ns % 1_000_000
         start_ms = self.driver.ms_of(at_ns)
         try:
             self.ledger.plan(list(self._job.plans), at_ns)
@@ -137,7 +138,7 @@ class Pack:
 
     async def _wait(self) -> None:
         """Wait until every board is settled, or until waiting is pointless."""
-        unpaced = all(plan.interval_ms is None for plan in self._job.plans)
+        unpaced = all(plan.interval_us is None for plan in self._job.plans)
         unsettled = list(self.boards)
         making = list(self.boards)
         drain: Deadline | None = None

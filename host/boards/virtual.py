@@ -10,7 +10,7 @@ from buoy.link import Link, LinkPolicy
 from buoy.message import Message
 from buoy.outbox import MemoryOutbox
 from buoy.payload import Payload
-from buoy.schedule import Schedule
+from buoy.schedule import planned
 from buoy.shims import new_random
 
 from host.boards.ledger import Row
@@ -145,11 +145,11 @@ class VirtualBoard:
 
     # What the driver calls
 
-    def start(self, start_ms: float) -> None:
+    def start(self, start_ms: int) -> None:
         """Begin the plan; `start_ms` is the run's start by the applications' clock."""
         plan = self._plan
         end_ms = None if plan.end_ms is None else start_ms + plan.end_ms
-        self.app.schedule = Schedule(start_ms + plan.start_ms, plan.interval_ms, plan.messages, end_ms)
+        self.app.schedule = planned(start_ms + plan.start_ms, plan.interval_us, plan.planned(), end_ms)
 
     def step(self, now_ms: float) -> float:
         """Step the application; returns the time of the next call at the latest."""

@@ -166,7 +166,8 @@ class Engine:
             ]
         self._enter("send")
         notice_s = max(unit.notice_s for unit in self._units)
-        record.started_ns = self._clock.utc_ns() + int(notice_s * 1e9)
+        # A whole millisecond: the clocks of boards count in these.
+        record.started_ns = (self._clock.utc_ns() + int(notice_s * 1e9)) // 1_000_000 * 1_000_000
         await asyncio.gather(*(unit.start(record.started_ns) for unit in self._units))
         if self._stop_reason:
             await self._stop_units()

@@ -1,9 +1,9 @@
 """Pacing: from a fleet to a plan, before anything is sent. Open loop: the plan never waits for an answer."""
 
 from host.model.fleet import BoardSpec, Fleet
-from host.model.plan import BoardPlan, Plan
+from host.model.plan import BoardPlan, Plan, interval_us
 
-PHASE_GRID_MS = 25.0
+PHASE_GRID_MS = 25
 """Starts that would lie closer than this share one of its multiples.
 
 Boards that are due at the same moment share a wake-up, a write of the ledger and a turn of the loop. The plan
@@ -25,34 +25,29 @@ def make_plan(fleet: Fleet, run_id: str) -> Plan:
     )
 
 
-def phase_ms(index: int, count: int, spread_ms: float) -> float:
-    """Start of board `index` of `count`, in ms after the run's start; the first starts at 0.
+def phase_ms(index: int, count: int, spread_ms: float) -> int:
+    """Start of board `index` of `count`, in whole ms after the run's start; the first starts at 0.
 
     An even spread keeps the load level, in steps of `PHASE_GRID_MS` where there are more boards than steps.
     """
-    exact_ms = index * spread_ms / count
+    exact_ms = int(index * spread_ms / count)
     return exact_ms if spread_ms >= PHASE_GRID_MS * count else exact_ms // PHASE_GRID_MS * PHASE_GRID_MS
 
 
-def _board_plan(fleet: Fleet, board: BoardSpec, start_ms: float) -> BoardPlan:
+def _board_plan(fleet: Fleet, board: BoardSpec, start_ms: int) -> BoardPlan:
     paced = board.interval_ms is not None
     duration_s = fleet.run.duration_s
     return BoardPlan(
         buoy_id=board.buoy_id,
-        start_ms=start_ms if paced else 0.0,
-        interval_ms=board.interval_ms,
+        start_ms=start_ms if paced else 0,
+        interval_us=interval_us(board.interval_ms),
         messages=board.messages,
-        end_ms=None if duration_s is None else duration_s * 1000,
+        end_ms=None if duration_s is None else round(duration_s * 1000),
     )
 
 
 def planned_duration_s(plan: Plan) -> float | None:
     """Time from the run's start to the last planned message; None where nothing but the link limits it."""
-    ends = []
-    for board in plan.boards:
-        count = board.planned()
-        if board.interval_ms is None:
-            return None if board.end_ms is None else board.end_ms / 1000
-        if count:
-            ends.append(board.start_ms + (count - 1) * board.interval_ms)
-    return max(ends, default=0.0) / 1000
+    ends = [board.last_ms() for board in plan.boards if board.planned() != 0]
+    known = [end for end in ends if end is not None]
+    return max(known, default=0) / 1000 if len(known) == len(ends) else None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from host.inventory.available import stores_of
 from host.inventory.values import decimal_text, duration_text, ids_shown
 from host.model.fleet import BoardSpec, Fleet
-from host.model.plan import BoardPlan, Plan
+from host.model.plan import BoardPlan, Plan, interval_us
 
 _LABEL_WIDTH = 10
 # More groups than fit on a screen are counted, not listed.
@@ -44,10 +44,10 @@ def totals_of(fleet: Fleet, plan: Plan | None = None) -> Totals:
         else:
             messages += count
             measures += count * sum(sensor.mode != "off" for sensor in board.sensors)
-        if board_plan.interval_ms is None:
+        if board_plan.interval_us is None:
             ends_ms = None if board_plan.end_ms is None or ends_ms is None else [*ends_ms, board_plan.end_ms]
         elif count and ends_ms is not None:
-            ends_ms.append(board_plan.start_ms + (count - 1) * board_plan.interval_ms)
+            ends_ms.append(board_plan.due_ms(count - 1))
     duration_s = None if ends_ms is None else max(ends_ms, default=0.0) / 1000
     if plan is None and duration_s is not None and fleet.run.duration_s is None:
         duration_s += fleet.run.start_spread_s
@@ -55,9 +55,10 @@ def totals_of(fleet: Fleet, plan: Plan | None = None) -> Totals:
 
 
 def _unspread(fleet: Fleet) -> tuple[BoardPlan, ...]:
-    end_ms = None if fleet.run.duration_s is None else fleet.run.duration_s * 1000
+    end_ms = None if fleet.run.duration_s is None else round(fleet.run.duration_s * 1000)
     return tuple(
-        BoardPlan(board.buoy_id, 0.0, board.interval_ms, board.messages, end_ms) for board in fleet.boards
+        BoardPlan(board.buoy_id, 0, interval_us(board.interval_ms), board.messages, end_ms)
+        for board in fleet.boards
     )
 
 

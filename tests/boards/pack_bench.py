@@ -14,7 +14,7 @@ from host.boards.unit import PackUnit
 from host.model.endpoint import Endpoint
 from host.model.fleet import BoardSpec, LinkSpec, SensorSpec
 from host.model.ledger import Event
-from host.model.plan import BoardPlan
+from host.model.plan import BoardPlan, interval_us
 from sensors.catalog import KEYS
 
 COUNTERS = tuple(SensorSpec(key, "counter") for key in KEYS)
@@ -44,7 +44,7 @@ def job(folder: Path, boards: int = 3, messages: int | None = 10, **options: Any
         boards=tuple(
             BoardSpec(buoy, "virtual", f"buoy-{buoy}", sensors, link, messages, interval_ms) for buoy in ids
         ),
-        plans=tuple(BoardPlan(buoy, 0.0, interval_ms, messages, end_ms) for buoy in ids),
+        plans=tuple(BoardPlan(buoy, 0, interval_us(interval_ms), messages, end_ms) for buoy in ids),
         topic_prefix="aws/0",
         **fields,
     )

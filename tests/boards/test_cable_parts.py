@@ -23,7 +23,7 @@ from host.model.plan import BoardPlan
 from sensors.catalog import BOOLEAN_KEYS, KEYS
 
 RUN = RunSettings("aws/0", "stamped", 1, 100.0)
-PLAN = BoardPlan(128, 10.0, 100.0, 5, None)
+PLAN = BoardPlan(128, 10, 100_000, 5, None)
 T0_NS = 1_790_000_000_000_000_000
 
 

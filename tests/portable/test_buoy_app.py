@@ -3,7 +3,7 @@
 import json
 
 from buoy import config
-from buoy.schedule import Schedule
+from buoy.schedule import Schedule, planned
 from buoy_parts import Bench
 from support import raises
 
@@ -248,3 +248,18 @@ def test_an_unknown_payload_mode_is_refused():
 
     with raises(ValueError):
         Payload("fancy")
+
+
+def test_a_plan_is_counted_in_whole_microseconds_and_goes_on_in_the_middle():
+    whole = planned(1000, 333334, None, 11000)
+    times = []
+    while not whole.finished(0):
+        times.append(whole.due_ms)
+        whole.advance()
+    assert len(times) == 30
+    assert times[:4] == [1000, 1333, 1666, 2000]
+    later = planned(1000, 333334, 30, None, 17)
+    for number in range(17, 30):
+        assert (later.seq, later.due_ms) == (number, times[number])
+        later.advance()
+    assert later.finished(0)

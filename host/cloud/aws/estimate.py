@@ -60,12 +60,12 @@ def usage_of(fleet: Fleet, plan: Plan) -> Usage:
     """Add up a plan."""
     messages, measures, duration_s, rate, busiest, bounded = 0, 0, 0.0, 0.0, 0.0, True
     for board, board_plan in zip(fleet.boards, plan.boards, strict=True):
-        pace = CONNECTION_RATE if board_plan.interval_ms is None else 1000.0 / board_plan.interval_ms
+        pace = CONNECTION_RATE if board_plan.interval_us is None else 1e6 / board_plan.interval_us
         pace = min(pace, CONNECTION_RATE)
         planned = board_plan.planned()
         if planned is None:
             bounded = False
-            planned = math.ceil(((board_plan.end_ms or 0.0) - board_plan.start_ms) / 1000 * pace)
+            planned = math.ceil(((board_plan.end_ms or 0) - board_plan.start_ms) / 1000 * pace)
         messages += planned
         measures += planned * sum(sensor.mode != "off" for sensor in board.sensors)
         duration_s = max(duration_s, board_plan.start_ms / 1000 + planned / pace)
