@@ -110,7 +110,8 @@ def simulated_buoy(
         spread: scale of all tolerances; 0 makes ideal parts.
         switched: the parts' power hangs on the load switches of the pin map; else they are always powered and
             long warm, as on a buoy that has been in the water.
-        cold: the board was just powered on (`machine.reset_cause()`).
+        cold: the board was just powered on (`machine.reset_cause()`): its clock says 2000-01-01. Else it has
+            long been on, and its clock is set to the environment's time.
         probes: temperature probes on the bus.
         pins: laid over the default pin map.
     """
@@ -135,8 +136,8 @@ def simulated_buoy(
     adc = Esp32Adc(name, spread)
     chip = Chip(mac_of(buoy_id), PWRON_RESET if cold else SOFT_RESET)
     bench = Bench(parts, wiring_of(own_pins), adc, chip, name, spread)
-    if isinstance(place, Place):
-        chip.utc_at_zero_s = place.environment.start_unix_s + start_s
+    if isinstance(place, Place) and not cold:
+        chip.set_utc_us(round(1e6 * (place.environment.start_unix_s + start_s)), bench.now_us)
     sensors: dict[str, dict[str, Any]] = {key: {"mode": "hardware"} for key in KEYS}
     if calibrated:
         for key, found in bench_calibration(bench).items():

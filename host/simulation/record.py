@@ -78,7 +78,7 @@ def record(
         ValueError: a fault that the part does not have.
     """
     reader = Reader(make_sensors(buoy.settings, buoy.modules))
-    result = Record(buoy.buoy_id, start or datetime.fromtimestamp(buoy.bench.chip.utc_at_zero_s, UTC))
+    result = Record(buoy.buoy_id, start or datetime.fromtimestamp(buoy.bench.chip.utc_us(0) / 1e6, UTC))
     waiting = sorted(faults, key=lambda fault: fault.from_h)
     for fault in waiting:
         buoy.bench.part(fault.key).check_fault(fault.name)

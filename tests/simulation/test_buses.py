@@ -4,6 +4,7 @@ import pytest
 from rig import Rig
 
 from host.simulation.buses.bench import Bench
+from host.simulation.buses.chip import POWER_ON_UTC_US
 from host.simulation.buses.modules import Modules
 from host.simulation.buses.wiring import wiring_of
 from host.simulation.parts.solutions import vessel, water
@@ -224,10 +225,31 @@ def test_the_clock_can_be_set_and_remembers_through_deep_sleep(rig, machine):
     assert rtc.datetime() == (2026, 11, 24, 1, 12, 31, 30, 0)
     assert rig.buoy.modules("time").time() == 1795523490 - 946684800
     rtc.memory(b"seq=5")
-    rig.bench.chip.boot(4, rig.bench.now_us)
-    assert rtc.memory() == b"seq=5"
+    for cause in (2, 3, 4, 5):
+        rig.bench.chip.boot(cause, rig.bench.now_us)
+        assert rtc.memory() == b"seq=5"
+        assert rtc.datetime()[:6] == (2026, 11, 24, 1, 12, 31)
     rig.bench.chip.boot(1, rig.bench.now_us)
     assert rtc.memory() == b""
+    assert rtc.datetime() == (2000, 1, 1, 5, 0, 0, 0, 0)
+    rig.wait(3661)
+    assert rtc.datetime() == (2000, 1, 1, 5, 1, 1, 1, 0)
+
+
+def test_a_board_that_was_just_powered_on_does_not_know_the_year():
+    assert Rig(4, place=water()).buoy.modules("machine").RTC().datetime()[0] == 2000
+
+
+def test_the_oscillator_of_deep_sleep_is_off_by_a_share_that_every_board_has_of_its_own():
+    gains_s = set()
+    for buoy_id in range(100, 110):
+        rig = Rig(4, place=water(), buoy_id=buoy_id)
+        chip = rig.bench.chip
+        chip.ask("deepsleep", 0)
+        chip.boot(4, 3600 * 10**6)
+        gains_s.add((chip.utc_us(0) - POWER_ON_UTC_US) / 1e6)
+    assert len(gains_s) == 10
+    assert 1.0 < max(map(abs, gains_s)) <= 18.0
 
 
 def test_wifi_takes_its_time_and_fails_for_the_reason_it_has(rig):

@@ -1,10 +1,12 @@
 """Calls of the simulated modules that concern the chip itself: resets, watchdog, clock, NVS, Wi-Fi."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from host.simulation.buses.ports import Ports
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def reset(bench: Ports, kind: str, sleep_ms: int = 0) -> None:
@@ -36,21 +38,30 @@ def wdt_feed(bench: Ports) -> None:
 
 def rtc_get(bench: Ports) -> list[int]:
     """(year, month, day, weekday, hour, minute, second, microsecond), UTC."""
-    date = datetime.fromtimestamp(utc_us(bench) / 1e6, UTC)
+    date = _EPOCH + timedelta(microseconds=utc_us(bench))
     clock = [date.hour, date.minute, date.second, date.microsecond]
     return [date.year, date.month, date.day, date.weekday(), *clock]
 
 
 def rtc_set(bench: Ports, fields: list[int]) -> None:
-    """The same fields; the weekday is ignored."""
+    """The same eight fields, of which the weekday is ignored; a day or an hour too many carries over, as the
+    port's sum of seconds does.
+
+    Raises:
+        ValueError: not eight of them, or a month or year that the port has no table for.
+    """
+    if len(fields) != 8:
+        raise ValueError(f"requested length 8 but object has length {len(fields)}")
     year, month, day, _, hour, minute, second, microsecond = fields
-    date = datetime(year, month, day, hour, minute, second, microsecond, UTC)
-    bench.chip.utc_at_zero_s = date.timestamp() - bench.t_s
+    date = datetime(year, month, 1, tzinfo=UTC) + timedelta(
+        days=day - 1, hours=hour, minutes=minute, seconds=second, microseconds=microsecond
+    )
+    bench.chip.set_utc_us((date - _EPOCH) // timedelta(microseconds=1), bench.now_us)
 
 
 def utc_us(bench: Ports) -> int:
     """Microseconds since 1970 by the board's clock."""
-    return round(bench.chip.utc_at_zero_s * 1e6) + bench.now_us
+    return bench.chip.utc_us(bench.now_us)
 
 
 def rtc_memory(bench: Ports, data: bytes | None = None) -> bytes:

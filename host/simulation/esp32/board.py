@@ -16,6 +16,7 @@ from host.simulation.buses.chip import (
     ChipEvent,
 )
 from host.simulation.buses.server import answer
+from host.simulation.esp32.board_clock import BoardClock
 from host.simulation.esp32.boot import Boot, boot, download_text
 from host.simulation.esp32.child import HEAP, SOFT_FRIENDLY, SOFT_RAW, Child, Start
 from host.simulation.esp32.efuse import ESP32, ChipKind
@@ -25,7 +26,6 @@ from host.simulation.esp32.pacer import Pacer
 from host.simulation.esp32.ports import PtyPort, Rfc2217Port
 from host.simulation.esp32.rom import ROM_BAUD, SYNC_START, RomLoader
 
-EPOCH_2000_S = 946684800.0
 WATCH_S = 0.1
 """How often the watchdog is looked at."""
 IO0_WINDOW_S = 0.3
@@ -100,6 +100,7 @@ class Board:
         self._loop = asyncio.get_running_loop()
         self._began = time.monotonic()
         self._random = random.Random(buoy.buoy_id)
+        self._clock = BoardClock(folder / "clock")
         self._child: Child | None = None
         self._rom: RomLoader | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -258,8 +259,6 @@ class Board:
         """A reset that boots from flash; `again` where the last one found nothing."""
         self._stop()
         now_us = self._now_us()
-        if cause == PWRON_RESET:
-            self.chip.utc_at_zero_s = EPOCH_2000_S - now_us * 1e-6
         self.chip.boot(cause, now_us)
         self.nvs.load()
         self.boots += 1
@@ -279,12 +278,14 @@ class Board:
         place = self._outcome.files
         assert place is not None
         self.state = "running"
+        self._follow_clock()
         self._child = Child(
             Start(
                 self.flash.path,
                 place.offset,
                 place.size,
                 self._control,
+                self._clock,
                 raw,
                 self._heap,
                 self._program,
@@ -316,9 +317,14 @@ class Board:
         self.buoy.bench.advance_to_us(now_us)
         return now_us
 
+    def _follow_clock(self) -> None:
+        """Have the interpreter, and its TLS, see the chip's clock."""
+        self._clock.follow(self.chip.utc_us(self._now_us()))
+
     def _request(self, line: bytes) -> bytes | None:
         self._now_us()
         reply = answer(self.buoy.bench, line)
+        self._follow_clock()
         if self.chip.events:
             return self._obey(reply)
         return reply
@@ -350,7 +356,10 @@ class Board:
 
     def _look(self) -> None:
         self._watch = self._loop.call_later(WATCH_S, self._look)
-        if self.state == "running" and self.chip.watch(self._now_us()):
+        if self.state != "running":
+            return
+        self._follow_clock()
+        if self.chip.watch(self._now_us()):
             events, self.chip.events = self.chip.events, []
             for event in events:
                 self._carry_out(event)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from host.simulation.buses.server import SHIMS
+from host.simulation.esp32.board_clock import BoardClock, check_clock, clock_environment
 from host.simulation.esp32.interpreter import TOOLS, interpreter
 
 REPL = Path(__file__).resolve().parent / "repl"
@@ -26,6 +27,7 @@ class Start:
     offset: int
     size: int
     control: Path
+    clock: BoardClock
     raw: bool = False
     heap: str = HEAP
     program: Path | None = None
@@ -70,8 +72,10 @@ class Child:
         if (TOOLS / "umqtt").is_dir():
             folders.append(TOOLS / "umqtt")
         mode = "raw" if start.raw else "friendly"
+        program = start.program or interpreter()
+        check_clock(program)
         command = [
-            start.program or interpreter(), "-X", f"heapsize={start.heap}", REPL / "board.py",
+            program, "-X", f"heapsize={start.heap}", REPL / "board.py",
             theirs.fileno(), status_write,
             start.flash, start.offset, start.size, start.control, mode, "run", start.stands_for,
             *folders,
@@ -84,6 +88,7 @@ class Child:
                 stderr=out_write,
                 pass_fds=(theirs.fileno(), status_write),
                 start_new_session=True,
+                env=clock_environment(program, start.clock.path),
             )
         finally:
             for descriptor in (in_read, out_write, status_write):

@@ -20,6 +20,7 @@ _status = open("/proc/self/fd/" + sys.argv[2], "wb")
 _in = sys.stdin.buffer
 _out = sys.stdout.buffer
 SOFT_RAW, SOFT_FRIENDLY = 64, 65
+EPOCH_S = 946684800  # 1970 to 2000
 # The interpreter that stands in flash, for which this one runs.
 VERSION, _, MACHINE = sys.argv[9].partition(" ")
 CORRUPTED = b"""\
@@ -67,7 +68,9 @@ class Root:
 
     def stat(self, path):
         fs, path = self._of(path)
-        return fs.stat(path)
+        found = fs.stat(path)
+        # The port counts from 2000, this interpreter from 1970.
+        return found[:7] + tuple(max(0, int(time) - EPOCH_S) for time in found[7:])
 
     def __getattr__(self, name):
         return getattr(self.flash, name)
