@@ -19,6 +19,7 @@ CODE_CONNECTION_LOST = 1
 CODE_BAD_CONFIG = 2  # told by buoy.config
 CODE_OUTBOX_DROPPED = 3  # told by buoy.board
 CODE_BAD_SETTINGS = 4  # told by buoy.starting
+CODE_WRONG_CLOCK = 5  # told by buoy.restamp
 
 MOST_AT_ONCE = 100  # messages made up for in one step: the watchdog waits for its end
 IDLE_SAMPLE_MS = 50  # least distance of looks at probes while there is no schedule
@@ -62,9 +63,9 @@ class App:
 
     __slots__ = (
         "_events",
-        "_last_timestamp_ms",
         "_payload",
         "_utc_ms",
+        "last_timestamp_ms",
         "link",
         "log",
         "low_power",
@@ -85,7 +86,7 @@ class App:
         self.on_command = on_command
         self.log = log
         self._events = []  # (topic, payload), or (None, reason) of trouble, until the next step
-        self._last_timestamp_ms = 0
+        self.last_timestamp_ms = 0  # 0 again where the clock was wrong and is set
         self.link = None  # set by whoever wires the parts: the link needs the application's callbacks
         self.schedule = None
         self.low_power = False
@@ -138,9 +139,9 @@ class App:
     def next_timestamp_ms(self, now_ms):
         """Integer ms since 1970, strictly increasing per buoy: it is the identity of a message."""
         timestamp_ms = self._utc_ms(now_ms)
-        if timestamp_ms <= self._last_timestamp_ms:
-            timestamp_ms = self._last_timestamp_ms + 1
-        self._last_timestamp_ms = timestamp_ms
+        if timestamp_ms <= self.last_timestamp_ms:
+            timestamp_ms = self.last_timestamp_ms + 1
+        self.last_timestamp_ms = timestamp_ms
         return timestamp_ms
 
     @seldom

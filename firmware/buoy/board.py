@@ -15,6 +15,7 @@ _MESSAGE_WAIT_MS = 60000  # low power: without a link by then, the message is ma
 _LEAST_SLEEP_MS = 1000
 PLAN_MS = 200  # between two looks at what a buoy without a test plan has to do
 RETRY_MS = 600000  # after a start that failed
+_ASK_ANEW_MS = 600000  # age of a time that is asked for again where no connection comes about
 _SELDOM = ("settings", "config", "starting", "circuits")
 
 
@@ -24,7 +25,7 @@ class Board:
     Args:
         ticks: `time.ticks_ms`.
         make_transport: (settings, identity) → transport of the link, with `poll`.
-        open_ntp: (host) → socket for `Sntp`.
+        open_ntp: (host, port) → socket for `Sntp`.
         random: returns [0, 1).
     """
 
@@ -86,6 +87,14 @@ class Board:
         if self.link is not None:
             self.link.journal = self.journal
             self.outbox.on_drop = self.journal and self.journal.dropped
+
+    @seldom
+    def set_time(self, utc_ms, now_ms):
+        """The console or a time server says that it is `utc_ms`, inside the bounds of `buoy.timekeeping`."""
+        from buoy import kept_time
+
+        kept_time.set_time(self, utc_ms, now_ms)
+        forget("buoy", ("kept_time",))
 
     @seldom
     def make_reader(self):
@@ -165,8 +174,15 @@ class Board:
         self.app.report_error(FATAL_ERROR, CODE_OUTBOX_DROPPED, text, now_ms)
 
     def _keep_time(self, now_ms):
-        """The code that asks a time server is there while it asks, every few hours."""
+        """The code that asks a time server is there while it asks: for each try, every few hours."""
         if self.sntp is None:
+            from buoy.link import WAITING
+
+            if self.link.state == WAITING and self.ntp.get("tried") != self.link.reconnects:
+                # A wrong time can be why: certificates are judged by it.
+                self.ntp["tried"] = self.link.reconnects
+                if self.clock.known() and self.clock.age_ms(now_ms) > _ASK_ANEW_MS:
+                    self.ask_ms = min(self.ask_ms, now_ms)
             if now_ms < self.ask_ms:
                 return self.ask_ms
             self._ask_time()
@@ -180,7 +196,7 @@ class Board:
     def _ask_time(self):
         from buoy.sntp import Sntp
 
-        self.sntp = Sntp(self.clock, lambda: self.open_ntp(self.ntp_host), self.console.log)
+        self.sntp = Sntp(self, self.set_time)
 
     @seldom
     def _plan(self, now_ms):
@@ -204,7 +220,11 @@ class Board:
         if not app.low_power:
             return
         if now_ms >= AWAKE_MAX_MS or (
-            settled and app.schedule is not None and app.schedule.seq and app.link.idle()
+            settled
+            and app.schedule is not None
+            and app.schedule.seq
+            and app.link.idle()
+            and self.ntp.get("doubt") is None
         ):
             self.action = lambda: self.sleep(max(_LEAST_SLEEP_MS, interval_ms - now_ms))
 

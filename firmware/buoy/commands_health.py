@@ -3,6 +3,7 @@
 import gc
 
 from buoy.commands import whole
+from buoy.timekeeping import EARLIEST_MS, LATEST_MS
 
 
 def do_health(board, _request):
@@ -11,6 +12,7 @@ def do_health(board, _request):
         "uptime_ms": board.clock.now_ms(),
         "boot": board.boot,
         "utc": board.clock.known(),
+        "utc_age_ms": board.clock.age_ms(board.clock.now_ms()),
         "link": board.link.state if board.link else None,
         "reconnects": board.link.reconnects if board.link else 0,
         "wifi": bool(board.wifi and board.wifi.up),
@@ -40,5 +42,9 @@ def do_health(board, _request):
 def do_clock(board, request):
     now_ms = board.clock.now_ms()
     if "utc" in request:
-        board.clock.set_utc(whole(request, "utc", 1704067200000, 1 << 52), now_ms)
-    return {"ticks": now_ms, "utc": board.clock.utc_ms(now_ms) if board.clock.known() else None}
+        board.set_time(whole(request, "utc", EARLIEST_MS, LATEST_MS), now_ms)
+    return {
+        "ticks": now_ms,
+        "utc": board.clock.utc_ms(now_ms) if board.clock.known() else None,
+        "age_ms": board.clock.age_ms(now_ms),
+    }

@@ -10,7 +10,6 @@ from buoy.board import Board
 from sensors import once, seldom
 
 CERTS = "certs/"  # ca.der, cert.der, key.der: EC P-256
-_NTP_PORT = 123
 
 
 class StdPort:
@@ -69,9 +68,9 @@ def make_transport(settings, identity):
 
 
 @seldom
-def open_ntp(host):
-    """A UDP socket to a time server."""
-    address = socket.getaddrinfo(host, _NTP_PORT)[0][-1]
+def open_ntp(host, port):
+    """A UDP socket to a time server, which takes packets of no other."""
+    address = socket.getaddrinfo(host, port)[0][-1]
     found = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     found.setblocking(False)
     found.connect(address)

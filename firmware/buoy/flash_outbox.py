@@ -37,6 +37,14 @@ _FIRST_SEGMENT = 500000  # room on both sides: what goes back to the front gets 
 SUFFIX = ".out"
 
 
+def write_record(file, place, seq, payload):
+    """One record; `place` is its number and topic in one byte."""
+    head = struct.pack(_HEAD, MAGIC, place, seq, len(payload))
+    file.write(head)
+    file.write(payload)
+    file.write(struct.pack(">I", crc32(payload, crc32(head)) & 0xFFFFFFFF))
+
+
 class Segment:
     __slots__ = ("count", "number", "offset", "old", "settled", "size", "taken")
 
@@ -227,10 +235,7 @@ class FlashOutbox:
                         raise OSError("a message of %d bytes" % len(message.payload))
                     place = number % NUMBERS * 2 + self._topics.index(message.topic)
                     seq = NO_SEQ if message.seq < 0 else message.seq
-                    head = struct.pack(_HEAD, MAGIC, place, seq, len(message.payload))
-                    file.write(head)
-                    file.write(message.payload)
-                    file.write(struct.pack(">I", crc32(message.payload, crc32(head)) & 0xFFFFFFFF))
+                    write_record(file, place, seq, message.payload)
                     size += HEAD_BYTES + len(message.payload) + TAIL_BYTES
                     number += 1
         except OSError:

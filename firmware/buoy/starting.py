@@ -3,6 +3,7 @@
 import gc
 import os
 
+from buoy import kept_time
 from buoy.commands import Commands
 from buoy.console import Console
 from buoy.identity import DOWN, NAMESPACE, RUN_MARK, Identity
@@ -39,7 +40,11 @@ def prepare(board, modules, port, ticks, random):
     board.action = None  # called after the answer has left: reboot, sleep
     board.app = board.link = board.outbox = board.wifi = board.sntp = board.transport = None
     board.plan_ms = 0  # when to look at the plan
-    board.ask_ms = 0  # when to ask the time server
+    board.ask_ms = 0  # when to ask a time server
+    board.ntp = {}  # what `buoy.sntp` has to know at the next question
+    board.random = random
+    kept_time.restore(board)
+    forget("buoy", ("kept_time",))
     board.wdt = board.remote = None
     board.restoring = False
     board.losses = 0  # of the outbox, that were told

@@ -1,11 +1,17 @@
-"""Time of a board: ticks made a clock that never wraps; buoy.sntp tells it the UTC.
+"""Time of a board: ticks made a clock that never wraps. `buoy.kept_time` sets it, and the port's clock.
 
 The application's clock is ms since start. UTC ms since 1970 is that clock plus an offset; the port's epoch
-(2000 on an ESP32) plays no part, since nothing asks `time.time()`.
+(2000 on an ESP32) plays no part.
 """
 
 from buoy.shims import ticks_diff
 from sensors import once
+
+# 2026-09-01, UTC, when this firmware was made: no earlier time is believed, and none 20 years later. Raise it
+# with a release.
+BUILT_S = 1788220800
+EARLIEST_MS = BUILT_S * 1000
+LATEST_MS = (BUILT_S + 20 * 31557600) * 1000
 
 
 class Clock:
@@ -21,6 +27,9 @@ class Clock:
         self._last = ticks()
         self._now_ms = 0
         self._offset_ms = None
+        self.set_ms = 0  # UTC when it was last set from outside
+        self.since_ms = 0  # UTC when it was first set, or last found wrong
+        self.poll_ms = 0  # how long to go on without asking a time server
 
     def now_ms(self):
         """Growing, never wrapping."""
@@ -40,6 +49,10 @@ class Clock:
     def local_ms(self, utc_ms):
         """The time of this clock at which it is `utc_ms`."""
         return utc_ms - (self._offset_ms or 0)
+
+    def age_ms(self, now_ms):
+        """Time since it was set from outside, over resets and deep sleep; None while UTC is not known."""
+        return None if self._offset_ms is None else self.utc_ms(now_ms) - self.set_ms
 
     def set_utc(self, utc_ms, now_ms):
         """It is `utc_ms` at `now_ms`."""

@@ -4,12 +4,24 @@
 def describe(error):
     """An exception in words for a log line."""
     if isinstance(error, OSError) and error.args and isinstance(error.args[0], int):
+        if error.args[0] == _CERTIFICATE:
+            return _judged("certificate refused")
         return _ERRNO.get(error.args[0], "OSError %d" % error.args[0])
+    if isinstance(error, ValueError):
+        # Mbed TLS says in words what is wrong with a certificate; the board's clock judges its dates.
+        return _judged(str(error).strip())
     if isinstance(error, AssertionError):
         return "an answer that breaks the protocol"
     return str(error) or type(error).__name__
 
 
+def _judged(text):
+    import time
+
+    return "%s; the board's clock says %04d-%02d-%02d %02d:%02d" % ((text,) + tuple(time.gmtime()[:5]))
+
+
+_CERTIFICATE = -0x2700  # MBEDTLS_ERR_X509_CERT_VERIFY_FAILED
 _ERRNO = {
     -2: "the broker's name cannot be resolved",
     -1: "closed by the broker",

@@ -9,7 +9,6 @@ from buoy.board import SHUTDOWN_SLEEP_MS, Board
 from buoy.console import MARKER, checked, sealed
 from buoy.identity import Identity
 from buoy.shims import MICROPYTHON
-from buoy.sntp import REFRESH_MS
 from buoy_nvs import Nvs
 from buoy_parts import ScriptedTransport
 
@@ -21,6 +20,26 @@ class Wdt:
 
     def feed(self):
         self.fed += 1
+
+
+class Rtc:
+    """`machine.RTC` after power-on; its clock stands still."""
+
+    def __init__(self):
+        self.date = (2000, 1, 1, 5, 0, 0, 0, 0)
+        self.kept = b""
+
+    def datetime(self, date=None):
+        if date is None:
+            return self.date
+        self.date = tuple(date)
+        return None
+
+    def memory(self, data=None):
+        if data is None:
+            return self.kept
+        self.kept = bytes(data)
+        return None
 
 
 class Bare:
@@ -68,6 +87,9 @@ class World:
         machine.reset = lambda: self.calls.append("reset")
         machine.deepsleep = lambda ms: self.calls.append(("sleep", ms))
         machine.WDT = self.make_wdt
+        machine.RTC = lambda: self.rtc
+        if cause == 1:
+            self.rtc = Rtc()
         wlan = Bare()
         self.online = True
         wlan.isconnected = lambda: self.online
@@ -82,15 +104,18 @@ class World:
         self.board = Board(
             found.get, self, lambda: self.now_ms, lambda _s, _i: self.transport, self.no_ntp, lambda: 0.5
         )
-        self.board.clock.set_utc(UTC_MS, 0)
+        self.set_at_start()
         return self.board
+
+    def set_at_start(self):
+        self.board.clock.set_utc(UTC_MS, 0)
 
     def make_wdt(self, timeout):
         self.wdts.append(timeout)
         self.wdt = Wdt()
         return self.wdt
 
-    def no_ntp(self, _host):
+    def no_ntp(self, _host, _port):
         raise OSError(118)
 
     def read(self):
@@ -446,33 +471,3 @@ def test_a_command_leaves_the_memory_with_its_answer_and_comes_back():
             if MICROPYTHON:
                 assert not [name for name in sys.modules if name.startswith("buoy.commands_")]
                 assert "buoy.settings" not in sys.modules
-
-
-def test_the_time_server_is_asked_again_after_hours_by_code_that_was_forgotten():
-    world = World()
-    asked = []
-
-    class Answering:
-        def __init__(self, host):
-            asked.append(host)
-
-        def send(self, request):
-            self.request = request
-
-        def recv(self, _size):
-            seconds = (UTC_MS // 1000 + 2208988800).to_bytes(4, "big")
-            return b"\x24\x02" + bytes(22) + self.request[40:48] + bytes(8) + seconds + bytes(4)
-
-        def close(self):
-            pass
-
-    world.no_ntp = Answering
-    world.boot()
-    world.run(200)
-    assert asked == ["pool.ntp.org"]
-    if MICROPYTHON:
-        assert "buoy.sntp" not in sys.modules
-    world.board.step()
-    world.now_ms += REFRESH_MS
-    world.board.step()
-    assert len(asked) == 2

@@ -1,7 +1,6 @@
-"""Wi-Fi and time of a board, as state machines on a fake clock."""
+"""Wi-Fi of a board, as a state machine on a fake clock; ticks that wrap."""
 
 from buoy import shims
-from buoy.sntp import REFRESH_MS, Sntp, parse_answer
 from buoy.timekeeping import Clock
 from buoy.wifi import Wifi
 
@@ -107,94 +106,3 @@ def test_the_clock_goes_on_where_ticks_wrap():
         ticks.advance(100000000)
         seen.append(clock.now_ms())
     assert seen == [100000000 * n for n in range(1, 31)]
-
-
-def answer(request, utc_ms, first=0x24, stratum=2):
-    packet = bytearray(48)
-    packet[0] = first
-    packet[1] = stratum
-    packet[24:32] = request[40:48]
-    packet[40:44] = ((utc_ms // 1000 + 2208988800) & 0xFFFFFFFF).to_bytes(4, "big")
-    packet[44:48] = ((utc_ms % 1000 << 32) // 1000 + 1).to_bytes(4, "big")
-    return bytes(packet)
-
-
-class Udp:
-    def __init__(self):
-        self.sent = []
-        self.inbox = []
-        self.closed = False
-
-    def send(self, data):
-        self.sent.append(bytes(data))
-
-    def recv(self, size):
-        if not self.inbox:
-            raise OSError(11)
-        return self.inbox.pop(0)[:size]
-
-    def close(self):
-        self.closed = True
-
-
-def ask():
-    clock = Clock(lambda: 0)
-    sockets, lines = [], []
-
-    def open_socket():
-        sockets.append(Udp())
-        return sockets[-1]
-
-    return clock, sockets, lines, Sntp(clock, open_socket, lines.append)
-
-
-def test_time_comes_from_the_server_with_half_the_round_trip_added():
-    clock, sockets, lines, sntp = ask()
-    sntp.step(100)
-    sockets[0].inbox.append(answer(sockets[0].sent[0], 1790000000500))
-    assert sntp.step(140) == 140 + REFRESH_MS
-    assert clock.utc_ms(140) == 1790000000520
-    assert clock.local_ms(1790000000520) == 140
-    assert sockets[0].closed
-    assert lines == []
-
-
-def test_a_silent_server_is_asked_again_later_and_every_socket_is_closed():
-    clock, sockets, _lines, sntp = ask()
-    now_ms = 0
-    while now_ms < 600000:
-        now_ms = max(sntp.step(now_ms), now_ms + 1)
-    assert 10 <= len(sockets) <= 20
-    assert all([udp.closed for udp in sockets[:-1]])
-    assert not clock.known()
-
-
-def test_answers_that_are_no_time_or_not_for_us_are_not_believed():
-    for first, stratum in ((0xE4, 2), (0x24, 0), (0x24, 16), (0x23, 2)):
-        clock, sockets, _lines, sntp = ask()
-        sntp.step(0)
-        sockets[0].inbox.append(answer(sockets[0].sent[0], 1790000000000, first, stratum))
-        sntp.step(10)
-        assert not clock.known()
-    clock, sockets, _lines, sntp = ask()
-    sntp.step(0)
-    sockets[0].inbox += [b"short", answer(bytes(48), 1790000000000)]
-    sntp.step(10)
-    sntp.step(20)
-    assert not clock.known()
-
-
-def test_time_goes_on_in_the_next_ntp_era():
-    utc_ms = 2100000000000  # 2036-07-18
-    assert parse_answer(answer(bytes(48), utc_ms)) == utc_ms
-
-
-def test_a_network_that_is_not_there_is_a_retry():
-    lines = []
-
-    def fail():
-        raise OSError(118)
-
-    sntp = Sntp(Clock(lambda: 0), fail, lines.append)
-    assert sntp.step(0) == 1000
-    assert len(lines) == 1
