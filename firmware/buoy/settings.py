@@ -36,7 +36,8 @@ FIELDS = {
     "publish_interval_s": (900, 0, 2678400),  # 0: only what a bench asks for
     "low_power": (False,),
     "watchdog_s": (120, 0, 3600),  # 0: none; it must outlast name look-up and TLS connect
-    "ntp_host": ("pool.ntp.org", None),  # "": the console tells the time
+    # Time servers, asked in turn, with `:port` where it is not 123; "": the console tells the time.
+    "ntp_host": ("0.pool.ntp.org,1.pool.ntp.org,2.pool.ntp.org", None),
     "outbox_segments": (8, 2, 64),
     "log_level": ("info", ("debug", "info", "warning", "error")),
 }

@@ -10,14 +10,34 @@ from typing import Any
 
 from host.inventory.cable_format import Port
 from host.inventory.fields import Many, Switch, Text, Whole, duration_field
+from host.inventory.problems import Reporter
 from host.inventory.sections import Section, entry
 from host.inventory.values import duration_text
+from host.inventory.yaml_nodes import Node
 from host.model.bench import BenchSpec
 from host.model.board_names import is_url, parse_port
 
 _BENCH = BenchSpec()
 _VERSION = r"v?[0-9]+\.[0-9]+(?:\.[0-9]+)?"
 _PORT = Port("a path, a pattern such as `/dev/serial/by-id/*`, a URL, or another name of a port")
+
+_SERVER = r"[A-Za-z0-9.-]+(?::[0-9]{1,5})?"
+_SERVERS = rf"^{_SERVER}(?: *, *{_SERVER})*$"
+_MOST_SERVERS_TEXT = 128
+"""Of a text in a board's settings (`buoy.settings`)."""
+
+
+class TimeServers(Many):
+    """Names of time servers: a list, or one text with commas."""
+
+    def read(self, node: Node, path: str, report: Reporter) -> list[str]:
+        names = [name.strip() for text in super().read(node, path, report) for name in text.split(",")]
+        if "none" in names and len(names) > 1:
+            raise self.refuse(node, path, report, "`none` stands beside servers", "write one or the other")
+        if len(",".join(names)) > _MOST_SERVERS_TEXT:
+            message = f"the names are longer than {_MOST_SERVERS_TEXT} characters together"
+            raise self.refuse(node, path, report, message, "three servers are enough")
+        return names
 
 
 @dataclass
@@ -73,12 +93,12 @@ class BenchSection(Section):
         default=_BENCH.watchdog_s,
         shown=f"`{duration_text(_BENCH.watchdog_s)}`",
     )
-    ntp_host: str = entry(
-        Text("a host name, or `none`", r"^[A-Za-z0-9.:-]{1,128}$"),
-        "Where buoys in service get the time; `none`: from a console only.",
-        default=_BENCH.ntp_host,
-        shown=f"`{_BENCH.ntp_host}`",
-        also=("ntp", "time_server"),
+    ntp_host: list[str] = entry(
+        TimeServers(Text("a host name, with `:port` if it is not 123, or `none`", _SERVERS), alone=True),
+        "Time servers of buoys in service, asked in turn; `none`: they get the time from a console only.",
+        default_factory=lambda: _BENCH.ntp_host.split(","),
+        shown=f"`[{_BENCH.ntp_host.replace(',', ', ')}]`",
+        also=("ntp", "time_server", "ntp_hosts", "time_servers"),
     )
 
 
@@ -103,7 +123,7 @@ def bench_spec(section: BenchSection | None, folder: Path) -> BenchSpec:
         publish_interval_s=section.publish_interval,
         low_power=section.low_power,
         watchdog_s=section.watchdog,
-        ntp_host="" if section.ntp_host == "none" else section.ntp_host,
+        ntp_host="" if section.ntp_host == ["none"] else ",".join(section.ntp_host),
     )
 
 
@@ -125,5 +145,5 @@ def bench_document(bench: BenchSpec) -> dict[str, Any]:
     if bench.watchdog_s != usual.watchdog_s:
         document["watchdog"] = duration_text(bench.watchdog_s)
     if bench.ntp_host != usual.ntp_host:
-        document["ntp_host"] = bench.ntp_host or "none"
+        document["ntp_host"] = bench.ntp_host.split(",") if bench.ntp_host else "none"
     return document

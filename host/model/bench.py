@@ -22,5 +22,5 @@ class BenchSpec:
     low_power: bool = False
     watchdog_s: int = 120
     """0: none."""
-    ntp_host: str = "pool.ntp.org"
-    """Empty: the board has no time of its own until a console tells it."""
+    ntp_host: str = "0.pool.ntp.org,1.pool.ntp.org,2.pool.ntp.org"
+    """Time servers, asked in turn; empty: the board has no time of its own until a console tells it."""

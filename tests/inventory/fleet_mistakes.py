@@ -18,6 +18,18 @@ MISTAKES = {
         [("target: local", "taget: local")],
         [f"2: unknown key 'taget'; {TOP} (did you mean `target`?)"],
     ),
+    "no time server beside time servers": (
+        [("target: local", "target: local\nbench: {ntp_host: [none, one.test]}")],
+        ["3: bench.ntp_host: `none` stands beside servers (write one or the other)"],
+    ),
+    "more time servers than a board takes": (
+        [("target: local", f"target: local\nbench: {{ntp_host: [{'long.' * 20}test, {'name.' * 8}test]}}")],
+        ["3: bench.ntp_host: the names are longer than 128 characters together (three servers are enough)"],
+    ),
+    "a time server that is a URL": (
+        [("target: local", "target: local\nbench: {ntp_host: 'ntp://one.test'}")],
+        ["3: bench.ntp_host: 'ntp://one.test' is not a host name, with `:port` if it is not 123, or `none`"],
+    ),
     "misspelt required key": (
         [("fleet: harbour", "flet: harbour")],
         [f"1: unknown key 'flet'; {TOP} (did you mean `fleet`?)"],

@@ -59,6 +59,8 @@ ONLY_THE_LOADER_KNOWS = {
     "override of a strange board",
     "two overrides of a board",
     "thing name twice",
+    "no time server beside time servers",
+    "more time servers than a board takes",
     "back-off upside down",
     "threshold twice",
     "threshold of a store that the target lacks",
@@ -209,7 +211,7 @@ bench:
   publish_interval: 15 min
   low_power: true
   watchdog: 0 s
-  ntp_host: none"""
+  ntp_host: [one.test, '10.0.0.1:1123', 'three.test, four.test']"""
             % ("0a" * 32),
         ),
     ],
