@@ -13,12 +13,15 @@ from buoy.flash_outbox import HEAD_BYTES, NUMBERS, TAIL_BYTES, write_record
 from buoy.kept_time import WRONG_MS
 
 _KEY = '"timestamp":'
+_SLACK_MS = 60000
 _DIGITS = 13  # of ms since 1970, until 2286
 
 
 def after_step(board, since_ms, utc_ms, wrong_ms, now_ms):
     """The clock was ahead of the truth by `wrong_ms` (behind, if negative) since it said `since_ms`."""
-    until_ms = utc_ms + wrong_ms
+    # A message made in the same step as the clock was set can bear a time just before it.
+    since_ms -= _SLACK_MS
+    until_ms = utc_ms + wrong_ms + _SLACK_MS
     board.app.last_timestamp_ms = 0
 
     def corrected(stamp_ms):

@@ -175,7 +175,7 @@ class Sntp:
         board.console.log("time server %s: %s" % (self._server, reason))
         kept = board.ntp
         kept["failures"] = failures = kept.get("failures", 0) + 1
-        rounds = failures // max(1, len(self._servers))
+        rounds = (failures - 1) // max(1, len(self._servers))
         delay_ms = min(_RETRY_MIN_MS << min(rounds, 6), _RETRY_MAX_MS)
         # Boards that lost their server together do not come back together.
         return self._end(now_ms + int(delay_ms * (0.5 + board.random() / 2)))
