@@ -13,12 +13,14 @@ from pathlib import Path
 import pytest
 from endings import pytest_addoption, pytest_configure, pytest_xdist_make_scheduler  # noqa: F401 - hooks
 from found_programs import find_program
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # `make test` tries the same examples every time, so that a red run is the fault of the change under test;
 # `make soak` draws new and more ones.
-settings.register_profile("repeatable", derandomize=True)
-settings.register_profile("explore", max_examples=500, deadline=None, print_blob=True)
+# A loaded machine is no fault of an example: time is bounded by the test's own limit.
+TIME = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("repeatable", derandomize=True, **TIME)
+settings.register_profile("explore", max_examples=500, print_blob=True, **TIME)
 settings.load_profile("repeatable")
 
 ROOT = Path(__file__).resolve().parent.parent

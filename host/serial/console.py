@@ -303,10 +303,11 @@ class Console:
             lock.release()
 
     def _drop_port(self) -> None:
-        if self._serial is not None:
+        # The reader and whoever closes the console may both come here.
+        serial, self._serial = self._serial, None
+        if serial is not None:
             with contextlib.suppress(OSError):
-                self._serial.close()
-            self._serial = None
+                serial.close()
 
     def _read(self) -> None:
         try:
