@@ -20,7 +20,6 @@ from pathlib import Path
 # Loaded beforehand: the twin loads them in the background before the first message.
 import numpy
 import pyarrow.parquet
-import sqlglot
 
 from host.cloud.local.config import TwinConfig
 from host.cloud.local.pipeline import Pipeline
@@ -28,7 +27,7 @@ from sensors.catalog import KEYS
 
 BOUND_US = 60.0
 BUOYS = 30
-_ = (numpy, pyarrow.parquet, sqlglot)
+_ = (numpy, pyarrow.parquet)
 
 
 def messages(count: int) -> list[tuple[str, bytes]]:

@@ -7,10 +7,9 @@ from pathlib import Path
 # Loaded beforehand, so that only what is kept per message counts.
 import numpy
 import pyarrow.parquet
-import sqlglot
 from twin_bench import Bench, drive, payload
 
-_ = (numpy, pyarrow.parquet, sqlglot)
+_ = (numpy, pyarrow.parquet)
 
 
 def peak_mb() -> int:

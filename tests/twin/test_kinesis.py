@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from host.cloud.local.kinesis import Record, Stream, shard_of
-from host.cloud.local.rules import Uuids
+from host.cloud.local.rules import Chance
 from host.cloud.local.trace import Trace
 from host.model.limits import ShardLimits
 
@@ -87,8 +87,8 @@ def test_the_share_of_the_limit_is_that_of_the_busiest_second(tmp_path: Path) ->
 
 
 def test_random_keys_spread_evenly_over_the_shards_and_one_key_stays_on_one() -> None:
-    uuids = Uuids(1)
-    counts = collections.Counter(shard_of(uuids(), 4) for _ in range(4000))
+    chance = Chance(1)
+    counts = collections.Counter(shard_of(chance(), 4) for _ in range(4000))
     assert set(counts) == {0, 1, 2, 3}
     assert all(850 < count < 1150 for count in counts.values())
     assert len({shard_of("buoy-100", 4) for _ in range(10)}) == 1

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from twin_bench import Bench, drive, payload, values
 
-from host.cloud.local.rule_sql import RuleError
+from host.cloud.local.rule_tokens import RuleError
 from host.cloud.local.s3 import list_objects
 from host.cloud.s3_reader import read_failed
 from host.model.fleet import TwinSpec
@@ -429,7 +429,7 @@ def test_a_rule_that_is_not_allowed_is_refused_before_anything_runs(tmp_path: Pa
         with pytest.raises(RuleError):
             bench.pipeline.compile_rules()
 
-    drive(tmp_path, work, TwinSpec(kinesis_rule=RuleSettings("SELECT VALUE do FROM 'aws/#'")))
+    drive(tmp_path, work, TwinSpec(kinesis_rule=RuleSettings("SELECT DISTINCT do FROM 'aws/#'")))
 
 
 def test_what_is_still_in_a_buffer_is_waiting_and_says_until_when(tmp_path: Path) -> None:

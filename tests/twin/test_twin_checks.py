@@ -26,9 +26,9 @@ def test_the_usual_twin_needs_no_more_than_its_handler(tmp_path: Path) -> None:
     ("twin", "name", "words"),
     [
         (
-            TwinSpec(timestream_rule=RuleSettings("SELECT VALUE do FROM 'a'")),
+            TwinSpec(timestream_rule=RuleSettings("SELECT DISTINCT do FROM 'a'")),
             "rules",
-            "cannot be read as a rule",
+            "expected FROM",
         ),
         (TwinSpec(timestream_rule=RuleSettings(timestamp="${now()}")), "rules", "now() is not supported"),
         (TwinSpec(timestream_rule=RuleSettings(timestamp="${timestamp")), "rules", "does not close"),

@@ -39,12 +39,13 @@ def handler_check(config: TwinConfig) -> Check:
 
 def rules_check(config: TwinConfig) -> Check:
     """Whether the rules engine runs the rules."""
-    from host.cloud.local.rules import Rule, Topic, Uuids
+    from host.cloud.local.rule_compile import Chance, Topic
+    from host.cloud.local.rules import Rule
 
     names = []
     for spec in config.rules():
         try:
-            rule = Rule(spec, Uuids(config.seed))
+            rule = Rule(spec, Chance(config.seed))
             rule.bind(Topic.of(f"{config.topic_prefix}/1/data/"))
             for template in vars_of(spec.action):
                 rule.template(template, Topic.of("a/b/c"))

@@ -15,8 +15,9 @@ from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from host.cloud.local.bucket_layout import BucketLayout, PrefixError
-from host.cloud.local.rule_sql import RuleError
-from host.cloud.local.rules import Rule, RuleSpec, TimestreamAction, Uuids, default_rules, influx_rule
+from host.cloud.local.rule_compile import Chance
+from host.cloud.local.rule_tokens import RuleError
+from host.cloud.local.rules import Rule, RuleSpec, TimestreamAction, default_rules, influx_rule
 from host.model.errors import UsageError
 from host.model.fleet import FaultSpec, PayloadMode, TwinSpec
 from host.model.limits import TwinLimits
@@ -184,7 +185,7 @@ def _endless(config: TwinConfig) -> list[str]:
     if not topics:
         return []
     try:
-        compiled = [Rule(rule, Uuids(0)) for rule in rules]
+        compiled = [Rule(rule, Chance(0)) for rule in rules]
     except RuleError:
         return []  # the twin says so when it starts
     return [

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from host.cloud.local.error_actions import ErrorActions, Failed
 from host.cloud.local.faults import StageFaults
 from host.cloud.local.kinesis import Record, Stream
-from host.cloud.local.rule_sql import RuleError
+from host.cloud.local.rule_compile import Chance, Message, Topic
+from host.cloud.local.rule_tokens import RuleError
 from host.cloud.local.rule_values import UNDEFINED
 from host.cloud.local.rules import (
     InfluxAction,
@@ -20,8 +21,6 @@ from host.cloud.local.rules import (
     Rule,
     RuleSpec,
     TimestreamAction,
-    Topic,
-    Uuids,
 )
 from host.cloud.local.timestream import Timestream
 from host.cloud.local.trace import Trace
@@ -50,7 +49,7 @@ _Carry = Callable[[int, int | None, Payload, int], None]
 """(message, buoy, payload, time in ns): one rule's share of a message."""
 
 
-_Act = Callable[[int, int | None, Payload, Payload, int], str]
+_Act = Callable[[int, int | None, Payload, Any, int], str]
 """(message, buoy, payload, result, time in ns) → why the action failed; empty: it did not."""
 
 
@@ -86,8 +85,9 @@ class RulesEngine:
         errors: ErrorActions | None = None,
         influxdb: "InfluxStage | None" = None,
     ) -> None:
-        uuids = Uuids(seed)
-        self._rules = [Rule(spec, uuids) for spec in specs]
+        chance = Chance(seed)
+        self._message = Message()
+        self._rules = [Rule(spec, chance, self._message) for spec in specs]
         self._counts = [RuleCount() for _ in specs]
         self._trace = trace
         self._entries = trace.entries(STAGE)
@@ -96,10 +96,7 @@ class RulesEngine:
         self._faults = faults
         self._charge = charge
         self._errors = errors
-        self._has_error_actions = any(spec.error_action is not None for spec in specs)
         self._influxdb = influxdb
-        self._now: tuple[str, bytes] = ("", b"")
-        """Client and payload of the message under way, for error actions."""
         self._throttled = 0
         self._bound: dict[str, list[_Carry]] = {}
         self._decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
@@ -111,8 +108,8 @@ class RulesEngine:
         self, message: int, buoy: int | None, topic: str, payload: bytes, at_ns: int, client_id: str = ""
     ) -> None:
         """One message that the broker accepted; rehearsed faults act first."""
-        if self._has_error_actions:
-            self._now = (client_id, payload)
+        self._message.client_id = client_id
+        self._message.raw = payload
         if self._faults is not None:
             parts = self._faults.data(buoy, payload)
             if parts is not None:
@@ -197,8 +194,8 @@ class RulesEngine:
                 return
             count.failed += 1
             if error_action is not None and self._errors is not None:
-                client_id, raw = self._now
-                failed = Failed(name, topic.name, client_id, raw, *what, problem)
+                now = self._message
+                failed = Failed(name, topic.name, now.client_id, now.raw, *what, problem)
                 if self._errors.run(error_action, failed):
                     count.error_succeeded += 1
                 else:
@@ -221,7 +218,9 @@ class RulesEngine:
         write = table.write
         factor, divisor = _TO_MS[spec.timestamp_unit]
 
-        def act(message: int, _buoy: int | None, payload: Payload, result: Payload, at_ns: int) -> str:
+        def act(message: int, _buoy: int | None, payload: Payload, result: Any, at_ns: int) -> str:
+            if type(result) is not dict:
+                return self._no_object(message, rule, at_ns)
             dimension = dimension_of(payload, at_ns)
             if dimension is UNDEFINED:
                 self._reject(message, "no-dimension", f"rule {rule.spec.name}: dimension is Undefined", at_ns)
@@ -241,7 +240,9 @@ class RulesEngine:
         if stage is None:
             raise RuleError("the rule feeds an InfluxDB, and there is none", rule.spec.sql)
 
-        def act(message: int, buoy: int | None, payload: Payload, result: Payload, at_ns: int) -> str:
+        def act(message: int, buoy: int | None, payload: Payload, result: Any, at_ns: int) -> str:
+            if type(result) is not dict:
+                return self._no_object(message, rule, at_ns)
             tag = tag_of(payload, at_ns)
             if tag is UNDEFINED:
                 self._reject(message, "no-dimension", f"rule {rule.spec.name}: the tag is Undefined", at_ns)
@@ -255,21 +256,27 @@ class RulesEngine:
         stream, encode = self._stream, self._encode
         needs_key = stream.needs_key
 
-        def act(message: int, buoy: int | None, payload: Payload, result: Payload, at_ns: int) -> str:
+        def act(message: int, buoy: int | None, payload: Payload, result: Any, at_ns: int) -> str:
             key: Any = key_of(payload, at_ns) if needs_key else ""
             if key is UNDEFINED:
                 self._reject(message, "no-partition-key", f"rule {rule.spec.name}: key is Undefined", at_ns)
                 return "the partition key is Undefined"
             try:
-                data = encode(result).encode()
+                # Undefined alone is an empty text (AWS IoT SQL reference, data types).
+                data = b"" if result is UNDEFINED else encode(result).encode()
             except (ValueError, RecursionError) as error:  # a lone surrogate, or a number beyond JSON
                 self._reject(message, "not-json", f"rule {rule.spec.name}: {str(error)[:120]}", at_ns)
                 return f"the result is no JSON: {str(error)[:120]}"
             before = stream.refused
-            stream.put(Record(message, buoy, data, at_ns, len(_KNOWN.intersection(result)), str(key)), at_ns)
+            measures = len(_KNOWN.intersection(result)) if type(result) is dict else 0
+            stream.put(Record(message, buoy, data, at_ns, measures, str(key)), at_ns)
             return "" if stream.refused == before else _THROTTLED
 
         return act
+
+    def _no_object(self, message: int, rule: Rule, at_ns: int) -> str:
+        self._reject(message, "not-an-object", f"rule {rule.spec.name}: its result is no JSON object", at_ns)
+        return "the result is no JSON object"
 
     def _reject(self, message: int, reason: str, detail: str, at_ns: int) -> None:
         self.count.rejected[reason] = self.count.rejected.get(reason, 0) + 1

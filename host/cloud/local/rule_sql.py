@@ -1,278 +1,395 @@
-"""Rule SQL as AWS IoT Core writes it, parsed into a small tree of its own.
+"""Rule SQL as AWS IoT Core writes it, parsed into the tree of `rule_tree`.
 
-sqlglot parses, but it accepts far more than a rule may hold: `SELECT VALUE do` becomes an alias, unknown
-functions pass, `==` is taken for `=`. So its tree is walked against an allow-list, and what was understood is
-written out again and compared with the statement, token by token. A statement that says more than was
-understood is refused.
+A parser of its own, because the language is not SQL: `"…"` is a string, words like VALUE and END are names
+where a name may stand, and JSON literals, `decode(…).member` and queries on arrays have no counterpart. What
+is not in the AWS IoT SQL reference is refused with the place at which it stands.
 """
 
-from collections.abc import Iterator
-from typing import Any
-
+from host.cloud.local.rule_functions import CAST_KINDS, CAST_KINDS_2016, FUNCTIONS, NEEDS_ACCOUNT, SINCE_2016
+from host.cloud.local.rule_tokens import Cursor, Token
 from host.cloud.local.rule_tree import (
-    KEYWORDS,
+    ArrayLiteral,
     Binary,
     Call,
-    Column,
+    Case,
+    Cast,
     Constant,
+    Everything,
+    Exists,
     Expression,
-    Group,
     Item,
+    Member,
+    Name,
+    ObjectLiteral,
+    Query,
+    Select,
     Statement,
-    Token,
     Unary,
-    statement_tokens,
+    Variable,
 )
-from host.model.errors import UsageError
 from host.model.twin import SqlVersion
 from host.mqtt.topics import TopicError, check_filter
 
 VERSIONS: tuple[SqlVersion, ...] = ("2015-10-08", "2016-03-23")
+MAX_DEPTH = 60
+"""Levels of nesting; far above what a rule needs, far below what Python's stack takes."""
+MAX_OPERATORS = 400
+"""Of a statement, for the same reason."""
+MAX_VARIABLE_CHARACTERS = 64
+"""AWS IoT SQL reference, SET clause."""
 
-FUNCTIONS: dict[str, tuple[int, ...]] = {"topic": (0, 1), "timestamp": (0,), "newuuid": (0,)}
-"""Allowed functions and the numbers of arguments they take."""
-
-MAX_SQL_CHARACTERS = 8192
-"""A bound on the statement, so that nothing absurd is parsed; far above what a rule of the system needs."""
-
-_ALLOWED = (
-    "*, columns (a.b), topic(), topic(n), timestamp(), newuuid(), literals, + - * / %, "
-    "= <> < <= > >=, AND, OR, NOT, names given with AS"
-)
-_BINARY = {
-    "Add": "+", "Sub": "-", "Mul": "*", "Div": "/", "Mod": "%", "EQ": "=", "NEQ": "<>",
-    "LT": "<", "LTE": "<=", "GT": ">", "GTE": ">=", "And": "AND", "Or": "OR",
-}  # fmt: skip
+_RESERVED = frozenset({"select", "from", "where", "and", "or", "not", "as", "true", "false", "null"})
+"""Words that cannot name an attribute; all others are keywords only where one is expected."""
+_COMPARISONS = frozenset({"=", "<>", "!=", "<", "<=", ">", ">="})
 
 
-class RuleError(UsageError):
-    """A rule's SQL or substitution template is not what the rules engine runs."""
-
-    def __init__(self, what: str, sql: str) -> None:
-        super().__init__(what, where=f"rule SQL {sql.strip()!r}", next_step=f"use only: {_ALLOWED}")
-
-
-def parse_statement(sql: str) -> Statement:
+def parse_statement(sql: str, version: SqlVersion = "2016-03-23") -> Statement:
     """Parse one rule statement.
 
     Raises:
-        RuleError: not parsable, or holding anything outside the allow-list.
+        RuleError: not a statement of this version of rule SQL; says where and what was expected.
     """
-    tree = _tree(sql)
-    select = _Walker(sql).statement(tree)
-    _compare(sql, statement_tokens(select))
-    return select
+    return _Parser(sql, version).statement()
 
 
-def parse_expression(text: str) -> Expression:
+def parse_expression(text: str, version: SqlVersion = "2016-03-23") -> Expression:
     """Parse the expression of a substitution template (what stands between `${` and `}`).
 
     Raises:
         RuleError: as `parse_statement`.
     """
-    statement = parse_statement(f"SELECT {text} AS x FROM 'x'")
-    if statement.star or len(statement.items) != 1:
-        raise RuleError("a substitution template holds exactly one expression", text)
-    return statement.items[0].expression
+    return _Parser(text, version).alone()
 
 
-def _tree(sql: str) -> Any:
-    # sqlglot costs 0.1 s to import: only here.
-    import sqlglot
-    from sqlglot.errors import SqlglotError
+class _Parser(Cursor):
+    """Recursive descent; `_deeper` bounds the recursion."""
 
-    if len(sql) > MAX_SQL_CHARACTERS:
-        raise RuleError(
-            f"the statement has {len(sql)} characters; {MAX_SQL_CHARACTERS} are allowed", sql[:80]
-        )
-    if sql.split(None, 1)[:1] and sql.split(None, 1)[0].upper() != "SELECT":
-        raise RuleError("a rule begins with SELECT", sql)
-    try:
-        trees = sqlglot.parse(sql, read="duckdb")
-    except (SqlglotError, RecursionError, ValueError) as error:
-        raise RuleError(f"not a rule statement: {str(error).splitlines()[0]}", sql) from None
-    if len(trees) != 1 or trees[0] is None:
-        raise RuleError(f"expected one statement, found {sum(tree is not None for tree in trees)}", sql)
-    return trees[0]
+    def __init__(self, sql: str, version: SqlVersion) -> None:
+        super().__init__(sql)
+        self._modern = version == "2016-03-23"
+        self._depth = 0
+        self._operators = 0
+        self._variables: dict[str, Expression] = {}
 
+    # Whole texts
 
-class _Walker:
-    """Turns sqlglot's tree into ours; everything that is not expected is refused."""
+    def statement(self) -> Statement:
+        if self.peek().word() not in ("select", "set"):
+            self.fail("a rule begins with SELECT or SET")
+        if self.take_word("set"):
+            self._set()
+        self.expect_word("select")
+        select = self._select()
+        if not self.take_word("from"):
+            self.fail("expected FROM 'topic filter'")
+        topic_filter = self._filter()
+        where = self._expression() if self.take_word("where") else None
+        self.finish()
+        return Statement(tuple(self._variables.items()), select, topic_filter, where)
 
-    def __init__(self, sql: str) -> None:
-        self._sql = sql
+    def alone(self) -> Expression:
+        expression = self._expression()
+        self.finish()
+        return expression
 
-    def _refuse(self, what: str) -> RuleError:
-        return RuleError(what, self._sql)
+    # Clauses
 
-    def _parts(self, node: Any, allowed: tuple[str, ...]) -> None:
-        for key, value in node.args.items():
-            # sqlglot keeps empty lists, False and None for parts that were not written
-            if key not in allowed and value:
-                raise self._refuse(f"{_part_name(key)} is not supported")
+    def _set(self) -> None:
+        while True:
+            token = self.advance()
+            name = token.text[1:]
+            if token.kind != "variable":
+                self.fail("expected @name after SET", token)
+            if len(name) > MAX_VARIABLE_CHARACTERS:
+                self.fail(f"a variable has at most {MAX_VARIABLE_CHARACTERS} characters", token)
+            if name in self._variables:
+                self.fail(f"@{name} is set twice", token)
+            self.expect("=")
+            self._variables[name] = self._expression()
+            if not self.take(","):
+                return
 
-    def statement(self, node: Any) -> Statement:
-        if type(node).__name__ != "Select":
-            raise self._refuse(f"a rule is a SELECT, not {_kind(node)}")
-        self._parts(node, ("expressions", "from_", "where"))
-        topic_filter = self._source(node.args.get("from_"))
+    def _select(self) -> Select:
+        if self._is_value_keyword():
+            self.advance()
+            return Select(self._everything() or self._expression(), False, ())
+        star = False
         items: list[Item] = []
-        star_at = -1
-        for position, column in enumerate(node.expressions):
-            if type(column).__name__ == "Star":
-                self._parts(column, ())
-                if star_at >= 0:
-                    raise self._refuse("* stands twice")
-                star_at = position
+        while True:
+            token = self.peek()
+            if self._everything() is not None:
+                if star:
+                    self.fail("* stands twice", token)
+                star = True
             else:
-                items.append(self._item(column))
-        names = [item.name for item in items]
-        for name in names:
-            if names.count(name) > 1:
-                raise self._refuse(f"two columns are named {name!r}")
-        where = node.args.get("where")
-        condition = self.expression(where.this) if where is not None else None
-        return Statement(star_at >= 0, tuple(items), topic_filter, condition, star_at)
+                items.append(self._item())
+                if items[-1].path in [item.path for item in items[:-1]]:
+                    self.fail(f"two columns are named {'.'.join(items[-1].path)!r}", token)
+            if not self.take(","):
+                return Select(None, star, tuple(items))
 
-    def _source(self, node: Any) -> str:
-        if node is None:
-            raise self._refuse("FROM 'topic filter' is missing")
-        self._parts(node, ("this",))
-        table = node.this
-        if type(table).__name__ != "Table":
-            raise self._refuse(f"FROM takes a topic filter in quotes, not {_kind(table)}")
-        self._parts(table, ("this",))
-        name = table.this
-        # The token comparison tells 'x' from "x"; here only what was in quotes at all passes.
-        if type(name).__name__ != "Identifier" or not name.args.get("quoted"):
-            raise self._refuse(
-                f"FROM takes a topic filter in single quotes, not {table.sql(dialect='duckdb')}"
-            )
+    def _is_value_keyword(self) -> bool:
+        """VALUE is the keyword where an expression follows, and a name where it goes on or ends."""
+        if self.peek().word() != "value":
+            return False
+        after = self.peek(1)
+        if after.text == "*":
+            return self.peek(2).word() == "from"
+        if after.kind == "name":
+            return after.word() not in ("from", "as", "and", "or", "in")
+        return after.kind in ("string", "number", "variable") or after.text in ("(", "[", "{")
+
+    def _item(self) -> Item:
+        token = self.peek()
+        expression = self._expression()
+        if self.take_word("as"):
+            path = [self.new_name()]
+            while self.take("."):
+                path.append(self.new_name())
+            return Item(expression, tuple(path))
+        if not isinstance(expression, Member | Name):
+            self.fail("this column needs a name: write … AS name", token)
+        return Item(expression, (expression.name,))
+
+    def _filter(self) -> str:
+        token = self.advance()
+        if token.kind != "string" or token.quote != "'":
+            self.fail("FROM takes a topic filter in single quotes", token)
         try:
-            check_filter(name.name.encode())
+            check_filter(token.text.encode())
         except (TopicError, UnicodeEncodeError) as error:
-            raise self._refuse(f"FROM {name.name!r} is no topic filter: {error}") from None
-        return str(name.name)
+            self.fail(f"FROM {token.text!r} is no topic filter: {error}", token)
+        return token.text
 
-    def _item(self, node: Any) -> Item:
-        kind = type(node).__name__
-        if kind == "Alias":
-            alias = node.args["alias"]
-            return Item(self.expression(node.this), alias.name, True, bool(alias.args.get("quoted")))
-        expression = self.expression(node)
-        if not isinstance(expression, Column):
-            raise self._refuse(f"{node.sql(dialect='duckdb')} needs a name: write … AS name")
-        return Item(expression, expression.path[-1], False)
+    def _query(self) -> Query:
+        """What follows SELECT inside an expression."""
+        self._needs_2016("a query inside a statement")
+        select = self._select()
+        self.expect_word("from")
+        source = self._postfix()
+        alias = self.new_name() if self.take_word("as") else ""
+        where = self._expression() if self.take_word("where") else None
+        return Query(select, source, alias, where)
 
-    def expression(self, node: Any) -> Expression:
-        kind = type(node).__name__
-        if kind in _BINARY:
-            return Binary(_BINARY[kind], self.expression(node.this), self.expression(node.expression))
-        handler = getattr(self, f"_{kind.lower()}", None) if kind in _HANDLED else None
-        if handler is None:
-            raise self._refuse(f"{_kind(node)} is not supported: {node.sql(dialect='duckdb')}")
-        result: Expression = handler(node)
-        return result
+    # Expressions, from the weakest operator to the strongest
 
-    def _neg(self, node: Any) -> Expression:
-        return Unary("-", self.expression(node.this))
+    def _expression(self) -> Expression:
+        self._deeper()
+        left = self._conjunction()
+        while self.take_word("or"):
+            left = self._binary("OR", left, self._conjunction())
+        self._depth -= 1
+        return left
 
-    def _not(self, node: Any) -> Expression:
-        return Unary("NOT", self.expression(node.this))
+    def _conjunction(self) -> Expression:
+        left = self._negation()
+        while self.take_word("and"):
+            left = self._binary("AND", left, self._negation())
+        return left
 
-    def _paren(self, node: Any) -> Expression:
-        return Group(self.expression(node.this))
+    def _negation(self) -> Expression:
+        if self.take_word("not"):
+            self._deeper()
+            operand = self._negation()
+            self._depth -= 1
+            return Unary("NOT", operand)
+        return self._comparison()
 
-    def _literal(self, node: Any) -> Expression:
-        if node.is_string:
-            return Constant(node.this, node.this)
-        text = str(node.this)
-        try:
-            return Constant(int(text), text) if text.isdecimal() else Constant(float(text), text)
-        except ValueError:
-            raise self._refuse(f"{text!r} is no number of rule SQL") from None
+    def _comparison(self) -> Expression:
+        left = self._sum()
+        while True:
+            token = self.peek()
+            if token.kind == "mark" and token.text in _COMPARISONS:
+                self.advance()
+                left = self._binary("<>" if token.text == "!=" else token.text, left, self._sum())
+            elif token.word() == "in":
+                self.advance()
+                left = self._binary("IN", left, self._sum())
+            else:
+                return left
 
-    def _boolean(self, node: Any) -> Expression:
-        return Constant(bool(node.this), "TRUE" if node.this else "FALSE")
+    def _sum(self) -> Expression:
+        left = self._product()
+        while self.peek().text in ("+", "-") and self.peek().kind == "mark":
+            left = self._binary(self.advance().text, left, self._product())
+        return left
 
-    def _null(self, _node: Any) -> Expression:
-        return Constant(None, "NULL")
+    def _product(self) -> Expression:
+        left = self._signed()
+        while self.peek().text in ("*", "/", "%") and self.peek().kind == "mark":
+            left = self._binary(self.advance().text, left, self._signed())
+        return left
 
-    def _column(self, node: Any) -> Expression:
-        parts = node.parts
-        if any(type(part).__name__ != "Identifier" for part in parts):
-            raise self._refuse(f"{node.sql(dialect='duckdb')} is not supported; * stands alone")
-        return Column(
-            tuple(part.name for part in parts), tuple(bool(part.args.get("quoted")) for part in parts)
+    def _signed(self) -> Expression:
+        if self.take("-"):
+            self._deeper()
+            operand = self._signed()
+            self._depth -= 1
+            if isinstance(operand, Constant) and type(operand.value) in (int, float):
+                return Constant(-operand.value)
+            return Unary("-", operand)
+        return self._postfix()
+
+    def _postfix(self) -> Expression:
+        expression = self._primary()
+        while self.take("."):
+            self._operator()
+            expression = Member(expression, self.new_name())
+        return expression
+
+    def _primary(self) -> Expression:
+        token = self.advance()
+        if token.kind == "number":
+            return Constant(int(token.text) if token.text.isdecimal() else float(token.text))
+        if token.kind == "string":
+            return Constant(token.text)
+        if token.kind == "variable":
+            return Variable(token.text[1:])
+        if token.kind == "name":
+            return self._word(token)
+        if token.text == "(":
+            inner = self._query() if self.take_word("select") else self._expression()
+            self.expect(")")
+            return inner
+        if token.text == "[":
+            return self._array()
+        if token.text != "{":
+            self.fail("expected an expression", token)
+        return self._object()
+
+    def _word(self, token: Token) -> Expression:
+        word = token.word()
+        if word in ("true", "false", "null"):
+            return Constant({"true": True, "false": False, "null": None}[word])
+        opens = self.peek().text == "(" and self.peek().kind == "mark"
+        if word == "case" and not self._ends_an_operand(self.peek()):
+            return self._case()
+        if word in _RESERVED:
+            self.fail("expected an expression", token)
+        if not opens:
+            return Name(token.text)
+        self.advance()
+        if word == "cast":
+            return self._cast()
+        if word == "exists":
+            self.expect_word("select")
+            query = self._query()
+            self.expect(")")
+            return Exists(query)
+        return self._call(word, token)
+
+    @staticmethod
+    def _ends_an_operand(token: Token) -> bool:
+        """Whether an attribute that is named `case` could stand before this token."""
+        if token.kind == "mark":
+            return token.text not in ("(", "[", "{")
+        return token.kind == "end" or token.word() in (
+            "from",
+            "as",
+            "and",
+            "or",
+            "in",
+            "where",
+            "then",
+            "end",
         )
 
-    def _dot(self, node: Any) -> Expression:
-        head = self.expression(node.this)
-        tail = node.expression
-        if not isinstance(head, Column) or type(tail).__name__ != "Identifier":
-            raise self._refuse(f"{node.sql(dialect='duckdb')} is no path of names")
-        return Column((*head.path, tail.name), (*head.quoted, bool(tail.args.get("quoted"))))
-
-    def _anonymous(self, node: Any) -> Expression:
-        return self._call(str(node.this), node.expressions)
-
-    def _timestamp(self, node: Any) -> Expression:
-        return self._call("timestamp", [value for value in node.args.values() if value])
-
-    def _call(self, name: str, arguments: list[Any]) -> Expression:
+    def _call(self, name: str, token: Token) -> Expression:
+        arguments: list[Expression] = []
+        if not self.take(")"):
+            while True:
+                arguments.append(self._everything() or self._expression())
+                if not self.take(","):
+                    break
+            self.expect(")")
+        if name in NEEDS_ACCOUNT:
+            self.fail(f"function {name}() is not supported here: {NEEDS_ACCOUNT[name]}", token)
         if name not in FUNCTIONS:
-            raise self._refuse(f"function {name}() is not supported; allowed are {', '.join(FUNCTIONS)}")
-        if len(arguments) not in FUNCTIONS[name]:
-            counts = " or ".join(str(count) for count in FUNCTIONS[name])
-            raise self._refuse(f"{name}() takes {counts} arguments, not {len(arguments)}")
-        if not arguments:
-            return Call(name)
-        index = self.expression(arguments[0])
-        if not isinstance(index, Constant) or type(index.value) is not int or index.value < 1:
-            raise self._refuse(f"{name}(n) takes the number of a topic level, from 1")
-        return Call(name, index.value)
+            self.fail(f"function {token.text}() is not supported", token)
+        if name in SINCE_2016:
+            self._needs_2016(f"{name}()", token)
+        return Call(name, tuple(arguments))
 
+    def _everything(self) -> Everything | None:
+        """`*` where it stands for the payload and does not multiply."""
+        token = self.peek()
+        if token.kind == "mark" and token.text == "*":
+            after = self.peek(1)
+            if after.text in (",", ")") or after.word() in ("from", "as"):
+                self.advance()
+                return Everything()
+        return None
 
-_HANDLED = frozenset(
-    {"Neg", "Not", "Paren", "Literal", "Boolean", "Null", "Column", "Dot", "Anonymous", "Timestamp"}
-)
+    def _cast(self) -> Expression:
+        value = self._expression()
+        self.expect_word("as")
+        token = self.advance()
+        kind = token.word()
+        if kind not in CAST_KINDS:
+            self.fail(f"cast() knows {', '.join(sorted(CAST_KINDS))}", token)
+        if kind in CAST_KINDS_2016:
+            self._needs_2016(f"cast(… as {token.text})", token)
+        self.expect(")")
+        return Cast(value, kind)
 
+    def _case(self) -> Expression:
+        if self.peek().word() == "when":
+            self.fail("CASE takes a value before WHEN")
+        subject = self._expression()
+        branches: list[tuple[Expression, Expression]] = []
+        while self.take_word("when"):
+            wanted = self._expression()
+            self.expect_word("then")
+            branches.append((wanted, self._expression()))
+        if not branches:
+            self.fail("CASE needs at least one WHEN")
+        otherwise = self._expression() if self.take_word("else") else None
+        self.expect_word("end")
+        return Case(subject, tuple(branches), otherwise)
 
-def _kind(node: Any) -> str:
-    return type(node).__name__.upper()
+    def _array(self) -> Expression:
+        self._needs_2016("an array literal")
+        items: list[Expression] = []
+        if not self.take("]"):
+            while True:
+                items.append(self._expression())
+                if not self.take(","):
+                    break
+            self.expect("]")
+        return ArrayLiteral(tuple(items))
 
+    def _object(self) -> Expression:
+        self._needs_2016("an object literal")
+        entries: list[tuple[str, Expression]] = []
+        if not self.take("}"):
+            while True:
+                key = self.advance()
+                if key.kind != "string":
+                    self.fail("a key of an object stands in quotes", key)
+                self.expect(":")
+                entries.append((key.text, self._expression()))
+                if not self.take(","):
+                    break
+            self.expect("}")
+        return ObjectLiteral(tuple(entries))
 
-def _part_name(key: str) -> str:
-    known = {"joins": "a join", "group": "GROUP BY", "order": "ORDER BY", "alias": "a name for FROM"}
-    return known.get(key, key.rstrip("_").upper())
+    # Bounds
 
+    def _deeper(self) -> None:
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            self.fail(f"nested more than {MAX_DEPTH} levels deep")
 
-def _written_tokens(sql: str) -> Iterator[Token]:
-    from sqlglot.dialects.duckdb import DuckDB
+    def _operator(self) -> None:
+        """A chain of operators becomes a tree that is as deep as the chain is long."""
+        self._operators += 1
+        if self._operators > MAX_OPERATORS:
+            self.fail(f"more than {MAX_OPERATORS} operators")
 
-    for token in DuckDB().tokenize(sql):
-        kind = token.token_type.name
-        if token.comments:
-            raise RuleError("comments are not supported", sql)
-        if kind == "STRING":
-            yield "string", token.text
-        elif kind == "IDENTIFIER":
-            yield "name", token.text
-        elif kind == "NUMBER":
-            yield "number", token.text
-        elif token.text == "!=":
-            yield "word", "<>"
-        else:
-            yield "word", token.text.upper() if token.text.upper() in KEYWORDS else token.text
+    def _binary(self, operator: str, left: Expression, right: Expression) -> Expression:
+        self._operator()
+        return Binary(operator, left, right)
 
-
-def _compare(sql: str, understood: Iterator[Token]) -> None:
-    written, meant = list(_written_tokens(sql)), list(understood)
-    if written == meant:
-        return
-    at = next(
-        (index for index, (a, b) in enumerate(zip(written, meant, strict=False)) if a != b),
-        min(len(written), len(meant)),
-    )
-    found = written[at][1] if at < len(written) else "the end"
-    raise RuleError(f"cannot be read as a rule from {found!r} on (word {at + 1})", sql)
+    def _needs_2016(self, what: str, token: Token | None = None) -> None:
+        if not self._modern:
+            self.fail(f"{what} needs SQL version 2016-03-23", token)

@@ -1,47 +1,91 @@
-"""The tree of a rule statement: what rule SQL can say, and how it is written.
+"""The tree of a rule statement: what rule SQL can say.
 
-statement  = SELECT item {, item} FROM 'topic filter' [WHERE expression]
-item       = * | column | expression AS name
-expression = column | literal | function | (expression) | - + * / % | = <> != < <= > >= | AND OR NOT
-column     = name {. name}          function = topic() topic(n) timestamp() newuuid()
+statement  = [SET variable {, variable}] SELECT items FROM 'topic filter' [WHERE expression]
+variable   = @name = expression
+items      = VALUE expression | item {, item}
+item       = * | name {. name} | expression AS name {. name}
+query      = SELECT items FROM expression [AS name] [WHERE expression]
+expression = literal | name | @name | function(…) | expression . name | (expression) | (query)
+           | [expression, …] | {'key': expression, …} | CAST(expression AS type) | EXISTS(query)
+           | CASE expression WHEN expression THEN expression … [ELSE expression] END
+           | - NOT | + - * / % | = <> != < <= > >= IN | AND OR
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-
-KEYWORDS = frozenset({"SELECT", "AS", "FROM", "WHERE", "AND", "OR", "NOT", "TRUE", "FALSE", "NULL"})
 
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """A literal; `text` is how it was written."""
+    """A number, a text, TRUE, FALSE or NULL."""
 
     value: Any
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
-    """An attribute of the payload, by its path."""
+class Name:
+    """An attribute of the payload, or of the element of a query."""
 
-    path: tuple[str, ...]
-    quoted: tuple[bool, ...]
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """What SET gave a name, without the @."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Everything:
+    """`*` as an argument: the whole payload."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An attribute of an object."""
+
+    of: "Expression"
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A function; `index` is the argument of `topic(n)`, from 1."""
+    """A function, its name in lower case."""
 
     name: str
-    index: int | None = None
+    arguments: tuple["Expression", ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
-    """An expression in parentheses."""
+class Cast:
+    """`CAST(value AS kind)`, the kind in lower case."""
 
-    inner: "Expression"
+    value: "Expression"
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayLiteral:
+    """`[…]`."""
+
+    items: tuple["Expression", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectLiteral:
+    """`{'key': …}`."""
+
+    entries: tuple[tuple[str, "Expression"], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """`CASE subject WHEN … THEN … ELSE … END`."""
+
+    subject: "Expression"
+    branches: tuple[tuple["Expression", "Expression"], ...]
+    otherwise: "Expression | None"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,89 +105,66 @@ class Binary:
     right: "Expression"
 
 
-Expression = Constant | Column | Call | Group | Unary | Binary
-
-
 @dataclass(frozen=True, slots=True)
 class Item:
     """One column of the result."""
 
-    expression: Expression
-    name: str
-    """Its attribute in the result."""
-    alias: bool
-    """Whether the name was given with AS."""
-    quoted: bool = False
+    expression: "Expression"
+    path: tuple[str, ...]
+    """Its attribute in the result: a name, or names of nested objects."""
+
+
+@dataclass(frozen=True, slots=True)
+class Select:
+    """What a SELECT gives: the value alone, or an object of the payload's own attributes and the items."""
+
+    value: "Expression | None"
+    star: bool
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A SELECT from an object, or from each element of an array."""
+
+    select: Select
+    source: "Expression"
+    alias: str
+    """Another name of the element; empty: none."""
+    where: "Expression | None"
+
+
+@dataclass(frozen=True, slots=True)
+class Exists:
+    """Whether a query finds something."""
+
+    query: Query
+
+
+Expression = (
+    Constant
+    | Name
+    | Variable
+    | Everything
+    | Member
+    | Call
+    | Cast
+    | ArrayLiteral
+    | ObjectLiteral
+    | Case
+    | Unary
+    | Binary
+    | Query
+    | Exists
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A whole rule: `star` puts the payload's own attributes into the result, before the items."""
+    """A whole rule."""
 
-    star: bool
-    items: tuple[Item, ...]
+    variables: tuple[tuple[str, Expression], ...]
+    """(name without the @, expression), in the order of SET."""
+    select: Select
     topic_filter: str
     where: Expression | None
-    star_at: int
-    """Where among the items the star was written."""
-
-
-Token = tuple[str, str]
-
-
-def statement_tokens(statement: Statement) -> Iterator[Token]:
-    """The statement as tokens, in the one way of writing that says exactly what was understood."""
-    yield "word", "SELECT"
-    columns: list[Item | None] = list(statement.items)
-    if statement.star:
-        columns.insert(statement.star_at, None)
-    for position, item in enumerate(columns):
-        if position:
-            yield "word", ","
-        if item is None:
-            yield "word", "*"
-            continue
-        yield from _tokens(item.expression)
-        if item.alias:
-            yield "word", "AS"
-            yield _name(item.name, item.quoted)
-    yield "word", "FROM"
-    yield "string", statement.topic_filter
-    if statement.where is not None:
-        yield "word", "WHERE"
-        yield from _tokens(statement.where)
-
-
-def _name(text: str, quoted: bool) -> Token:
-    # An unquoted name that reads like a keyword counts as one on both sides of the comparison.
-    return ("name", text) if quoted else ("word", text.upper() if text.upper() in KEYWORDS else text)
-
-
-def _tokens(node: Expression) -> Iterator[Token]:
-    if isinstance(node, Constant):
-        if isinstance(node.value, str):
-            yield "string", node.text
-        else:
-            yield "number" if type(node.value) in (int, float) else "word", node.text
-    elif isinstance(node, Column):
-        for position, (part, quoted) in enumerate(zip(node.path, node.quoted, strict=True)):
-            if position:
-                yield "word", "."
-            yield _name(part, quoted)
-    elif isinstance(node, Call):
-        yield "word", node.name
-        yield "word", "("
-        if node.index is not None:
-            yield "number", str(node.index)
-        yield "word", ")"
-    elif isinstance(node, Group):
-        yield "word", "("
-        yield from _tokens(node.inner)
-        yield "word", ")"
-    elif isinstance(node, Unary):
-        yield "word", node.operator
-        yield from _tokens(node.operand)
-    else:
-        yield from _tokens(node.left)
-        yield "word", node.operator
-        yield from _tokens(node.right)

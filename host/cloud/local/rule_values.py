@@ -26,8 +26,8 @@ class _Undefined:
 UNDEFINED = _Undefined()
 
 
-def _number(value: Any) -> int | float | None:
-    """As a number where the reference converts: numbers, and strings that read as a Decimal."""
+def to_number(value: Any) -> int | float | None:
+    """As a number where the reference converts: numbers, and strings that read as a Decimal; else None."""
     kind = type(value)
     if kind is int or kind is float:
         return value  # type: ignore[no-any-return]
@@ -36,17 +36,31 @@ def _number(value: Any) -> int | float | None:
     return None
 
 
-def _boolean(value: Any) -> bool | None:
+def to_int(value: Any) -> int | None:
+    """As a whole number, rounded down where it is not; None where the reference does not convert."""
+    number = to_number(value)
+    if number is None or (type(number) is float and not math.isfinite(number)):
+        return None
+    return math.floor(number)
+
+
+def to_boolean(value: Any) -> Any:
+    """Booleans, and the strings true and false in any case; else UNDEFINED."""
     if type(value) is bool:
         return value
     if type(value) is str and value.lower() in ("true", "false"):
         return value.lower() == "true"
-    return None
+    return UNDEFINED
 
 
-def _text(value: Any) -> str:
+def to_text(value: Any) -> Any:
+    """As a string; arrays and objects as JSON. Null and Undefined are UNDEFINED."""
     if type(value) is str:
         return value
+    if value is None or value is UNDEFINED:
+        return UNDEFINED
+    if type(value) is bytes:
+        return value.decode("utf-8", "replace")
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
@@ -59,29 +73,28 @@ def finite(value: Any) -> Any:
 
 def add(left: Any, right: Any) -> Any:
     """`+`: concatenates where one side is a string, else adds numbers."""
-    if left is UNDEFINED or right is UNDEFINED:
-        return UNDEFINED
     if type(left) is str or type(right) is str:
-        return _text(left) + _text(right)
-    a, b = _number(left), _number(right)
+        a, b = to_text(left), to_text(right)
+        return UNDEFINED if a is UNDEFINED or b is UNDEFINED else a + b
+    a, b = to_number(left), to_number(right)
     return UNDEFINED if a is None or b is None else _calculate(lambda: a + b)
 
 
 def subtract(left: Any, right: Any) -> Any:
     """`-` of numbers and of strings that read as a Decimal."""
-    a, b = _number(left), _number(right)
+    a, b = to_number(left), to_number(right)
     return UNDEFINED if a is None or b is None else _calculate(lambda: a - b)
 
 
 def multiply(left: Any, right: Any) -> Any:
     """`*` of numbers and of strings that read as a Decimal."""
-    a, b = _number(left), _number(right)
+    a, b = to_number(left), to_number(right)
     return UNDEFINED if a is None or b is None else _calculate(lambda: a * b)
 
 
 def divide(left: Any, right: Any) -> Any:
     """`/`: an Int of two Ints (towards zero), else a Decimal; by zero is Undefined."""
-    a, b = _number(left), _number(right)
+    a, b = to_number(left), to_number(right)
     if a is None or b is None or b == 0:
         return UNDEFINED
     if type(a) is int and type(b) is int:
@@ -92,7 +105,7 @@ def divide(left: Any, right: Any) -> Any:
 
 def remainder(left: Any, right: Any) -> Any:
     """`%`, with the sign of the left operand; by zero is Undefined."""
-    a, b = _number(left), _number(right)
+    a, b = to_number(left), to_number(right)
     if a is None or b is None or b == 0:
         return UNDEFINED
     if type(a) is int and type(b) is int:
@@ -113,7 +126,7 @@ def _calculate(operation: Callable[[], int | float]) -> Any:
 
 def negate(value: Any) -> Any:
     """Unary `-`."""
-    number = _number(value)
+    number = to_number(value)
     return UNDEFINED if number is None else -number
 
 
@@ -144,7 +157,7 @@ def _same(left: Any, right: Any) -> bool:
 
 def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], Any]:
     def operator(left: Any, right: Any) -> Any:
-        a, b = _number(left), _number(right)
+        a, b = to_number(left), to_number(right)
         return UNDEFINED if a is None or b is None else compare(a, b)
 
     return operator
@@ -152,20 +165,27 @@ def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], Any]:
 
 def both(left: Any, right: Any) -> Any:
     """`AND` of booleans and of the strings true and false; anything else is Undefined."""
-    a, b = _boolean(left), _boolean(right)
-    return UNDEFINED if a is None or b is None else a and b
+    a, b = to_boolean(left), to_boolean(right)
+    return UNDEFINED if a is UNDEFINED or b is UNDEFINED else a and b
 
 
 def either(left: Any, right: Any) -> Any:
     """`OR`, as `both`."""
-    a, b = _boolean(left), _boolean(right)
-    return UNDEFINED if a is None or b is None else a or b
+    a, b = to_boolean(left), to_boolean(right)
+    return UNDEFINED if a is UNDEFINED or b is UNDEFINED else a or b
 
 
 def negation(value: Any) -> Any:
     """`NOT`."""
-    flag = _boolean(value)
-    return UNDEFINED if flag is None else not flag
+    flag = to_boolean(value)
+    return UNDEFINED if flag is UNDEFINED else not flag
+
+
+def contains(left: Any, right: Any) -> Any:
+    """`IN`: whether the array on the right has the element."""
+    if left is UNDEFINED or type(right) is not list:
+        return UNDEFINED
+    return any(_same(left, element) for element in right)
 
 
 BINARY: dict[str, Callable[[Any, Any], Any]] = {
@@ -182,6 +202,7 @@ BINARY: dict[str, Callable[[Any, Any], Any]] = {
     ">=": _ordered(lambda a, b: a >= b),
     "AND": both,
     "OR": either,
+    "IN": contains,
 }
 UNARY: dict[str, Callable[[Any], Any]] = {"-": negate, "NOT": negation}
 

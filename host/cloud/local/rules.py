@@ -1,33 +1,35 @@
-"""Rules: SQL compiled to closures that are cheap per message, and the substitution templates of actions.
+"""Rules with their actions, bound to topics; and the substitution templates of actions."""
 
-A rule is bound to a topic once (`Rule.bind`): everything that depends on the topic alone becomes a constant,
-so that `SELECT *, topic(3) as buoy_id` costs one dictionary per message.
-"""
-
-import random
 import re
-import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from host.cloud.local.rule_sql import VERSIONS, RuleError, parse_expression, parse_statement
-from host.cloud.local.rule_tree import Call, Column, Constant, Expression, Group, Unary
-from host.cloud.local.rule_values import BINARY, MAX_INT, UNARY, UNDEFINED, whole_numbers_as_int
+from host.cloud.local.rule_compile import (
+    Chance,
+    Evaluate,
+    Message,
+    Scope,
+    Topic,
+    compile_expression,
+    compile_select,
+)
+from host.cloud.local.rule_sql import VERSIONS, parse_expression, parse_statement
+from host.cloud.local.rule_tokens import RuleError
+from host.cloud.local.rule_tree import Expression
+from host.cloud.local.rule_values import BINARY, MAX_INT, whole_numbers_as_int
 from host.model.fleet import PayloadMode
 from host.model.twin import ErrorAction, SqlVersion, TimeUnit
 from host.mqtt.topics import topic_matches
 from sensors.catalog import KEYS
 
 Payload = dict[str, Any]
-Evaluate = Callable[[Payload, int], Any]
-"""(payload, time of processing in ns) → value or UNDEFINED."""
-Select = Callable[[Payload, int], Payload | None]
+Select = Callable[[Payload, int], Any]
 """(payload, time of processing in ns) → result, or None where WHERE is not true."""
 
 _NAME = re.compile(r"[a-zA-Z0-9_]+")
-_TEMPLATE = re.compile(r"\$\{(.*?)\}", re.DOTALL)
-_NS_PER_MS = 1_000_000
+_TEMPLATE = re.compile(r"""\$\{((?:[^'"{}]|'[^']*'|"[^"]*"|\{(?:[^'"{}]|'[^']*'|"[^"]*")*\})*)\}""")
+"""`${…}`; braces inside strings, and object literals one level deep, do not end it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,48 +70,28 @@ class RuleSpec:
     error_action: ErrorAction | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Topic:
-    """A topic as functions of rule SQL see it."""
-
-    name: str
-    levels: tuple[str, ...] = field(default=())
-
-    @classmethod
-    def of(cls, name: str) -> "Topic":
-        """Split once."""
-        return cls(name, tuple(name.split("/")))
-
-
-class Uuids:
-    """`newuuid()` from a seeded source: a rehearsal spreads its records the same way every time."""
-
-    def __init__(self, seed: int) -> None:
-        self._bits = random.Random(seed).getrandbits
-
-    def __call__(self) -> str:
-        """A random (version 4) UUID."""
-        return str(uuid.UUID(int=self._bits(128), version=4))
-
-
 class Rule:
-    """A compiled rule.
+    """A compiled rule. Whoever runs it fills `message` before each message.
 
     Raises:
         RuleError: the name, the SQL or its version is not allowed.
     """
 
-    def __init__(self, spec: RuleSpec, uuids: Uuids) -> None:
+    def __init__(self, spec: RuleSpec, chance: Chance, message: Message | None = None) -> None:
         if not _NAME.fullmatch(spec.name):
             raise RuleError(f"rule name {spec.name!r} may hold only letters, digits and _", spec.sql)
         if spec.version not in VERSIONS:
             raise RuleError(f"SQL version {spec.version!r} is none of {', '.join(VERSIONS)}", spec.sql)
         self.spec = spec
-        self.statement = parse_statement(spec.sql)
+        self.statement = parse_statement(spec.sql, spec.version)
+        self._message = message or Message()
         self._filter = self.statement.topic_filter.encode()
-        self._uuids = uuids
-        names = {item.name for item in self.statement.items}
-        self.left_out = frozenset() if self.statement.star else frozenset(KEYS) - names
+        self._chance = chance
+        self._templates: dict[str, tuple[str | Expression, ...]] = {}
+        select = self.statement.select
+        names = {item.path[0] for item in select.items}
+        passes = select.star or select.value is not None
+        self.left_out = frozenset() if passes else frozenset(KEYS) - names
         """Measures of a buoy that the SELECT does not pass on."""
 
     def matches(self, topic: str) -> bool:
@@ -118,56 +100,61 @@ class Rule:
 
     def bind(self, topic: Topic) -> Select:
         """The rule for one topic."""
-        fixed: Payload = {}
-        moving: list[tuple[str, Evaluate]] = []
-        for item in self.statement.items:
-            evaluate, constant = _compile(item.expression, topic, self._uuids)
-            if constant:
-                value = evaluate({}, 0)
-                if value is not UNDEFINED:
-                    fixed[item.name] = value
-            else:
-                moving.append((item.name, evaluate))
-        select = _projection(self.statement.star, fixed, moving)
+        scope = self._scope(topic)
+        select: Select = compile_select(self.statement.select, scope)
         if self.spec.version == "2016-03-23":
             select = _whole_numbers(select)
         if self.statement.where is not None:
-            select = _filtered(_compile(self.statement.where, topic, self._uuids)[0], select)
-        return select
+            select = _filtered(compile_expression(self.statement.where, scope)[0], select)
+        return self._with_variables(select, topic)
 
     def template(self, text: str, topic: Topic) -> Evaluate:
-        """A substitution template of the rule's action, for one topic."""
-        return compile_template(text, topic, self._uuids)
+        """A substitution template of the rule's action, for one topic; it is evaluated after the statement.
 
+        Raises:
+            RuleError: an expression is not rule SQL.
+        """
+        parts = self._templates.get(text)
+        if parts is None:
+            parts = self._templates[text] = parse_template(text, self.spec.version)
+        return bind_template(parts, self._scope(topic))
 
-def _projection(star: bool, fixed: Payload, moving: list[tuple[str, Evaluate]]) -> Select:
-    if star and not moving:
-        return lambda payload, _at_ns: {**payload, **fixed}
+    def _scope(self, topic: Topic) -> Scope:
+        names = frozenset(name for name, _expression in self.statement.variables)
+        return Scope(topic, self.spec.version, self._chance, self._message, names)
 
-    def select(payload: Payload, at_ns: int) -> Payload:
-        result = {**payload, **fixed} if star else dict(fixed)
-        for name, evaluate in moving:
-            value = evaluate(payload, at_ns)
-            if value is UNDEFINED:
-                result.pop(name, None)
-            else:
-                result[name] = value
-        return result
+    def _with_variables(self, select: Select, topic: Topic) -> Select:
+        """SET comes first, once per message; a variable knows those before it."""
+        if not self.statement.variables:
+            return select
+        compiled: list[tuple[str, Evaluate]] = []
+        for name, expression in self.statement.variables:
+            known = frozenset(earlier for earlier, _evaluate in compiled)
+            scope = Scope(topic, self.spec.version, self._chance, self._message, known)
+            compiled.append((name, compile_expression(expression, scope)[0]))
+        values = self._message.variables
 
-    return select
+        def run(payload: Payload, at_ns: int) -> Any:
+            values.clear()
+            for name, evaluate in compiled:
+                values[name] = evaluate(payload, at_ns)
+            return select(payload, at_ns)
+
+        return run
 
 
 def _whole_numbers(select: Select) -> Select:
-    def converted(payload: Payload, at_ns: int) -> Payload | None:
+    def converted(payload: Payload, at_ns: int) -> Any:
         result = select(payload, at_ns)
-        if result is not None:
-            for name, value in result.items():
-                kind = type(value)
-                if kind is float:
-                    if value.is_integer() and -MAX_INT < value < MAX_INT:
-                        result[name] = int(value)
-                elif kind is dict or kind is list:
-                    result[name] = whole_numbers_as_int(value)
+        if type(result) is not dict:
+            return whole_numbers_as_int(result)
+        for name, value in result.items():
+            kind = type(value)
+            if kind is float:
+                if value.is_integer() and -MAX_INT < value < MAX_INT:
+                    result[name] = int(value)
+            elif kind is dict or kind is list:
+                result[name] = whole_numbers_as_int(value)
         return result
 
     return converted
@@ -177,84 +164,42 @@ def _filtered(condition: Evaluate, select: Select) -> Select:
     return lambda payload, at_ns: select(payload, at_ns) if condition(payload, at_ns) is True else None
 
 
-def _compile(node: Expression, topic: Topic, uuids: Uuids) -> tuple[Evaluate, bool]:
-    """The closure, and whether its value is the same for every message of the topic."""
-    if isinstance(node, Constant):
-        value = node.value
-        return (lambda _payload, _at_ns: value), True
-    if isinstance(node, Column):
-        return _column(node.path), False
-    if isinstance(node, Call):
-        return _call(node, topic, uuids)
-    if isinstance(node, Group):
-        return _compile(node.inner, topic, uuids)
-    if isinstance(node, Unary):
-        operand, constant = _compile(node.operand, topic, uuids)
-        apply_one = UNARY[node.operator]
-        return (lambda payload, at_ns: apply_one(operand(payload, at_ns))), constant
-    left, left_constant = _compile(node.left, topic, uuids)
-    right, right_constant = _compile(node.right, topic, uuids)
-    apply_two = BINARY[node.operator]
-    return (
-        (lambda payload, at_ns: apply_two(left(payload, at_ns), right(payload, at_ns))),
-        left_constant and right_constant,
-    )
-
-
-def _column(path: tuple[str, ...]) -> Evaluate:
-    if len(path) == 1:
-        (name,) = path
-        return lambda payload, _at_ns: payload.get(name, UNDEFINED)
-
-    def nested(payload: Payload, _at_ns: int) -> Any:
-        value: Any = payload
-        for name in path:
-            if type(value) is not dict:
-                return UNDEFINED
-            value = value.get(name, UNDEFINED)
-        return value
-
-    return nested
-
-
-def _call(node: Call, topic: Topic, uuids: Uuids) -> tuple[Evaluate, bool]:
-    if node.name == "timestamp":
-        return (lambda _payload, at_ns: at_ns // _NS_PER_MS), False
-    if node.name == "newuuid":
-        return (lambda _payload, _at_ns: uuids()), False
-    value: Any = topic.name
-    if node.index is not None:
-        value = topic.levels[node.index - 1] if node.index <= len(topic.levels) else UNDEFINED
-    return (lambda _payload, _at_ns: value), True
-
-
-def compile_template(text: str, topic: Topic, uuids: Uuids) -> Evaluate:
+def parse_template(text: str, version: SqlVersion) -> tuple[str | Expression, ...]:
     """A substitution template: text with `${expression}` inside.
 
-    A template that is one expression keeps its value's type; otherwise the parts become text. Undefined
-    inside makes the whole Undefined, and the action fails.
-
     Raises:
-        RuleError: an expression outside the allow-list.
+        RuleError: an expression is not rule SQL, or does not end.
     """
-    parts: list[Evaluate] = []
+    parts: list[str | Expression] = []
     end = 0
-    for match in _TEMPLATE.finditer(text):
-        if match.start() > end:
-            parts.append(_fixed(text[end : match.start()]))
-        parts.append(_compile(parse_expression(match[1]), topic, uuids)[0])
+    while (start := text.find("${", end)) >= 0:
+        match = _TEMPLATE.match(text, start)
+        if match is None:
+            raise RuleError("a substitution template opens with ${ and does not close", text)
+        if start > end:
+            parts.append(text[end:start])
+        parts.append(parse_expression(match[1], version))
         end = match.end()
     if end < len(text):
-        parts.append(_fixed(text[end:]))
-    if "${" in _TEMPLATE.sub("", text):
-        raise RuleError("a substitution template opens with ${ and does not close", text)
-    if len(parts) == 1:
-        return parts[0]
+        parts.append(text[end:])
+    return tuple(parts)
+
+
+def bind_template(parts: tuple[str | Expression, ...], scope: Scope) -> Evaluate:
+    """A template that is one expression keeps its value's type; otherwise the parts become text.
+
+    Undefined inside makes the whole Undefined, and the action fails.
+    """
+    compiled = [
+        _fixed(part) if isinstance(part, str) else compile_expression(part, scope)[0] for part in parts
+    ]
+    if len(compiled) == 1:
+        return compiled[0]
     concatenate = BINARY["+"]
 
     def joined(payload: Payload, at_ns: int) -> Any:
         value: Any = ""
-        for part in parts:
+        for part in compiled:
             value = concatenate(value, part(payload, at_ns))
         return value
 
