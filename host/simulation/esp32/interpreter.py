@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 from host.model.errors import PreflightError
+from host.simulation.esp32.board_clock import check_clock
 
 ROOT = Path(__file__).resolve().parents[3]
 TOOLS = ROOT / ".tools"
@@ -16,16 +17,15 @@ def interpreter() -> Path:
     """The program that simulated boards run: 32-bit words, else this machine's own.
 
     Raises:
-        PreflightError: neither.
+        PreflightError: neither, or it does not follow a board's clock.
     """
-    for fetched in (NARROW, TOOLS / "bin" / "micropython"):
-        if fetched.exists():
-            return fetched
-    found = shutil.which("micropython")
+    fetched = (NARROW, TOOLS / "bin" / "micropython")
+    found = next((path for path in fetched if path.exists()), None) or shutil.which("micropython")
     if found is None:
         raise PreflightError(
             "no micropython", cause="the set-up did not run", next_step="make setup, or install micropython"
         )
+    check_clock(Path(found))
     return Path(found)
 
 
