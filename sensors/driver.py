@@ -41,6 +41,9 @@ class Driver:
     raw_unit = ""
     needs_temperature = False
     offers_temperature = False
+    # By how much a part in order can exceed its limits until it is calibrated, in the published unit.
+    uncal_below = 0.0
+    uncal_above = 0.0
 
     @once
     def __init__(self, settings: "dict[str, Any]", modules: "Modules", rail: "Rail") -> None:
@@ -137,10 +140,15 @@ class Driver:
                 measured = corrected
                 flags &= ~quality.UNCAL
             limits = self._limits
-            if limits is not None and not limits[0] <= measured <= limits[1]:
-                flags |= quality.RANGE
-                if not note:
-                    note = "%.2f is not within %g and %g" % (measured, limits[0], limits[1])
+            if limits is not None:
+                low, high = limits
+                if flags & quality.UNCAL:
+                    low -= self.uncal_below
+                    high += self.uncal_above
+                if not low <= measured <= high:
+                    flags |= quality.RANGE
+                    if not note:
+                        note = "%.2f is not within %g and %g" % (measured, low, high)
         self.read_ms = self.now_ms
         self.measured = measured
         self.raw = raw

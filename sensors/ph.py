@@ -23,6 +23,7 @@ class Ph(Ezo):
     """pH; raw is the circuit's reading. `slope` is (acid %, base %, zero mV or None) or None."""
 
     key = "ph"
+    uncal_below = uncal_above = 0.6  # a zero of 30 mV
     raw_unit = "pH"
     circuit_type = "ph"
     reading_ms = 900

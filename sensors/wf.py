@@ -24,6 +24,7 @@ class Wf(Driver):
     """L/s; raw is pulses per second."""
 
     key = "wf"
+    uncal_above = 0.06  # 405 pulses/L instead of 450
     raw_unit = "Hz"
 
     @once

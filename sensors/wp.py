@@ -20,6 +20,7 @@ class Wp(AnalogDriver):
     """kPa gauge; raw is mV at the part's output."""
 
     key = "wp"
+    uncal_below = uncal_above = 40.0  # zero of 0.40 to 0.60 V, 400 kPa/V
 
     @seldom
     def _evaluate(self, pin_mv: float, too_low: bool, too_high: bool) -> None:

@@ -256,6 +256,7 @@ class Commission:
             f"{self._bench.topic_prefix}/{self.wanted.buoy}/data/",
             self._bench.arrivals(),
             tuple(key for key, given in sensors.items() if given.get("mode", "off") != "off"),
+            tuple(key for key, given in sensors.items() if given.get("mode") == "hardware"),
             self._bench.connect_s,
             settings.get("broker_host", ""),
         )

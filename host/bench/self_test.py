@@ -1,6 +1,7 @@
 """The self-test of a commissioned board: sensors, link, and one message that is seen to arrive."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +14,14 @@ from host.model.endpoint import LOOPBACK
 from host.model.errors import BoardError
 from host.serial.console import Console
 from host.serial.records import BoardEvent, ConsoleRecord
-from sensors.quality import WARMING, publishable
+from sensors.quality import CONTRADICTORY, WARMING, publishable
 
-READINGS = 2
-"""One may go wrong by chance, or find a circuit that has just restarted."""
+READINGS = 3
+"""The first may go wrong by chance, or find a circuit that has just restarted; then two more prove it."""
+PH_AGAIN = 2
+"""Readings of pH beside the first: an input without electrode wanders over the whole scale."""
+PH_SPREAD = 0.5
+"""An electrode that still settles after power came moves by less than 0.05 in these seconds."""
 SENSORS_S = 15.0
 """All nine together take little longer than the slowest (flow, 1 s); warming up comes before."""
 CONNECT_S = 60.0
@@ -33,6 +38,8 @@ class SelfTest:
     arrivals: Arrivals | None
     sensors: tuple[str, ...]
     """Keys that are not off."""
+    probes: tuple[str, ...] = ()
+    """Those of them that are no fakes."""
     connect_s: float = CONNECT_S
     broker_host: str = ""
     """Where the board looks for the broker."""
@@ -46,7 +53,7 @@ def run_self_test(console: Console, test: SelfTest, stop: Stop) -> dict[str, Any
     """
     figures: dict[str, Any] = {}
     console.request("clock", tries=3, utc=time.time_ns() // 1_000_000)
-    figures["sensors"], figures["flags"] = _read_sensors(console, test.sensors)
+    figures["sensors"], figures["flags"] = _read_sensors(console, test.sensors, test.probes)
     if test.arrivals is not None:
         figures["connect_s"] = _wait_for_link(console, stop, test)
         figures.update(_publish(console, test, test.arrivals, stop))
@@ -57,46 +64,97 @@ def run_self_test(console: Console, test: SelfTest, stop: Stop) -> dict[str, Any
     return figures
 
 
-def _read_sensors(console: Console, keys: tuple[str, ...]) -> tuple[dict[str, Any], dict[str, str]]:
+def _read_sensors(
+    console: Console, keys: tuple[str, ...], probes: tuple[str, ...]
+) -> tuple[dict[str, Any], dict[str, str]]:
     """Key → reading, and key → its flags where it has some."""
     if not keys:
         return {}, {}
-    for _ in range(READINGS):
-        answer = console.request("sensors", SENSORS_S, tries=2)
-        bad = [key for key in keys if not _good(answer.get(key))]
-        if not bad:
-            flagged = {key: _flags(answer[key]) for key in keys if answer[key]["flags"]}
-            return {key: answer[key]["measured"] for key in keys}, flagged
-    texts = "; ".join(f"{key} ({_told(answer.get(key))})" for key in bad)
-    raise BoardError(
-        f"{len(bad)} of {len(keys)} sensors give no reading: {texts}",
-        where=console.port,
-        cause="a probe that is not connected, not on the pin that the settings name, or in air",
-        next_step="put all probes into tap water, look at the wiring table of docs/bench.md, and type the "
-        "same command; or set the sensor to `off` in the fleet file",
-    )
+
+    def read(*some: str) -> dict[str, Any]:
+        chosen = {"keys": list(some)} if some else {}
+        found: dict[str, Any] = console.request("sensors", SENSORS_S, tries=2, **chosen)
+        return found
+
+    answer, bad = prove(read, keys, probes)
+    if bad:
+        texts = "; ".join(f"{key} ({text})" for key, text in bad.items())
+        raise BoardError(
+            f"{len(bad)} of {len(keys)} sensors give no reading: {texts}",
+            where=console.port,
+            cause="a probe that is not connected, not on the pin that the settings name, or in air",
+            next_step="put all probes into tap water, let it run through the flow meter, look at the wiring "
+            "table of docs/bench.md, and type the same command; or set the sensor to `off` in the fleet file",
+        )
+    flagged = {key: _flags(answer[key]) for key in keys if answer[key]["flags"]}
+    return {key: answer[key]["measured"] for key in keys}, flagged
 
 
-def _good(reading: Any) -> bool:
-    """Whether the part is there and measures. It may still settle, which a probe does for minutes after power
-    came: what it says until then is withheld from the cloud, but proves the wiring."""
-    return (
-        isinstance(reading, dict)
-        and reading.get("measured") is not None
-        and publishable(reading.get("flags", 0) & ~WARMING)
-    )
+def prove(
+    read: Callable[..., dict[str, Any]], keys: tuple[str, ...], probes: tuple[str, ...]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """(last answer, key → fault) after as many readings as it takes.
+
+    Args:
+        read: the console command `sensors` for all keys, or for those it is given.
+        keys, probes: see `faulty`.
+    """
+    answer = read()
+    bad = faulty(answer, keys, probes)
+    doubtful = bad or any(answer[key]["flags"] & CONTRADICTORY for key in probes)
+    for _ in range(READINGS - 1 if doubtful else 0):
+        answer = read()
+        bad = faulty(answer, keys, probes)
+        if bad:
+            break
+    if "ph" in probes and "ph" not in bad:
+        bad.update(wandering([answer["ph"], *(read("ph")["ph"] for _ in range(PH_AGAIN))]))
+    return answer, bad
 
 
-def _told(reading: Any) -> str:
-    note = reading.get("note") if isinstance(reading, dict) else ""
+def faulty(answer: dict[str, Any], keys: tuple[str, ...], probes: tuple[str, ...]) -> dict[str, str]:
+    """Key → what is wrong, of the sensors that do not prove that their part is there and measures.
+
+    Args:
+        answer: of the console command `sensors`.
+        keys: that are not off.
+        probes: those of them that are no fakes.
+
+    A part may still settle, which a probe does for minutes after power came, and need not be calibrated: what
+    it says until then is flagged or withheld, but proves the wiring.
+    """
+    return {key: text for key in keys if (text := _fault(key, answer.get(key), key in probes))}
+
+
+def wandering(readings: list[dict[str, Any]]) -> dict[str, str]:
+    """The pH electrode's fault if readings taken at once differ as only an open input's do."""
+    values = [float(reading["measured"]) for reading in readings if reading.get("measured") is not None]
+    spread = max(values, default=0.0) - min(values, default=0.0)
+    return {"ph": f"wanders by {spread:.1f}: electrode unplugged"} if spread > PH_SPREAD else {}
+
+
+def _fault(key: str, reading: Any, probe: bool) -> str:
+    if not isinstance(reading, dict):
+        return "not built"
+    if reading.get("measured") is None or not publishable(reading.get("flags", 0) & ~WARMING):
+        return _told(reading)
+    if not probe:
+        return ""
+    if key == "wf" and reading.get("raw") == 0:
+        return "no pulses: no water runs through it, the rotor is jammed, or the cable is off"
+    if key == "liqlev" and reading["measured"] is False:
+        return "dry: not in water, or the cable is off"
+    return ""
+
+
+def _told(reading: dict[str, Any]) -> str:
+    note = reading.get("note")
     return _flags(reading) + (f": {note}" if note else "")
 
 
-def _flags(reading: Any) -> str:
+def _flags(reading: dict[str, Any]) -> str:
     from sensors.flags import names
 
-    if not isinstance(reading, dict):
-        return "not built"
     return ", ".join(names(reading.get("flags", 0))) or "no value"
 
 
