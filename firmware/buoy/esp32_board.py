@@ -77,8 +77,12 @@ def open_ntp(host, port):
     return found
 
 
-def run():
-    """Never returns but by Ctrl-C or a soft reset."""
+def run(kept):
+    """Never returns but by Ctrl-C or a soft reset.
+
+    Args:
+        kept: called once the program has proved that it works; None where it has before.
+    """
     from binascii import crc32
 
     import machine
@@ -92,6 +96,9 @@ def run():
         gc.collect()
         while True:
             wait_ms = board.step()
+            if kept:
+                kept()
+                kept = None
             if wait_ms > 0:
                 time.sleep_ms(int(wait_ms))
     except Exception as error:

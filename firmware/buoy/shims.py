@@ -3,7 +3,8 @@
 import sys
 
 MICROPYTHON = sys.implementation.name == "micropython"
-LIBRARY = "buoy/seldom.bin"  # places of its modules, two bytes each, little endian; then the compiled modules
+# Places of its modules, two bytes each, little endian; then the compiled modules.
+LIBRARY = "/app/buoy/seldom.bin"
 
 
 if MICROPYTHON:
@@ -63,8 +64,9 @@ class _Library:
 
     def open(self, _path, _mode):
         file = open(LIBRARY, "rb")  # noqa: SIM115 - whoever imports closes it
-        file.seek(2 * self._group)
-        file.seek(int.from_bytes(file.read(2), "little"))
+        begin = file.tell()  # within the file of the program
+        file.seek(begin + 2 * self._group)
+        file.seek(begin + int.from_bytes(file.read(2), "little"))
         return file
 
 

@@ -3,7 +3,7 @@
 What is installed on a board has a call of `flash_text` where the files of the tree have a long text.
 """
 
-FILE = "buoy/texts.txt"
+FILE = "/app/buoy/texts.txt"  # in the file of the program, see start.py
 
 
 def flash_text(place, given=None):
@@ -15,7 +15,7 @@ def flash_text(place, given=None):
     """
     try:
         with open(FILE, "rb") as file:
-            file.seek(place)
+            file.seek(file.tell() + place)
             found = file.readline()[:-1].decode().replace("\\n", "\n")
         return found if given is None else found % given
     except (OSError, TypeError, ValueError, MemoryError):

@@ -150,59 +150,75 @@ def confirmed_mac(session: Session, mac: str) -> str:
     )
 
 
-def _confirmed_chip(session: Session) -> ChipInfo:
-    """What two of three readings of the ROM loader agree on: its answers carry no checksum.
+def _identify(session: Session) -> ChipInfo:
+    """What the ROM loader says of the chip.
 
     Raises:
-        LineError: they do not agree, or there is no answer.
+        LineError: three times no answer.
     """
-    read: list[ChipInfo] = []
-    for attempt in range(3):
+    attempt = 1
+    while True:
         try:
-            chip = session.esptool().identify()
+            return session.esptool().identify()
         except BoardError as error:
             session.stop.check(session.port)
-            if attempt == 2:
+            if attempt == 3:
                 raise LineError(
                     error.what, where=error.where, cause=error.cause, next_step=error.next_step
                 ) from error
+            attempt += 1
             session.reappear(error)
-            continue
-        if chip in read:
-            return chip
-        read.append(chip)
-    raise LineError(
-        "the chip says other things of itself each time: "
-        + "; ".join(f"{one.chip}, {one.flash_bytes >> 20} MB, {mac_text(one.mac)}" for one in read),
-        where=session.port,
-        cause="a line that changes bytes",
-        next_step="another cable or hub, then the same command",
-    )
 
 
 def _check_chip(session: Session, image: FlashImage, mac: str) -> None:
-    """Refuse an image that this chip would not start, before anything is written."""
-    chip = _confirmed_chip(session)
-    if chip.kind != SUPPORTED:
-        raise BoardError(
-            f"the chip is {chip.chip}, not a plain {SUPPORTED}",
+    """Refuse an image that this chip would not start, before anything is written.
+
+    The ROM's answers carry no checksum: a chip is refused when it says twice what it is refused for.
+
+    Raises:
+        BoardError: with what does not fit.
+        LineError: it says other things of itself each time.
+    """
+    chip = _identify(session)
+    refusal = _refusal(session.port, chip, image, mac)
+    if refusal is None:
+        return
+    again = _identify(session)
+    if again == chip:
+        raise refusal
+    if _refusal(session.port, again, image, mac) is not None:
+        raise LineError(
+            f"the chip says other things of itself each time: {chip.chip}, {mac_text(chip.mac)}, "
+            f"{chip.flash_bytes >> 20} MB; {again.chip}, {mac_text(again.mac)}, {again.flash_bytes >> 20} MB",
             where=session.port,
+            cause="a line that changes bytes",
+            next_step="another cable or hub, then the same command",
+        )
+
+
+def _refusal(port: str, chip: ChipInfo, image: FlashImage, mac: str) -> BoardError | None:
+    """Why an image is not written on a chip; None if it may be."""
+    if chip.kind != SUPPORTED:
+        return BoardError(
+            f"the chip is {chip.chip}, not a plain {SUPPORTED}",
+            where=port,
             cause=f"{chip.kind or 'this chip'} needs another image, and the firmware does not support it",
             next_step=f"a board with an {SUPPORTED}; nothing was written",
         )
     if mac and chip.mac != mac:
-        raise BoardError(
+        return BoardError(
             f"there is another board on the port: {mac_text(chip.mac)}, before {mac_text(mac)}",
-            where=session.port,
+            where=port,
         )
     if chip.flash_bytes and chip.flash_bytes < image.flash_bytes:
-        raise BoardError(
+        return BoardError(
             f"the chip has {chip.flash_bytes >> 20} MB of flash, the image needs "
             f"{image.flash_bytes >> 20} MB",
-            where=session.port,
+            where=port,
             cause=f"{image.path.name} is built for boards with more flash; this one would not start with it",
             next_step=f"an image for {chip.flash_bytes >> 20} MB, e.g. ESP32_GENERIC; nothing was written",
         )
+    return None
 
 
 def _make_room(session: Session, image: FlashImage) -> None:

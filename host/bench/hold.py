@@ -4,6 +4,7 @@ import contextlib
 
 from host.bench.session import Session
 from host.bench.survey import set_maintenance
+from host.boards.program_file import SWITCH
 from host.model.errors import BoardError, BuoyError
 from host.serial.board_files import remove_files
 
@@ -46,7 +47,7 @@ class Hold:
         names = repl.run("import os\nprint(os.listdir())")
         if "'main.py'" not in names:
             return
-        if "'buoy'" in names:
+        if "'buoy'" in names or f"'{SWITCH}'" in names:
             self.taken = True
             set_maintenance(repl, MAINTENANCE_S)
         elif remove_foreign:

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from host.bench.plan import Software, to_remove, wanted_digests
+from host.bench.plan import Software, fallback, is_chosen, to_remove, wanted_digests
 from host.bench.survey import State, survey_by_repl
+from host.boards.program_file import SWITCH, switch_to
 from host.model.errors import BoardError
 from host.serial.board_files import remove_files, send_files
 from host.serial.raw_repl import RawRepl
@@ -47,6 +48,9 @@ def install(
         path: content[path] for path, digest in wanted.items() if everything or now.files.get(path) != digest
     }
     batch.update(extra or {})
+    if everything or not is_chosen(now, software):
+        # The last: until it is in place, the program before is the one that starts.
+        batch[SWITCH] = switch_to(software.program, fallback(now, software))
     needed = sum(map(len, batch.values()))
     if needed > now.files_free:
         raise BoardError(
@@ -66,6 +70,7 @@ def is_installed(now: State, software: Software) -> bool:
     """Whether every file is as it shall be, as far as `now` knows the board."""
     wanted = wanted_digests(now, software)
     right = all(now.files.get(path) == digest for path, digest in wanted.items())
+    right = right and is_chosen(now, software)
     return right and not (now.complete and to_remove(now, software))
 
 
@@ -73,6 +78,8 @@ def _compare(repl: RawRepl, software: Software) -> None:
     after = survey_by_repl(repl)
     wanted = wanted_digests(after, software)
     wrong = [path for path, digest in wanted.items() if after.files.get(path) != digest]
+    if not wrong and not is_chosen(after, software):
+        wrong = [SWITCH]
     if wrong:
         raise BoardError(
             f"{len(wrong)} files are not as they were sent, first {wrong[0]}",

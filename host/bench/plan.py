@@ -6,6 +6,7 @@ from typing import Literal
 from host.bench.keys import BOARD_CA, BOARD_KEY, Credentials
 from host.bench.survey import SETTINGS_FILE, State
 from host.bench.wanted import Wanted, differing
+from host.boards.program_file import SWITCH, program_path, program_version
 from host.model.micropython import same_version
 
 StepName = Literal[
@@ -55,6 +56,11 @@ class Software:
     """The library, where it is not frozen into the interpreter."""
     firmware: str = ""
     """Version of `files`."""
+
+    @property
+    def program(self) -> str:
+        """Version of the program among `files`; empty if there is none."""
+        return next((found for path in self.files if (found := program_version(path))), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,13 +150,33 @@ def wanted_digests(state: State, software: Software) -> dict[str, str]:
     return wanted
 
 
+def is_chosen(state: State, software: Software) -> bool:
+    """Whether the board runs the program that it should, or will at its next start."""
+    if not software.program:
+        return True
+    if state.found.state == "firmware":
+        return state.found.firmware == software.program
+    return state.switch[:1] == (software.program,)
+
+
+def fallback(state: State, software: Software) -> str:
+    """Version of the program that comes back if the wanted one does not start; empty if there is none.
+
+    It is the last that has proved that it starts: the one that runs, unless it is new itself.
+    """
+    there = [program_version(path) for path in state.files]
+    proved = state.switch[1:2] if len(state.switch) == 3 else state.switch[:2]
+    return next((one for one in proved if one != software.program and one in there), "")
+
+
 def to_remove(state: State, software: Software) -> list[str]:
     """Files of ours on the board that do not belong there any more, and what a cut transfer left."""
     wanted = wanted_digests(state, software)
     return sorted(
         path
         for path in state.files
-        if path not in wanted and path != SETTINGS_FILE and not path.startswith("certs/")
+        if path not in (*wanted, SETTINGS_FILE, SWITCH, program_path(fallback(state, software)))
+        and not path.startswith("certs/")
     ) + sorted(path for path in state.files if path.startswith("certs/") and path.endswith(".new"))
 
 
@@ -159,11 +185,14 @@ def _files(state: State, software: Software, options: Options) -> list[Step]:
     # Files lie outside what an image of the interpreter covers.
     changed = [path for path, digest in wanted.items() if options.erase or state.files.get(path) != digest]
     gone = [] if options.erase or not state.complete else to_remove(state, software)
-    if not changed and not gone:
+    chosen = is_chosen(state, software)
+    if not changed and not gone and chosen:
         return [Step("files", "all again")] if options.forces("files") else []
     parts = [f"{len(changed)} of {len(wanted)}"] if changed else []
-    if changed and state.found.firmware not in ("", software.firmware):
+    if (changed or not chosen) and state.found.firmware not in ("", software.firmware):
         parts.insert(0, f"firmware {software.firmware}, {state.found.firmware} runs")
+    elif not chosen and not changed:
+        parts.append(f"firmware {software.firmware} is there and not chosen")
     parts += [f"{len(gone)} to remove"] if gone else []
     return [Step("files", ", ".join(parts))]
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from host.bench.keys import BOARD_CA, BOARD_CERTIFICATE, BOARD_KEY
 from host.bench.session import Session
+from host.boards.program_file import START, SWITCH
 from host.model.errors import UsageError
 from host.model.syntax_trees import SYNTAX_TREES
 from host.serial.board_files import fetch_file, list_files
@@ -17,7 +18,11 @@ from host.serial.raw_repl import LineError, RawRepl, ReplError
 from host.serial.trouble import Refusal
 
 SETTINGS_FILE = "settings.json"
-PLACES = ("buoy/", "sensors/", "lib/umqtt/", "certs/", "boot.py", "main.py", SETTINGS_FILE)
+PLACES = (
+    *("app-*", SWITCH, START, "boot.py", "main.py", SETTINGS_FILE, "lib/umqtt/", "certs/"),
+    # Of programs that were not one file yet.
+    *("buoy/", "sensors/"),
+)
 _IDENTITY_SOURCE = Path(__file__).resolve().parents[2] / "firmware" / "buoy" / "identity.py"
 ASK_S = 5.0
 
@@ -36,6 +41,8 @@ class State:
     ssid: str | None = None
     """Wi-Fi, where it could be read; the console does not tell it."""
     umqtt_frozen: bool = True
+    switch: tuple[str, ...] = ()
+    """Words of the file that names the program, see firmware/start.py; known where `complete`."""
     files_free: int = 0
     """Bytes free in the file system; known where `complete`."""
 
@@ -89,6 +96,8 @@ def survey_by_repl(repl: RawRepl) -> State:
     listing = list_files(repl, PLACES)
     state.files = {path: file.digest for path, file in listing.files.items()}
     state.files_free = listing.free
+    if SWITCH in state.files:
+        state.switch = tuple(fetch_file(repl, SWITCH).decode("ascii", "replace").split())
     try:
         state.settings = json.loads(fetch_file(repl, SETTINGS_FILE)) if SETTINGS_FILE in state.files else None
     except ValueError:

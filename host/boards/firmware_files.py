@@ -1,4 +1,6 @@
-"""The firmware as it is copied onto a board: `boot.py`, `main.py`, and the rest made small and compiled.
+"""The firmware as it is copied onto a board: `boot.py`, `main.py`, what chooses a program, and the program.
+
+The program is one file, `app-<version>.bin`, with all modules made small and compiled.
 
 What was made is kept by the hash of all that it was made of.
 """
@@ -19,6 +21,7 @@ from buoy.commands import FIRMWARE
 from buoy.shims import LIBRARY
 from buoy.texts import FILE as TEXTS
 
+from host.boards.program_file import NONE, START, SWITCH, pack_program, program_path
 from host.boards.shrink import Bundle, Plan, Small, shrink
 from host.boards.shrink.seldom import module_path
 from host.boards.shrink.symbols import Symbols
@@ -33,6 +36,8 @@ CACHE = ROOT / ".tools" / "compiled"
 OPTIONS = ("-O3",)
 """Without line numbers and asserts: a third of the flash less."""
 COMPILE_TIMEOUT_S = 60.0
+MOUNT = "/app"
+"""Where a board sees the files of its program (firmware/start.py)."""
 LOCK_TIMEOUT_S = 180.0
 DIGEST_LENGTH = 8
 """Hex digits of the hash in a version."""
@@ -41,6 +46,7 @@ BENCH_ONLY = ("buffers.py", "calibration.py", "ezo_commands.py", "parts.py")
 _NOT_ON_BOARDS = frozenset(f"sensors/{name}" for name in BENCH_ONLY)
 # The interpreter looks for these two as source.
 _AS_SOURCE = ("boot.py", "main.py")
+_START_SOURCE = "start.py"
 # What is in memory together on every board; what a board looks for by name stays a module of its own.
 BUNDLES = (
     Bundle(
@@ -78,7 +84,7 @@ BUNDLES = (
 
 def firmware_sources() -> dict[str, Path]:
     """Path on a board of each source file → where it is in the tree."""
-    found = {name: ROOT / "firmware" / name for name in _AS_SOURCE}
+    found = {name: ROOT / "firmware" / name for name in (*_AS_SOURCE, _START_SOURCE)}
     for folder in (ROOT / "firmware" / "buoy", ROOT / "sensors"):
         found.update({f"{folder.name}/{file.name}": file for file in sorted(folder.glob("*.py"))})
     return {name: file for name, file in found.items() if name not in _NOT_ON_BOARDS}
@@ -91,7 +97,7 @@ class Firmware:
     version: str
     """Release, and a hash of `files`: `1.0.0+3f9a1c2e`. Two programs that differ have different versions."""
     files: dict[str, bytes]
-    """Path on a board → content."""
+    """Path on a board → content; the file of the program first."""
 
     @property
     def digest(self) -> str:
@@ -100,8 +106,9 @@ class Firmware:
 
 
 def firmware_files(cache: Path = CACHE) -> dict[str, bytes]:
-    """Path on a board → content, see `installed_firmware`."""
-    return installed_firmware(cache).files
+    """Path → content on a board that left the factory, see `installed_firmware`."""
+    firmware = installed_firmware(cache)
+    return {**firmware.files, SWITCH: f"{firmware.version} {NONE}".encode()}
 
 
 def installed_firmware(cache: Path = CACHE) -> Firmware:
@@ -152,23 +159,30 @@ def _digest_of_all(given: dict[str, str], compiler: str) -> str:
 
 def _made(given: dict[str, str], compiler: str) -> tuple[Firmware, Symbols]:
     as_source = {name: given[name] for name in _AS_SOURCE}
-    modules = {name: text for name, text in given.items() if name not in _AS_SOURCE}
+    modules = {name: text for name, text in given.items() if name not in (*_AS_SOURCE, _START_SOURCE)}
+    outside = {name: text.encode() for name, text in as_source.items()}
+    outside[START] = _compiled(compiler, _START_SOURCE, given[_START_SOURCE])
     with SYNTAX_TREES:
         kept = _kept(as_source.values()) | _found_by_name(modules.values())
         always = _always_loaded()
         reader, loader = ("buoy.texts", "flash_text"), ("buoy.shims", "flash_function")
         small = shrink(modules, Plan(BUNDLES, kept, reader, always, loader, always))
     compiled = _all_compiled(compiler, small.sources)
-    digest = digest_of(_packed(as_source, small, compiled))
-    version = f"{FIRMWARE.partition('+')[0]}+{digest[:DIGEST_LENGTH]}"
+    digest = digest_of({**outside, **_members(small, compiled)})[:DIGEST_LENGTH]
+    version = f"{FIRMWARE.partition('+')[0]}+{digest}"
     telling = {
         name: text.replace(FIRMWARE, version) for name, text in small.sources.items() if FIRMWARE in text
     }
     if not telling:
         raise PreflightError("no module of the firmware tells its version", where="firmware/buoy/commands.py")
     compiled.update(_all_compiled(compiler, telling))
+    try:
+        program = pack_program(_members(small, compiled))
+    except ValueError as error:
+        raise PreflightError(str(error), where="firmware") from None
     in_tree = {name: str(path.relative_to(ROOT)) for name, path in firmware_sources().items()}
-    return Firmware(version, _packed(as_source, small, compiled)), small.symbols.renamed(in_tree)
+    firmware = Firmware(version, {program_path(version): program, **outside})
+    return firmware, small.symbols.renamed(in_tree)
 
 
 def _all_compiled(compiler: str, sources: dict[str, str]) -> dict[str, bytes]:
@@ -177,13 +191,12 @@ def _all_compiled(compiler: str, sources: dict[str, str]) -> dict[str, bytes]:
         return dict(zip(sources, outputs, strict=True))
 
 
-def _packed(as_source: dict[str, str], small: Small, compiled: dict[str, bytes]) -> dict[str, bytes]:
-    """The files of a board, from the compiled modules by their source's name."""
+def _members(small: Small, compiled: dict[str, bytes]) -> dict[str, bytes]:
+    """What is in the file of the program, from the compiled modules by their source's name."""
     library = [module_path(number) for number in range(1, small.groups + 1)]
     return {
-        **{name: text.encode() for name, text in as_source.items()},
-        TEXTS: small.texts,
-        LIBRARY: _library([compiled[name] for name in library]),
+        TEXTS.removeprefix(f"{MOUNT}/"): small.texts,
+        LIBRARY.removeprefix(f"{MOUNT}/"): _library([compiled[name] for name in library]),
         **{name.removesuffix(".py") + ".mpy": data for name, data in compiled.items() if name not in library},
     }
 

@@ -28,8 +28,9 @@ _WHO = """
 import json, os, sys, machine
 from binascii import hexlify
 try:
-    from buoy.commands import FIRMWARE as firmware
-except ImportError:
+    with open("/app.txt") as file:
+        firmware = file.read().split()[0]
+except (OSError, IndexError):
     firmware = ""
 print(json.dumps({"mac": hexlify(machine.unique_id()).decode(), "machine": sys.implementation._machine
     if hasattr(sys.implementation, "_machine") else sys.platform,

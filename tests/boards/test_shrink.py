@@ -291,8 +291,8 @@ def test_every_text_of_the_firmware_is_where_its_modules_look_for_it(monkeypatch
         return held["small"]
 
     monkeypatch.setattr(firmware_files, "shrink", kept)
-    files = firmware_files.firmware_files(tmp_path)
-    lines = files[firmware_files.TEXTS].split(b"\n")
+    firmware_files.firmware_files(tmp_path)
+    lines = held["small"].texts.split(b"\n")
     starts = {sum(len(line) + 1 for line in lines[:number]) for number in range(len(lines))}
     reader = next(
         node.name

@@ -2,7 +2,7 @@
 # mypy: ignore-errors
 """Runs on the board: prints a line `SHA-256 SIZE PATH` per file under the given places, and the free bytes.
 
-A folder ends with "/"; `hidden` are paths whose content is nobody's business: `-` stands for their hash.
+A folder ends with "/", a beginning of names in the root with "*"; `hidden` are paths whose content is nobody's business: `-` stands for their hash.
 """
 
 
@@ -41,7 +41,11 @@ def listing(places, hidden):
                 show(path)
 
     for place in places:
-        if place.endswith("/"):
+        if place.endswith("*"):
+            for entry in os.ilistdir("/"):
+                if entry[0].startswith(place[:-1]) and not entry[1] & 0x4000:
+                    show(entry[0])
+        elif place.endswith("/"):
             walk(place)
         else:
             try:

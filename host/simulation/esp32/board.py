@@ -2,8 +2,10 @@
 
 import asyncio
 import random
+import struct
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from host.simulation.buoy import SimulatedBuoy
@@ -32,6 +34,19 @@ IO0_WINDOW_S = 0.3
 """After EN was released with both lines set, IO0 may still go low for so long: the capacitor at EN, and a
 client of RFC 2217 that waits for each line to be confirmed."""
 ROM_RETRY_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class FlashUse:
+    """Operations of the file system on the flash chip."""
+
+    reads: int
+    writes: int
+    erases: int
+
+    def since(self, before: "FlashUse") -> "FlashUse":
+        """What came after."""
+        return FlashUse(self.reads - before.reads, self.writes - before.writes, self.erases - before.erases)
 
 
 class Cable:
@@ -64,7 +79,7 @@ class Board:
     Args:
         buoy: its parts, pins and chip.
         folder: its profile: flash image and control file.
-        paced: bytes take the time that the baud rate gives them.
+        paced: bytes take the time that the baud rate gives them, operations of the flash theirs.
         heap: MicroPython's `-X heapsize`.
         program: MicroPython in place of the one that the set-up found.
         kind: of chip.
@@ -96,7 +111,8 @@ class Board:
         self.boots = 0
         self._heap, self._program = heap, program
         self._control = folder / "control.bin"
-        self._control.write_bytes(bytes(2))
+        # See repl/partition.py: writes until the power goes, whether operations take their time, counts.
+        self._control.write_bytes(bytes((0, 0, paced)) + bytes(12))
         self._loop = asyncio.get_running_loop()
         self._began = time.monotonic()
         self._random = random.Random(buoy.buoy_id)
@@ -131,7 +147,13 @@ class Board:
 
     def cut_after_writes(self, count: int) -> None:
         """The power goes when the file system begins its `count`-th block write or erasure from now on."""
-        self._control.write_bytes(count.to_bytes(2, "little"))
+        with self._control.open("r+b") as file:
+            file.write(count.to_bytes(2, "little"))
+
+    @property
+    def flash_use(self) -> FlashUse:
+        """What the file system has done since the board was made; reads are up to 32 behind."""
+        return FlashUse(*struct.unpack_from("<III", self._control.read_bytes(), 3))
 
     def hang(self, on: bool = True) -> None:
         """The program stands still (the watchdog runs on), or goes on."""

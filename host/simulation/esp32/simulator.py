@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from host.model.errors import UsageError
 from host.simulation.buoy import simulated_buoy
-from host.simulation.esp32.board import Board, Cable
+from host.simulation.esp32.board import Board, Cable, FlashUse
 from host.simulation.esp32.child import HEAP
 from host.simulation.esp32.efuse import ESP32, ChipKind
 from host.simulation.esp32.flash_image import SIZE
@@ -34,7 +34,7 @@ class Simulator:
         folder: profiles (`<id>/flash.bin`) and port links (`ports/buoy-<id>`).
         ids: buoys to start, powered and plugged in.
         seed, scenario: of the water they share.
-        paced: bytes take the time of the baud rate.
+        paced: bytes take the time of the baud rate, and the file system that of a flash chip.
         flashed: boards whose flash is new get a synthetic MicroPython image; else it is erased.
         factory: flash image that new boards get instead, see `factory_image`.
         heap: of MicroPython.
@@ -144,6 +144,10 @@ class Simulator:
     def cut_power_after_writes(self, buoy_id: int, count: int) -> None:
         """Cut it when the file system begins its count-th block write or erasure from now; 0: never."""
         self._do(buoy_id, lambda board: board.cut_after_writes(count))
+
+    def flash_use(self, buoy_id: int) -> FlashUse:
+        """What its file system has read, written and erased so far, paced or not."""
+        return self._do(buoy_id, lambda board: board.flash_use)
 
     def brown_out(self, buoy_id: int) -> None:
         """Let the supply sag."""

@@ -14,7 +14,7 @@ import sys
 import vfs
 from time import sleep
 
-from partition import Partition, PowerCut
+from partition import Control, Partition
 
 _status = open("/proc/self/fd/" + sys.argv[2], "wb")
 _in = sys.stdin.buffer
@@ -328,7 +328,7 @@ class System:
 
 
 def make_files():
-    device = Partition(sys.argv[3], int(sys.argv[4]), int(sys.argv[5]), PowerCut(sys.argv[6], tell))
+    device = Partition(sys.argv[3], int(sys.argv[4]), int(sys.argv[5]), Control(sys.argv[6], tell))
     folders = [vfs.VfsPosix(folder) for folder in sys.argv[10:]]
     try:
         flash = vfs.VfsLfs2(device)
