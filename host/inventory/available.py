@@ -85,13 +85,18 @@ def stores_of(target: TargetSpec) -> tuple[str, ...]:
     return (*stores, INFLUXDB) if target.twin is not None and target.twin.influxdb is not None else stores
 
 
-def thresholds_of(target: TargetSpec, qos: int) -> tuple[str, ...]:
-    """What must hold where a fleet file names no thresholds; QoS 0 has no acknowledgements."""
+def thresholds_of(target: TargetSpec, qos: int, *, hardware: bool) -> tuple[str, ...]:
+    """What must hold where a fleet file names no thresholds; QoS 0 has no acknowledgements.
+
+    Fakes always have a value. A part in water may warm up or be out of range for a while (`hardware`), but a
+    sensor that is on and never gives a value is broken.
+    """
     added = set(stores_of(target)) - set(TARGETS[target.kind].stores)
     lossless = [f"{store}.{name} == 0" for store in sorted(added) for name in _LOSSLESS]
     gone = tuple(f"{store}." for store in TARGETS[target.kind].stores if store not in stores_of(target))
     kept = (text for text in TARGETS[target.kind].thresholds if not text.startswith(gone or ("\0",)))
-    return (*lossless, *(text for text in kept if qos or not text.startswith(_ANSWERS)))
+    sensors = "sensors.silent == 0" if hardware else "sensors.withheld == 0"
+    return (*lossless, *(text for text in kept if qos or not text.startswith(_ANSWERS)), sensors)
 
 
 # Words that people may know from elsewhere and that get an answer of their own.

@@ -45,7 +45,7 @@ def resolve(
     ids = {board.buoy_id for board in boards} if complete else set()
     run = _run(document.run, changes, len(boards), report, options)
     target = with_limits(_target(target_section, source.parent, ids, report), changes.limits, options)
-    thresholds, notes = _thresholds(document, target, run.qos, changes, report)
+    thresholds, notes = _thresholds(document, boards, target, run.qos, changes, report)
     return Fleet(
         name=document.fleet,
         source=str(source),
@@ -129,10 +129,16 @@ def _tls(section: TlsSection, folder: Path) -> TlsSpec:
 
 
 def _thresholds(
-    document: FleetSection, spec: TargetSpec, qos: int, changes: Changes, report: Reporter
+    document: FleetSection,
+    boards: tuple[BoardSpec, ...],
+    spec: TargetSpec,
+    qos: int,
+    changes: Changes,
+    report: Reporter,
 ) -> tuple[tuple[Threshold, ...], tuple[str, ...]]:
     stores = stores_of(spec)
-    usual = tuple(parse_threshold(text) for text in thresholds_of(spec, qos))
+    hardware = any(sensor.mode == "hardware" for board in boards for sensor in board.sensors)
+    usual = tuple(parse_threshold(text) for text in thresholds_of(spec, qos, hardware=hardware))
     if document.thresholds is None:
         return usual, ()
     kept: list[Threshold] = []

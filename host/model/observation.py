@@ -44,6 +44,8 @@ class Observation:
     delivers_per_s: float | None = None
     """Messages/s that the broker delivers to one connection; it discards the rest. None: no limit."""
     gaps: list[Gap] = field(default_factory=list)
+    errors: list[tuple[int, str]] = field(default_factory=list)
+    """(buoy, payload) of the first messages on each buoy's error topic."""
 
     def gaps_of(self, buoy: int) -> list[Gap]:
         """When nobody watched this buoy."""

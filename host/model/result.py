@@ -77,7 +77,9 @@ class BoardResult(_Part):
     measures: dict[str, dict[str, int]] = Field(default_factory=dict)
     """Measures found: store → key → count."""
     measures_expected: dict[str, int] = Field(default_factory=dict)
-    """Measures sent: key → count."""
+    """Measures of sensors that are on, over all messages sent: key → count."""
+    withheld: dict[str, int] = Field(default_factory=dict)
+    """Of the expected: measures of which the sensor gave no value. Key → count."""
     ack_p99_ms: float | None = None
     clock_offset_ms: float = 0.0
     clock_uncertainty_ms: float = 0.0
@@ -89,6 +91,9 @@ class StoreResult(_Part):
 
     name: str
     expected: int
+    """Sensors that are on x messages sent."""
+    withheld: int = 0
+    """Of the expected: measures of which the sensor gave no value, so that they were not sent."""
     found: int
     """Expected measures that are there, whatever their value."""
     missing: int

@@ -28,6 +28,8 @@ METRICS: dict[str, str] = {
     "send.rate": "messages/s",
     "boards.failed": "boards",
     "boards.unproven": "boards",
+    "sensors.withheld": "measures",
+    "sensors.silent": "sensors",
     "witness.shortfall": "messages",
 }
 STORES: tuple[str, ...] = ("timestream", "s3", "influxdb", SUBSCRIBER)

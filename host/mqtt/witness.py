@@ -27,8 +27,8 @@ from host.mqtt.witness_record import RecordStream
 MESSAGES_PER_CONNECTION = 80.0
 """Per second; AWS IoT Core discards beyond 100 outbound publishes/s of a connection (IoT Core quotas)."""
 
-_FILTERS_PER_CONNECTION = 50
-"""Subscriptions per connection (IoT Core quotas)."""
+_FILTERS_PER_CONNECTION = 49
+"""Subscriptions per connection (IoT Core quotas: 50), less the one to the error topics."""
 
 _KEEP_ALIVE_S = 30  # the least IoT Core allows: a silent broker is noticed that soon
 _BACKOFF_MIN_S = 0.2
@@ -38,6 +38,7 @@ _FLUSH_S = 0.5
 # Where messages are still out, nothing new for so long means that they will not come.
 _QUIET_S = 2.0
 _POLL_S = 0.02
+_MOST_ERRORS = 2000
 
 
 class Witness:
@@ -88,6 +89,7 @@ class Witness:
         self._folder = folder
         self._observation = Observation(self._groups, delivers_per_s)
         self._buoys = {f"{topic_prefix}/{buoy}/data/".encode(): buoy for buoy in rates}
+        self._errors = {f"{topic_prefix}/{buoy}/error/".encode(): buoy for buoy in rates}
         self._rows: tuple[list[int], list[bytes], list[int]] = ([], [], [])
         self._stream: RecordStream | None = None
         self._flusher: asyncio.TimerHandle | None = None
@@ -141,6 +143,8 @@ class Witness:
                     number - 1,
                     PahoClient(self._hub, connect, contexts[number - 1]),
                     self._filters(group),
+                    # Errors are few: the first connection hears those of all.
+                    (f"{self._prefix}/+/error/".encode(),) if number == 1 else (),
                     f"witness connection {number} of {count} (buoys {group[0]}–{group[-1]})",
                     self._qos,
                 )
@@ -222,6 +226,9 @@ class Witness:
         """Keep one message; those of other buoys are none of our business."""
         buoy = self._buoys.get(topic)
         if buoy is None:
+            buoy = self._errors.get(topic)
+            if buoy is not None and len(self._observation.errors) < _MOST_ERRORS:
+                self._observation.errors.append((buoy, payload.decode(errors="replace")))
             return
         self._last_news_s = asyncio.get_running_loop().time()
         self.seen[buoy] += 1

@@ -11,6 +11,8 @@ _FILTERS_PER_SUBSCRIBE = 8
 """Filters per SUBSCRIBE (IoT Core quotas)."""
 
 _BACKOFF_MAX_S = 5.0
+_OPTIONAL = 65_535
+"""Packet id of the SUBSCRIBE that a broker may refuse."""
 
 
 class Watcher(Protocol):
@@ -45,6 +47,7 @@ class Watch:
         number: int,
         client: PahoClient,
         filters: tuple[bytes, ...],
+        optional: tuple[bytes, ...],
         name: str,
         qos: int,
     ) -> None:
@@ -63,6 +66,7 @@ class Watch:
         self._client = client
         self._client.listener = self
         self._filters = filters
+        self._optional = optional
         self._name = name
         self._qos = qos
         self._awaited: set[int] = set()
@@ -112,10 +116,14 @@ class Watch:
             self._client.subscribe(
                 self._filters[start : start + _FILTERS_PER_SUBSCRIBE], self._qos, packet_id
             )
+        if self._optional:
+            self._client.subscribe(self._optional, self._qos, _OPTIONAL)
         self._client.flush()
 
     def on_suback(self, packet_id: int, codes: bytes) -> None:
-        """Ready when all are answered."""
+        """Ready when all are answered, but for what a broker may refuse."""
+        if packet_id == _OPTIONAL:
+            return
         if any(code > 2 for code in codes):
             self.trouble = "the broker refused a subscription (SUBACK 0x80)"
             self.refused = True

@@ -36,6 +36,7 @@ class Column:
     label: str
     expected: dict[str, int]
     found: dict[str, int]
+    withheld: dict[str, int]
 
 
 def heat_map(boards: list[BoardResult], store: str) -> Markup:
@@ -60,8 +61,11 @@ def measure_keys(boards: list[BoardResult]) -> list[str]:
     return [key for key in KEYS if key in sent] + sorted(sent - set(KEYS))
 
 
-def level(expected: int, found: int) -> str:
-    """Class of a cell: `none` is not expected, `full` is complete, `over` is more than was sent."""
+def level(expected: int, found: int, withheld: int = 0) -> str:
+    """Class of a cell: `none` is not expected, `full` is complete, `over` is more than was sent, `withheld`
+    is complete but for what the sensor gave no value for."""
+    if withheld and found == expected - withheld:
+        return "withheld"
     if found > expected:
         return "over"
     if expected == 0:
@@ -84,6 +88,7 @@ def _columns(boards: list[BoardResult], store: str) -> list[Column]:
                 str(first) if first == last else f"{first}–{last}",
                 _sum([board.measures_expected for board in some]),
                 _sum([board.measures.get(store, {}) for board in some]),
+                _sum([board.withheld for board in some]),
             )
         )
     return columns
@@ -120,7 +125,8 @@ def _row(band: list[Column], key: str, y: float, width: float, height: float) ->
     for index, column in enumerate([*band, None]):
         expected = 0 if column is None else column.expected.get(key, 0)
         found = 0 if column is None else column.found.get(key, 0)
-        name = "end" if column is None else level(expected, found)
+        withheld = 0 if column is None else column.withheld.get(key, 0)
+        name = "end" if column is None else level(expected, found, withheld)
         if name == "full":
             full_from = index if full_from is None else full_from
             continue
@@ -129,6 +135,7 @@ def _row(band: list[Column], key: str, y: float, width: float, height: float) ->
             full_from = None
         if column is not None and name != "none":
             words = f"{column.label} {key}: {figures.count(found)} of {figures.count(expected)}"
+            words += f", {figures.count(withheld)} withheld" if withheld else ""
             parts.append(_cell(name, index, 1, y, width, height, words))
     return parts
 

@@ -75,6 +75,8 @@ def _stores(result: Result) -> list[Block]:
     names = ["expected", "found", "missing", "duplicated", "redelivered", "altered", "late"]
     if any(store.unproven for store in result.stores):
         names.insert(3, "unproven")
+    if any(store.withheld for store in result.stores):
+        names.insert(1, "withheld")
     if any(store.unexpected for store in result.stores):
         names.append("unexpected")
     table = Columns(["store", *names], left=1)
@@ -83,7 +85,8 @@ def _stores(result: Result) -> list[Block]:
         cells = [(printable(store.name), "plain")]
         for name in names:
             number = getattr(store, name)
-            tone = "bad" if name in faults else "warn" if name in ("late", "unproven") and number else "plain"
+            worth_a_look = number and name in ("late", "unproven", "withheld")
+            tone = "bad" if name in faults else "warn" if worth_a_look else "plain"
             cells.append((figures.count(number), "dim" if tone == "plain" and number == 0 else tone))
         table.rows.append(cells)
     blocks: list[Block] = [Heading("Stores, in measures"), table]

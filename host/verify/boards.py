@@ -62,6 +62,7 @@ def board_results(
     interrupted: bool,
     stores: tuple[str, ...],
     doubt: Doubt,
+    withheld: Mapping[int, dict[str, int]],
 ) -> list[BoardResult]:
     """Results of all boards of the fleet, and of any other with a ledger, by id.
 
@@ -79,6 +80,7 @@ def board_results(
         interrupted: messages not made because of that are no failure.
         stores: names.
         doubt: what the subscriber's word is worth.
+        withheld: buoy → key → measures that a sensor withheld.
     """
     sending = _sending(db, fleet.run.late_send_ms)
     expected = _measures_expected(db)
@@ -104,7 +106,7 @@ def board_results(
             state = "failed"
         elif reasons:
             state = "unproven"
-        keys = expected[buoy]
+        keys, kept_back = expected[buoy], withheld.get(buoy, {})
         results.append(
             BoardResult(
                 buoy_id=buoy,
@@ -121,10 +123,13 @@ def board_results(
                 failed_itself=fact.failed,
                 quoted=fact.errors,
                 measures={
-                    store: {key: count - missing[buoy, store, key] for key, count in keys.items()}
+                    store: {key: keys.get(key, 0) - missing[buoy, store, key] for key in [*keys, *kept_back]}
                     for store in stores
                 },
-                measures_expected=keys,
+                measures_expected={
+                    key: keys.get(key, 0) + kept_back.get(key, 0) for key in [*keys, *kept_back]
+                },
+                withheld=kept_back,
                 ack_p99_ms=mine.ack_p99_ms,
                 clock_offset_ms=mine.clock_offset_ms,
                 clock_uncertainty_ms=mine.clock_uncertainty_ms,

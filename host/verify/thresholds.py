@@ -28,6 +28,14 @@ def threshold_facts(
         "send.rate": rate_per_s,
         "boards.failed": sum(board.state == "failed" for board in boards) if boards else None,
         "boards.unproven": sum(board.state == "unproven" for board in boards) if boards else None,
+        "sensors.withheld": sum(sum(board.withheld.values()) for board in boards) if sent else None,
+        "sensors.silent": sum(
+            number == board.measures_expected[key]
+            for board in boards
+            for key, number in board.withheld.items()
+        )
+        if sent
+        else None,
         "witness.shortfall": witness.shortfall if witness is not None and witness.expected else None,
     }
     for name in ("mean", "p50", "p90", "p99", "p999", "max"):

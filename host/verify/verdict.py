@@ -38,6 +38,7 @@ from host.verify.original import reconcile_original
 from host.verify.stamped import mark_clashes, reconcile_stamped
 from host.verify.subscriber import Doubt, collect_subscriber, compact_observations, locate_unseen
 from host.verify.thresholds import evaluate_thresholds, threshold_facts
+from host.verify.withheld import diagnose_withheld, sensor_reasons, withheld_measures
 from host.verify.witness import create_witness, witness_result
 from host.verify.words import count_text
 
@@ -164,6 +165,12 @@ def _verify(db: Database, case: Case, ledger: Path) -> Verification:
             warnings.append("the target gave no trace of single messages: causes follow from counters alone")
         diagnoses = diagnose(db, {store.name: store.late_after_s for store in stores}, case.stages)
     diagnoses += diagnose_sending(db, case.fleet.run.late_send_ms)
+    withheld = withheld_measures(db, case.fleet)
+    diagnoses += diagnose_withheld(withheld, sensor_reasons(case.run_folder))
+    kept_back = sum(sum(keys.values()) for keys in withheld.values())
+    for store in stores:
+        store.withheld = kept_back
+        store.expected += kept_back
     boards = board_results(
         db,
         case.fleet,
@@ -172,6 +179,7 @@ def _verify(db: Database, case: Case, ledger: Path) -> Verification:
         interrupted=case.interrupted,
         stores=case.stores,
         doubt=doubt,
+        withheld=withheld,
     )
     proven = [board.buoy_id for board in boards if board.state != "unproven" or board.buoy_id in doubt.boards]
     strange = db.number(

@@ -26,7 +26,8 @@ def test_the_default_fleet_is_thirty_buoys_with_a_hundred_messages_two_of_them_s
     assert {sensor.mode for board in fleet.boards for sensor in board.sensors} == {"counter"}
     assert (fleet.target.kind, fleet.topic_prefix) == ("local", "aws/0")
     assert fleet.run == RunSpec()
-    assert {threshold.text for threshold in fleet.thresholds} == set(TARGETS["local"].thresholds)
+    usual = {*TARGETS["local"].thresholds, "sensors.withheld == 0"}
+    assert {threshold.text for threshold in fleet.thresholds} == usual
 
 
 def test_the_original_scenario_sends_the_original_payload_once_a_second(project_root):
@@ -51,9 +52,14 @@ def test_defaults_are_those_of_the_model(tmp_path):
 
 def test_a_fleet_without_thresholds_gets_those_of_its_target(tmp_path):
     local = load(tmp_path, GOOD)
-    assert [threshold.text for threshold in local.thresholds] == list(TARGETS["local"].thresholds)
+    sensors = "sensors.withheld == 0"
+    assert [threshold.text for threshold in local.thresholds] == [*TARGETS["local"].thresholds, sensors]
     broker = load(tmp_path, text_of(("target: local", "target: broker")))
-    assert [threshold.text for threshold in broker.thresholds] == list(TARGETS["broker"].thresholds)
+    assert [threshold.text for threshold in broker.thresholds] == [*TARGETS["broker"].thresholds, sensors]
+    unanswered = load(tmp_path, text_of(("target: local", "target: broker"), ("run:", "run:\n  qos: 0")))
+    assert "send.unacknowledged == 0" not in [threshold.text for threshold in unanswered.thresholds]
+    hardware = load(tmp_path, text_of(("ids: 100-103", "ids: 100-103\n    sensors: hardware")))
+    assert hardware.thresholds[-1].text == "sensors.silent == 0"
 
 
 @pytest.mark.parametrize(

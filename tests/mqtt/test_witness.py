@@ -168,7 +168,10 @@ def test_retained_messages_are_older_than_the_run_and_not_on_record(mosquitto: A
     ("rates", "groups"),
     [
         ({number: 10.0 for number in range(1, 17)}, [8, 8]),
-        ({number: 1.0 for number in range(1, 121)}, [50, 50, 20]),  # IoT Core: 50 subscriptions
+        (
+            {number: 1.0 for number in range(1, 121)},
+            [49, 49, 22],
+        ),  # IoT Core: 50, one is for errors
         ({1: 79.0, 2: 2.0, 3: 1.0}, [1, 2]),
         ({1: None, 2: 1.0, 3: None}, [1, 1, 1]),
         ({}, []),
@@ -199,7 +202,7 @@ def test_subscriptions_go_in_portions_and_all_must_be_granted_before_it_is_ready
         async for packet in packets_of(reader):
             if isinstance(packet, Connect):
                 writer.write(encode_connack(False, 0))
-            elif isinstance(packet, Subscribe):
+            elif isinstance(packet, Subscribe) and b"/error/" not in packet.filters[0][0]:
                 portions.append(len(packet.filters))
                 held.append((writer, encode_suback(packet.packet_id, bytes(len(packet.filters)))))
                 if sum(portions) == 20:

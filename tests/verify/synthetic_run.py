@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from host.model import evidence, ledger, store
 from host.model.evidence import StageCount
-from host.model.fleet import BoardSpec, Fleet, LinkSpec, RunSpec, TargetSpec
+from host.model.fleet import BoardSpec, Fleet, LinkSpec, RunSpec, SensorSpec, TargetSpec
 from host.model.observation import Observation, write_observation
 from host.model.thresholds import parse_threshold
 from host.verify.boards import BoardFacts
@@ -81,6 +81,7 @@ class SyntheticRun:
     facts: dict[int, BoardFacts] = field(default_factory=dict)
     interrupted: bool = False
     qos: int = 1
+    sensors: tuple[SensorSpec, ...] = ()
     stages: list[StageCount] | None = None
 
     def __post_init__(self) -> None:
@@ -311,7 +312,7 @@ class SyntheticRun:
     def fleet(self) -> Fleet:
         """The fleet of the run."""
         boards = tuple(
-            BoardSpec(buoy, "virtual", f"buoy{buoy}", (), LinkSpec(), self.count, self.interval_ms)
+            BoardSpec(buoy, "virtual", f"buoy{buoy}", self.sensors, LinkSpec(), self.count, self.interval_ms)
             for buoy in self.boards
         )
         run = RunSpec(qos=self.qos, payload=self.payload, late_after_s=self.late_after_s)  # type: ignore[arg-type]

@@ -66,6 +66,10 @@ class RuleCount:
     error_failed: int = 0
 
 
+ERROR_TOPIC = "/error/"
+"""End of the topic on which a board reports errors."""
+
+
 class RulesEngine:
     """Runs all rules on every message.
 
@@ -103,6 +107,7 @@ class RulesEngine:
         self._encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
         self.count = StageCount(STAGE, "messages")
         self._parse_errors = 0
+        self._board_errors = 0
 
     def run(
         self, message: int, buoy: int | None, topic: str, payload: bytes, at_ns: int, client_id: str = ""
@@ -125,6 +130,10 @@ class RulesEngine:
         carries = self._bound.get(topic)
         if carries is None:
             carries = self._bind(topic)
+        if not carries and topic.endswith(ERROR_TOPIC):
+            # What boards say of their own trouble; the pipeline's rules do not take it.
+            self._board_errors += 1
+            return
         if not carries:
             filters = ", ".join(sorted({rule.statement.topic_filter for rule in self._rules}))
             self._reject(
@@ -301,7 +310,16 @@ class RulesEngine:
                 metrics[f"AWS/IoT ErrorActionFailure {label}"] = count.error_failed
             if count.filtered:
                 rejected[f"where {rule.spec.name}"] = count.filtered
-        return StageCount(STAGE, "messages", self.count.entered, self.count.left, rejected, metrics=metrics)
+        notes = [f"{self._board_errors} messages on error topics, which no rule takes"]
+        return StageCount(
+            STAGE,
+            "messages",
+            self.count.entered,
+            self.count.left,
+            rejected,
+            metrics=metrics,
+            notes=notes if self._board_errors else [],
+        )
 
 
 _BEHIND: dict[type[Any], str] = {
