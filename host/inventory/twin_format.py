@@ -261,7 +261,8 @@ class TwinSection(Section):
     )
     lambda_handler: str = entry(
         Text("a path", _PATH),
-        "The function: a Python file with `lambda_handler`, or a JavaScript one with `handler` (needs node).",
+        "The function: a Python file with `lambda_handler`, a JavaScript one with `handler` (needs node), or"
+        " `file.function` as Lambda names it.",
         default="",
         shown="`host/cloud/local/datatransform.py`",
         also=("handler",),

@@ -26,7 +26,6 @@ def test_custom_prefixes_are_filled_in() -> None:
     assert layout.data_prefix(AT_NS) == "buoys/year=2026/11-23T102500/"
     assert layout.failed_prefix(AT_NS) == "bad/processing-failed/2026/"
     assert len(expand("!{firehose:random-string}", AT_NS)) == 11
-    assert layout.error_prefix_text == "bad/processing-failed/"
 
 
 @pytest.mark.parametrize(
@@ -78,3 +77,21 @@ def test_a_run_is_read_back_from_custom_prefixes_with_delimiter_and_gzip(tmp_pat
         assert "now under bad/processing-failed/" in outcome["detail"]
 
     drive(tmp_path, work, twin)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "error_prefix"),
+    [
+        ("a/!{timestamp:yyyy}/", "a/!{timestamp:yyyy}/!{firehose:error-output-type}"),
+        ("a/!{timestamp:yyyy}/", "a/!{firehose:error-output-type}/!{timestamp:yyyy}/"),
+        ("a/!{firehose:random-string}/", "a/!{firehose:error-output-type}/"),
+        ("", "!{timestamp:yyyy}/!{firehose:error-output-type}/"),
+        ("!{timestamp:yyyy'-'MM}/x/", "!{timestamp:yyyy'-'MM}/"),
+        ("", ""),
+    ],
+)
+def test_what_failed_is_told_from_data_by_the_whole_prefix(prefix: str, error_prefix: str) -> None:
+    layout = BucketLayout(prefix, error_prefix)
+    data, failed = layout.data_prefix(AT_NS) + "buoys-1-x", layout.failed_prefix(AT_NS) + "buoys-1-x"
+    assert (layout.is_data(data), layout.is_failed(data)) == (True, False)
+    assert (layout.is_data(failed), layout.is_failed(failed)) == (False, True)

@@ -53,7 +53,7 @@ def test_the_handler_gets_the_event_and_lambdas_context(tmp_path: Path) -> None:
     assert invoke(tmp_path, source, {"a": [1, "é"]}).result == [
         {"a": [1, "é"]},
         "datatransform",
-        128,
+        "128",
         36,
         True,
     ]
@@ -82,7 +82,7 @@ def test_an_exception_of_the_handler_is_an_answer_and_the_worker_lives_on(tmp_pa
     [
         ("import nothing_of_that_name\n", "Runtime.ImportModuleError"),
         ("def other(event, context): pass\n", "Runtime.ImportModuleError"),
-        ("def lambda_handler(event, context):\n    return {1, 2}\n", "TypeError"),
+        ("def lambda_handler(event, context):\n    return {1, 2}\n", "Runtime.MarshalError"),
         ("import os\ndef lambda_handler(event, context):\n    os._exit(3)\n", "Runtime.ExitError"),
         ("def lambda_handler(event, context):\n    raise SystemExit(2)\n", "Runtime.ExitError"),
     ],
@@ -177,3 +177,74 @@ def test_datatransform_returns_what_it_cannot_read_as_failed_and_unchanged(data:
 @given(st.binary(max_size=80))
 def test_datatransform_never_raises(data: bytes) -> None:
     assert transform(data)[0] in ("Ok", "ProcessingFailed")
+
+
+def test_what_the_handler_returns_is_marshalled_as_awss_runtime_does_it(tmp_path: Path) -> None:
+    source = (
+        "import collections, decimal\n"
+        "Row = collections.namedtuple('Row', 'a b')\n"
+        "def lambda_handler(event, context):\n"
+        "    return {'bytes': 'é'.encode(), 'decimal': decimal.Decimal('7.10'), 'tuple': (1, 2),\n"
+        "            'row': Row(1, b'x'), b'key': None}\n"
+    )
+    assert invoke(tmp_path, source).result == {
+        "bytes": "é",
+        "decimal": 7.10,
+        "tuple": [1, 2],
+        "row": {"a": 1, "b": "x"},
+        "key": None,
+    }
+
+
+def test_the_handler_finds_lambdas_environment_and_nothing_of_the_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "the user's own")
+    monkeypatch.setenv("OWN_SECRET", "x")
+    monkeypatch.setenv("PYTHONPATH", "/the/users/own")
+    source = (
+        "import os\n"
+        "REGION = os.environ['AWS_REGION']\n"
+        "def lambda_handler(event, context):\n"
+        "    return [dict(os.environ), context.log_stream_name, context.function_version,\n"
+        "            context.log_group_name, context.client_context, context.identity.cognito_identity_id]\n"
+    )
+    found, stream, version, group, client, identity = invoke(tmp_path, source).result
+    assert "OWN_SECRET" not in found
+    assert "PYTHONPATH" not in found
+    assert "own" not in found["AWS_SECRET_ACCESS_KEY"]
+    assert found["_HANDLER"] == "handler.lambda_handler"
+    assert found["LAMBDA_TASK_ROOT"] == str(tmp_path)
+    assert stream == found["AWS_LAMBDA_LOG_STREAM_NAME"]
+    assert "[$LATEST]" in stream
+    assert (version, group, client, identity) == ("$LATEST", "/aws/lambda/datatransform", None, None)
+
+
+@pytest.mark.parametrize(
+    ("body", "result"),
+    [
+        ("exports.main = async (event) => event.n + 1;", 8),
+        ("exports.main = (event, context, back) => setTimeout(() => back(null, event.n), 20);", 7),
+        ("exports.main = (event, context) => setTimeout(() => context.succeed(event.n * 2), 20);", 14),
+        ("exports.main = (event, context) => { context.done(null, 3); };", 3),
+        ("exports.main = (event) => event.n;", None),  # not async and no callback: null, as in Lambda
+        ("exports.main = async (event, context) => process.env.AWS_REGION + context.functionVersion;",
+         "us-east-1$LATEST"),
+    ],
+)  # fmt: skip
+def test_a_javascript_handler_answers_in_every_way_that_lambda_knows(
+    tmp_path: Path, body: str, result: Any
+) -> None:
+    (tmp_path / "app.js").write_text(body)
+
+    async def work() -> Answer:
+        runtime = LambdaRuntime(
+            tmp_path / "app.main", tmp_path / "log", wall_limit_s=20, memory_mb=128, timeout_s=3
+        )
+        try:
+            return await runtime.invoke(b'{"n": 7}')
+        finally:
+            await runtime.close()
+
+    answer = asyncio.run(work())
+    assert (answer.error_message, answer.result) == ("", result)

@@ -116,7 +116,7 @@ def test_a_javascript_handler_runs_in_node(tmp_path: Path, name: str, source: st
     [
         ("export function handler() { throw new RangeError('out of it'); }", "RangeError", "out of it"),
         ("export const handler = () => Promise.reject('no');", "string", "no"),
-        ("export const handler = (event) => ({ event, self: 1n });", "TypeError", "BigInt"),
+        ("export const handler = async (event) => ({ event, self: 1n });", "TypeError", "BigInt"),
         ("export const other = 1;", "Runtime.ImportModuleError", "no function `handler`"),
         ("export function handler() { process.exit(3); }", "Runtime.ExitError", "status 3"),
     ],
@@ -139,6 +139,6 @@ def test_what_goes_wrong_in_node_is_an_answer(tmp_path: Path, source: str, kind:
 
 def test_without_node_a_javascript_handler_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    assert worker_command(Path("a.py"))[-1] == "a.py"
+    assert worker_command(Path("a.py"))[-2:] == ["a.py", "lambda_handler"]
     with pytest.raises(FileNotFoundError, match="no node"):
         worker_command(Path("a.mjs"))

@@ -8,6 +8,7 @@ Times are UTC, of the oldest record's arrival. What Java's DateTimeFormatter kno
 refused rather than written wrongly.
 """
 
+import functools
 import re
 import uuid
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from host.cloud.s3_reader import FAILED_PREFIX
 from host.model.errors import UsageError
 
 ERROR_TYPE = "processing-failed"
+RANDOM_CHARACTERS = 11
+"""Of `!{firehose:random-string}` (Firehose guide, custom prefixes)."""
 _HOUR = "!{timestamp:yyyy/MM/dd/HH}/"
 _EXPRESSION = re.compile(r"!\{([a-z]+):([^}]*)\}")
 _LETTERS = {"yyyy": "%Y", "MM": "%m", "dd": "%d", "HH": "%H", "mm": "%M", "ss": "%S"}
@@ -65,17 +68,44 @@ class BucketLayout:
 
     @property
     def error_prefix_text(self) -> str:
-        """What all objects with failed records begin with."""
+        """What objects with failed records begin with, as a person is told it."""
         fixed = self.error_prefix.replace("!{firehose:error-output-type}", ERROR_TYPE)
-        return fixed.split("!{", 1)[0] or FAILED_PREFIX
+        return fixed or FAILED_PREFIX
 
     def is_failed(self, key: str) -> bool:
-        """Whether an object holds records that were not transformed."""
-        return key.startswith(self.error_prefix_text)
+        """Whether an object holds records that were not transformed.
+
+        By the whole prefix, expanded: one may lie inside the other, and then the longer one decides.
+        """
+        failed = _matched(self.error_prefix or f"{FAILED_PREFIX}{_HOUR}", key)
+        return failed > _matched(self.prefix or _HOUR, key)
 
     def is_data(self, key: str) -> bool:
         """Whether an object holds delivered records."""
-        return not self.is_failed(key) and not key.startswith(self.rule_errors or "\0")
+        if key.startswith(self.rule_errors or "\0") or self.is_failed(key):
+            return False
+        return _matched(self.prefix or _HOUR, key) >= 0
+
+
+def _matched(prefix: str, key: str) -> int:
+    """How many characters of the key are the prefix with its expressions filled in; -1: it does not fit."""
+    match = re.match(_shape(prefix), key)
+    return -1 if match is None else match.end()
+
+
+@functools.lru_cache(64)
+def _shape(prefix: str) -> str:
+    """A regular expression for a prefix at any time."""
+    shape, end = "", 0
+    for match in _EXPRESSION.finditer(prefix):
+        shape += re.escape(prefix[end : match.start()])
+        end = match.end()
+        if match[1] == "timestamp":
+            for part in _LETTER.findall(match[2]):
+                shape += rf"\d{{{len(part)}}}" if part in _LETTERS else re.escape(part.strip("'"))
+        else:
+            shape += ERROR_TYPE if match[2] == "error-output-type" else f"[0-9a-f]{{{RANDOM_CHARACTERS}}}"
+    return shape + re.escape(prefix[end:])
 
 
 def expand(prefix: str, at_ns: int) -> str:
@@ -93,7 +123,7 @@ def expand(prefix: str, at_ns: int) -> str:
         if space == "firehose" and name == "error-output-type":
             return ERROR_TYPE
         if space == "firehose" and name == "random-string":
-            return uuid.uuid4().hex[:11]
+            return uuid.uuid4().hex[:RANDOM_CHARACTERS]
         raise PrefixError(prefix, f"{match[0]} is not known")
 
     expanded = _EXPRESSION.sub(value, prefix)

@@ -4,7 +4,7 @@ import os
 from typing import TYPE_CHECKING
 
 from host.cloud.local.config import TwinConfig, problems_of
-from host.cloud.local.lambda_runtime import worker_command
+from host.cloud.local.lambda_runtime import handler_file, worker_command
 from host.cloud.target import Check
 from host.model.errors import TargetError, UsageError
 
@@ -27,11 +27,11 @@ def settings_checks(config: TwinConfig) -> list[Check]:
 
 def handler_check(config: TwinConfig) -> Check:
     """Whether the Lambda handler's file is there, and what runs it."""
-    path = config.handler_path
+    path, _function = handler_file(config.handler_path)
     if not (path.is_file() and os.access(path, os.R_OK)):
         return Check("lambda handler", False, f"{path} cannot be read", f"make {path} readable")
     try:
-        worker_command(path)
+        worker_command(config.handler_path)
     except FileNotFoundError as error:
         return Check("lambda handler", False, str(error), "install node, or give a Python handler")
     return Check("lambda handler", True, str(path))

@@ -8,11 +8,13 @@ on every machine. The wall clock is only a protection against a handler that han
 import asyncio
 import contextlib
 import json
+import os
 import shutil
 import sys
 import time
 import uuid
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,9 @@ FIREHOSE_MAX_TIMEOUT_S = 300.0
 MAX_PAYLOAD_BYTES = 6 * 1024 * 1024
 """Request and response of a synchronous invocation (Lambda quotas)."""
 FUNCTION_NAME = "datatransform"
-LAMBDA_ARN = f"arn:aws:lambda:local:000000000000:function:{FUNCTION_NAME}"
+REGION = "us-east-1"
+"""Where the twin says it is: a handler may take its clients' region from it."""
+LAMBDA_ARN = f"arn:aws:lambda:{REGION}:000000000000:function:{FUNCTION_NAME}"
 START_LIMIT_S = 20.0
 """Wall clock, for the worker process to come up."""
 
@@ -142,8 +146,6 @@ class LambdaRuntime:
         process = await self._started()
         context = {
             "aws_request_id": str(uuid.uuid4()),
-            "function_name": FUNCTION_NAME,
-            "memory_limit_in_mb": self._memory_mb,
             "invoked_function_arn": LAMBDA_ARN,
             "timeout_ms": self._timeout_s * 1000,
         }
@@ -185,6 +187,7 @@ class LambdaRuntime:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
+                env=environment(self._handler, self._memory_mb),
             )
         try:
             async with asyncio.timeout(START_LIMIT_S):
@@ -209,6 +212,23 @@ class LambdaRuntime:
 
 
 NODE_SUFFIXES = (".js", ".mjs", ".cjs")
+PYTHON_SUFFIXES = (".py",)
+
+
+def handler_file(handler: Path) -> tuple[Path, str]:
+    """The file and its function: a file alone has the usual one, `app.main` is `main` of app.py, app.mjs, …
+
+    Where no file fits, the path comes back as it is: whoever opens it says so.
+    """
+    for suffix in ("", *PYTHON_SUFFIXES, *NODE_SUFFIXES):
+        file = handler if not suffix else handler.with_suffix(suffix)
+        if file.is_file():
+            return file, handler.suffix[1:] if suffix else _usual_function(file)
+    return handler, _usual_function(handler)
+
+
+def _usual_function(file: Path) -> str:
+    return "handler" if file.suffix in NODE_SUFFIXES else "lambda_handler"
 
 
 def worker_command(handler: Path) -> list[str]:
@@ -217,12 +237,53 @@ def worker_command(handler: Path) -> list[str]:
     Raises:
         FileNotFoundError: the handler is JavaScript and there is no node.
     """
-    if handler.suffix not in NODE_SUFFIXES:
-        return [sys.executable, str(Path(__file__).with_name("lambda_worker.py")), str(handler)]
+    file, function = handler_file(handler)
+    if file.suffix not in NODE_SUFFIXES:
+        return [sys.executable, str(Path(__file__).with_name("lambda_worker.py")), str(file), function]
     node = shutil.which("node") or shutil.which("nodejs")
     if node is None:
-        raise FileNotFoundError(f"{handler.name} is JavaScript, and there is no node on this machine")
-    return [node, str(Path(__file__).with_name("lambda_worker.mjs")), str(handler)]
+        raise FileNotFoundError(f"{file.name} is JavaScript, and there is no node on this machine")
+    return [node, str(Path(__file__).with_name("lambda_worker.mjs")), str(file), function]
+
+
+def environment(handler: Path, memory_mb: int) -> dict[str, str]:
+    """What a handler finds in its environment (Lambda guide, "Defined runtime environment variables").
+
+    Nothing of the user's own: neither variables nor credentials. The keys are there, as in Lambda, and open
+    nothing.
+    """
+    file, function = handler_file(handler)
+    javascript = file.suffix in NODE_SUFFIXES
+    day = datetime.now(UTC).strftime("%Y/%m/%d")
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    return {
+        "AWS_ACCESS_KEY_ID": "ASIALOCALTWIN",
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_EXECUTION_ENV": "AWS_Lambda_nodejs20.x" if javascript else f"AWS_Lambda_{version}",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(memory_mb),
+        "AWS_LAMBDA_FUNCTION_NAME": FUNCTION_NAME,
+        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{FUNCTION_NAME}",
+        "AWS_LAMBDA_LOG_STREAM_NAME": f"{day}/[$LATEST]{uuid.uuid4().hex}",
+        "AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001",
+        "AWS_REGION": REGION,
+        "AWS_SECRET_ACCESS_KEY": "local-twin",
+        "AWS_SESSION_TOKEN": "local-twin",
+        # So that no SDK falls back on files of the user.
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "LAMBDA_RUNTIME_DIR": "/var/runtime",
+        "LAMBDA_TASK_ROOT": str(file.resolve().parent),
+        "LANG": "en_US.UTF-8",
+        "LD_LIBRARY_PATH": "/lib64:/usr/lib64:/var/runtime:/var/task:/opt/lib",
+        "PATH": "/usr/local/bin:/usr/bin:/bin:/opt/bin",
+        "PYTHONUTF8": "1",
+        "TZ": ":UTC",
+        "_HANDLER": f"{file.stem}.{function}",
+        "_X_AMZN_TRACE_ID": "Root=1-00000000-000000000000000000000000;Sampled=0",
+    }
 
 
 class _WorkerError(Exception):

@@ -1,14 +1,16 @@
-// The process in which a JavaScript Lambda handler runs: `node lambda_worker.mjs HANDLER.js`.
+// The process in which a JavaScript Lambda handler runs: `node lambda_worker.mjs HANDLER.js FUNCTION`.
 //
-// It speaks the frames of lambda_worker.py: 4 bytes length (big endian), then JSON. A handler is the export
-// `handler`, and either returns (a promise of) its result or calls back. What it prints goes to standard error,
-// the stand-in for its CloudWatch log.
+// It speaks the frames of lambda_worker.py: 4 bytes length (big endian), then JSON. A handler
+// returns a promise of its result, calls back, or calls context.succeed, fail or done; the value that a function
+// returns which is not async counts for nothing, as in Lambda. What it prints goes to standard error, the
+// stand-in for its CloudWatch log.
 
 import fs from "node:fs";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 
 const PARENT_LOOK_MS = 1000;
+const LOOP_LOOK_MS = 5;
 const parent = process.ppid;
 // A handler that hangs in a promise does not see the end of its input: when the twin is gone, end anyway.
 setInterval(() => process.ppid === parent || process.exit(1), PARENT_LOOK_MS).unref();
@@ -45,25 +47,41 @@ function invoke(handler, { event, context }) {
   const end = performance.now() + context.timeout_ms;
   const given = {
     awsRequestId: context.aws_request_id,
-    functionName: context.function_name,
-    memoryLimitInMB: String(context.memory_limit_in_mb),
+    functionName: process.env.AWS_LAMBDA_FUNCTION_NAME,
+    functionVersion: process.env.AWS_LAMBDA_FUNCTION_VERSION,
+    logGroupName: process.env.AWS_LAMBDA_LOG_GROUP_NAME,
+    logStreamName: process.env.AWS_LAMBDA_LOG_STREAM_NAME,
+    memoryLimitInMB: process.env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE,
     invokedFunctionArn: context.invoked_function_arn,
+    clientContext: undefined,
+    identity: undefined,
     callbackWaitsForEmptyEventLoop: true,
     getRemainingTimeInMillis: () => Math.max(0, Math.floor(end - performance.now())),
   };
+  const before = process.getActiveResourcesInfo().length;
   return new Promise((resolve, reject) => {
-    const answer = handler(event, given, (error, result) => (error ? reject(error) : resolve(result)));
-    if (answer && typeof answer.then === "function") answer.then(resolve, reject);
-    // Neither a promise nor a third parameter to call back with: it has nothing to say.
-    else if (handler.length < 3) resolve(answer);
+    const back = (error, result) => (error ? reject(error) : resolve(result));
+    Object.assign(given, { succeed: resolve, fail: reject, done: back });
+    const answer = handler(event, given, back);
+    if (answer && typeof answer.then === "function") {
+      answer.then(resolve, reject);
+      return;
+    }
+    // Lambda waits for the callback until the event loop is empty; then the answer is null.
+    const look = setInterval(() => {
+      if (process.getActiveResourcesInfo().length > before + 1) return;
+      clearInterval(look);
+      resolve(null);
+    }, LOOP_LOOK_MS);
   });
 }
 
 let handler;
 try {
   const module = await import(pathToFileURL(path.resolve(process.argv[2])).href);
-  handler = module.handler ?? module.default?.handler;
-  if (typeof handler !== "function") throw new TypeError("the file exports no function `handler`");
+  const name = process.argv[3];
+  handler = module[name] ?? module.default?.[name];
+  if (typeof handler !== "function") throw new TypeError(`the file exports no function \`${name}\``);
 } catch (error) {
   send(failure(error));
   process.exit(1);

@@ -1,34 +1,61 @@
-"""The process in which the Lambda handler runs: `python lambda_worker.py HANDLER.py`.
+"""The process in which the Lambda handler runs: `python lambda_worker.py HANDLER.py FUNCTION`.
 
 Frames on standard input and output: 4 bytes length (big endian), then JSON.
 
-    in   {"event": …, "context": {"aws_request_id", "function_name", "memory_limit_in_mb",
-          "invoked_function_arn", "timeout_ms"}}
+    in   {"event": …, "context": {"aws_request_id", "invoked_function_arn", "timeout_ms"}}
     out  {"result": …} or {"error": {"errorType", "errorMessage", "stackTrace"}}
     out  {"ready": true} once, or {"error": …} when the handler cannot be imported
 
 What the handler prints goes to standard error, the stand-in for its CloudWatch log. The file imports nothing
-of the project, so that it starts fast and a handler sees the interpreter it would see in Lambda.
+of the project, so that it starts fast and a handler sees the interpreter it would see in Lambda. The contract
+is that of AWS's runtime interface client (awslambdaric): its context, and simplejson for what is returned.
 """
 
+import decimal
 import importlib.util
 import json
+import math
 import os
 import sys
 import threading
 import time
 import traceback
+import types
+
+import simplejson
+
+
+class Encoder(simplejson.JSONEncoder):  # type: ignore[misc]
+    """As awslambdaric: bytes are text, a Decimal keeps its digits, NaN among Decimals is NaN."""
+
+    def __init__(self) -> None:
+        super().__init__(use_decimal=False, allow_nan=True)
+
+    def default(self, obj: object) -> object:
+        """What simplejson does not know itself."""
+        if isinstance(obj, decimal.Decimal):
+            return math.nan if obj.is_nan() else simplejson.RawJSON(str(obj))
+        return super().default(obj)
 
 
 class Context:
-    """Lambda's context object, as far as handlers use it."""
+    """Lambda's context object: function and log by the environment, as awslambdaric makes it."""
 
     def __init__(self, values: dict) -> None:  # type: ignore[type-arg]
         self.aws_request_id = values["aws_request_id"]
-        self.function_name = values["function_name"]
-        self.memory_limit_in_mb = values["memory_limit_in_mb"]
         self.invoked_function_arn = values["invoked_function_arn"]
+        self.function_name = os.environ.get("AWS_LAMBDA_FUNCTION_NAME")
+        self.function_version = os.environ.get("AWS_LAMBDA_FUNCTION_VERSION")
+        self.memory_limit_in_mb = os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")
+        self.log_group_name = os.environ.get("AWS_LAMBDA_LOG_GROUP_NAME")
+        self.log_stream_name = os.environ.get("AWS_LAMBDA_LOG_STREAM_NAME")
+        self.client_context = None
+        self.identity = types.SimpleNamespace(cognito_identity_id=None, cognito_identity_pool_id=None)
         self._end = time.monotonic() + values["timeout_ms"] / 1000
+
+    def log(self, message: object) -> None:
+        """Into the function's log."""
+        sys.stderr.write(str(message))
 
     def get_remaining_time_in_millis(self) -> int:
         """By the wall clock; the timeout itself acts on the modelled duration, outside."""
@@ -76,21 +103,24 @@ def main() -> int:
 
     def send(message: dict) -> None:  # type: ignore[type-arg]
         try:
-            body = json.dumps(message).encode()
+            body = encode(message).encode()
         except (TypeError, ValueError, RecursionError) as error:
-            # AWS: Runtime.MarshalError
-            body = json.dumps(_error(error)).encode()
+            failed = _error(error)
+            failed["error"]["errorType"] = "Runtime.MarshalError"
+            failed["error"]["errorMessage"] = f"Unable to marshal response: {error}"
+            body = json.dumps(failed).encode()
         view = memoryview(len(body).to_bytes(4, "big") + body)
         while view:
             view = view[os.write(out, view) :]
 
-    path = sys.argv[1]
+    encode = Encoder().encode
+    path, function = sys.argv[1], sys.argv[2]
     sys.path.insert(0, os.path.dirname(os.path.abspath(path)))
     try:
         spec = importlib.util.spec_from_file_location("handler", path)
         module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
         spec.loader.exec_module(module)  # type: ignore[union-attr]
-        handler = module.lambda_handler
+        handler = getattr(module, function)
     except BaseException as error:
         send(_error(error))
         return 1
