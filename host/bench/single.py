@@ -6,16 +6,17 @@ from collections.abc import Iterator
 from typing import Any
 
 from buoy import settings as board_settings
+from buoy.identity import NAMESPACE, keys
 
 from host.bench.hold import Hold
 from host.bench.identity import Claim, conflicts, refuse
 from host.bench.records import Record, Records
 from host.bench.session import Session
 from host.bench.shared import require_usable
-from host.bench.survey import PLACES, SETTINGS_FILE, identity_code, read_identity, survey_by_repl
+from host.bench.survey import SETTINGS_FILE, identity_code, read_identity, survey_by_repl
 from host.boards.board_settings import changes_between
 from host.model.errors import BoardError, UsageError
-from host.serial.board_files import list_files, remove_files, send_files
+from host.serial.board_files import send_files
 from host.serial.probe import Found
 from host.serial.raw_repl import RawRepl
 
@@ -175,18 +176,41 @@ def wipe(session: Session, records: Records, *, flash: bool) -> Found:
     return found
 
 
+# What a buoy keeps beside the program: folders, and how the names of its files in the root begin.
+_FOLDERS = ("certs", "outbox", "events")
+_FILES = ("settings.", "ezo")
+
+
 def _forget(repl: RawRepl) -> None:
-    listing = list_files(repl, (*PLACES, "outbox/", "settings.last.json"))
-    private = [
-        path
-        for path in listing.files
-        if path.startswith(("certs/", "outbox/")) or path in (SETTINGS_FILE, "settings.last.json")
-    ]
-    remove_files(repl, private)
-    # Every key of the namespace: identity, Wi-Fi, marks. A missing one is as it should be.
-    keys = ("id", "thing", "wifi_ssid", "wifi_key", "maint_s", "done_reset", "done_shutdown", "done_down")
+    """Remove the buoy's files and NVS keys; the program stays."""
     repl.run(
-        f"import esp32\nn = esp32.NVS('buoy')\nfor k in {keys!r}:\n"
-        "    try:\n        n.erase_key(k)\n    except OSError:\n        pass\nn.commit()",
-        15.0,
+        f"""
+import os, esp32, machine
+def gone(path):
+    try:
+        for name in os.listdir(path):
+            gone(path + "/" + name)
+        os.rmdir(path)
+    except OSError:
+        try:
+            os.remove(path)
+        except OSError:
+            pass
+for name in os.listdir():
+    if name in {_FOLDERS!r} or any([name.startswith(start) for start in {_FILES!r}]):
+        gone(name)
+n = esp32.NVS({NAMESPACE!r})
+for k in {tuple(keys())!r}:
+    try:
+        n.erase_key(k)
+    except OSError:
+        pass
+n.commit()
+machine.RTC().memory(b"")
+""",
+        60.0,
     )
+    left = repl.run("import os\nprint(os.listdir())", 15.0)
+    names = [name for name in _FOLDERS if repr(name) in str(left)]
+    if names:
+        raise BoardError(f"{', '.join(names)} cannot be removed", next_step="buoy wipe BOARD --flash")

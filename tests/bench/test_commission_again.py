@@ -2,9 +2,14 @@
 
 import pytest
 from bench_rig import SSID, WIFI_PASSWORD, Rig
+from buoy.identity import NAMESPACE, keys
 
 from host.bench.plan import Options
+from host.bench.session import Session
 from host.bench.shared import StepFailed
+from host.bench.single import held_repl, wipe
+from host.model.board_names import parse_name
+from host.serial.board_files import list_files, send_files
 from host.serial.console import Console
 from host.simulation.esp32.simulator import Simulator
 
@@ -78,3 +83,34 @@ def test_what_was_changed_since_the_last_self_test_is_tested_again(rig):
         console.request("set", tries=3, settings={"log_level": "debug"})
     assert commission(rig, SECOND, SECOND).value.done == ["self-test", "record"]
     assert commission(rig, SECOND, SECOND).value.done == []
+
+
+def test_a_wiped_board_keeps_its_program_and_nothing_of_the_buoy(rig):
+    """Last of its file: the board is nobody afterwards."""
+    files = (
+        "outbox/500000.out", "outbox/new", "events/1.evt", "events/65.evt", "certs/key.der",
+        "settings.last.json", "settings.new.json", "ezo-ph.open", "ezo-ec.open", "ezo-ph.last", "ezo.new",
+    )  # fmt: skip
+
+    def everything(board):
+        for key in keys():
+            board.nvs.set(NAMESPACE, key, 1 if key in ("id", "maint_s") else b"x")
+        board.nvs.set("other", "key", 7)
+        board.nvs.commit()
+
+    with Session(parse_name(rig.simulator.path(FIRST))) as session:
+        with held_repl(session) as repl:
+            send_files(repl, dict.fromkeys(files, b"{}"))
+            before = set(list_files(repl, ("/",)).files)
+        assert set(files) <= before
+        rig.simulator.with_board(FIRST, everything)
+        wipe(session, rig.bench_folder.records, flash=False)
+        with held_repl(session) as repl:
+            after = set(list_files(repl, ("/",)).files)
+    left = rig.simulator.with_board(FIRST, lambda board: set(board.nvs.committed))
+    assert {key for space, key in left if space == NAMESPACE} == set()
+    assert ("other", "key") in left, "the port's own keys, and others', are not the buoy's"
+    assert not [
+        path for path in after if path.startswith(("/outbox", "/events", "/certs", "/settings", "/ezo"))
+    ]
+    assert {path for path in after if path.startswith(("main.py", "boot.py", "buoy"))}, "the program stays"
