@@ -4,7 +4,7 @@ Sources: MicroPython's ESP32 reference and ESP-IDF for the ranges; the ADC of th
 under about 100 mV and answers there with a constant above zero.
 """
 
-from sensors import once, quality
+from sensors import once, quality, seldom
 from sensors.driver import Driver
 
 TYPE_CHECKING = False
@@ -39,21 +39,30 @@ class AnalogDriver(Driver):
     @once
     def __init__(self, settings: "dict[str, Any]", modules: "Modules", rail: "Rail") -> None:
         super().__init__(settings, modules, rail)
-        attenuation = self.settings["attenuation"]
         machine = modules("machine")
         self._converter = machine.ADC
-        self._adc = machine.ADC(
-            machine.Pin(self.settings["pin"]), atten=getattr(machine.ADC, RANGES[attenuation][0])
-        )
-        self._attenuation = attenuation
+        self._adc: "Any" = None
+        self._attenuation = ""
+        self._range = (0, 0)  # lowest and highest usable mV at the pin
+        self._set_attenuation(self.settings["attenuation"])
         self._samples: "list[int]" = []
         self._burst: "list[int]" = [0] * self.settings["burst"]
         self._spread_mv = 0.0
 
     def _attenuate(self, attenuation: str) -> None:
         if attenuation != self._attenuation:
-            self._adc.atten(getattr(self._converter, RANGES[attenuation][0]))
-            self._attenuation = attenuation
+            self._set_attenuation(attenuation)
+
+    @seldom
+    def _set_attenuation(self, attenuation: str) -> None:
+        name, low_mv, high_mv = RANGES[attenuation]
+        atten = getattr(self._converter, name)
+        if self._adc is None:
+            self._adc = self._converter(self._modules("machine").Pin(self.settings["pin"]), atten=atten)
+        else:
+            self._adc.atten(atten)
+        self._attenuation = attenuation
+        self._range = (low_mv, high_mv)
 
     def _sample(self) -> int:
         """One sample in µV at the pin."""
@@ -77,7 +86,7 @@ class AnalogDriver(Driver):
                 samples.clear()
         yield from self._wait()
         pin_mv = self._middle() / 1000
-        _, low_mv, high_mv = RANGES[self._attenuation]
+        low_mv, high_mv = self._range
         if self._spread_mv > FLOATING_SPREAD_MV:
             self._end(None, pin_mv, quality.MISSING, "input floats: %.0f mV of spread" % self._spread_mv)
         else:

@@ -4,6 +4,8 @@ Source: the buoy system's payload table (keys, units, JSON types); decimals foll
 resolutions, and the original test's two decimals are enough for all of them.
 """
 
+from sensors import seldom
+
 # The order is that of the original test's `sample_data`, which `original` payloads keep.
 KEYS = ("do", "ec", "liqlev", "ph", "tds", "tbd", "wf", "wp", "temp")
 
@@ -20,6 +22,13 @@ UNITS = {
     "wp": "kPa",
     "temp": "°C",
 }
+
+
+@seldom
+def unit_of(key: str) -> str:
+    """Unit of a measure as published."""
+    return UNITS[key]
+
 
 NAMES = {
     "do": "dissolved oxygen",

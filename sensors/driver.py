@@ -18,7 +18,7 @@ which it wants to go on.
 """
 
 from sensors import once, quality, seldom
-from sensors.catalog import UNITS
+from sensors.catalog import unit_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Driver:
     @property
     def unit(self) -> str:
         """Unit of the published value."""
-        return UNITS[self.key]
+        return unit_of(self.key)
 
     def start(self, now_ms: float) -> None:
         """Begin a reading, or begin anew."""

@@ -5,7 +5,7 @@ Source: the maker's EZO-pH and EZO-EC data sheets, and study notes of drivers.
 
 from sensors import forget, once, quality, seldom
 from sensors.driver import Driver
-from sensors.ezo_line import CODE, JUNK, READING, TROUBLE, EzoLine
+from sensors.ezo_line import CODE, JUNK, READING, EzoLine, trouble_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ class Ezo(Driver):
         line = self.open_line()
         line.pump()
         line.forget_part()
-        self.heard = TROUBLE.get(line.trouble, "")
+        self.heard = line.trouble and trouble_text(line.trouble)
         if self.heard:
             self._ready = False
         if not self._ready:
@@ -247,7 +247,7 @@ class Ezo(Driver):
         if status == RESTARTED:
             # Settings and temperature are lost and the probe must recover.
             self._settled_ms = self.now_ms + self.settings["settle_ms"]
-            self._end(None, None, quality.WARMING, TROUBLE[line.trouble])
+            self._end(None, None, quality.WARMING, trouble_text(line.trouble))
             line.trouble = ""
         elif status == REFUSED:
             self._end(None, None, quality.PARSE, "command refused (*ER)")

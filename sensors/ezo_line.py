@@ -9,7 +9,7 @@ codes (`*UV`, `*RS` …) and readings of the continuous mode may stand between a
     junk     anything else: wrong baud rate, noise
 """
 
-from sensors import once
+from sensors import once, seldom
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,12 +20,17 @@ CODE, ANSWER, READING, JUNK = 1, 2, 3, 4
 WOKEN_READINGS = 4  # to discard after `*WA`
 MAX_LINE = 48  # longest line of a circuit
 
-TROUBLE = {
-    "*UV": "supply under 3.1 V (*UV)",
-    "*OV": "supply over 5.5 V (*OV)",
-    "*RS": "circuit restarted (*RS)",
-    "*RE": "circuit restarted (*RE)",
-}
+TROUBLE = ("*UV", "*OV", "*RS", "*RE")
+
+
+@seldom
+def trouble_text(code: str) -> str:
+    """What a code of TROUBLE means; "" for none."""
+    if not code:
+        return ""
+    if code[1] == "R":
+        return "circuit restarted (%s)" % code
+    return "supply %s (%s)" % ("under 3.1 V" if code == "*UV" else "over 5.5 V", code)
 
 
 def parse_number(text: str) -> "float | None":

@@ -9,7 +9,7 @@ walk      a seeded walk about a home value inside the plausible band; the same o
 constant  one value
 """
 
-from sensors.catalog import BOOLEAN_KEYS, KEYS, UNITS
+from sensors.catalog import BOOLEAN_KEYS, KEYS, unit_of
 
 # Normal bands of the river in hundredths of the published unit. Source: expected bands of the sensor
 # reference; `wp` is a floating buoy's sensor one metre deep, `tds` half of `ec`. A walk keeps within them.
@@ -42,7 +42,7 @@ class Fake:
 
     @property
     def unit(self) -> str:
-        return UNITS[self.key]
+        return unit_of(self.key)
 
     @property
     def raw(self) -> float | bool | None:

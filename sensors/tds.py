@@ -1,7 +1,7 @@
 """Total dissolved solids: DFRobot SEN0244. Source: the maker's library and wiki."""
 
 from sensors import quality, seldom
-from sensors.analog import RANGES, AnalogDriver
+from sensors.analog import AnalogDriver
 from sensors.transfer import REFERENCE_TEMPERATURE_C, tds_ppm
 
 TYPE_CHECKING = False
@@ -34,7 +34,7 @@ class Tds(AnalogDriver):
     def _evaluate(self, pin_mv: float, too_low: bool, too_high: bool) -> None:
         output_mv = pin_mv * self.settings["ratio"]
         if too_low:
-            note = "under %d mV: very fresh water, or probe in air, unplugged or unpowered" % RANGES["0"][1]
+            note = "under %d mV: very fresh water, or probe in air, unplugged or unpowered" % self._range[0]
             self._end(None, output_mv, quality.SATURATED_LOW, note)
             return
         volts = output_mv / 1000

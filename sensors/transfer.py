@@ -4,6 +4,8 @@ Polynomials are in Horner form and no large numbers are subtracted from each oth
 stays within a tenth of each part's accuracy (tests/sensors/test_single_precision.py).
 """
 
+from sensors import seldom
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +41,7 @@ def horner(coefficients: "Sequence[float]", x: float) -> float:
     return result
 
 
+@seldom
 def temperature_c(low: int, high: int) -> float:
     """°C of the first two bytes of a DS18B20's scratchpad (data sheet, table 1)."""
     raw = high << 8 | low
@@ -50,6 +53,7 @@ def tds_raw_ec(volts: float, k: float = 1.0, coefficients: "Sequence[float]" = T
     return horner(coefficients, volts) * k
 
 
+@seldom
 def tds_ppm(
     volts: float, temperature_c: float, k: float = 1.0, coefficients: "Sequence[float]" = TDS_CUBIC
 ) -> float:
@@ -58,11 +62,13 @@ def tds_ppm(
     return TDS_FACTOR * tds_raw_ec(volts, k, coefficients) / (1.0 + TDS_PER_C * shift_c)
 
 
+@seldom
 def turbidity_ntu(volts: float, coefficients: "Sequence[float]" = TURBIDITY_SQUARE) -> float:
     """NTU; negative above the voltage of clear water, for the driver to judge."""
     return horner(coefficients, volts)
 
 
+@seldom
 def pressure_kpa(
     volts: float, zero_v: float = PRESSURE_ZERO_V, kpa_per_v: float = PRESSURE_KPA_PER_V
 ) -> float:
@@ -70,11 +76,13 @@ def pressure_kpa(
     return (volts - zero_v) * kpa_per_v
 
 
+@seldom
 def oxygen_percent(millivolts: float, air_mv: float = OXYGEN_AIR_MV, zero_mv: float = 0.0) -> float:
     """% saturation."""
     return 100.0 * (millivolts - zero_mv) / (air_mv - zero_mv)
 
 
+@seldom
 def flow_l_s(pulses: int, window_us: int, pulses_per_l: float = FLOW_PULSES_PER_L) -> float:
     """L/s of pulses counted in a window."""
     return (pulses / pulses_per_l) * (1000000 / window_us)

@@ -55,11 +55,9 @@ class Board:
             self.reading = None
         if self.app is not None:
             wait_ms = max(0, min(wait_ms, self._step_application(now_ms) - now_ms))
-        data = self.console.take()
         if self.console.ring is not None:
             self.console.ring.flush()
-        if data:
-            self.port.write(data)
+        self._write_out()
         if self.transport is not None:
             # Whoever listens knows of a message before its bytes leave.
             self.transport.flush()
@@ -125,12 +123,18 @@ class Board:
         """Deep sleep; the board starts anew after it."""
         if self.link is not None:
             self.link.stop()
-        data = self.console.take()
-        if data:
-            self.port.write(data)
+        self._write_out()
         self.machine.deepsleep(duration_ms)
 
     # Inside
+
+    def _write_out(self):
+        """What the console has for the port."""
+        while True:
+            data = self.console.take()
+            if not data:
+                return
+            self.port.write(data)
 
     def _step_application(self, now_ms):
         from buoy.link import IDLE, STOPPED, UP

@@ -23,6 +23,7 @@ MARKER = b"@buoy "
 MAX_LINE_BYTES = 2048
 # Beyond it events are dropped, which their numbers show; answers and at most as many log lines are kept.
 MAX_WAITING_BYTES = 4096
+PIECE_BYTES = 256  # what is sent at once, about
 
 _MAX_REASON = 600  # a longer one is cut: every mistake in a settings file can be many
 
@@ -47,9 +48,23 @@ def checked(data):
     """The object's bytes; raises ValueError if what stands behind is not their CRC-32."""
     end = data.rfind(b"}") + 1
     body = data[:end]
-    if data[end:].strip() and sealed(body) != data.rstrip():
+    tail = data[end:].strip()
+    if tail and tail != b"%08x" % (crc32(body) & 0xFFFFFFFF):
         raise ValueError("the line was changed on its way")
     return body
+
+
+def pieces(value):
+    """JSON of a value in texts that are short: a board has no room for an answer in one piece."""
+    if not isinstance(value, dict):
+        yield json.dumps(value)
+        return
+    before = "{"
+    for key in value:
+        yield before + json.dumps(key) + ": "
+        yield from pieces(value[key])
+        before = ", "
+    yield "}" if value else "{}"
 
 
 class Console:
@@ -83,7 +98,10 @@ class Console:
                 if self._too_long:
                     self.dropped_lines += 1
                 elif self._line:
-                    self._take_line(bytes(self._line))
+                    # The line is the request's own: its memory is free when the request was followed.
+                    line = self._line
+                    self._line = bytearray()
+                    self._take_line(line)
                 self._line = bytearray()
                 self._too_long = False
             elif not self._too_long:
@@ -94,21 +112,25 @@ class Console:
                     self._line = bytearray()
 
     def take(self):
-        """Bytes for the port: whole lines, b"" if there are none."""
-        if not self._out:
-            return b""
-        data = b"".join(self._out)
-        self._out = []
-        self._waiting = 0
+        """Bytes for the port, as many as are wanted in one piece; b"" if there are none."""
+        size = count = 0
+        for piece in self._out:
+            size += len(piece)
+            count += 1
+            if size >= PIECE_BYTES:
+                break
+        data = b"".join(self._out[:count])
+        self._out = self._out[count:]
+        self._waiting -= size
         return data
 
     def answer(self, request_id, value):
         """The answer to a request whose handler returned `LATER`; once per request."""
-        self._put({"id": request_id, "ok": value})
+        self._put(request_id, "ok", value)
 
     def refuse(self, request_id, reason):
         """The other answer."""
-        self._put({"id": request_id, "error": reason})
+        self._put(request_id, "error", reason)
 
     def event(self, body):
         """Tell something unasked. It takes its number even if there is no room for it."""
@@ -151,7 +173,10 @@ class Console:
             self.dropped_lines += 1
             return
         try:
-            request = parse_object(checked(line[start + len(MARKER) :]))
+            # Nothing holds the text while the request is followed.
+            line = checked(line[start + len(MARKER) :])
+            request = parse_object(line)
+            line = None
         except ValueError:
             self.dropped_lines += 1
             return
@@ -178,11 +203,21 @@ class Console:
 
     def _full(self):
         if self._waiting > MAX_WAITING_BYTES and self._overflow is not None:
-            self._overflow(self.take())
+            while self._waiting:
+                self._overflow(self.take())
         return self._waiting > MAX_WAITING_BYTES
 
-    def _put(self, body):
-        self._append(MARKER + sealed(json.dumps(body).encode()) + b"\r\n")
+    @seldom
+    def _put(self, request_id, name, value):
+        self._append(MARKER)
+        crc = 0
+        for piece in pieces({"id": request_id, name: value}):
+            piece = piece.encode()
+            crc = crc32(piece, crc)
+            if self._waiting >= PIECE_BYTES and self._overflow is not None:
+                self._overflow(self.take())
+            self._append(piece)
+        self._append(b" %08x\r\n" % (crc & 0xFFFFFFFF))
 
     def _append(self, line):
         self._out.append(line)

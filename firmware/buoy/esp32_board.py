@@ -90,6 +90,7 @@ def run(kept):
     from buoy.shims import new_random
 
     # Boards must not back off in step: each has numbers of its own.
+    gc.threshold(4096)
     random = new_random(crc32(machine.unique_id()) ^ time.ticks_us())
     try:
         board = Board(__import__, StdPort(), time.ticks_ms, make_transport, open_ntp, random)

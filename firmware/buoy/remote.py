@@ -27,6 +27,11 @@ class RemoteConsole:
     def feed(self, data):
         """A message that came; the answers leave with the next flush of the transport."""
         self._console.feed(data)
-        lines = self._console.take()
+        lines = []
+        while True:
+            piece = self._console.take()
+            if not piece:
+                break
+            lines.append(piece)
         if lines:
-            self._transport.publish(self._topic, lines, 0, 0, False)
+            self._transport.publish(self._topic, b"".join(lines), 0, 0, False)

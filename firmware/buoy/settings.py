@@ -170,8 +170,23 @@ def load():
     return defaults(), trouble
 
 
-def save(settings):
+def unchecked():
+    """Settings in force of a board that found nothing wrong with them at its start."""
+    try:
+        given = _read(FILE)
+    except (OSError, ValueError):
+        return load()[0]
+    settings = defaults()
+    settings.update(given)
+    return settings
+
+
+def save(settings, keep=None):
     """Write settings so that a power cut leaves the old or the new file, and keep the old one.
+
+    Args:
+        settings: all of them.
+        keep: whether the old file is good; None: look.
 
     Raises:
         SettingsError: they are wrong; nothing was written.
@@ -182,7 +197,7 @@ def save(settings):
         raise SettingsError("; ".join(wrong))
     with open(_TEMPORARY, "w") as file:
         json.dump(settings, file)
-    if _good(FILE):
+    if _good(FILE) if keep is None else keep and FILE in os.listdir():
         _replace(FILE, LAST)
     _replace(_TEMPORARY, FILE)
 

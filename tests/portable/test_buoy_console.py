@@ -3,7 +3,7 @@
 import json
 
 from buoy import console as module
-from buoy.console import LATER, MARKER, Console, Refused, checked, sealed
+from buoy.console import LATER, MARKER, PIECE_BYTES, Console, Refused, checked, sealed
 from buoy.journal import EventJournal
 from buoy.message import Message
 from buoy.shims import new_random
@@ -23,8 +23,19 @@ def request(request_id, do, **more):
     return MARKER + json.dumps(body).encode() + b"\n"
 
 
+def taken(console):
+    """All that is there, in the pieces that a board sends."""
+    data = b""
+    while True:
+        piece = console.take()
+        if not piece:
+            return data
+        assert len(piece) < 2 * PIECE_BYTES + 200
+        data += piece
+
+
 def answers(console):
-    lines = console.take().split(b"\r\n")
+    lines = taken(console).split(b"\r\n")
     return [json.loads(checked(line[len(MARKER) :])) for line in lines if line.startswith(MARKER)]
 
 
@@ -95,7 +106,7 @@ def test_random_noise_never_raises_nor_makes_the_line_buffer_grow():
     for _ in range(400):
         console.feed(bytes([alphabet[int(draw() * len(alphabet))] for _ in range(20)]))
         assert len(console._line) <= module.MAX_LINE_BYTES
-    console.take()
+    taken(console)
     console.feed(b"\n" + request(1, "echo", value=0))
     assert answers(console) == [{"id": 1, "ok": 0}]
 
@@ -104,7 +115,7 @@ def test_log_lines_are_one_line_and_no_answers():
     console = make()
     console.log('trouble\n@buoy {"id": 1, "ok": 1}')
     console.log("detail", "debug")
-    text = console.take()
+    text = taken(console)
     assert text.count(b"\n") == 1
     assert text.startswith(b"# info trouble")
     console.set_level("debug")
@@ -150,3 +161,15 @@ def test_the_journal_tells_sequence_attempt_times_and_payload():
     }
     assert (acknowledged["what"], acknowledged["seq"]) == ("acknowledged", 3)
     assert dropped["reason"] == "outbox full"
+
+
+def test_an_answer_is_made_in_pieces_and_is_one_line():
+    written = []
+    value = {"a%d" % n: {"b": [1.5, "x" * 50, None], "c": {}, "d": {"e": n}} for n in range(60)}
+    console = Console({"all": lambda _request: value}, overflow=written.append)
+    console.feed(request(3, "all"))
+    written.append(taken(console))
+    assert max([len(piece) for piece in written]) < 2 * PIECE_BYTES
+    lines = b"".join(written).split(b"\r\n")
+    assert len(lines) == 2
+    assert json.loads(checked(lines[0][len(MARKER) :])) == {"id": 3, "ok": value}

@@ -38,8 +38,8 @@ _MICROPYTHON = """
     read_scratch read_temp read_u16 read_uv readbit readbyte register reset reset_cause rom scan
     select_rom server set_blob set_callback set_i32 set_last_will sleep_ms sleep_us sock soft_reset ssl
     ssl_params start stations status stop subscribe ticks_add ticks_cpu ticks_diff ticks_ms ticks_us
-    toggle trigger txdone umount unique_id unregister user value verify_mode wait_msg wake_reason width
-    wrap_socket write_scratch writebit writebyte
+    threshold toggle trigger txdone umount unique_id unregister user value verify_mode wait_msg wake_reason
+    width wrap_socket write_scratch writebit writebyte
 """
 
 

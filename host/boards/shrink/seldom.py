@@ -46,19 +46,13 @@ def move_seldom(
     Raises:
         ShrinkError: a function asks for its class.
     """
-    groups: dict[tuple[str, str], _Group] = {}
-    for each in marked:
-        if each.module in resident and each.function in each.holder.body:
-            key = (each.module, each.mark)
-            if key not in groups:
-                groups[key] = _Group(len(groups) + 1, each.module)
-            groups[key].functions.append(each)
-    everything = [each for group in groups.values() for each in group.functions]
+    everything = [each for each in marked if each.module in resident and each.function in each.holder.body]
     direct = called_only(program, everything)
+    groups = _grouped(everything)
     makers = made_by_name(program, everything)
     places: dict[str, Moved] = {}
     loading: set[str] = set()
-    for group in groups.values():
+    for group in groups:
         for place, each in enumerate(group.functions):
             moved = Moved(group.number, place, isinstance(each.holder, ast.ClassDef))
             maker = each.holder.name if isinstance(each.holder, ast.ClassDef) else ""
@@ -74,10 +68,10 @@ def move_seldom(
                 each.holder.body[each.holder.body.index(each.function)] = stub
                 loading.add(each.module)
         _call_each_other(group, direct)
-    for group in groups.values():
+    for group in groups:
         group.others = [
             each.function
-            for other in groups.values()
+            for other in groups
             if other is not group and other.module == group.module
             for each in other.functions
         ]
@@ -92,6 +86,15 @@ def move_seldom(
         if (calls.count or name in loading) and name != reader[0]:
             tree.body.insert(0, ast.ImportFrom(reader[0], [ast.alias(reader[1])], 0))
     return len(groups)
+
+
+def _grouped(marked: list[Marked]) -> list[_Group]:
+    """Those of one module and mark are loaded together: each group costs a board a name."""
+    groups: dict[tuple[str, str], _Group] = {}
+    for each in marked:
+        group = groups.setdefault((each.module, each.mark), _Group(len(groups) + 1, each.module))
+        group.functions.append(each)
+    return [*groups.values()]
 
 
 def module_path(number: int) -> str:
