@@ -1,8 +1,9 @@
 """Flashing, files and commissioning on simulated boards whose ports take the time of their baud rate.
 
-    python benchmarks/bench_boards.py [files] [flash] [commission]
+    python benchmarks/bench_boards.py [files] [install] [flash] [commission]
 
 files       `buoy files sync` against `mpremote cp -r` of the same files, at the REPL's 115 200 baud
+install     the first `buoy files sync` of a board alone, on the costs of line and flash: at most 8 s
 flash       `buoy flash` of one board against esptool alone, at 460 800 baud
 commission  eight boards against two, at 460 800 baud
 Each figure is a ratio of two runs in this process's time; the bars are those of the design.
@@ -22,6 +23,7 @@ from host.simulation.esp32.synthetic import synthetic_image, write_synthetic
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 PASSWORD = "bench-password"
+INSTALL_S = 8.0
 
 
 def timed(folder: Path, *command: object) -> float:
@@ -67,6 +69,23 @@ def files(folder: Path) -> None:
     row("nothing to do: buoy, mpremote cp -r", again, peer, peer / again, ">= 20", peer >= 20 * again)
 
 
+def install(folder: Path) -> None:
+    """The step `files` of a commissioning: 115 200 baud, and the time of a flash chip."""
+    with Simulator(folder / "sim", [404], paced=True) as boards:
+        before = boards.flash_use(404)
+        seconds = timed(folder, BIN / "buoy", "files", "sync", boards.path(404))
+        used = boards.flash_use(404).since(before)
+    row(
+        "first install, command included",
+        seconds,
+        INSTALL_S,
+        seconds / INSTALL_S,
+        "<= 1",
+        seconds <= INSTALL_S,
+    )
+    print(f"    {used.reads} reads, {used.writes} writes, {used.erases} erasures of the flash")
+
+
 def flash(folder: Path) -> None:
     """One bare board each."""
     image = write_synthetic(folder / "image.bin")
@@ -101,7 +120,7 @@ def commission(folder: Path) -> None:
 
 def main() -> None:
     """The parts that are named, or all."""
-    parts = {"files": files, "flash": flash, "commission": commission}
+    parts = {"files": files, "install": install, "flash": flash, "commission": commission}
     names = sys.argv[1:] or list(parts)
     print(
         f"image of {len(synthetic_image()) >> 10} kB, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"

@@ -11,7 +11,7 @@ from functools import partial
 import pytest
 
 from host.bench.batch import Job, Limits, Stop, Stopped, is_defect, run_all
-from host.bench.flashing import confirmed_mac
+from host.bench.flashing import confirmed_mac, refuse_old_board
 from host.bench.images import RELEASES, get_image, remember
 from host.bench.keys import CredentialFiles, Credentials, OwnAuthority, load
 from host.bench.plan import Options, Software, missing, to_remove
@@ -101,6 +101,35 @@ def test_the_library_is_sent_where_the_interpreter_has_none():
     state = in_service(complete=True, umqtt_frozen=False)
     state.files["certs/key.der"] = "-"
     assert "files" in steps(state)
+
+
+def test_a_board_with_an_interpreter_that_is_too_old_is_refused_where_no_image_is_named():
+    refuse_old_board("1.24.0", "/dev/x")
+    with pytest.raises(BoardError, match=r"MicroPython 1\.23\.0 runs, older than 1\.24\.0") as caught:
+        refuse_old_board("1.23.0", "/dev/x")
+    assert caught.value.next_step == "--interpreter 1.26.1"
+
+
+@pytest.mark.parametrize(
+    ("runs", "image", "before", "missing_it"),
+    [
+        ("1.25.0", "1.25.0", "", False),
+        ("1.25", "1.25.0", "", False),
+        ("1.25.0", "1.26.1", "", True),
+        ("1.26.0-preview.12.gabc", "1.26.0", "", True),
+        ("1.25.0-dirty", "1.25.0", "", True),
+        ("1.25.0", "", "", True),
+        ("", "", "digest", True),
+        ("1.25.0", "", "digest", False),  # by the records this very image was written
+    ],
+)
+def test_an_interpreter_is_missing_where_another_runs_and_empty_equals_nothing(
+    runs, image, before, missing_it
+):
+    software = replace(SOFTWARE, micropython=image, image="digest")
+    state = in_service(micropython=runs)
+    planned = missing(WANTED, state, software, KEYS, True, Options(), before)
+    assert ("interpreter" in [step.name for step in planned]) == missing_it
 
 
 def nobody(_certificate):

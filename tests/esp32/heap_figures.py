@@ -45,6 +45,8 @@ kept.append(ds18x20.DS18X20(onewire.OneWire(machine.Pin(4))))
 }
 # A board forgets the code of this answer when nobody asks.
 _ASKING = """
+from start import begin
+begin()
 import buoy.esp32_board
 gc.collect(); before = gc.mem_alloc()
 import buoy.commands_health
