@@ -26,6 +26,7 @@ def do_health(board, _request):
         "dropped_events": board.console.dropped_events,
         "dropped_lines": board.console.dropped_lines,
         "trouble": board.trouble,
+        "link_trouble": board.link.trouble if board.link else "",
     }
     if hasattr(gc, "mem_free"):  # MicroPython
         body["heap_free"] = gc.mem_free()

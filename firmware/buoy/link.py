@@ -92,6 +92,7 @@ class Link:
         "reconnects",
         "state",
         "transport",
+        "trouble",
     )
 
     @once
@@ -107,6 +108,7 @@ class Link:
         self.on_trouble = on_trouble
         self.state = IDLE
         self.reconnects = 0
+        self.trouble = ""  # why there is no connection; "" while there is one
         self._flying = new_ordered_dict()  # packet id → message, in order of sending
         self._packet_id = 0
         self._failures = 0
@@ -146,6 +148,7 @@ class Link:
         self.transport.close()
         if self.state in (CONNECTING, UP):
             self.reconnects += 1
+            self.trouble = reason
             self.on_trouble(reason)
         self._recall()
         self.state = IDLE
@@ -208,6 +211,7 @@ class Link:
     def on_open(self, session_present):  # noqa: ARG002 - part of the transport contract
         """CONNACK 0 arrived. Subscriptions are asked for even if a session is there: it costs one packet."""
         self.state = UP
+        self.trouble = ""
         self._heard = True
         self._pinged = False
         self._suback_id = 0
@@ -276,6 +280,7 @@ class Link:
         # An event carries no time: the back-off then counts from the next step, which follows at once.
         self._delay_ms = delay if now_ms is None else 0
         self._deadline_ms = 0 if now_ms is None else now_ms + delay
+        self.trouble = reason
         self.on_trouble(reason)
 
     @seldom

@@ -6,13 +6,15 @@ def describe(error):
     if isinstance(error, OSError) and error.args and isinstance(error.args[0], int):
         if error.args[0] == _CERTIFICATE:
             return _judged("certificate refused")
-        return _ERRNO.get(error.args[0], "OSError %d" % error.args[0])
+        words = _ERRNO.get(error.args[0], "OSError %d" % error.args[0])
+        # Mbed TLS gives its own name for what went wrong.
+        return words if len(error.args) < 2 else "%s (%s)" % (words, error.args[1])
     if isinstance(error, ValueError):
         # Mbed TLS says in words what is wrong with a certificate; the board's clock judges its dates.
         return _judged(str(error).strip())
     if isinstance(error, AssertionError):
         return "an answer that breaks the protocol"
-    return str(error) or type(error).__name__
+    return str(error).strip() or type(error).__name__
 
 
 def _judged(text):

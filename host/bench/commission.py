@@ -9,17 +9,17 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
+from host.bench.credentials import Credentials
 from host.bench.flashing import confirmed_mac, refuse_old_board, require_version, write_image
 from host.bench.hold import Hold
 from host.bench.identity import Claim
 from host.bench.images import notes_on
 from host.bench.install import install
-from host.bench.keys import Credentials
 from host.bench.plan import Step, StepName, missing
 from host.bench.records import Record
 from host.bench.self_test import SelfTest, run_self_test
 from host.bench.session import BoardLog, Session
-from host.bench.shared import Bench, Happening, Result, StepFailed, require_usable
+from host.bench.shared import Bench, Happening, Result, StepFailed, refuse_in_the_way, require_usable
 from host.bench.survey import SETTINGS_FILE, State, survey, survey_by_repl, write_identity
 from host.bench.wanted import Wanted, differing
 from host.model.errors import BoardError, BuoyError, PreflightError
@@ -79,8 +79,8 @@ class Commission:
             self.result.port = self._session.port
         with self._doing("identify"):
             found = self._session.persevere(lambda: self._session.look(wake=not self._bench.dry_run))
-            require_usable(found)
-            if found.state == "empty":
+            require_usable(found, self._bench.options.erase)
+            if found.state in ("empty", "stuck"):
                 found.mac = self._session.persevere(lambda: confirmed_mac(self._session, found.mac))
             self.result.port, self.result.mac = self._session.port, found.mac
             self._found = found
@@ -98,6 +98,8 @@ class Commission:
 
             state = self._session.persevere(look)
         with self._doing("check"):
+            if not self._bench.options.erase:
+                refuse_in_the_way(state.found)
             there = self._get_credentials(state, make=False)
             claim = Claim(
                 self._session.port,
@@ -208,6 +210,7 @@ class Commission:
     def _transfer(self, names: list[StepName]) -> None:
         repl = self._session.repl()
         now = survey_by_repl(repl)
+        refuse_in_the_way(now.found)
         extra: dict[str, bytes] = {}
         credentials = self._credentials
         if "settings" in names and differing(now.settings, self.wanted.settings(now.settings)):

@@ -74,7 +74,7 @@ class FlashOnly:
         self._begin("find")
         self._begin("identify")
         found = session.persevere(lambda: session.look(ask_rom=self._erase))
-        require_usable(found)
+        require_usable(found, self._erase)
         result.port, result.mac = session.port, found.mac
         if same_version(found.micropython, self._image.version) and not (self._force or self._erase):
             return

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from host.bench.keys import BOARD_CA, BOARD_KEY, Credentials
+from host.bench.credentials import BOARD_CERTIFICATE, BOARD_KEY, Credentials
 from host.bench.survey import SETTINGS_FILE, State
 from host.bench.wanted import Wanted, differing
 from host.boards.program_file import SWITCH, program_path, program_version
@@ -107,10 +107,13 @@ def missing(
         steps.append(Step("interpreter", f"{new} again"))
     steps += _files(state, software, options)
     if credentials is not None:
-        if options.erase or state.certificate != credentials.fingerprint:
+        other = credentials.differing(state.files)
+        if options.erase or BOARD_CERTIFICATE in other:
             steps.append(Step("keys", f"certificate {credentials.fingerprint[:12]}…"))
-        elif BOARD_CA not in state.files or (state.complete and BOARD_KEY not in state.files):
-            steps.append(Step("keys", "the CA or the key is missing"))
+        elif other:
+            steps.append(Step("keys", "another CA"))
+        elif state.complete and BOARD_KEY not in state.files:
+            steps.append(Step("keys", "the key is missing"))
         elif options.forces("keys"):
             steps.append(Step("keys", f"certificate {credentials.fingerprint[:12]}… again"))
     changed = differing(None if options.erase else state.settings, wanted.settings(state.settings))

@@ -209,8 +209,11 @@ def make_wanted(fleet: Fleet, spec: BenchSpec, chosen: Iterable[Chosen]) -> list
     Raises:
         BuoyError: a secret is missing, or a setting is wrong; before anything is done.
     """
+    chosen = tuple(chosen)
     endpoint = endpoint_of(fleet.target)
     source = credential_source(fleet)
+    if isinstance(source, CredentialFiles):
+        source.check([board.spec.thing_name for board in chosen])
     run = RunSettings(fleet.topic_prefix, fleet.run.payload, fleet.run.qos, max_rate=80)
     secrets: dict[Any, Secret] = {}
     wanted: list[Wanted] = []

@@ -180,18 +180,19 @@ def _wait_for_link(console: Console, stop: Stop, test: SelfTest) -> float:
             "name or password are wrong, or the access point is not in reach",
             "correct `wifi` in the fleet file, then the same command with --force identity",
         )
-    elif test.broker_host in LOOPBACK:
-        what, cause, next_step = (
-            f"no connection to the broker on {test.broker_host}",
-            "that is the board itself: only simulated boards reach a twin on this computer",
-            "name a broker in the board's network as `target` of the fleet file, e.g. mqtt://192.168.1.10:1883",
-        )
     else:
-        what, cause, next_step = (
-            f"no connection to the broker (link: {health.get('link')})",
-            "the broker's name, port or certificate, or a policy that refuses the thing",
-            f"buoy monitor {console.port} shows what the board says",
-        )
+        # What the board itself says is the headline; the rest is where to look.
+        said = health.get("link_trouble") or f"link state {health.get('link')}"
+        what = f"no connection to the broker on {test.broker_host}: {said}"
+        if test.broker_host in LOOPBACK:
+            cause = "that address is the board itself: only simulated boards reach this computer by it"
+            next_step = "for real boards name a broker in their network as `target` of the fleet file"
+        else:
+            cause = ""
+            next_step = (
+                "correct host, port or `tls` of the target, or what the broker lets this thing do; "
+                f"`buoy monitor {console.port}` shows what the board says"
+            )
     raise BoardError(f"{what} after {timeout_s:g} s", where=console.port, cause=cause, next_step=next_step)
 
 

@@ -22,7 +22,7 @@ from host.serial.port import SerialPort, open_port, require_port
 from host.serial.probe import Found, probe_locked
 from host.serial.raw_repl import LineError, NoPrompt, RawRepl, ReplError
 from host.serial.records import ConsoleRecord, Line
-from host.serial.reset import press_reset
+from host.serial.reset import caught_at_boot, press_reset
 from host.serial.trouble import Unanswered
 
 T = TypeVar("T")
@@ -255,7 +255,11 @@ class Session:
         # A program that swallows Ctrl-C, or a board that hangs: the second time by the button.
         if isinstance(error, NoPrompt | Unanswered) and attempt > 1:
             with contextlib.suppress(BoardError):
-                self.reset()
+                if isinstance(error, NoPrompt):
+                    with caught_at_boot(self.port, self.log.bytes):
+                        self.log.line("# caught at its start")
+                else:
+                    self.reset()
 
     def reappear(self, error: BuoyError) -> None:
         """Wait for a port that went away, find the board on another.

@@ -23,6 +23,8 @@ NEEDED: dict[str, str] = {
     "busy": "close the program that has it",
     "gone": "plug the board in",
     "silent": "press EN (reset) on the board and try again",
+    "stuck": "the same command with --erase: everything on the board is lost, its id, Wi-Fi, keys, settings "
+    "and files included",
     "other": "give the right port; a board without power, or on a cable for power only, looks the same",
 }
 
@@ -109,13 +111,17 @@ class Result:
     """Step → seconds."""
 
 
-def require_usable(found: Found) -> None:
+def require_usable(found: Found, erase: bool = False) -> None:
     """Refuse what cannot be commissioned, with what it is.
+
+    Args:
+        found: on the port.
+        erase: the flash will be erased first, which ends every program.
 
     Raises:
         BoardError: not a board that answers.
     """
-    if found.state in NEEDED:
+    if found.state in NEEDED and not (erase and found.state == "stuck"):
         raise BoardError(found.runs, where=found.port, next_step=NEEDED[found.state])
     kind = chip_name(found.chip)
     if found.chip and kind != SUPPORTED:
@@ -125,3 +131,21 @@ def require_usable(found: Found) -> None:
             cause="the firmware and its image are for the ESP32 alone",
             next_step=f"a board with an {SUPPORTED}; nothing was written",
         )
+
+
+def refuse_in_the_way(found: Found) -> None:
+    """Refuse a board with files that the firmware would import in place of MicroPython's own modules.
+
+    Raises:
+        BoardError: naming them.
+    """
+    if not found.in_the_way:
+        return
+    files = " ".join(found.in_the_way)
+    raise BoardError(
+        f"{files.replace(' ', ', ')} on the board would be imported in place of MicroPython's own",
+        where=found.port,
+        cause="left over from an earlier project",
+        next_step=f"buoy files rm {found.port} {files}; or --erase, which takes id, Wi-Fi, keys, settings "
+        "and all files, too",
+    )

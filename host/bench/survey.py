@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from host.bench.keys import BOARD_CA, BOARD_CERTIFICATE, BOARD_KEY
+from host.bench.credentials import BOARD_CA, BOARD_CERTIFICATE, BOARD_KEY
 from host.bench.session import Session
 from host.boards.program_file import START, SWITCH
 from host.model.errors import UsageError

@@ -6,9 +6,11 @@ The format is that of `firmware/start.py`, which reads it.
 from binascii import crc32
 from collections.abc import Mapping
 
+from host.serial.probe import VERSION_FILE
+
 START = "start.mpy"
 """What chooses and mounts a program: outside of it, as it must outlive all of them."""
-SWITCH = "app.txt"
+SWITCH = VERSION_FILE
 MAGIC = b"BUO1"
 STARTS = 3
 """How often a new program is started before the old one comes back (firmware/start.py)."""

@@ -4,17 +4,16 @@ One program receives everything: no start-up per file, checked blocks, compresse
 arrive beside their places and are put there at the end, so that a cut leaves the old ones.
 """
 
-import functools
 import hashlib
 import re
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from host.model.clock import Deadline
 from host.model.errors import BoardError
+from host.serial.on_board import program
 from host.serial.raw_repl import LineError, RawRepl
 
 BLOCK = 2048
@@ -58,7 +57,7 @@ def list_files(repl: RawRepl, places: Iterable[str]) -> BoardListing:
         BoardError: no sensible answer.
     """
     call = f"listing({tuple(places)!r}, {HIDDEN!r})"
-    text = repl.run(f"{_program('listing')}\n{call}", 30.0)
+    text = repl.run(f"{program('listing')}\n{call}", 30.0)
     files: dict[str, BoardFile] = {}
     free = -1
     for line in text.splitlines():
@@ -91,7 +90,7 @@ def send_files(
         BoardError: the board refused (no space …), or blocks did not get through.
     """
     stream = b"".join(_framed(path, data) for path, data in files.items())
-    repl.begin(f"{_program('receive')}\nreceive({BLOCK})")
+    repl.begin(f"{program('receive')}\nreceive({BLOCK})")
     if repl.read_line(_ANSWER_S) != "ready":
         raise LineError("the receiver of files did not start", where=repl.port)
     sent = 0
@@ -153,17 +152,6 @@ print("=" + hexlify(d.digest()).decode())
     if last != "=" + hashlib.sha256(data).hexdigest():
         raise LineError("the file did not arrive whole", where=f"{repl.port}: {path}")
     return data
-
-
-@functools.cache
-def _program(name: str) -> str:
-    """A program of `on_board`, without what only people read."""
-    text = (Path(__file__).parent / "on_board" / f"{name}.py").read_text()
-    text = re.sub(r'(?s)^.*?"""\n\n\n', "", text, count=1)
-    lines = [
-        re.sub(r"^( {4})+", lambda indent: " " * (len(indent[0]) // 4), line) for line in text.splitlines()
-    ]
-    return "\n".join(line for line in lines if line.strip())
 
 
 def _framed(path: str, data: bytes) -> bytes:

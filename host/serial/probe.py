@@ -1,42 +1,42 @@
 """What is on a port: our firmware, MicroPython, an empty chip, or something else."""
 
+import contextlib
 import json
 from dataclasses import dataclass, field
 from typing import Literal
+
+from buoy.console import MARKER
 
 from host.model.board_names import plain_mac
 from host.model.clock import Deadline
 from host.model.errors import BoardError, BuoyError, PreflightError
 from host.serial.console import Console
 from host.serial.esptool import Esptool
+from host.serial.lines import visible
 from host.serial.listing import holder
 from host.serial.lock import PortBusy, PortLock
+from host.serial.on_board import program
 from host.serial.port import open_port
-from host.serial.raw_repl import LineError, RawRepl
+from host.serial.raw_repl import KEPT_BYTES, RESTART_MARK, LineError, RawRepl
 from host.serial.records import ConsoleRecord, Line
+from host.serial.reset import caught_at_boot, press_reset
 from host.serial.trouble import Refusal, Unanswered, nothing_boots
 
-State = Literal["firmware", "micropython", "empty", "silent", "busy", "gone", "other"]
+State = Literal["firmware", "micropython", "empty", "silent", "stuck", "busy", "gone", "other"]
 
 ASKS_S = (0.15, 0.3, 0.6)
 """How long to wait for an answer, at first and then: a running firmware answers within 100 ms, and a prompt
 echoes the question at once."""
 BOOT_S = 6.0
 """A board that was just plugged in: ROM, interpreter, the 3 s window of boot.py, start of the firmware."""
-_LOOK_S = 0.05
-_WHO = """
-import json, os, sys, machine
-from binascii import hexlify
-try:
-    with open("/app.txt") as file:
-        firmware = file.read().split()[0]
-except (OSError, IndexError):
-    firmware = ""
-print(json.dumps({"mac": hexlify(machine.unique_id()).decode(), "machine": sys.implementation._machine
-    if hasattr(sys.implementation, "_machine") else sys.platform,
-    "version": sys.version.split("MicroPython v")[1].split(" ")[0] if "MicroPython v" in sys.version
-    else ".".join([str(n) for n in sys.implementation.version[:3]]), "firmware": firmware}))
-"""
+VERSION_FILE = "app.txt"
+"""On a board: the version of the installed firmware, then others (firmware/start.py)."""
+PROGRAM_FILES = ("buoy/esp32_board.mpy", "buoy/esp32_board.py")
+"""One of these belongs to a firmware that was installed in another way."""
+_LOOP_RESTARTS = 3
+"""So many in one look are a boot loop: one may be the reset that opening the port caused."""
+_WHO_CALL = f"who({VERSION_FILE!r}, {PROGRAM_FILES!r})"
+_PROMPT_MARKS = (b">>>", b"raw REPL", b"SyntaxError")
 
 
 @dataclass(slots=True)
@@ -58,6 +58,8 @@ class Found:
     maintenance: bool = False
     detail: str = ""
     """What is wrong, or who has the port."""
+    in_the_way: tuple[str, ...] = ()
+    """Files on it that stand in front of MicroPython's modules or of our folders."""
     identity: dict[str, object] = field(default_factory=dict)
     """All that `identify` answered."""
 
@@ -69,15 +71,22 @@ class Found:
             return f"firmware {self.firmware} on MicroPython {self.micropython}, {name}"
         if self.state == "micropython":
             with_files = f", firmware {self.firmware} stopped" if self.firmware else ""
-            return f"MicroPython {self.micropython} at its prompt{with_files}"
+            return f"MicroPython {self.micropython} at its prompt{with_files}{self._hidden()}"
         if self.state == "busy":
             return self.detail
         return {
             "empty": "nothing",
             "silent": "does not answer",
+            "stuck": "a program runs that cannot be stopped",
             "gone": "not there",
             "other": "not a board of ours",
         }[self.state] + (f": {self.detail}" if self.detail else "")
+
+    def _hidden(self) -> str:
+        if not self.in_the_way:
+            return ""
+        verb = "stands" if len(self.in_the_way) == 1 else "stand"
+        return f"; {', '.join(self.in_the_way)} {verb} in front of a module or folder of the same name"
 
 
 def probe(port: str, *, purpose: str = "buoy ports", patience_s: float = BOOT_S, wake: bool = False) -> Found:
@@ -110,12 +119,12 @@ def probe_locked(
             return found
         if nothing_boots(heard):
             return _ask_rom(port) if ask_rom else Found(port, "empty")
-        if b">>>" in heard or b"raw REPL" in heard or b"SyntaxError" in heard or wake:
+        if any(mark in heard for mark in _PROMPT_MARKS) or wake:
             found = _ask_repl(port)
             if found is not None:
                 return found
         if wake:
-            return _after_reset(port, lock, patience_s)
+            return _after_reset(port, lock, patience_s, heard)
     except PortBusy as error:
         return Found(port, "busy", detail=error.what)
     except BuoyError as error:
@@ -123,21 +132,41 @@ def probe_locked(
     if who := holder(port):
         # One that takes no lock, such as `cat`, takes the answers away.
         return Found(port, "busy", detail=f"in use by {who}. Close it.")
-    if heard:
-        last = heard.decode("ascii", "backslashreplace").strip().splitlines()[-1:]
-        return Found(port, "silent", detail=f"it says {last[0][-60:]!r}" if last else "")
-    return Found(port, "silent", detail="asleep, hung, or no board")
+    return Found(port, "silent", detail=_said(heard))
 
 
-def _after_reset(port: str, lock: PortLock, patience_s: float) -> Found:
-    """A board that hung or slept: esptool asks the chip, which resets it; then it may tell by itself."""
+def _said(heard: bytes) -> str:
+    """What a board that does not answer does instead."""
+    own = [line for line in heard.replace(b"\r", b"\n").split(b"\n") if line.strip() and MARKER not in line]
+    restarts = heard.count(RESTART_MARK)
+    if not own:
+        if MARKER in heard:
+            return "it only sends back what it is sent: a loop-back plug, or another device"
+        return "asleep, hung or busy, or no board"
+    whole = own[:-1] if len(own) > 1 and not heard.endswith(b"\n") else own
+    last = visible(whole[-1].strip())[-60:]
+    if restarts >= _LOOP_RESTARTS:
+        return f"it restarts again and again ({restarts} times while it was looked at), it says {last!r}"
+    return f"another program runs or the line is noisy, it says {last!r}"
+
+
+def _after_reset(port: str, lock: PortLock, patience_s: float, heard: bytes) -> Found:
+    """A board that hung or slept may tell by itself after a reset; a program that takes no Ctrl-C is caught
+    while the board boots; and a chip answers esptool whatever is in its flash."""
+    try:
+        press_reset(port)
+    except BoardError as error:
+        return Found(port, "other", detail=error.what)
+    found, now = _ask(port, lock, patience_s)
+    if found is not None:
+        return found
+    if not nothing_boots(now):
+        with contextlib.suppress(BoardError), caught_at_boot(port) as repl:
+            return ask_repl(repl)
     chip = _ask_rom(port, "other")
-    if chip.state != "empty":
-        return chip
-    found, heard = _ask(port, lock, patience_s)
-    if found is None and not nothing_boots(heard):
-        found = _ask_repl(port)
-    return found or chip
+    if chip.state == "empty" and not nothing_boots(now):
+        chip.state, chip.detail = "stuck", _said(now or heard)
+    return chip
 
 
 def _ask(port: str, lock: PortLock, patience_s: float) -> tuple[Found | None, bytes]:
@@ -150,6 +179,7 @@ def _ask(port: str, lock: PortLock, patience_s: float) -> tuple[Found | None, by
         def listen(record: ConsoleRecord) -> None:
             if isinstance(record, Line):
                 heard.extend(record.data + b"\n")
+                del heard[:-KEPT_BYTES]
                 if nothing_boots(record.data):
                     console.give_up("nothing boots there")
 
@@ -162,13 +192,13 @@ def _ask(port: str, lock: PortLock, patience_s: float) -> tuple[Found | None, by
             except Refusal as error:
                 return Found(port, "silent", detail=error.what), bytes(heard)
             except Unanswered as error:
-                # The prompt has no line end, so it is no line; the console quotes it.
-                heard += error.what.encode()
+                # The prompt has no line end, so it is no line; the console keeps it.
+                whole = bytes(heard) + error.heard
                 # Somebody may have left it at the raw prompt, which echoes nothing; to others this is noise.
                 console.send(b"\r\x02")
-                done = b">>>" in heard or b"SyntaxError" in heard or nothing_boots(bytes(heard))
+                done = b">>>" in whole or b"SyntaxError" in whole or nothing_boots(whole)
                 if done or deadline.expired:
-                    return None, bytes(heard)
+                    return None, whole
 
 
 def from_identity(port: str, answer: object) -> Found:
@@ -197,7 +227,7 @@ def ask_repl(repl: RawRepl) -> Found:
     Raises:
         LineError: no sensible answer.
     """
-    text = repl.run(_WHO)
+    text = repl.run(f"{program('who')}\n{_WHO_CALL}")
     try:
         answer = json.loads(text)
         return Found(
@@ -207,6 +237,7 @@ def ask_repl(repl: RawRepl) -> Found:
             chip=answer["machine"],
             micropython=answer["version"],
             firmware=answer["firmware"],
+            in_the_way=repl.in_the_way,
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         # What noise has changed can still be JSON, with other keys.

@@ -4,11 +4,13 @@ Protocol: MicroPython documentation, "The MicroPython Interactive Interpreter Mo
 """
 
 import contextlib
+import time
 from collections.abc import Callable
 from typing import Final
 
 from host.model.clock import Deadline
 from host.model.errors import BoardError
+from host.serial.on_board import program
 from host.serial.port import SerialPort
 
 ENTER_S = 15.0
@@ -20,6 +22,25 @@ _FLUSH = 2200
 """More than a block of `file_transfer`, whose end a board may still be waiting for."""
 PROMPT: Final = b"raw REPL; CTRL-B to exit\r\n>"
 KEPT_BYTES = 4000
+BOOT_S = 6.0
+"""From a reset to main.py: ROM and interpreter take up to 2 s, the window of boot.py 3 s."""
+_CTRL_C_EVERY_S, _CTRL_C = 0.002, b"\x03" * 23
+"""As fast as 115,200 baud allow: MicroPython sees Ctrl-C only while code runs (shared/runtime/pyexec.c), and
+a program may switch that off in its first lines."""
+_SHADOWED = (
+    "array", "asyncio", "binascii", "collections", "deflate", "errno", "hashlib", "io", "json", "machine",
+    "network", "onewire", "os", "random", "select", "socket", "ssl", "struct", "time", "tls",
+)  # fmt: skip
+"""Modules of MicroPython that firmware and bench import, and a file of the board can stand in for."""
+_FOLDERS = ("buoy", "certs", "lib", "sensors", "umqtt")
+"""Names that a board in service has as folders."""
+RESTART_MARK: Final = b"rst:0x"
+"""The ROM's first line after a reset (ESP-IDF, "Boot Process")."""
+WAY_OUT: Final = (
+    "erase it: `buoy commission --erase` or `buoy flash {port} --erase`; its id, Wi-Fi, keys, settings and "
+    "files are lost"
+)
+"""What ends every program on a board."""
 
 
 class ReplError(BoardError):
@@ -59,10 +80,32 @@ class RawRepl:
         self._on_text = on_text
         self._waiting = bytearray()
         self._paste = True
+        self._guarded = False
+        self._idle = False
         self.window = 0
+        self.in_the_way: tuple[str, ...] = ()
+        """Files of the board that stand in front of MicroPython's modules or of our folders."""
+
+    def catch_boot(self, timeout_s: float = BOOT_S) -> None:
+        """Send Ctrl-C all the time while a board boots, so that main.py does not run.
+
+        It ends boot.py, after which MicroPython starts no main.py (ports/esp32/main.c), or main.py in its
+        first lines: the way to the prompt of a board with a program that takes no Ctrl-C later on. Ends at a
+        prompt, or after the time.
+        """
+        deadline = Deadline(timeout_s)
+        self._waiting.clear()
+        while not deadline.expired:
+            self.send(_CTRL_C)
+            time.sleep(_CTRL_C_EVERY_S)
+            self._peek()
+            # The second prompt: the first may come from a line that was empty before main.py started.
+            if self._waiting.count(b">>> ") > 1:
+                return
+            del self._waiting[:-KEPT_BYTES]
 
     def enter(self, timeout_s: float = ENTER_S, alive: Callable[[], None] | None = None) -> None:
-        """Interrupt whatever runs and get the raw prompt.
+        """Interrupt whatever runs and get the raw prompt, with MicroPython's own modules.
 
         A program that boots, prints or hogs the REPL is interrupted again until the deadline.
 
@@ -88,6 +131,12 @@ class RawRepl:
             text = self._until(PROMPT, Deadline(min(_ATTEMPT_S, max(0.2, deadline.remaining_s))))
             if text is not None:
                 self._drain(0.0)
+                try:
+                    self._guard()
+                except LineError:
+                    if deadline.expired:
+                        raise
+                    continue
                 return
             seen = (seen + bytes(self._waiting))[-KEPT_BYTES:]
             if deadline.expired:
@@ -110,6 +159,7 @@ class RawRepl:
             LineError: the board did not take it.
         """
         deadline = Deadline(timeout_s)
+        self._idle = False
         data = code.encode()
         if self._paste:
             self.send(b"\x05A\x01")
@@ -145,6 +195,7 @@ class RawRepl:
         raised = self._until(b"\x04", deadline)
         if raised is None or self._until(b">", deadline) is None:
             raise self._silent("did not get back to its prompt")
+        self._idle = True
         if raised.strip():
             raise ReplError(self.port, raised.decode(errors="replace"))
         return printed.decode(errors="replace")
@@ -175,18 +226,31 @@ class RawRepl:
             self._line.write(data)
 
     def leave(self) -> None:
-        """Back to the friendly REPL."""
+        """Back to the friendly REPL, modules found as before."""
         with contextlib.suppress(BoardError):
+            if self._guarded and self._idle:
+                self.run("import sys\nsys.path[:] = buoy_path\ndel buoy_path, guard", _ATTEMPT_S)
+            self._guarded = False
             self.send(b"\r\x02")
 
     def hard_reset(self) -> None:
         """Let the board restart itself; it boots when this returns."""
         # The answer may or may not come before the reset.
+        self._guarded = False
         with contextlib.suppress(LineError, ReplError):
             self.begin("import machine\nmachine.reset()")
         self._waiting.clear()
 
     # Inside
+
+    def _guard(self) -> None:
+        call = f"guard({_SHADOWED!r}, {_FOLDERS!r})"
+        try:
+            self.in_the_way = tuple(self.run(f"{program('guard')}\n{call}", 5.0).split("\n"))
+        except ReplError as error:
+            raise LineError(error.what, where=self.port) from error
+        self.in_the_way = tuple(line.strip() for line in self.in_the_way if line.strip())
+        self._guarded = True
 
     def _raw_paste(self, data: bytes, deadline: Deadline) -> None:
         header = self._read(3, deadline)
@@ -297,13 +361,18 @@ def _no_prompt(port: str, seen: bytes, timeout_s: float) -> NoPrompt:
             cause=text,
             next_step=f"buoy flash {port}",
         )
-    if not seen:
-        cause = "it is asleep, hangs, or is no board with MicroPython"
+    what = f"no REPL within {timeout_s:g} s"
+    next_step = "press EN (reset) and try again"
+    if seen.count(RESTART_MARK) > 1:
+        what += f": it restarts again and again, {seen.count(RESTART_MARK)} times in what it said last"
+        cause = f"a program that crashes at once, or a weak supply; it said {text}"
+        next_step = WAY_OUT.format(port=port)
+    elif seen:
+        cause = f"a program that takes no Ctrl-C, another device, or another baud rate; it said {text}"
+        next_step += "; if that does not help: " + WAY_OUT.format(port=port)
     else:
-        cause = f"another device, another baud rate, or a program that cannot be interrupted; it said {text}"
-    return NoPrompt(
-        f"no REPL within {timeout_s:g} s", where=port, cause=cause, next_step="press EN (reset) and try again"
-    )
+        cause = "it is asleep, hangs, is busy, or is no board with MicroPython"
+    return NoPrompt(what, where=port, cause=cause, next_step=next_step)
 
 
 def _shown(data: bytes) -> str:

@@ -2,11 +2,15 @@
 
 import contextlib
 import time
+from collections.abc import Callable, Iterator
 
 from host.model.errors import BoardError, PreflightError
 from host.serial.esptool import Esptool
-from host.serial.port import open_port
+from host.serial.port import SerialPort, open_port
+from host.serial.raw_repl import RawRepl
 
+_PROMPT_S = 4.0
+"""For the prompt, once Ctrl-C has stopped what would have run."""
 EN_LOW_S = 0.1
 """The capacitor at EN needs a few milliseconds; esptool holds it as long."""
 
@@ -35,8 +39,38 @@ def press_reset(port: str) -> str:
     return "esptool"
 
 
+@contextlib.contextmanager
+def caught_at_boot(port: str, on_text: Callable[[bytes], None] | None = None) -> Iterator[RawRepl]:
+    """Reset a board and keep its main.py from running; the raw REPL, which is left at the end.
+
+    Raises:
+        BoardError: no way to reset it worked, or there is no prompt all the same.
+    """
+    line = open_port(port)
+    try:
+        if not _pulse_on(line):
+            line.close()
+            press_reset(port)
+            line = open_port(port)
+        repl = RawRepl(line, port, on_text)
+        repl.catch_boot()
+        repl.enter(_PROMPT_S)
+        yield repl
+        repl.leave()
+    finally:
+        with contextlib.suppress(OSError):
+            line.close()
+
+
 def _pulse(port: str) -> bool:
     line = open_port(port)
+    try:
+        return _pulse_on(line)
+    finally:
+        line.close()
+
+
+def _pulse_on(line: SerialPort) -> bool:
     try:
         line.dtr = False
         line.rts = True
@@ -44,6 +78,4 @@ def _pulse(port: str) -> bool:
         line.rts = False
     except OSError:
         return False  # a PTY: no such lines
-    finally:
-        line.close()
     return True

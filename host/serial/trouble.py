@@ -9,6 +9,9 @@ from host.serial.lines import visible
 class Unanswered(BoardError):
     """No answer came; asking again may help."""
 
+    heard: bytes = b""
+    """What the board said last, since it was asked."""
+
 
 class Refusal(BoardError):
     """The board answered that it will not."""
@@ -25,7 +28,9 @@ def unanswered(what: str, port: str, heard: bytes, last_text: bytes) -> Unanswer
     """
     said = f"it said last: {visible(heard[-100:])}" if heard else "it said nothing"
     cause, next_step = likely_cause(last_text)
-    return Unanswered(f"{what}; {said}", where=port, cause=cause, next_step=next_step)
+    error = Unanswered(f"{what}; {said}", where=port, cause=cause, next_step=next_step)
+    error.heard = heard
+    return error
 
 
 def nothing_boots(text: bytes) -> bool:

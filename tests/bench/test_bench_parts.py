@@ -11,13 +11,15 @@ from functools import partial
 import pytest
 
 from host.bench.batch import Job, Limits, Stop, Stopped, is_defect, run_all
+from host.bench.credentials import Credentials
 from host.bench.flashing import confirmed_mac, refuse_old_board
 from host.bench.images import RELEASES, get_image, remember
-from host.bench.keys import CredentialFiles, Credentials, OwnAuthority, load
+from host.bench.keys import CredentialFiles, OwnAuthority
 from host.bench.plan import Options, Software, missing, to_remove
 from host.bench.self_test import SelfTest, run_self_test
 from host.bench.session import TRANSIENT
 from host.bench.survey import State
+from host.bench.tls_files import load
 from host.bench.wanted import Wanted
 from host.model.board_names import parse_name
 from host.model.errors import BoardError, PreflightError, UsageError
@@ -37,7 +39,11 @@ WANTED = Wanted(parse_name("/dev/x"), 131, "buoy-131", "harbour", changes=lambda
 
 def in_service(**changes) -> State:
     found = Found("/dev/x", "firmware", MAC, "esp32", "1.25.0", "1.0.0", 131, "buoy-131", True)
-    files = {**DIGESTS, "certs/cert.der": KEYS.fingerprint, "certs/ca.der": "x"}
+    files = {
+        **DIGESTS,
+        "certs/cert.der": KEYS.fingerprint,
+        "certs/ca.der": hashlib.sha256(KEYS.ca).hexdigest(),
+    }
     state = State(found, files, settings=WANTED.settings(None))
     for name, value in changes.items():
         setattr(found if hasattr(found, name) else state, name, value)
@@ -298,20 +304,18 @@ class WithoutLink:
     port = "/dev/ttyUSB0"
 
     def request(self, do, *_, **__):
-        return {"clock": {}, "health": {"link": 1, "wifi": True}}[do]
+        trouble = "cannot connect: The certificate is not correctly signed by the trusted CA"
+        return {"clock": {}, "health": {"link": 1, "wifi": True, "link_trouble": trouble}}[do]
 
 
 @pytest.mark.parametrize(
-    ("host", "cause"),
-    [
-        ("127.0.0.1", "that is the board itself"),
-        ("mqtt.harbour.lan", "the broker's name, port or certificate"),
-    ],
+    ("host", "cause"), [("127.0.0.1", "that address is the board itself"), ("mqtt.harbour.lan", "")]
 )
-def test_a_board_that_looks_for_the_broker_on_itself_is_told_so(host, cause):
+def test_the_boards_own_reason_is_the_headline_when_it_cannot_connect(host, cause):
     test = SelfTest("aws/0/131/data/", object(), (), connect_s=0.0, broker_host=host)
     with pytest.raises(BoardError) as raised:
         run_self_test(WithoutLink(), test, Stop())
+    assert f"broker on {host}: cannot connect: The certificate is not correctly" in raised.value.what
     assert cause in raised.value.cause
     assert raised.value.next_step
 

@@ -10,6 +10,7 @@ MicroPython read exactly as much as they are asked for.
 """
 
 import json
+import select
 import sys
 import time
 from binascii import hexlify, unhexlify
@@ -142,8 +143,6 @@ class Wire:
 
     def _skip(self) -> None:
         """Read away the answer that nobody took: a later request must not get it."""
-        import select
-
         poll = select.poll()
         poll.register(self._stream, select.POLLIN)
         while poll.poll(_LATE_MS):

@@ -10,6 +10,7 @@ c one Ctrl-C was read as input, P the power was cut by the block device. Exit 64
 
 import gc
 import io
+import os
 import sys
 import vfs
 from time import sleep
@@ -347,7 +348,7 @@ def make_files():
             file.write("# This file is executed on every boot (including wake-boot from deepsleep)\n")
     vfs.umount("/")
     vfs.mount(Root(flash, folders), "/")
-    sys.path[:] = ["", ".frozen", "/lib"] + ["/:%d" % number for number in range(len(folders))]
+    return ["/:%d" % number for number in range(len(folders))]
 
 
 import micropython as _micropython
@@ -360,7 +361,9 @@ BANNER = b'MicroPython %s on 2025-04-15; %s\r\nType "help()" for more informatio
 end_with_supervisor()
 _mode, _start, _wire_fd = sys.argv[7], sys.argv[8], int(sys.argv[1])
 _wire = open(_wire_fd, "r+b", 0)
-make_files()
+_own = make_files()
+# What stands for the chip's own modules does not come from its files, whatever these are called.
+sys.path[:] = _own
 del sys.argv[:]
 sys.modules["micropython"] = Micropython()
 sys.modules["sys"] = System()
@@ -369,6 +372,15 @@ import buoy_wire
 buoy_wire.connect(_wire)
 import machine, esp32, network
 
+sys.path[:] = ["", ".frozen", "/lib"] + _own
+# Of these `machine` is one that a file can stand in for (MP_REGISTER_EXTENSIBLE_MODULE); `esp32` is not.
+for _name in ("machine.py", "machine.mpy", "lib/machine.py", "lib/machine.mpy"):
+    try:
+        os.stat(_name)
+        del sys.modules["machine"]
+        break
+    except OSError:
+        pass
 _globals = {"__name__": "__main__"}
 gc.collect()
 _again = SOFT_RAW if _mode == "raw" else SOFT_FRIENDLY
