@@ -13,11 +13,10 @@ from buoy.sntp import (
     Sntp,
     parse_answer,
 )
-from buoy.timekeeping import EARLIEST_MS, LATEST_MS, Clock
+from buoy.timekeeping import BUILT_S, EARLIEST_MS, LATEST_MS, Clock
 from test_buoy_board import UTC_MS, Bare, World
 
 _NTP_TO_UNIX_S = 2208988800
-NOW_S = UTC_MS // 1000
 
 
 def answer(request, utc_ms, first=0x24, stratum=2, code=b"\0\0\0\0"):
@@ -205,6 +204,14 @@ def test_half_of_the_round_trip_is_added():
     assert board.lines == []
 
 
+def test_the_firmware_was_not_made_in_the_future():
+    # Raised too far, it would make every board refuse the time of day.
+    if not MICROPYTHON:
+        import time
+
+        assert BUILT_S <= time.time()
+
+
 def test_time_goes_on_in_the_next_ntp_era():
     utc_ms = 2100000000000  # 2036-07-18
     assert parse_answer(answer(bytes(48), utc_ms)) == utc_ms
@@ -300,9 +307,10 @@ def test_one_wrong_answer_among_right_ones_moves_no_clock():
     board = Asking("one.test,two.test,bad.test")
     board.ask()
     board.server.replies["bad.test"] = board.server.off_by(300 * 86400000)
-    board.go_on(24 * 3600000)
+    for _ in range(12):
+        board.now_ms += board.ask()
+        assert board.error_ms() == 0
     assert "bad.test" in [asked[1] for asked in board.server.asked]
-    assert board.error_ms() == 0
 
 
 def test_a_wrong_time_believed_first_is_put_right_within_a_minute():
@@ -429,7 +437,8 @@ def test_the_time_is_kept_over_resets_and_deep_sleep_and_not_over_a_power_cut():
 def test_a_clock_that_somebody_else_set_is_not_believed():
     world = River(ntp_host="")
     world.boot()
-    for kept in (b"seq=5", bytes(24)):
+    world.ask("clock", utc=UTC_MS)
+    for kept in (b"seq=5", b"UTC0" + world.rtc.kept[4:]):
         world.advance_rtc(UTC_MS)
         world.rtc.kept = kept
         World.boot(world, 2)
@@ -477,26 +486,26 @@ def test_a_low_power_board_wakes_with_the_time_and_asks_about_once_an_hour():
 
 def test_a_wrong_time_believed_once_costs_no_later_stamp_and_is_told_once():
     wrong_ms = 300 * 86400000
-    world = River(ntp_host="one.test")
+    world = River(ntp_host="one.test", publish_interval_s=1)
     world.server.replies["one.test"] = world.server.off_by(wrong_ms)
     world.boot()
-    world.settle().run(8000)
+    world.settle().run(2000)
     assert world.stamps()[0] > UTC_MS + wrong_ms - 1000
-    # The connection is lost: what is made now waits, stamped by the wrong clock.
+    # The network is lost: what is made now waits, stamped by the wrong clock.
     world.online = False
-    world.run(8500)
-    world.server.replies.clear()
-    world.run(500)
+    world.run(5000)
     waiting = world.board.outbox.count
-    assert waiting
+    assert waiting >= 4
+    world.server.replies.clear()
     world.online = True
     world.transport.published = []
-    world.run(40000)
+    while len(world.server.asked) < 3:
+        world.run(200)
     world.board.link.on_open(False)
     world.board.link.on_suback(world.transport.subscriptions[-1][0], b"\x01\x01")
-    world.run(20000)
+    world.run(5000)
     stamps = world.stamps()
-    assert len(stamps) >= waiting + 2
+    assert len(stamps) >= waiting + 8
     assert stamps == sorted(stamps)
     assert all([UTC_MS < stamp <= world.server.zero_ms + world.now_ms for stamp in stamps])
     told = [e for e in world.errors() if e.get("connectivity-error", {}).get("code") == 5]
