@@ -5,6 +5,7 @@ from typing import Any
 
 from host.boards.cable_ledger import CableLedger
 from host.boards.report import BoardReport
+from host.model.reasons import LinkReason
 
 MOST_ERRORS = 20
 
@@ -22,6 +23,9 @@ class CableHealth:
     """Told by the board, and never heard."""
     errors: list[str] = field(default_factory=list)
     """For people, each once."""
+    link_detail: str = ""
+    """Why it was not connected, in its own words."""
+    ever_connected: bool = False
     _reconnects: int = 0
     _earlier_reconnects: int = 0
     _dropped_events: int = 0
@@ -74,4 +78,7 @@ class CableHealth:
             errors=([failure] if failure else []) + self.errors,
             incomplete=incomplete,
             clock_drift_ppm=drift_ppm,
+            link_reason=LinkReason.OTHER if self.link_detail else "",
+            link_detail=self.link_detail,
+            ever_connected=self.ever_connected or not self.link_detail,
         )

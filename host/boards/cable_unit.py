@@ -23,6 +23,7 @@ from host.model.endpoint import Endpoint
 from host.model.errors import BoardError, BuoyError
 from host.model.fleet import BoardSpec
 from host.model.plan import BoardPlan
+from host.model.reasons import DropReason
 from host.serial.console import Console
 from host.serial.records import BoardEvent, ConsoleRecord, EventsLost, Line, PortChange
 
@@ -104,6 +105,7 @@ class CableUnit:
             self._look(board.health())
             if trouble:
                 self._health.quote(f"not connected before the start: {trouble}")
+                self._health.link_detail = trouble
 
         await self._try(work)
         if self._failure:
@@ -133,7 +135,7 @@ class CableUnit:
         self._ended = True
         now_ns = self._host.utc_ns()
         if self._failure or self._stop_reason:
-            reason = self._failure or self._stop_reason
+            reason = DropReason.BOARD_FAILED if self._failure else self._stop_reason
             self._ledger.drop_rest(self._ledger.next_seq(), reason, now_ns)
         self._commit()
         self._ledger.close()
@@ -224,6 +226,7 @@ class CableUnit:
             self._ledger.settle_before(self._resumed_at, self._host.utc_ns())
             self._resumed_at = 0
         self.progress.connected = int(health["link"] == UP)
+        self._health.ever_connected |= health["link"] == UP
         self.progress.trouble = int(health["link"] != UP)
 
     # On the reader of the console

@@ -38,6 +38,7 @@ from host.model.clock import Deadline, HostClock
 from host.model.endpoint import Endpoint
 from host.model.fleet import LinkSpec, TlsSpec
 from host.model.ledger import STREAM_FOLDER, STREAM_SUFFIX
+from host.model.reasons import DropReason, LinkReason, LinkTrouble
 
 _PROGRESS_S = 0.5
 _POLL_S = 0.02
@@ -177,11 +178,11 @@ class Pack:
                     return
 
     def _finish(self) -> None:
-        reason = self.stop_reason or "not sent before the run ended"
+        reason = self.stop_reason or DropReason.RUN_ENDED
         if self.driver.failure is not None:
-            reason = f"the ledger could not be written: {self.driver.failure}"
+            reason = DropReason.LEDGER_FAILED
             for board in self.boards:
-                board.errors.insert(0, reason)
+                board.errors.insert(0, f"{reason}: {self.driver.failure}")
                 # What is queued is in no ledger: it must not leave with a goodbye.
                 board.transport.close()
         for board in self.boards:
@@ -231,9 +232,19 @@ class Pack:
                 reboots=board.reboots,
                 crashed=board.crashed or self.driver.failure is not None,
                 errors=board.errors,
+                link_reason=_link_reason(board.link_trouble),
+                link_detail=str(board.link_trouble),
+                ever_connected=board.ever_connected,
             )
             for board in self.boards
         ]
+
+
+def _link_reason(trouble: str) -> str:
+    """The link's own troubles (no answer in time) are texts alone."""
+    if isinstance(trouble, LinkTrouble):
+        return trouble.reason
+    return LinkReason.OTHER if trouble else ""
 
 
 def _settled(board: VirtualBoard, now_ms: float) -> bool:

@@ -18,4 +18,9 @@ class BoardReport:
     incomplete: str = ""
     """Why its ledger may lack rows, e.g. console loss."""
     clock_drift_ppm: float = 0.0
+    link_reason: str = ""
+    """`host.model.reasons.LinkReason` of its last trouble with the connection; empty: it had none."""
+    link_detail: str = ""
+    """That trouble in words."""
+    ever_connected: bool = True
     errors: list[str] = field(default_factory=list)

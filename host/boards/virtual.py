@@ -18,6 +18,7 @@ from host.boards.probes import Environment, make_sampler
 from host.model.fleet import BoardSpec
 from host.model.ledger import Event
 from host.model.plan import BoardPlan
+from host.model.reasons import DropReason
 from host.mqtt.transport import Transport
 
 _SENT = int(Event.SENT)
@@ -75,7 +76,9 @@ class VirtualBoard:
         "crashed",
         "dropped_count",
         "errors",
+        "ever_connected",
         "finished",
+        "link_trouble",
         "queued",
         "reboots",
         "sent_count",
@@ -109,6 +112,9 @@ class VirtualBoard:
         self.dropped_count = 0
         self.reboots = 0
         self.connected = False
+        self.ever_connected = False
+        self.link_trouble: str = ""
+        """The last; a `LinkTrouble` where the transport says why."""
         self.crashed = False
         self.finished = False
         self.shut_down = False
@@ -166,7 +172,7 @@ class VirtualBoard:
         self._log(f"{self.buoy_id}: " + "".join(traceback.format_exception(error)))
         self.crashed = True
         self.transport.close()
-        self.stop_sending("application failed")
+        self.stop_sending(DropReason.APPLICATION_FAILED)
 
     def stop_sending(self, reason: str) -> None:
         """Make no more messages; those of the plan that were not made are dropped with the reason."""
@@ -233,7 +239,7 @@ class VirtualBoard:
 
     def on_open(self, session_present: bool) -> None:
         """The broker accepted the connection."""
-        self.connected = True
+        self.connected = self.ever_connected = True
         self.app.link.on_open(session_present)
         self._driver.wake(self)
 
@@ -279,8 +285,9 @@ class VirtualBoard:
 
     def _trouble(self, reason: str) -> None:
         self.connected = False
+        self.link_trouble = reason
         if len(self.errors) < _MAX_ERRORS:
-            self.errors.append(reason)
+            self.errors.append(str(reason))
         self.app.on_trouble(reason)
 
     def _commanded(self, command: str) -> None:
@@ -294,8 +301,8 @@ class VirtualBoard:
         link.stop()
         if command == config.SHUTDOWN:
             self.shut_down = True
-            self.stop_sending("shut down by configuration")
-            self._outbox.clear("shut down by configuration")
+            self.stop_sending(DropReason.SHUT_DOWN)
+            self._outbox.clear(DropReason.SHUT_DOWN)
             return
         # A reset keeps what a real board keeps in flash: outbox, storage and the plan under way.
         self.reboots += 1

@@ -203,6 +203,9 @@ def _verified(
             reconnects=board.reconnects,
             errors=board.quoted,
             clock_drift_ppm=board.clock_drift_ppm,
+            link_reason=board.link_reason,
+            link_detail=board.link_detail,
+            ever_connected=board.ever_connected,
         )
     if collected is None:
         stores, stages = tuple(store.name for store in result.stores), []

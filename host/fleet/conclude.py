@@ -15,7 +15,7 @@ from host.model.stage_count import StageCount
 from host.verify.boards import BoardFacts
 from host.verify.ledger import compact_ledger
 from host.verify.verdict import Case, Verification, verify
-from host.verify.words import count_text
+from host.verify.words import boards_text, count_text
 
 
 def conclude(fleet: Fleet, plan: Plan, record: RunRecord, command: str) -> Result:
@@ -108,10 +108,24 @@ def _facts(plan: Plan, record: RunRecord) -> dict[int, BoardFacts]:
             failed=report.errors[0] if report.crashed and report.errors else "",
             incomplete=report.incomplete,
             clock_drift_ppm=report.clock_drift_ppm,
+            link_reason=report.link_reason,
+            link_detail=report.link_detail,
+            ever_connected=report.ever_connected,
             reconnects=report.reconnects,
             errors=report.errors[1:] if report.crashed else report.errors,
         )
     return facts
+
+
+def _never_connected(verification: Verification) -> list[str]:
+    """Why boards never sent: the first thing to say."""
+    boards: dict[tuple[str, str], list[int]] = {}
+    for board in verification.boards:
+        if not board.ever_connected and not board.sent:
+            boards.setdefault((board.link_reason, board.link_detail), []).append(board.buoy_id)
+    return [
+        f"{boards_text(ids)} never connected: {detail or 'no answer'}" for (_, detail), ids in boards.items()
+    ]
 
 
 def outcome_of(verification: Verification, record: RunRecord) -> Outcome:
@@ -126,7 +140,7 @@ def outcome_of(verification: Verification, record: RunRecord) -> Outcome:
         or any(board.state == "failed" for board in troubled)
         or any(threshold.value is not None for threshold in about_data)
     )
-    reasons = []
+    reasons = [*_never_connected(verification)]
     if record.target_failure:
         reasons.append("the target failed")
     if not verification.data_complete:

@@ -17,6 +17,7 @@ from host.model.endpoint import Endpoint
 from host.model.errors import BuoyError, TargetError
 from host.model.fleet import Fleet
 from host.model.plan import Plan
+from host.model.reasons import DropReason
 
 _Value = TypeVar("_Value")
 
@@ -229,7 +230,7 @@ class Engine:
 
     def _target_failed(self, error: TargetError) -> None:
         self._record.target_failure = str(error)
-        self._stop_reason = self._stop_reason or f"target failed: {error.what}"
+        self._stop_reason = self._stop_reason or DropReason.TARGET_FAILED
 
     async def _stop_units(self) -> None:
         for unit in self._units:
@@ -280,7 +281,7 @@ class Engine:
                     main.cancel()
                 return
             self._record.interrupted = True
-            self._stop_reason = self._stop_reason or "interrupted"
+            self._stop_reason = self._stop_reason or DropReason.INTERRUPTED
             task = asyncio.ensure_future(self._stop_units())
             tasks.add(task)
             task.add_done_callback(tasks.discard)

@@ -74,6 +74,10 @@ class BoardResult(_Part):
     """Why it failed whatever its data say; empty: it did not."""
     quoted: list[str] = Field(default_factory=list)
     """Those of the errors that fail nothing by themselves."""
+    link_reason: str = ""
+    """Of its last trouble with the connection (host.model.reasons.LinkReason); empty: it had none."""
+    link_detail: str = ""
+    ever_connected: bool = True
     measures: dict[str, dict[str, int]] = Field(default_factory=dict)
     """Measures found: store → key → count."""
     measures_expected: dict[str, int] = Field(default_factory=dict)

@@ -28,7 +28,7 @@ from host.mqtt.codec import (
     puback_ids,
 )
 from host.mqtt.dialler import Dialler, Wire
-from host.mqtt.transport import NOBODY, Listener, loss, refusal
+from host.mqtt.transport import NOBODY, Listener, loss, not_mqtt, refusal
 
 HIGH_WATER_BYTES = 65_536
 """More than this waiting to leave makes a client not writable; asyncio's own mark is the same."""
@@ -299,7 +299,7 @@ class _Wire(Wire):
                 tell()
 
     def _broken(self, reason: str) -> None:
-        self._end(f"not MQTT 3.1.1 from {self._dialler.peer}: {reason}")
+        self._end(not_mqtt(self._dialler.peer, reason))
 
     def _end(self, reason: str) -> None:
         """The connection is over: tell the listener, once."""

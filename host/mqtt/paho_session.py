@@ -13,9 +13,10 @@ from paho.mqtt.enums import CallbackAPIVersion, ConnackCode, MQTTErrorCode, MQTT
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from host.model.reasons import LinkTrouble
 from host.mqtt.packets import CONNACK_MEANINGS, Connect
 from host.mqtt.paho_hub import LINGER_S, PahoHub
-from host.mqtt.transport import Listener, loss, refusal
+from host.mqtt.transport import Listener, loss, not_mqtt, refusal
 
 _Event = tuple[Callable[..., None], tuple[Any, ...]]
 
@@ -291,11 +292,13 @@ class PahoSession:
     def _lost(self, why: str) -> None:
         reason = loss(self.paho.fault, self._hub.peer, opened=self.opened)
         # paho's own name for it is worth telling where it says something.
-        self._end(reason if why in ("Success", "Unspecified error") else f"{reason} (paho-mqtt: {why})")
+        if why not in ("Success", "Unspecified error"):
+            reason = LinkTrouble(f"{reason} (paho-mqtt: {why})", reason.reason)
+        self._end(reason)
 
     def _accepted(self, session_present: bool) -> None:
         if self.opened:
-            self._end(f"not MQTT 3.1.1 from {self._hub.peer}: unexpected CONNACK")
+            self._end(not_mqtt(self._hub.peer, "unexpected CONNACK"))
             return
         self.opened = True
         if self.client is not None:

@@ -10,7 +10,8 @@ import socket
 import ssl
 from typing import Protocol
 
-from host.mqtt.packets import CONNACK_MEANINGS
+from host.model.reasons import LinkReason, LinkTrouble
+from host.mqtt.packets import CONNACK_MEANINGS, ConnackCode
 
 
 class Listener(Protocol):
@@ -83,12 +84,22 @@ class Transport(Protocol):
         ...
 
 
-def refusal(code: int) -> str:
+def refusal(code: int) -> LinkTrouble:
     """What a CONNACK other than 0 means, for people."""
-    return f"refused: {CONNACK_MEANINGS.get(code, 'unknown reason')} (CONNACK {code})"
+    return LinkTrouble(
+        f"refused: {CONNACK_MEANINGS.get(code, 'unknown reason')} (CONNACK {code})",
+        LinkReason.LOGIN_REFUSED
+        if code in (ConnackCode.BAD_USERNAME_OR_PASSWORD, ConnackCode.NOT_AUTHORISED)
+        else LinkReason.CONNECT_REFUSED,
+    )
 
 
-def loss(error: BaseException | None, peer: str, *, opened: bool) -> str:
+def not_mqtt(peer: str, what: str) -> LinkTrouble:
+    """The peer breaks the protocol."""
+    return LinkTrouble(f"not MQTT 3.1.1 from {peer}: {what}", LinkReason.NOT_MQTT)
+
+
+def loss(error: BaseException | None, peer: str, *, opened: bool) -> LinkTrouble:
     """Why a connection ended, for people.
 
     Args:
@@ -97,23 +108,28 @@ def loss(error: BaseException | None, peer: str, *, opened: bool) -> str:
         opened: whether CONNACK had arrived.
     """
     when = "" if opened else " before CONNACK"
+    closed = LinkReason.LOST if opened else LinkReason.CLOSED_EARLY
     if error is None:
-        return f"closed by {peer}{when}"
+        return LinkTrouble(f"closed by {peer}{when}", closed)
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"TLS with {peer}: certificate not trusted: {error.verify_message}"
+        text = f"TLS with {peer}: certificate not trusted: {error.verify_message}"
+        return LinkTrouble(text, LinkReason.CERTIFICATE)
     if isinstance(error, ssl.SSLError):
-        return f"TLS with {peer}: {(error.reason or str(error)).replace('_', ' ').lower()}"
+        text = f"TLS with {peer}: {(error.reason or str(error)).replace('_', ' ').lower()}"
+        return LinkTrouble(text, LinkReason.TLS)
     if isinstance(error, ConnectionResetError):
-        return f"connection reset by {peer}{when}"
+        return LinkTrouble(f"connection reset by {peer}{when}", closed)
     if isinstance(error, socket.gaierror):
-        return f"cannot resolve {peer}: {error.strerror}"
+        return LinkTrouble(f"cannot resolve {peer}: {error.strerror}", LinkReason.NAME)
     if isinstance(error, OSError):
         # uvloop words its errors itself; the system's words are the same for every loop.
         text = os.strerror(error.errno) if error.errno else str(error) or type(error).__name__
         if error.errno in (errno.EMFILE, errno.ENFILE):
             text += " (raise `ulimit -n`)"
-        return f"connection to {peer} lost: {text}" if opened else f"cannot connect to {peer}: {text}"
-    return f"connection to {peer}: {error}"
+        if opened:
+            return LinkTrouble(f"connection to {peer} lost: {text}", LinkReason.LOST)
+        return LinkTrouble(f"cannot connect to {peer}: {text}", LinkReason.UNREACHABLE)
+    return LinkTrouble(f"connection to {peer}: {error}", LinkReason.OTHER)
 
 
 class _Nobody:

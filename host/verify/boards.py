@@ -35,6 +35,10 @@ class BoardFacts:
     errors: list[str] = field(default_factory=list)
     """To be quoted; they fail nothing by themselves."""
     clock_drift_ppm: float = 0.0
+    link_reason: str = ""
+    """`host.model.reasons.LinkReason` of its last trouble with the connection."""
+    link_detail: str = ""
+    ever_connected: bool = True
 
 
 @dataclass(slots=True)
@@ -122,6 +126,9 @@ def board_results(
                 errors=[*problems, *reasons, *fact.errors],
                 failed_itself=fact.failed,
                 quoted=fact.errors,
+                link_reason=fact.link_reason,
+                link_detail=fact.link_detail,
+                ever_connected=fact.ever_connected,
                 measures={
                     store: {key: keys.get(key, 0) - missing[buoy, store, key] for key in [*keys, *kept_back]}
                     for store in stores
@@ -150,7 +157,10 @@ def _problems(
     unproven: bool,
 ) -> list[str]:
     found = [fact.failed] if fact.failed else []
-    if not interrupted:
+    if not fact.ever_connected and not mine.sent:
+        # That nothing was sent follows from it.
+        found.append(f"never connected: {fact.link_detail or 'no answer'}")
+    elif not interrupted:
         if mine.dropped:
             found.append(f"{count_text(mine.dropped, 'message')} dropped")
         unaccounted = planned - mine.sent - mine.dropped

@@ -4,28 +4,27 @@ Keys are a stage's own reasons (under `stage/reason`) and the causes that `host.
 (under their name). Templates take the fields of `Figures`.
 """
 
+from host.model.reasons import DropReason
 from host.verify.broker_causes import BROKER_CAUSES
 from host.verify.cause import Cause, Figures
 from host.verify.lambda_timeout import timeout_change, timeout_why
 
-# How a board's reason for dropping begins → what to do about it; reasons come from firmware and packs.
-_DROPPED_CHANGES = (
-    ("interrupted", "Nothing: the run was interrupted. Run again for the rest."),
-    ("target failed", "Mend the target first; the boards stopped because it failed."),
-    (
-        "shut down by configuration",
-        "Clear the retained `shutdown` message on the board's configuration topic.",
-    ),
-    ("the ledger could not be written", "Make room on the disk, or give another place with `--out`."),
-    ("application failed", "Read the board's log in the run's folder (`logs/`): its application failed."),
-)
-_DROPPED_CHANGE = (
-    "If the link was down or too slow, enlarge `link.outbox`, allow more in flight or send less often."
-)
+_DROPPED_CHANGES: dict[str, str] = {
+    DropReason.OUTBOX_FULL: "If the link was down or too slow, enlarge `link.outbox`, allow more in flight "
+    "or send less often.",
+    DropReason.RUN_ENDED: "The board's log (`logs/`) shows why the link was slow; if it only needs more "
+    "time, raise `drain_timeout`.",
+    DropReason.INTERRUPTED: "Nothing: the run was interrupted. Run again for the rest.",
+    DropReason.TARGET_FAILED: "Mend the target first; the boards stopped because it failed.",
+    DropReason.SHUT_DOWN: "Clear the retained `shutdown` message on the board's configuration topic.",
+    DropReason.LEDGER_FAILED: "Make room on the disk, or give another place with `--out`.",
+    DropReason.APPLICATION_FAILED: "Its application failed: read its log in the run's folder (`logs/`).",
+    DropReason.BOARD_FAILED: "Read the board's log in the run's folder (`logs/`).",
+}
 
 
 def _dropped_change(reason: str) -> str:
-    return next((change for start, change in _DROPPED_CHANGES if reason.startswith(start)), _DROPPED_CHANGE)
+    return _DROPPED_CHANGES.get(reason, "Read the board's log in the run's folder (`logs/`).")
 
 
 def _type_change(figures: Figures) -> str:
@@ -69,6 +68,42 @@ CAUSES: dict[str, Cause] = {
     "not-received": Cause(
         "acknowledged to the board, but the target has no record of receiving that",
         "Look into what lies between board and target: a bridge, or a broker that acknowledges too early.",
+    ),
+    # The board's own connection.
+    "link/login-refused": Cause(
+        "the broker refused the login ({detail})",
+        "Correct `target.username` and `target.password`, or give the boards' certificates a policy that "
+        "lets them connect.",
+    ),
+    "link/connect-refused": Cause(
+        "the broker refused the connection ({detail})", "Look into the broker's log for the reason."
+    ),
+    "link/certificate-not-trusted": Cause(
+        "the board does not trust the broker's certificate ({detail})",
+        "Give the CA that signed it as `target.tls.ca`, and the name in it as `target.tls.server_name`.",
+    ),
+    "link/tls-refused": Cause(
+        "the TLS handshake failed ({detail})",
+        "Check `target.tls`: the broker must trust the CA of `certificate`, and `key` must belong to it.",
+    ),
+    "link/name-not-resolved": Cause(
+        "the broker's name has no address ({detail})", "Correct `target.host`, or the name server."
+    ),
+    "link/unreachable": Cause(
+        "the broker cannot be reached ({detail})",
+        "Start the broker, correct `target.host` and `target.port`, or open the firewall.",
+    ),
+    "link/closed-before-connack": Cause(
+        "the broker closed the connection before it answered CONNECT ({detail})",
+        "Look into the broker's log; with TLS it may have refused the certificate.",
+    ),
+    "link/connection-lost": Cause(
+        "the connection was lost ({detail})",
+        "Look into the broker's log and the network; a larger `link.outbox` bridges longer outages.",
+    ),
+    "link/not-mqtt": Cause("the other side speaks no MQTT ({detail})", "Correct `target.port`."),
+    "link/link-trouble": Cause(
+        "the board was not connected ({detail})", "Read the board's log in the run's folder (`logs/`)."
     ),
     # The independent subscriber.
     "subscriber/not-seen": Cause(

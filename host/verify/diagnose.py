@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from host.model.evidence import StageCount
+from host.model.reasons import DropReason
 from host.model.result import Diagnosis
 from host.verify.cause import Figures
 from host.verify.causes import explain
@@ -21,6 +22,9 @@ _SUBJECTS = {
     "{late_after} are allowed: {why}.",
     "unexpected": "{measures} ({where}) {are} in {store} that no board of this run sent: {why}.",
 }
+
+# Reasons of boards for dropping that follow from a connection that is not there.
+_FOR_WANT_OF_A_LINK = (DropReason.OUTBOX_FULL, DropReason.RUN_ENDED)
 
 _ORDER = ("missing", "altered", "duplicated", "late", "unexpected")
 
@@ -115,17 +119,22 @@ def _diagnosis(group: _Group, late_after_s: dict[str, float], notes: dict[str, s
 def diagnose_sending(db: Database, late_send_ms: float) -> list[Diagnosis]:
     """What never left, and what left too late: no loss of a store, but a failed run all the same."""
     found = []
-    for cause, detail, trouble, words, messages, boards in db.rows("""
+    for cause, detail, trouble, words, link, said, ever, messages, boards in db.rows("""
         SELECT CASE WHEN dropped IS NULL THEN 'unaccounted' ELSE 'dropped' END AS cause,
-            coalesce(dropped, ''), coalesce(reason, ''), coalesce(min(t.detail), ''), count(*),
-            list_sort(list(DISTINCT buoy))
-        FROM message LEFT JOIN trouble AS t USING (buoy)
-        WHERE sent_ns IS NULL GROUP BY cause, dropped, reason ORDER BY 5 DESC, 2
+            coalesce(dropped, ''), coalesce(t.reason, '') AS trouble, coalesce(min(t.detail), ''),
+            coalesce(l.reason, '') AS link, coalesce(min(l.detail), ''), coalesce(l.ever, true) AS ever,
+            count(*), list_sort(list(DISTINCT buoy))
+        FROM message LEFT JOIN trouble AS t USING (buoy) LEFT JOIN link_trouble AS l USING (buoy)
+        WHERE sent_ns IS NULL GROUP BY cause, dropped, trouble, link, ever ORDER BY 8 DESC, 2
     """):
         why, change = explain(Figures("", "board", "", cause, detail or "no reason given"))
         if trouble:
             reason, change = explain(Figures("", "broker", "", trouble, words.rstrip(".")))
             why = f"{why}; {reason}"
+        elif link and detail in _FOR_WANT_OF_A_LINK:
+            reason, change = explain(Figures("", "link", "", link, said.rstrip(".")))
+            why = reason if not ever else f"{why}; {reason}"
+            cause = cause if ever else link
         number = count_text(messages, "message")
         verb = "was" if messages == 1 else "were"
         found.append(

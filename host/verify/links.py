@@ -1,8 +1,12 @@
 """What befell the connections of boards: refused, throttled, taken over, dropped."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
+import pyarrow as pa
+
 from host.model.evidence import EVIDENCE_FOLDER, LINKS, LINKS_SCHEMA
+from host.verify.boards import BoardFacts
 from host.verify.database import Database
 from host.verify.routes import BROKER
 
@@ -28,6 +32,19 @@ def create_trouble(db: Database, run_folder: Path) -> None:
                 times DESC, reason
         ) = 1
     """)
+
+
+def create_board_trouble(db: Database, facts: Mapping[int, BoardFacts]) -> None:
+    """Table `link_trouble`: what boards say of their own connections."""
+    rows = [
+        {"buoy": buoy, "reason": fact.link_reason, "detail": fact.link_detail, "ever": fact.ever_connected}
+        for buoy, fact in facts.items()
+        if fact.link_reason
+    ]
+    schema = pa.schema(
+        [("buoy", pa.int32()), ("reason", pa.string()), ("detail", pa.string()), ("ever", pa.bool_())]
+    )
+    db.table("link_trouble", pa.Table.from_pylist(rows, schema))
 
 
 def name_trouble(db: Database) -> None:

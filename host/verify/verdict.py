@@ -30,7 +30,7 @@ from host.verify.diagnose import diagnose, diagnose_sending
 from host.verify.faults import Window, create_faults, stored_view
 from host.verify.latency import acknowledgement_latency, rate_series, send_rate_per_s
 from host.verify.ledger import CompactedLedger
-from host.verify.links import create_trouble
+from host.verify.links import create_board_trouble, create_trouble
 from host.verify.locate import locate
 from host.verify.losses import list_losses
 from host.verify.messages import RULE_ATTRIBUTES, create_messages
@@ -143,6 +143,7 @@ def _verify(db: Database, case: Case, ledger: Path) -> Verification:
     create_messages(db, case.fleet)
     create_faults(db)
     create_trouble(db, case.run_folder)
+    create_board_trouble(db, case.boards)
     warnings += compact_observations(case.run_folder)
     create_witness(db, case.run_folder)
     if SUBSCRIBER in case.stores:
@@ -164,7 +165,8 @@ def _verify(db: Database, case: Case, ledger: Path) -> Verification:
         if not locate(db, case.run_folder, case.stores, identified, case.stages, case.fleet.run.qos):
             warnings.append("the target gave no trace of single messages: causes follow from counters alone")
         diagnoses = diagnose(db, {store.name: store.late_after_s for store in stores}, case.stages)
-    diagnoses += diagnose_sending(db, case.fleet.run.late_send_ms)
+    # Why boards did not send comes first: what is missing elsewhere may follow from it.
+    diagnoses = diagnose_sending(db, case.fleet.run.late_send_ms) + diagnoses
     withheld = withheld_measures(db, case.fleet)
     diagnoses += diagnose_withheld(withheld, sensor_reasons(case.run_folder))
     kept_back = sum(sum(keys.values()) for keys in withheld.values())
