@@ -5,14 +5,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from host.boards.board_settings import RunSettings
+from buoy import settings as board_settings
+
+from host.boards.board_settings import RunSettings, settings_for
 from host.boards.cable_board import Plug, WifiAccess
 from host.boards.cable_unit import CableUnit
 from host.boards.job import PackJob
 from host.boards.simulated import PortPlug, SimulatedBench, SimulatedPlug
 from host.boards.unit import PackUnit, Unit
 from host.inventory.secrets import resolve_secret
+from host.inventory.values import ids_shown
 from host.model.board_names import is_url, parse_name
+from host.model.endpoint import Endpoint
 from host.model.errors import PreflightError
 from host.model.fleet import BoardSpec, Fleet
 from host.model.plan import BoardPlan, Plan
@@ -152,16 +156,40 @@ def unready(fleet: Fleet) -> list[PreflightError]:
         for board in fleet.boards
         if board.port and _is_path(board.port) and not os.path.exists(board.port)
     ]
-    return found
+    return found + _refused_settings(fleet)
+
+
+def _refused_settings(fleet: Fleet) -> list[PreflightError]:
+    """What the firmware of boards on cables would not take; the same for many boards is told once."""
+    run = RunSettings(fleet.topic_prefix, fleet.run.payload, fleet.run.qos, _BROKER_RATE_LIMIT)
+    endpoint = Endpoint(fleet.target.host, fleet.target.port or 1, fleet.target.tls)
+    found: dict[str, int] = {}
+    for board in fleet.boards:
+        if board.kind != "virtual":
+            wanted = {**board_settings.defaults(), **settings_for(board, run, endpoint, {})}
+            for wrong in board_settings.problems(wanted):
+                found.setdefault(wrong, board.buoy_id)
+    return [
+        PreflightError(
+            f"the firmware of board {buoy} would refuse its settings: {wrong}",
+            where=fleet.source,
+            next_step="correct that in the fleet file",
+        )
+        for wrong, buoy in found.items()
+    ]
 
 
 def remarks(fleet: Fleet) -> list[str]:
     """What should be known about boards that start here all the same."""
-    if not any(board.kind == "simulated" and not board.port for board in fleet.boards):
-        return []
-    from host.simulation.esp32.interpreter import word_note
+    notes = []
+    strangers = [board.buoy_id for board in fleet.boards if board.port and board.wifi is None]
+    if strangers:
+        notes.append(f"`buoy commission` would refuse {ids_shown(strangers)}: no `wifi`")
+    if any(board.kind == "simulated" and not board.port for board in fleet.boards):
+        from host.simulation.esp32.interpreter import word_note
 
-    return [note for note in (word_note(),) if note]
+        notes.append(word_note())
+    return [note for note in notes if note]
 
 
 def _is_path(port: str) -> bool:

@@ -69,7 +69,7 @@ def _commission(request: Request, held: ExitStack) -> int:
     strange = request.force - set(FORCEABLE)
     if strange:
         raise UsageError(f"--force {', '.join(sorted(strange))}", next_step=f"one of {', '.join(FORCEABLE)}")
-    fleet = load_fleet(request.fleet)
+    fleet = load_fleet(request.fleet, connects=request.connect)
     spec = _merged(fleet.bench, request)
     folder = BenchFolder(request.folder)
     chosen = choose(fleet, request.words)

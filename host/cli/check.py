@@ -89,7 +89,7 @@ def check_fleet(path: Path, overrides: "Overrides", preflight: Preflight, *, as_
     from host.inventory.loader import load_fleet
 
     try:
-        fleet = load_fleet(path, overrides)
+        fleet = load_fleet(path, overrides, connects=True)
     except ConfigurationError as error:
         if not as_json:
             raise
@@ -187,7 +187,28 @@ def _tls_checks(fleet: "Fleet") -> list["Check"]:
         detail = f"{template}: {len(files) - len(missing)} of {len(files)} there"
         next_step = f"put {missing[0]} there, or change target.tls.{name}" if missing else ""
         checks.append(Check(f"target.tls.{name}", not missing, detail, next_step))
+    if all(check.passed for check in checks):
+        checks += _pair_checks(fleet)
     return checks
+
+
+def _pair_checks(fleet: "Fleet") -> list["Check"]:
+    """Certificates and keys that boards on cables can use: EC P-256, one pair, for nobody else to read."""
+    from host.bench.keys import CredentialFiles
+    from host.cloud.target import Check
+
+    tls = fleet.target.tls
+    cabled = [board for board in fleet.boards if board.kind != "virtual"]
+    if tls is None or not cabled:
+        return []
+    folder = Path(fleet.source).resolve().parent
+    failed = []
+    for board in cabled:
+        try:
+            CredentialFiles(tls, folder).get(board.thing_name, "", lambda _: "")
+        except PreflightError as error:
+            failed.append(_failed(f"certificate of {board.thing_name}", error))
+    return failed or [Check("certificates of boards", True, f"{len(cabled)}: fit for boards on a cable")]
 
 
 def _failed(name: str, error: BuoyError) -> "Check":

@@ -54,7 +54,7 @@ def execute(request: Request) -> int:
         BuoyError: nothing was sent, or the run's files cannot be read.
     """
     began = time.monotonic()
-    fleet = load_fleet(request.fleet_file, request.overrides)
+    fleet = load_fleet(request.fleet_file, request.overrides, connects=True)
     limits = _limits(request.limits, fleet)
     talkative = not (request.quiet or request.as_json)
     run_folder = make_run_folder(request.out, fleet.name)

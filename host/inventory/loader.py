@@ -15,8 +15,14 @@ EXAMPLE = Path(__file__).resolve().parents[2] / "boards.yaml"
 """The commented fleet file of this tree."""
 
 
-def load_fleet(path: Path | str, overrides: Overrides | None = None) -> Fleet:
+def load_fleet(path: Path | str, overrides: Overrides | None = None, *, connects: bool = False) -> Fleet:
     """Read a fleet file and what the command line changes in it.
+
+    Args:
+        path: the file.
+        overrides: what the command line changes.
+        connects: boards shall connect to the target, as in `buoy run` and `buoy commission`: what keeps
+            boards on a cable from it is a mistake of the file.
 
     Raises:
         ConfigurationError: with every mistake of the file and of the options.
@@ -32,7 +38,7 @@ def load_fleet(path: Path | str, overrides: Overrides | None = None) -> Fleet:
         root = compose(text, report)
         if isinstance(root, Mapping):
             document = read_section(FleetSection, root, "", report)
-            fleet = resolve(document, path, changes, report, options)
+            fleet = resolve(document, path, changes, report, options, connects=connects)
         elif root is not None:
             example = "a fleet file has keys such as `fleet: harbour` at the top"
             report.add(root.line, "", f"{root.shown()} stands where keys are expected", example)

@@ -6,6 +6,7 @@ from pathlib import Path
 from host.inventory.available import stores_of, thresholds_of
 from host.inventory.aws_format import AwsSection, aws_spec
 from host.inventory.bench_format import bench_spec
+from host.inventory.cable_rules import check_cables
 from host.inventory.format import FleetSection, RunSection
 from host.inventory.overrides import Changes
 from host.inventory.problems import Reporter
@@ -25,7 +26,13 @@ from host.model.thresholds import Threshold, parse_threshold
 
 
 def resolve(
-    document: FleetSection, source: Path, changes: Changes, report: Reporter, options: Reporter
+    document: FleetSection,
+    source: Path,
+    changes: Changes,
+    report: Reporter,
+    options: Reporter,
+    *,
+    connects: bool = False,
 ) -> Fleet:
     """Make the fleet; the caller must look at both reporters before using it.
 
@@ -35,6 +42,7 @@ def resolve(
         changes: what the command line says.
         report: takes mistakes of the file.
         options: takes mistakes of the command line.
+        connects: boards shall connect to the target: what keeps those on a cable from it is a mistake.
     """
     target_section = _chosen_target(document, changes)
     # Test fleets of an account have things and topics of their own: nobody's boards in service are touched.
@@ -46,6 +54,10 @@ def resolve(
     run = _run(document.run, changes, len(boards), report, options)
     target = with_limits(_target(target_section, source.parent, ids, report), changes.limits, options)
     thresholds, notes = _thresholds(document, boards, target, run.qos, changes, report)
+    chosen = _selected(boards, ids, changes, options)
+    if connects:
+        typed = target_section is changes.target
+        check_cables(document, target_section, chosen, report, options if typed else None)
     return Fleet(
         name=document.fleet,
         source=str(source),
@@ -53,7 +65,7 @@ def resolve(
         topic_prefix=f"{aws_name}/0"
         if aws_name and not document.has("topic_prefix")
         else document.topic_prefix,
-        boards=_selected(boards, ids, changes, options),
+        boards=chosen,
         run=run,
         thresholds=thresholds,
         notes=notes,

@@ -32,7 +32,7 @@ def write_fleet(
 ) -> Path:
     """A fleet file of boards on ports."""
     lines = ["fleet: bench", "target: local", "run: {messages: 3, rate: 2/s}", "boards:"]
-    lines += ["  - kind: esp32", f"    ids: [{', '.join(map(str, ids))}]", f"    sensors: {sensors}"]
+    lines += ["  - kind: simulated", f"    ids: [{', '.join(map(str, ids))}]", f"    sensors: {sensors}"]
     lines += [f'    wifi: {{ssid: {SSID}, password: "${{env:WIFI_PASSWORD}}"}}', "    overrides:"]
     lines += [f"      {buoy}: {{port: '{port}'}}" for buoy, port in ports.items()]
     lines += [
