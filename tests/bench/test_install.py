@@ -161,7 +161,7 @@ def writes(simulator):
 
 
 def test_a_power_cut_while_a_program_is_installed_leaves_one_that_starts(simulator, writes):
-    counts = [1, writes // 2, writes - 5, writes - 2]
+    counts = [writes // 2, writes - 5, writes - 2]
     cut_at(simulator, counts, software(), software("1.0.0+second"))
 
 

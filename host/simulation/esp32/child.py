@@ -198,6 +198,8 @@ class Child:
                 self._data_mode = byte == ord("K")
             elif byte == ord("c"):
                 self._unread_breaks = max(0, self._unread_breaks - 1)
+            elif byte == ord("i") and self._busy:
+                self._process.send_signal(signal.SIGINT)
             elif byte == ord("P"):
                 self._power_cut()
                 return

@@ -5,7 +5,7 @@
 micropython board.py WIRE_FD STATUS_FD FLASH OFFSET SIZE CONTROL_FILE raw|friendly START VERSION+MACHINE FOLDER…
 
 Status bytes to the supervisor: B code runs, I it waits for input, K Ctrl-C is data, k Ctrl-C interrupts,
-c one Ctrl-C was read as input, P the power was cut by the block device. Exit 64: soft reset in raw mode, 65: friendly.
+c one Ctrl-C was read as input, P the power was cut by the block device, i Ctrl-C came while it was at work. Exit 64: soft reset in raw mode, 65: friendly.
 """
 
 import gc

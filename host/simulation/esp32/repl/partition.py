@@ -94,6 +94,9 @@ class Control:
 class Partition:
     """Range of the flash image.
 
+    Ctrl-C never comes while LittleFS is at work, as on a chip, where the block device is no Python: it would be
+    left with half of what it was doing. The supervisor sends it again.
+
     Args:
         control: hears of every operation before it is done; None: nobody does.
     """
@@ -107,18 +110,21 @@ class Partition:
         self.erased = b"\xff" * self.BLOCK
         self.control = control
 
+    # Written out thrice: a bound method that is passed on would be made on the heap.
+
     def readblocks(self, number, buffer, offset=0):
-        if self.control:
-            self.control.read()
-        self.file.seek(self.offset + number * self.BLOCK + offset)
-        self.file.readinto(buffer)
+        try:
+            self.read(number, buffer, offset)
+        except KeyboardInterrupt:
+            self.read(number, buffer, offset)
+            self.again()
 
     def writeblocks(self, number, buffer, offset=0):
-        if self.control:
-            self.control.write(len(buffer))
-        self.file.seek(self.offset + number * self.BLOCK + offset)
-        self.file.write(buffer)
-        self.file.flush()
+        try:
+            self.write(number, buffer, offset)
+        except KeyboardInterrupt:
+            self.write(number, buffer, offset)
+            self.again()
 
     def ioctl(self, operation, argument):
         if operation == 4:
@@ -126,9 +132,33 @@ class Partition:
         if operation == 5:
             return self.BLOCK
         if operation == 6:
-            if self.control:
-                self.control.erase()
-            self.file.seek(self.offset + argument * self.BLOCK)
-            self.file.write(self.erased)
-            self.file.flush()
+            try:
+                self.erase(argument)
+            except KeyboardInterrupt:
+                self.erase(argument)
+                self.again()
         return 0
+
+    def again(self):
+        if self.control:
+            self.control.tell(b"i")
+
+    def read(self, number, buffer, offset):
+        if self.control:
+            self.control.read()
+        self.file.seek(self.offset + number * self.BLOCK + offset)
+        self.file.readinto(buffer)
+
+    def write(self, number, buffer, offset):
+        if self.control:
+            self.control.write(len(buffer))
+        self.file.seek(self.offset + number * self.BLOCK + offset)
+        self.file.write(buffer)
+        self.file.flush()
+
+    def erase(self, number):
+        if self.control:
+            self.control.erase()
+        self.file.seek(self.offset + number * self.BLOCK)
+        self.file.write(self.erased)
+        self.file.flush()
