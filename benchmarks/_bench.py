@@ -1,6 +1,7 @@
 """What the benchmarks share: a mosquitto of their own, and numbers for people."""
 
 import contextlib
+import getpass
 import os
 import shutil
 import socket
@@ -8,12 +9,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 _CONFIG = """listener {port} 127.0.0.1
-allow_anonymous true
 set_tcp_nodelay true
 max_inflight_messages 0
 max_queued_messages 0
@@ -28,8 +28,8 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def mosquitto() -> Iterator[int]:
-    """A mosquitto without limits on loopback; gives its port."""
+def mosquitto(lines: Sequence[str] = ("allow_anonymous true",)) -> Iterator[int]:
+    """A mosquitto without limits on loopback, with these lines for its listener; gives its port."""
     fetched = ROOT / ".tools" / "bin" / "mosquitto"
     binary = (
         str(fetched)
@@ -41,7 +41,9 @@ def mosquitto() -> Iterator[int]:
     with tempfile.TemporaryDirectory() as folder:
         port = free_port()
         config = Path(folder) / "mosquitto.conf"
-        config.write_text(_CONFIG.format(port=port))
+        # Started by root it would become a user who may not read certificates in a folder of ours.
+        own = f"user {getpass.getuser()}\n" if os.geteuid() == 0 else ""
+        config.write_text(own + _CONFIG.format(port=port) + "\n".join(lines) + "\n")
         process = subprocess.Popen([binary, "-c", str(config)], stderr=subprocess.DEVNULL)
         try:
             _await_listener(port)

@@ -58,7 +58,7 @@ def run_self_test(console: Console, test: SelfTest, stop: Stop) -> dict[str, Any
         figures["connect_s"] = _wait_for_link(console, stop, test)
         figures.update(_publish(console, test, test.arrivals, stop))
     health = console.request("health", tries=3)
-    for name in ("heap_free", "idf_free", "idf_largest", "uptime_ms"):
+    for name in ("heap_size", "idf_free", "idf_largest", "idf_lowest", "uptime_ms"):
         if name in health:
             figures[name] = health[name]
     return figures

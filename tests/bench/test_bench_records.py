@@ -99,11 +99,11 @@ def test_filters_choose_and_mistakes_are_told():
 def test_the_table_has_a_column_for_every_figure():
     rows = [
         record(self_test={"connect_s": 1.5, "sensors": {"ph": 7.0}}),
-        record(B, 132, self_test={"heap_free": 90000}),
+        record(B, 132, self_test={"heap_size": 56030}),
     ]
     table = list(csv.DictReader(io.StringIO(as_csv(rows))))
     assert table[0]["sensors.ph"] == "7.0"
-    assert (table[0]["heap_free"], table[1]["heap_free"]) == ("", "90000")
+    assert (table[0]["heap_size"], table[1]["heap_size"]) == ("", "56030")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from host.simulation.esp32.simulator import Simulator
 
 @pytest.mark.timeout(300)
 def test_boards_are_examined_and_the_report_says_what_differs(tmp_path, project_root):
-    with Simulator(tmp_path / "sim", [180, 181], heap="120wk") as boards:
+    with Simulator(tmp_path / "sim", [180, 181], extra_ram=20_000) as boards:
         done = subprocess.run(
             [
                 sys.executable, project_root / "tests" / "hardware" / "on_boards.py",
@@ -32,5 +32,5 @@ def test_boards_are_examined_and_the_report_says_what_differs(tmp_path, project_
     report = (tmp_path / "out" / "report.md").read_text()
     assert "| 24:0a:c4:00:00:b4 |" in report
     assert "| 24:0a:c4:00:00:b5 |" in report
-    assert "| heap_free |" in report, "these boards have a smaller heap than the one they are compared with"
+    assert "| heap_free |" in report, "these boards have other memory than the one they are compared with"
     assert "float_0.1" not in report, "what is alike is not told"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from host.simulation.buses import chip_calls
+from host.simulation.buses import chip_calls, memory_calls
 from host.simulation.buses.chip import Chip, mac_of
 from host.simulation.buses.ports import Ports
 from host.simulation.buses.wiring import Wiring, wiring_of
@@ -153,4 +153,5 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
         )
     },
     **chip_calls.OPERATIONS,
+    **memory_calls.OPERATIONS,
 }  # fmt: skip

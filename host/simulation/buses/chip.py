@@ -1,8 +1,9 @@
 """The ESP32 itself, as far as `machine`, `esp32` and `network` show it: resets, NVS, clock, radio."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from host.simulation.buses.idf_heap import IdfHeap
 from host.simulation.parts.radio import ACCESS_POINT, PASSWORD, Radio
 
 # machine.reset_cause() of the ESP32 port.
@@ -96,9 +97,14 @@ class Chip:
         "_utc_at_zero_us",
         "boot_us",
         "events",
+        "extra_ram",
+        "handshake",
+        "idf",
         "mac",
         "nvs",
+        "open_sockets",
         "radio",
+        "reference_voltage",
         "reset_cause",
         "rtc_memory",
         "sleep_drift",
@@ -119,6 +125,15 @@ class Chip:
         self.boot_us = 0
         self.radio = Radio({ACCESS_POINT: PASSWORD} if access_points is None else access_points, mac)
         self.events: list[ChipEvent] = []
+        self.reference_voltage = True
+        """In the eFuse. Without it `ADC.read_uv` raises OSError -258."""
+        self.extra_ram = 0
+        """Bytes that no chip has."""
+        self.idf = IdfHeap()
+        self.handshake = ""
+        """Whose memory a TLS handshake under way takes."""
+        self.open_sockets: Callable[[], dict[int, str]] = dict
+        """Descriptor → identity, of the sockets that the program has open; whoever runs it knows."""
         self.wdt_us: tuple[int, int] | None = None
         """(timeout, last fed), once started; it cannot be stopped."""
 
@@ -150,6 +165,10 @@ class Chip:
         self.boot_us = now_us
         self.wdt_us = None
         self.nvs.forget_pending()
+        if cause != SOFT_RESET:
+            self.idf = IdfHeap(self.extra_ram)
+        for owner in self.idf.owners("area") + self.idf.owners("tls"):
+            self.idf.give_back(owner)  # a soft reset empties every area, and closes what was open
         self.radio.active = False
         self.radio.disconnect()
         if cause == PWRON_RESET:

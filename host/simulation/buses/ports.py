@@ -180,7 +180,13 @@ class Ports:
         return self.adc.code(pin_mv, attenuation), sigma, part.deviates(BURST)
 
     def adc_uv(self, gpio: int, attenuation: int) -> list[int]:
-        """A burst of `read_uv` values, which follow each other within a fraction of a second."""
+        """A burst of `read_uv` values, which follow each other within a fraction of a second.
+
+        Raises:
+            OSError: the chip has no reference voltage in its eFuse.
+        """
+        if not self.chip.reference_voltage:
+            raise OSError(-258, "ESP_ERR_INVALID_ARG")
         mean, sigma, deviates = self.adc_codes(gpio, attenuation)
         slope = self.adc.millivolts_per_code(attenuation)
         # Millivolts per code are under one: rounding to codes first would change next to nothing.
@@ -204,6 +210,16 @@ class Ports:
             self._modes[gpio] = MODE_UART
         self._uarts[number] = (tx, rx, baud)
         self.uart_in(number)
+
+    @property
+    def open_uarts(self) -> tuple[int, ...]:
+        """Numbers of the UARTs that the program has open."""
+        return tuple(self._uarts)
+
+    def close_uarts(self) -> None:
+        """A reset."""
+        for number in self.open_uarts:
+            self.uart_close(number)
 
     def uart_close(self, number: int) -> None:
         """Let its pins go."""

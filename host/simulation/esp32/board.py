@@ -282,6 +282,7 @@ class Board:
         self._stop()
         now_us = self._now_us()
         self.chip.boot(cause, now_us)
+        self.buoy.bench.close_uarts()
         self.nvs.load()
         self.boots += 1
         outcome = self._outcome = boot(
@@ -318,6 +319,7 @@ class Board:
             self._ended,
             lambda: self.power(False),
         )
+        self.chip.open_sockets = self._child.open_sockets
 
     def _ended(self, code: int) -> None:
         self._child = None

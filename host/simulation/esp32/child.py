@@ -15,8 +15,8 @@ from host.simulation.esp32.interpreter import TOOLS, interpreter
 
 REPL = Path(__file__).resolve().parent / "repl"
 SOFT_RAW, SOFT_FRIENDLY = 64, 65
-HEAP = "168wk"
-"""Words of an ESP32: 165 KB are free at the REPL of a stock image; the simulation's own modules take some."""
+HEAP = "320wk"
+"""Room for all that an ESP32 can give to Python and for the simulation's own modules: repl/buoy_memory.py."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Child:
         self._out, out_write = os.pipe()
         self._status, status_write = os.pipe()
         ours, theirs = socket.socketpair()
-        self._wire = ours
+        self._wire, self._wire_there = ours, theirs.fileno()
         folders = [REPL, SHIMS]
         if (TOOLS / "umqtt").is_dir():
             folders.append(TOOLS / "umqtt")
@@ -105,6 +105,19 @@ class Child:
     def pid(self) -> int:
         """Of the process."""
         return self._process.pid
+
+    def open_sockets(self) -> dict[int, str]:
+        """Descriptor → identity, of its sockets but the wire; Linux only, else none are known."""
+        folder = Path(f"/proc/{self._process.pid}/fd")
+        found = {}
+        try:
+            for entry in os.scandir(folder):
+                target = os.readlink(entry.path)
+                if target.startswith("socket:") and int(entry.name) != self._wire_there:
+                    found[int(entry.name)] = target
+        except OSError:
+            pass  # ended, or closed meanwhile
+        return found
 
     def feed(self, data: bytes) -> None:
         """Bytes from the console; Ctrl-C interrupts while code runs."""

@@ -121,5 +121,6 @@ def raw_temperature() -> int:
 
 
 def idf_heap_info(capabilities: int, wire: "Any" = None) -> "list[tuple[int, int, int, int]]":
-    """As a stock image shows it after its start: total, free, largest free block, least free ever."""
-    return [(7288, 0, 0, 0), (16648, 4, 4, 4), (79912, 35712, 35512, 35108), (15072, 15036, 15036, 15036)]
+    """Of each region outside the first Python area: total, free, largest free block, least free ever."""
+    regions = _wire(wire).call("idf_heap_info", capabilities)
+    return [(region[0], region[1], region[2], region[3]) for region in regions]

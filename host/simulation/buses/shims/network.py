@@ -6,6 +6,9 @@ if TYPE_CHECKING:
 
 WIRED = ("WLAN",)
 
+memory_changed: "Any" = None
+"""Called when the radio took memory; set by whoever runs a board."""
+
 STA_IF, AP_IF = 0, 1
 STAT_IDLE, STAT_CONNECTING, STAT_GOT_IP = 1000, 1001, 1010
 STAT_BEACON_TIMEOUT, STAT_NO_AP_FOUND, STAT_WRONG_PASSWORD = 200, 201, 202
@@ -30,6 +33,8 @@ class WLAN:
 
     def active(self, is_active: "bool | None" = None) -> bool:
         on: bool = self._wire.call("wifi_active", None if is_active is None else bool(is_active))
+        if is_active and memory_changed is not None:
+            memory_changed()
         return on
 
     def connect(self, ssid: "str | None" = None, key: str = "") -> None:

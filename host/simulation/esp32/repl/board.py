@@ -15,6 +15,8 @@ import sys
 import vfs
 from time import sleep
 
+gc.threshold(4096)  # while the simulation's modules are compiled: few gaps between them
+from buoy_root import Root
 from partition import Control, Partition
 
 _status = open("/proc/self/fd/" + sys.argv[2], "wb")
@@ -43,38 +45,6 @@ def end_with_supervisor():
     except (ImportError, OSError):
         return
     prctl(1, 9, 0, 0, 0)  # PR_SET_PDEATHSIG, SIGKILL
-
-
-class Root:
-    """The board's file system, with the frozen modules behind it under a name that listings do not show."""
-
-    def __init__(self, flash, folders):
-        self.flash = flash
-        self.folders = folders
-
-    def _of(self, path):
-        if path.startswith("/:"):
-            return self.folders[int(path[2])], path[3:] or "/"
-        return self.flash, path
-
-    def mount(self, readonly, mkfs):
-        pass
-
-    def umount(self):
-        pass
-
-    def open(self, path, mode):
-        fs, path = self._of(path)
-        return fs.open(path, mode)
-
-    def stat(self, path):
-        fs, path = self._of(path)
-        found = fs.stat(path)
-        # The port counts from 2000, this interpreter from 1970.
-        return found[:7] + tuple(max(0, int(time) - EPOCH_S) for time in found[7:])
-
-    def __getattr__(self, name):
-        return getattr(self.flash, name)
 
 
 def tell(what):
@@ -290,6 +260,9 @@ class Micropython:
     def __getattr__(self, name):
         return getattr(_micropython, name)
 
+    def mem_info(self, verbose=None):
+        buoy_memory.mem_info(verbose)
+
     def kbd_intr(self, char):
         tell(b"K" if char == -1 else b"k")
 
@@ -370,7 +343,17 @@ sys.modules["sys"] = System()
 import buoy_wire
 
 buoy_wire.connect(_wire)
-import machine, esp32, network
+import buoy_memory
+import machine, esp32, network, onewire, ds18x20, ssl
+
+try:
+    import umqtt.simple  # a stock image has it frozen in, outside the heap
+except ImportError:
+    pass
+for _name in ("Pin", "ADC", "UART"):
+    buoy_memory.weigh(machine, _name)
+sys.modules["tls"] = ssl
+network.memory_changed = buoy_memory.refresh
 
 sys.path[:] = ["", ".frozen", "/lib"] + _own
 # Of these `machine` is one that a file can stand in for (MP_REGISTER_EXTENSIBLE_MODULE); `esp32` is not.
@@ -382,7 +365,8 @@ for _name in ("machine.py", "machine.mpy", "lib/machine.py", "lib/machine.mpy"):
     except OSError:
         pass
 _globals = {"__name__": "__main__"}
-gc.collect()
+buoy_memory.start(buoy_wire.current())
+gc = sys.modules["gc"] = buoy_memory.Gc()
 _again = SOFT_RAW if _mode == "raw" else SOFT_FRIENDLY
 if _start == "run":
     # As in the ESP32 port's main.c: after a boot.py that failed, or was stopped with Ctrl-C, main.py does not run.
