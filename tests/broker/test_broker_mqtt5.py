@@ -211,6 +211,8 @@ def test_our_bytes_of_mqtt_5_are_answered_byte_for_byte(raw: Raw, bench: Bench) 
         (b"\x30\x03\x00\x05t", 0x81, "ends before"),
         (b"\x10\x02\x00\x00", 0x81, "ends before"),
         (b"\x30\x80\x80\x80\x80\x01", 0x81, "four bytes"),
+        # 256 MB announced: refused when the length is known, before any of it is kept.
+        (b"\x30\xff\xff\xff\x7f", 0x95, "268435460 bytes"),
     ],
 )
 def test_qos_2_and_auth_end_a_connection_of_mqtt_5(
@@ -229,16 +231,16 @@ def test_qos_2_and_auth_end_a_connection_of_mqtt_5(
 
 
 def test_the_keep_alive_that_counts_is_told() -> None:
-    v5 = Mqtt5(1200)
+    v5 = Mqtt5(1200, 300_000)
     v5.incoming(CONNECT.replace(b"\x00\x3c", b"\x00\x00", 1))
     assert v5.outgoing(b"\x20\x02\x00\x00").endswith(b"\x13\x04\xb0")
 
 
 @given(st.binary(max_size=200), st.integers(1, 50))
 def test_any_bytes_are_translated_or_refused_however_they_are_cut(data: bytes, size: int) -> None:
-    whole = Mqtt5(1200)
+    whole = Mqtt5(1200, 300_000)
     wanted, fault = whole.incoming(data)
-    parts = Mqtt5(1200)
+    parts = Mqtt5(1200, 300_000)
     found = b""
     seen: Fault | None = None
     for at in range(0, len(data), size):
@@ -260,7 +262,7 @@ def test_any_bytes_are_translated_or_refused_however_they_are_cut(data: bytes, s
 def test_a_message_on_its_way_out_is_the_same_on_its_way_in(
     topic: bytes, payload: bytes, qos: int, retain: bool, packet_id: int
 ) -> None:
-    v5 = Mqtt5(1200)
+    v5 = Mqtt5(1200, 300_000)
     sent = encode_publish(topic, payload, qos, retain, packet_id=packet_id if qos else 0)
     back, fault = v5.incoming(v5.outgoing(sent))
     assert (back, fault) == (sent, None)

@@ -11,6 +11,7 @@ from host.cloud.local.broker.rates import ByteBucket, SecondWindow
 from host.cloud.local.broker.records import DisconnectReason, Metric, Reason
 from host.cloud.local.broker.service import Service
 from host.cloud.local.broker.session import Session
+from host.cloud.local.broker.shares import Shares
 from host.cloud.local.broker.wire import Wire
 from host.mqtt.codec import (
     PINGRESP,
@@ -51,6 +52,7 @@ class Connection(asyncio.Protocol):
         "_out",
         "_reading",
         "_service",
+        "_shares",
         "_transport",
         "_wire",
         "certificate_id",
@@ -73,6 +75,7 @@ class Connection(asyncio.Protocol):
         self._wire = Wire(limits)
         self._out: list[bytes] = []
         self._held = Backlog()
+        self._shares = Shares(self._arrived)
         self._reading = True
         self._delayed = False
         """Whether this spell of too much throughput has been recorded."""
@@ -107,20 +110,19 @@ class Connection(asyncio.Protocol):
         """Decode a whole read, handle its packets, answer in one write."""
         if self.ending:
             return
-        now_s = self._service.clock()
         packets, fault = self._wire.decode(data, self.session is not None)
         if packets:
-            self.last_packet_s = now_s
-            if self._held:
-                self._hold(packets)
-            else:
-                self._handle(packets, now_s)
-        if fault is not None and not self.ending:
-            self._refuse_bytes(fault)
+            self.last_packet_s = self._service.clock()
+            self._shares.add(packets)
+        if fault is not None:
+            self._shares.finish()  # what stands before the fault is good
+            if not self.ending:
+                self._refuse_bytes(fault)
         self._service.flush()
 
     def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
-        """The transport is gone. What throughput held back had arrived: it is handled, only late."""
+        """The transport is gone. What waits here had arrived: it is handled, only late."""
+        self._shares.finish()
         if self._held and not self.ending:
             self._bucket_in = None
             self._release(self._service.clock())
@@ -251,6 +253,18 @@ class Connection(asyncio.Protocol):
 
     # Packets
 
+    def _arrived(self, packets: Sequence[Packet]) -> None:
+        """A share of what the client sent."""
+        if self.ending:
+            self._shares.drop()
+            return
+        if self._held:
+            self._hold(packets)
+        else:
+            self._handle(packets, self._service.clock())
+        self._choose_reading()
+        self._service.flush()
+
     def _handle(self, packets: Sequence[Packet], now_s: float) -> None:
         """Handle packets in order, until one has to wait for throughput."""
         service, bucket = self._service, self._bucket_in
@@ -355,7 +369,8 @@ class Connection(asyncio.Protocol):
 
     def _choose_reading(self) -> None:
         """Read from the peer, or leave its bytes to TCP while too much waits here."""
-        reading = not self._congested and self._held.size_bytes <= self._service.limits.queue_bytes
+        room = not self._shares and self._held.size_bytes <= self._service.limits.queue_bytes
+        reading = room and not self._congested
         transport = self._transport
         if reading == self._reading or transport is None or transport.is_closing():
             return

@@ -10,7 +10,7 @@ from typing import Final
 
 from host.cloud.local.broker.records import Reason
 from host.mqtt.decoder import ProtocolError
-from host.mqtt.encoder import encode_length
+from host.mqtt.encoder import MAX_REMAINING_LENGTH, encode_length
 
 LEVEL: Final = 5
 TOPIC_ALIASES: Final = 8
@@ -21,6 +21,7 @@ _WITH_WILL = 0x04
 
 MALFORMED, PROTOCOL, AUTH_METHOD, ALIAS = 0x81, 0x82, 0x8C, 0x94
 _NO_QOS_2, _NO_IDENTIFIERS = 0x9B, 0xA1
+TOO_LARGE = 0x95
 NOT_AUTHORISED, QUOTA, UNSPECIFIED = 0x87, 0x97, 0x80
 
 # Section 2.2.2.2: property → how its value is written.
@@ -46,7 +47,7 @@ DISCONNECT_CODES: Final = {
     Reason.NOT_AUTHORISED: NOT_AUTHORISED,
     Reason.DUPLICATE_CLIENT_ID: 0x8E,
     Reason.KEEP_ALIVE: 0x8D,
-    Reason.PAYLOAD_TOO_LARGE: 0x95,
+    Reason.PAYLOAD_TOO_LARGE: TOO_LARGE,
     Reason.TOPIC_TOO_LONG: 0x90,
     Reason.TOPIC_TOO_DEEP: 0x90,
     Reason.TOPIC_RESERVED: 0x90,
@@ -71,9 +72,15 @@ class Fault(ProtocolError):
 class Mqtt5:
     """The translator of one connection."""
 
-    def __init__(self, keep_alive_s: float) -> None:
-        """`keep_alive_s`: the longest that the broker grants."""
+    def __init__(self, keep_alive_s: float, max_packet_bytes: int) -> None:
+        """Nothing has come yet.
+
+        Args:
+            keep_alive_s: the longest that the broker grants.
+            max_packet_bytes: a longer packet is refused as soon as its length is known.
+        """
         self._longest_s = int(keep_alive_s)
+        self._max_packet_bytes = max_packet_bytes
         self._rest = b""
         self._aliases: dict[int, bytes] = {}
         self._unsubscribed: dict[int, int] = {}
@@ -91,7 +98,7 @@ class Mqtt5:
         at = 0
         fault = None
         try:
-            while (found := _packet_end(buffer, at)) is not None:
+            while (found := _packet_end(buffer, at, self._max_packet_bytes)) is not None:
                 start, end = found
                 out.append(self._packet(buffer[at], buffer[start:end]))
                 at = end
@@ -181,7 +188,7 @@ class Mqtt5:
 
     def outgoing(self, data: bytes) -> bytes:
         """One packet of the broker in version 5; what is of version 5 already passes."""
-        found = _packet_end(data, 0)
+        found = _packet_end(data, 0, MAX_REMAINING_LENGTH + 5)
         if found is None:
             return data
         head, body = data[0], data[found[0] : found[1]]
@@ -223,7 +230,7 @@ def _framed(head: int, body: bytes) -> bytes:
     return bytes((head,)) + encode_length(len(body)) + body
 
 
-def _packet_end(buffer: bytes, at: int) -> tuple[int, int] | None:
+def _packet_end(buffer: bytes, at: int, most: int) -> tuple[int, int] | None:
     """Where the body of the packet at `at` begins and ends; None while it is not whole."""
     length = shift = 0
     for place in range(at + 1, min(at + 5, len(buffer))):
@@ -231,6 +238,8 @@ def _packet_end(buffer: bytes, at: int) -> tuple[int, int] | None:
         shift += 7
         if buffer[place] < 128:
             end = place + 1 + length
+            if end - at > most:
+                raise Fault(f"packet of {end - at} bytes; at most {most} are accepted", TOO_LARGE)
             return (place + 1, end) if end <= len(buffer) else None
     if len(buffer) >= at + 5:
         raise Fault("a remaining length of more than four bytes")

@@ -21,20 +21,18 @@ _PARSED_EXCESS_BYTES = 128 * 1024
 class Wire:
     """Decodes what a client sends; which version it speaks shows in its CONNECT."""
 
-    __slots__ = ("_decoder", "_first", "_limits", "answering", "v5")
+    __slots__ = ("_decoder", "_first", "_limits", "_max_packet_bytes", "answering", "v5")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._decoder = self._new_decoder()
+        self._max_packet_bytes = limits.payload_bytes + limits.topic_bytes + _PARSED_EXCESS_BYTES
+        self._decoder = Decoder(self._max_packet_bytes)
         self._first = b""
         """What came before it was clear which MQTT the client speaks."""
         self.v5: Mqtt5 | None = None
         """The translator of a client that speaks MQTT 5."""
         self.answering = 0
         """Packet id of the PUBLISH under way, where a refusal has an answer (MQTT 5)."""
-
-    def _new_decoder(self) -> Decoder:
-        return Decoder(self._limits.payload_bytes + self._limits.topic_bytes + _PARSED_EXCESS_BYTES)
 
     def decode(self, data: bytes, greeted: bool) -> tuple[list[Packet], ProtocolError | None]:
         """The packets of a read, and what is wrong with what comes after them.
@@ -55,8 +53,8 @@ class Wire:
                 return error.packets, error
         except ProtocolError as error:
             return error.packets, error
-        self.v5 = Mqtt5(self._limits.keep_alive_max_s)
-        self._decoder = self._new_decoder()
+        self.v5 = Mqtt5(self._limits.keep_alive_max_s, self._max_packet_bytes)
+        self._decoder = Decoder(self._max_packet_bytes)
         first, self._first = self._first, b""
         return self.decode(first, False)
 
