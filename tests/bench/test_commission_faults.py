@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from bench_rig import SSID, WIFI_PASSWORD, Rig
+from bench_rig import HASTY, PATIENT, SSID, WIFI_PASSWORD, Rig
 from faults_table import Row, Striker, hold_port, short_table, whole_table
 
 from host.bench.batch import Outcome, is_defect
+from host.bench.session import Patience
 from host.bench.shared import Result, StepFailed
 from host.serial.board_files import send_files
 from host.serial.port import open_port
@@ -47,7 +48,7 @@ def foreign_program(simulator: Simulator, buoy: int) -> None:
 Table = tuple[dict[int, Row], dict[int, Outcome[Result]], dict[int, Outcome[Result]]]
 
 
-def meet(folder: Path, rows: list[Row]) -> Table:
+def meet(folder: Path, rows: list[Row], patience: Patience = HASTY) -> Table:
     """Rows, first outcomes and second outcomes by board."""
     by_board = dict(enumerate(rows, FIRST))
     with Simulator(folder / "sim", by_board, flashed=False, access_points={SSID: WIFI_PASSWORD}) as simulator:
@@ -56,13 +57,15 @@ def meet(folder: Path, rows: list[Row]) -> Table:
                 foreign_program(simulator, buoy)
         rig = Rig(folder, simulator)
         striker = rig.on_happening = Striker(rig, by_board)
-        first = rig.commission(by_board, {buoy: simulator.path(buoy) for buoy in by_board})
+        ports = {buoy: simulator.path(buoy) for buoy in by_board}
+        first = rig.commission(by_board, ports, patience=patience, connect_s=0.8 * patience.boot_s)
         missed = {by_board[buoy].name: str(first[buoy].error) for buoy in set(by_board) - striker.struck}
         assert missed == {}, "a fault that never happened proves nothing"
         rig.on_happening = lambda _: None
         for buoy, row in by_board.items():
             row.fault.mend(rig, buoy)
-        second = rig.commission(by_board, {buoy: simulator.path(buoy) for buoy in by_board})
+        ports = {buoy: simulator.path(buoy) for buoy in by_board}
+        second = rig.commission(by_board, ports, patience=patience, connect_s=0.8 * patience.boot_s)
     return by_board, first, second
 
 
@@ -104,7 +107,7 @@ def test_a_fault_ends_as_the_table_says_and_the_next_run_completes(table, index)
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("part", range(3))
 def test_every_fault_at_every_step(tmp_path, part):
-    rows, first, second = meet(tmp_path, whole_table()[part::3])
+    rows, first, second = meet(tmp_path, whole_table()[part::3], PATIENT)
     wrong = []
     for buoy, row in rows.items():
         try:

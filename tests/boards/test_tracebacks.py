@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from host.boards.firmware_files import CACHE, ROOT, installed_firmware
+from host.boards.firmware_files import CACHE, ROOT, firmware_files, installed_firmware
 from host.boards.simulated import FACTORY
 from host.boards.tracebacks import BEGIN, SYMBOLS, UNKNOWN, Tracebacks
 from host.cli.board_console import _Shown
@@ -20,13 +20,13 @@ from host.simulation.esp32.simulator import Simulator
 BOARD = 300
 WAIT_S = 40.0
 # Calls a number, some calls below `run`.
-FAILING = "import machine; machine.reset_cause = 5\rfrom buoy.esp32_board import run\rrun()\r"
+FAILING = "import machine; machine.reset_cause = 5\rfrom buoy.esp32_board import run\rrun(None)\r"
 
 
 @pytest.fixture(scope="module")
 def said(tmp_path_factory):
     """The lines of a board in which something failed, as they came."""
-    factory = factory_image(installed_firmware().files, FACTORY)
+    factory = factory_image(firmware_files(), FACTORY)
     folder = tmp_path_factory.mktemp("boards")
     with Simulator(folder, [BOARD], factory=factory) as simulator:
         line = open_port(simulator.path(BOARD), read_timeout_s=0.1)
@@ -36,7 +36,7 @@ def said(tmp_path_factory):
             read_until(line, b">>> ")
             for command in FAILING.splitlines():
                 line.write(command.encode() + b"\r")
-                text = read_until(line, b"isn't callable" if command == "run()" else b">>> ")
+                text = read_until(line, b"isn't callable" if command.startswith("run(") else b">>> ")
         finally:
             line.close()
     lines = text.decode().splitlines()

@@ -11,7 +11,9 @@ from run_bench import Run, buoy, only_folder, processes_of, result_of, sending, 
 from host.model.ledger import Event
 from host.serial.console import Console
 
-WAIT_S = 90.0
+WAIT_S = 300.0
+"""A loaded machine starts programs slowly."""
+pytestmark = pytest.mark.timeout(2 * WAIT_S)
 MESSAGES = 10
 """Of each board of the mixed run."""
 

@@ -15,7 +15,9 @@ from host.model.ledger import Event
 
 KILLED, CUT, REPLUGGED, TAKEN_OVER = 310, 311, 312, 313
 
-WAIT_S = 90.0
+WAIT_S = 300.0
+"""A loaded machine starts programs slowly."""
+pytestmark = pytest.mark.timeout(2 * WAIT_S)
 GONE_S = 60.0
 
 
@@ -92,7 +94,7 @@ def test_what_an_outbox_drops_in_a_minute_without_access_point_is_in_its_own_cou
     boards.access_point("buoy", None)
     let_pass(GONE_S)
     boards.access_point("buoy", "secret")
-    assert run.finish(4 * WAIT_S) == 5, run.out + run.err
+    assert run.finish(2 * WAIT_S) == 5, run.out + run.err
     result = result_of(out)
     (board,) = result["boards"]
     # A minute makes 600 messages; its two segments hold some fifty of them.
@@ -143,7 +145,7 @@ def test_an_access_point_that_is_gone_for_a_minute_costs_no_measure(boards, tmp_
     os.kill(boards.child_pid(CUT), signal.SIGKILL)
     let_pass(GONE_S / 2)
     boards.access_point("buoy", "secret")
-    assert run.finish(4 * WAIT_S) == 0, run.out + run.err
+    assert run.finish(2 * WAIT_S) == 0, run.out + run.err
     result = result_of(out)
     for board in result["boards"]:
         counts = (board["sent"], board["acknowledged"], board["dropped"])
