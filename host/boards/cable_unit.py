@@ -90,6 +90,11 @@ class CableUnit:
         self._resumed_at = 0
         """Number with which the plan went on after a reset, until the board holds nothing from before."""
 
+    @property
+    def failure(self) -> str:
+        """See `Unit`."""
+        return self._failure
+
     async def begin(self) -> None:
         """Open the console; what goes wrong is told by `connect`."""
         await self._try(self._open)

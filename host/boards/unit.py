@@ -53,6 +53,11 @@ class Unit(Protocol):
     remarks: list[str]
     """What is worth knowing after `close`."""
 
+    @property
+    def failure(self) -> str:
+        """Why none of its boards will do anything; "" while one may."""
+        ...
+
     async def begin(self) -> None:
         """Start whatever drives the boards."""
         ...
@@ -115,6 +120,11 @@ class PackUnit:
     def pid(self) -> int | None:
         """Of the pack's process."""
         return self._running.process.pid if self._running else None
+
+    @property
+    def failure(self) -> str:
+        """See `Unit`: boards of a pack go on trying."""
+        return ""
 
     async def begin(self) -> None:
         """Write PACK.json and start the process."""

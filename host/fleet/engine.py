@@ -12,9 +12,10 @@ from typing import Protocol, TypeVar
 from host.boards.report import BoardReport
 from host.boards.unit import Unit
 from host.cloud.target import Collected, LiveCounts, Target
+from host.inventory.values import ids_shown
 from host.model.clock import HostClock
 from host.model.endpoint import Endpoint
-from host.model.errors import BuoyError, TargetError
+from host.model.errors import BuoyError, PreflightError, TargetError
 from host.model.fleet import Fleet
 from host.model.plan import Plan
 from host.model.reasons import DropReason
@@ -165,6 +166,10 @@ class Engine:
             record.warnings += [
                 f"buoy {buoy} did not connect before the start: {why}" for buoy, why in buoys.items()
             ]
+        if all(unit.failure for unit in self._units) and not record.interrupted:
+            if self._observer is not None:
+                await self._observer.close()
+            raise self._not_started()
         self._enter("send")
         notice_s = max(unit.notice_s for unit in self._units)
         # A whole millisecond: the clocks of boards count in these.
@@ -173,9 +178,24 @@ class Engine:
         if self._stop_reason:
             await self._stop_units()
         reports = await self._watched(asyncio.gather(*(unit.wait() for unit in self._units)))
-        record.ended_ns = self._clock.utc_ns()
+        # Boards that fail at once are done before the start that they were told.
+        record.ended_ns = max(self._clock.utc_ns(), record.started_ns)
         record.reports = {report.buoy_id: report for unit in reports for report in unit}
         await self._gather_evidence()
+
+    def _not_started(self) -> PreflightError:
+        """No board of the fleet could begin: there is nothing to verify."""
+        told: dict[str, list[int]] = {}
+        for unit in self._units:
+            told.setdefault(unit.failure, []).extend(unit.buoys)
+        reasons = "; ".join(
+            f"board{'s' if len(buoys) > 1 else ''} {ids_shown(buoys)}: {why}" for why, buoys in told.items()
+        )
+        return PreflightError(
+            f"the run did not start, and nothing was sent: {reasons}",
+            where=str(self._record.run_folder),
+            next_step=f"read {self._record.run_folder / 'logs'}, and look at the boards: buoy ports",
+        )
 
     async def _gather_evidence(self) -> None:
         record = self._record

@@ -47,7 +47,7 @@ def headline(result: Result) -> Headline:
         figures.plural(len(result.boards), "board"),
         figures.plural(sent, "message"),
         figures.plural(measures, "measure"),
-        figures.seconds((run.ended_ns - run.started_ns) / 1e9),
+        figures.seconds(max(0, run.ended_ns - run.started_ns) / 1e9),
         "paced" if run.paced else "flat out",
         f"QoS {run.qos}",
         f"{run.payload} payload",
