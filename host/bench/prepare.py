@@ -158,6 +158,21 @@ def bench_target(
     return replace(fleet, target=replace(target, twin=twin, port=port))
 
 
+def boards_authority(fleet: Fleet, folder: BenchFolder) -> Fleet:
+    """The fleet with the authority that signed its boards' certificates, where its file names none.
+
+    Boards on ports that `buoy commission` gave certificates of the twin's authority would refuse a new one.
+    """
+    target = fleet.target
+    twin = target.twin
+    if target.kind != "local" or target.attach or twin is None or twin.tls is None or twin.tls.authority:
+        return fleet
+    if not any(board.port for board in fleet.boards) or not folder.certificates.is_dir():
+        return fleet
+    tls = replace(twin.tls, authority=str(folder.certificates.resolve()))
+    return replace(fleet, target=replace(target, twin=replace(twin, tls=tls)))
+
+
 def _in_account(spec: AwsSpec) -> TargetSpec:
     """IoT Core's endpoint, with the certificates that `buoy cloud enroll` made."""
     from host.cloud.aws.endpoint import TLS_PORT, account_endpoint  # boto3 is for those who need it

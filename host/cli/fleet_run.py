@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from host.bench.folder import BenchFolder
+from host.bench.prepare import boards_authority
 from host.boards.kinds import UnitOptions, make_units, remarks
 from host.cli.check import local_checks
 from host.cli.commission import BENCH
@@ -55,6 +57,7 @@ def execute(request: Request) -> int:
     """
     began = time.monotonic()
     fleet = load_fleet(request.fleet_file, request.overrides, connects=True)
+    fleet = boards_authority(fleet, BenchFolder(BENCH))
     limits = _limits(request.limits, fleet)
     talkative = not (request.quiet or request.as_json)
     run_folder = make_run_folder(request.out, fleet.name)
