@@ -23,7 +23,6 @@ _status = open("/proc/self/fd/" + sys.argv[2], "wb")
 _in = sys.stdin.buffer
 _out = sys.stdout.buffer
 SOFT_RAW, SOFT_FRIENDLY = 64, 65
-EPOCH_S = 946684800  # 1970 to 2000
 # The interpreter that stands in flash, for which this one runs.
 VERSION, _, MACHINE = sys.argv[9].partition(" ")
 CORRUPTED = b"""\

@@ -2,6 +2,8 @@
 # mypy: ignore-errors
 """MicroPython side: the root of a board's files."""
 
+EPOCH_S = 946684800  # 1970 to 2000
+
 
 class Root:
     """The board's file system, with the frozen modules behind it under a name that listings do not show."""
