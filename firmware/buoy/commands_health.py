@@ -3,6 +3,7 @@
 import gc
 
 from buoy.commands import whole
+from buoy.console import Refused
 from buoy.timekeeping import EARLIEST_MS, LATEST_MS
 
 
@@ -48,7 +49,11 @@ def do_health(board, _request):
 def do_clock(board, request):
     now_ms = board.clock.now_ms()
     if "utc" in request:
-        board.set_time(whole(request, "utc", EARLIEST_MS, LATEST_MS), now_ms)
+        try:
+            utc_ms = whole(request, "utc", EARLIEST_MS, LATEST_MS)
+        except Refused as error:
+            raise Refused("%s: ms from this firmware's date to 20 years after it" % error)  # noqa: B904
+        board.set_time(utc_ms, now_ms)
     return {
         "ticks": now_ms,
         "utc": board.clock.utc_ms(now_ms) if board.clock.known() else None,
