@@ -17,6 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from host.boards.firmware_files import installed_firmware
 from host.simulation.esp32.simulator import Simulator
 from host.simulation.esp32.synthetic import synthetic_image, write_synthetic
 
@@ -71,6 +72,7 @@ def files(folder: Path) -> None:
 
 def install(folder: Path) -> None:
     """The step `files` of a commissioning: 115 200 baud, and the time of a flash chip."""
+    installed_firmware()  # made once for all boards, not for each
     with Simulator(folder / "sim", [404], paced=True) as boards:
         before = boards.flash_use(404)
         seconds = timed(folder, BIN / "buoy", "files", "sync", boards.path(404))
