@@ -102,6 +102,7 @@ def test_files_of_a_program_that_was_not_one_file_yet_go(simulator):
 
 STARTED = """
 import os, sys
+sys.path.insert(0, "")
 from start import begin
 begin()
 import buoy.esp32_board
@@ -143,7 +144,9 @@ def cut_at(simulator: Simulator, counts: list[int], old: Software, new: Software
         simulator.cut_power_after_writes(CUTS, 0)
         simulator.replug(CUTS)
         with prompt(simulator, CUTS) as repl:
-            assert survey_by_repl(repl).switch[:1] in ((old.program,), (new.program,)), count
+            state = survey_by_repl(repl)
+            assert state.switch[:1] in ((old.program,), (new.program,)), count
+            assert {"start.mpy", "main.py", program_path(state.switch[0])} <= set(state.files), count
             assert repl.run(STARTED, 20.0), count  # raises where nothing starts
 
 
