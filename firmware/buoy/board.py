@@ -149,6 +149,9 @@ class Board:
         elif self.link.state not in (IDLE, STOPPED):
             # Nothing comes back over a network that is not there: no need to wait for deadlines.
             self.link.offline("Wi-Fi lost")
+        if self.transport.opening:
+            self.console.busy(self.link.policy.connect_timeout_ms)
+            self._write_out()
         if self.transport.poll():
             wake_ms = now_ms
         app = self.app

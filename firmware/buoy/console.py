@@ -3,6 +3,7 @@
     to the board     @buoy {"id": 7, "do": "health"}
     from the board   @buoy {"id": 7, "ok": {...}} 1c2d3e4f     or   @buoy {"id": 7, "error": "..."} 1c2d3e4f
                      @buoy {"n": 12, "event": {...}} 1c2d3e4f  unasked; n counts, so that loss is noticed
+                     @buoy {"busy_ms": 15000} 1c2d3e4f         nothing is answered for so long at most
                      # info ...                                a log line
 
 Behind the object stands its CRC-32 in hexadecimal: a line that noise has changed is no line. The board always
@@ -146,6 +147,11 @@ class Console:
     def tell(self, number, text):
         """An event's bytes, for the first time or once more."""
         self._append(MARKER + sealed(b'{"n": %d, "event": ' % number + text + b"}") + b"\r\n")
+
+    @seldom
+    def busy(self, ms):
+        """Tell whoever asks that the board connects: until the next line, or so long, it does not listen."""
+        self._append(MARKER + sealed(b'{"busy_ms": %d}' % ms) + b"\r\n")
 
     @seldom
     def set_level(self, level):

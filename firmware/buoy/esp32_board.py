@@ -10,6 +10,8 @@ from buoy.board import Board
 from sensors import once, seldom
 
 CERTS = "certs/"  # ca.der, cert.der, key.der: EC P-256
+COLLECT_BYTES = 4096  # taken since the last collection
+SHORT_OF_MEMORY_MS = 100  # until a step that had no memory is tried again
 
 
 class StdPort:
@@ -90,13 +92,19 @@ def run(kept):
     from buoy.shims import new_random
 
     # Boards must not back off in step: each has numbers of its own.
-    gc.threshold(4096)
+    # What stays is put where what was short-lived has left: it lies together, and room stays in one piece.
+    gc.threshold(COLLECT_BYTES)
     random = new_random(crc32(machine.unique_id()) ^ time.ticks_us())
     try:
         board = Board(__import__, StdPort(), time.ticks_ms, make_transport, open_ntp, random)
         gc.collect()
         while True:
-            wait_ms = board.step()
+            try:
+                wait_ms = board.step()
+            except MemoryError:
+                # What was under way is tried again: nothing is given up before it is done.
+                gc.collect()
+                wait_ms = SHORT_OF_MEMORY_MS
             if kept:
                 kept()
                 kept = None

@@ -305,11 +305,13 @@ class Link:
         if policy.gap_ms:
             self._next_send_ms = max(self._next_send_ms, now_ms - policy.gap_ms) + policy.gap_ms
         journal = self.journal
+        if policy.qos:
+            # Noted before anything that needs memory: what then fails is sent again when no PUBACK comes.
+            packet_id = self._next_packet_id()
+            self._flying[packet_id] = message
         if journal is not None:
             journal.sent(message)
         if policy.qos:
-            packet_id = self._next_packet_id()
-            self._flying[packet_id] = message
             self.transport.publish(message.topic, message.payload, 1, packet_id, message.attempts > 1)
         else:
             self.transport.publish(message.topic, message.payload, 0, 0, False)  # nobody answers
@@ -345,7 +347,12 @@ class Link:
                     break
                 message = outbox.take()
                 if message is not None:
-                    self._transmit(message, now_ms)
+                    try:
+                        self._transmit(message, now_ms)
+                    except MemoryError:
+                        if message not in flying.values():
+                            outbox.requeue([message])
+                        raise
         # Silence either way: ping after half a keep-alive, so that 1.5 keep-alives are never reached.
         half_ms = policy.keep_alive_ms // 2
         if self._pinged:

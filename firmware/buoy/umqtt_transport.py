@@ -19,6 +19,8 @@ from buoy.shims import forget, ticks_add, ticks_ms
 from buoy.wire import MAX_PACKET_BYTES, Parked, Wire
 from sensors import once, seldom
 
+OUT_OF_MEMORY = "no memory"
+
 _PINGRESP = 0xD0
 _PUBACK = 0x40
 _SUBACK = 0x90
@@ -63,7 +65,7 @@ class UmqttTransport:
         self._client = simple.MQTTClient(client_id, host, port, keepalive=keep_alive_s)
         self._client.set_callback(self._on_message)
         self._wire = None
-        self._wanted = False  # open() was called; poll() does it
+        self.opening = False  # open() was called; the next poll() does it, and does not return before
         self._message = None
         self._subscriptions = {}  # packet id → index, of the SUBSCRIBE under way
         self._subscribe_id = 0
@@ -74,7 +76,7 @@ class UmqttTransport:
     def open(self):
         """Connect at the next poll."""
         self.close()
-        self._wanted = True
+        self.opening = True
 
     def publish(self, topic, payload, qos, packet_id, dup):
         """Queue a PUBLISH."""
@@ -87,6 +89,11 @@ class UmqttTransport:
             self._client.publish(topic, payload, False, qos)
         except Parked:
             pass
+        except MemoryError as error:
+            # Half a packet must not leave: the connection ends, and the message goes with the next one.
+            wire.drop_packet()
+            self._lost(error)
+            return
         if dup and qos:
             wire.mark_duplicate()
         self._note_backlog()
@@ -122,7 +129,7 @@ class UmqttTransport:
             return
         try:
             wire.flush()
-        except OSError as error:
+        except (OSError, MemoryError) as error:
             self._lost(error)
             return
         self._note_backlog()
@@ -141,7 +148,7 @@ class UmqttTransport:
 
     def close(self):
         """Drop the connection at once; no event follows."""
-        self._wanted = False
+        self.opening = False
         self._failure = None
         self.writable = False
         if self._wire is not None:
@@ -159,9 +166,13 @@ class UmqttTransport:
             self.close()
             self.listener.on_closed(reason)
             return True
-        if self._wanted:
-            self._wanted = False
-            self._connect()
+        if self.opening:
+            self.opening = False
+            try:
+                self._connect()
+            except MemoryError:
+                self.close()
+                self.listener.on_closed(OUT_OF_MEMORY)
             return True
         wire = self._wire
         if wire is None:
@@ -251,14 +262,16 @@ class UmqttTransport:
         wire = self._wire
         self.writable = wire is not None and wire.backlog() < MAX_PACKET_BYTES
 
-    @seldom
     def _lost(self, error):
         # Told at the next poll: the link may be in the middle of a call of ours.
-        self._failure = _described(error)
         if self._wire is not None:
             self._wire.close()
             self._wire = None
         self.writable = False
+        try:
+            self._failure = _described(error)
+        except MemoryError:
+            self._failure = OUT_OF_MEMORY
 
 
 @seldom

@@ -24,7 +24,7 @@ from buoy.texts import FILE as TEXTS
 from host.boards.program_file import NONE, START, SWITCH, pack_program, program_path
 from host.boards.shrink import Bundle, Plan, Small, shrink
 from host.boards.shrink.seldom import module_path
-from host.boards.shrink.symbols import Symbols
+from host.boards.shrink.symbols import Symbols, traced
 from host.boards.tracebacks import SYMBOLS, write_symbols
 from host.model.errors import PreflightError
 from host.model.file_lock import file_lock
@@ -246,7 +246,7 @@ def _compiled(compiler: str, name: str, source: str) -> bytes:
         given, made = Path(folder) / "source.py", Path(folder) / "made.mpy"
         given.write_text(source, encoding="utf-8")
         # What tracebacks name: as the module is called, which a board has in its table of names already.
-        command = [compiler, *OPTIONS, "-s", Path(name).stem, "-o", str(made), str(given)]
+        command = [compiler, *OPTIONS, "-s", traced(name), "-o", str(made), str(given)]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=COMPILE_TIMEOUT_S)
         except (OSError, subprocess.TimeoutExpired) as error:

@@ -21,7 +21,7 @@ from buoy.console import MARKER, MAX_LINE_BYTES, sealed
 from host.model.clock import Deadline, HostClock
 from host.model.errors import BoardError, PreflightError
 from host.serial.events import EventStream
-from host.serial.lines import Answer, Event, LineSplitter, parse_line
+from host.serial.lines import Answer, Event, LineSplitter, busy_s, parse_line
 from host.serial.lock import PortLock
 from host.serial.port import BAUD, SerialPort, open_port
 from host.serial.records import ConsoleRecord, Exchange, Line, PortChange
@@ -85,6 +85,7 @@ class Console:
         self._closing = threading.Event()
         self._last_text = b""
         self._heard_ns = 0
+        self._busy = Deadline(0)  # of a board that said that it will not answer
         self._gone = ""
         self._defect: Exception | None = None
         try:
@@ -244,7 +245,13 @@ class Console:
                     where=self.port,
                 )
             sent_ns = self._write(line, deadline)
-            waiting.done.wait(deadline.remaining_s)
+            while not waiting.done.wait(deadline.remaining_s):
+                # A board that connects does not listen: it said so, and answers afterwards.
+                extra_s = self._busy.remaining_s
+                if not extra_s:
+                    break
+                deadline = Deadline(extra_s + timeout_s)
+                self._busy = Deadline(0)
         finally:
             with self._guard:
                 del self._waiting[request_id]
@@ -362,6 +369,8 @@ class Console:
 
     def _take(self, line: bytes, at_ns: int) -> None:
         self._tell(Line(at_ns, line))
+        # Whatever comes next shows that it listens again.
+        self._busy = Deadline(busy_s(line))
         said = parse_line(line)
         if isinstance(said, Answer):
             self._tell(*self._events.answered(said.value, at_ns))

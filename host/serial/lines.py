@@ -6,6 +6,7 @@ from typing import TypeGuard
 
 from buoy.console import MARKER, checked
 
+MOST_BUSY_MS = 60000
 MOST_LINE_BYTES = 65536
 """A line without an end is cut here: a board that only sends noise must not fill the memory."""
 
@@ -75,6 +76,19 @@ def parse_line(line: bytes) -> Answer | Event | None:
     if isinstance(body.get("error"), str):
         return Answer(request_id, None, body["error"])
     return None
+
+
+def busy_s(line: bytes) -> float:
+    """How long a board that connects will not answer, in s; 0: it says nothing like that."""
+    start = line.find(MARKER)
+    if start < 0 or b'"busy_ms"' not in line:
+        return 0.0
+    try:
+        body = json.loads(checked(line[start + len(MARKER) :]))
+    except (ValueError, RecursionError):
+        return 0.0
+    found = body.get("busy_ms") if isinstance(body, dict) else None
+    return found / 1000 if _whole(found) and 0 < found <= MOST_BUSY_MS else 0.0
 
 
 def _whole(value: object) -> TypeGuard[int]:

@@ -20,6 +20,7 @@ class Broker:
     def __init__(self):
         self.listener = None
         self.writable = True
+        self.opening = False
         self.todo = []
         self.published = 0
 

@@ -13,6 +13,7 @@ class ScriptedTransport:
     def __init__(self):
         self.listener = None
         self.writable = True
+        self.opening = False
         self.calls = []  # names in order
         self.published = []  # (packet id, topic, payload, qos, dup)
         self.subscriptions = []  # (packet id, topics)

@@ -7,7 +7,7 @@ import queue
 import threading
 
 import pytest
-from buoy.console import sealed
+from buoy.console import MARKER, sealed
 from hypothesis import given
 from hypothesis import strategies as st
 from scripted_board import ScriptedBoard, ok, refused
@@ -252,3 +252,22 @@ def test_what_never_came_is_told_again_on_request_and_in_pieces(board, console):
     assert console.missing_events == 1
     got = [heard.get(timeout=WAIT_S).number for _ in range(54)]
     assert sorted(got) == [n for n in range(1, 56) if n != 30]
+
+
+def test_a_board_that_says_that_it_connects_is_waited_for(board, console):
+    """A TLS handshake takes seconds, in which the board does not listen."""
+    board.answer = lambda _request: sealed_line({"busy_ms": 20000})
+    answered = threading.Timer(0.6, lambda: board.say(ok(board.requests[-1], "late")))
+    answered.start()
+    assert console.request("health", 0.3) == "late"
+    answered.join()
+
+
+def test_a_board_that_is_silent_after_it_has_connected_is_silent(board, console):
+    board.answer = lambda _request: sealed_line({"busy_ms": 20000}) + b"# info connected\r\n"
+    with pytest.raises(BoardError, match="no answer within"):
+        console.request("health", 0.3)
+
+
+def sealed_line(body):
+    return MARKER + sealed(json.dumps(body).encode()) + b"\r\n"

@@ -69,6 +69,15 @@ def keep_origin(new: ast.AST, old: ast.AST) -> None:
         setattr(new, _HOME, getattr(old, _HOME))
 
 
+def traced(path: str) -> str:
+    """What a traceback calls a module: the name of its file, and `_` for all that are loaded for one call.
+
+    A name of its own would stay in a board's table of names for each of them.
+    """
+    stem = path.rpartition("/")[2].removesuffix(".py")
+    return "_" if stem[:1] == "_" and stem[1:].isdigit() else stem
+
+
 def collect_symbols(program: Program, modules: dict[str, Origin]) -> Symbols:
     """Of the program as it has become.
 
@@ -78,7 +87,7 @@ def collect_symbols(program: Program, modules: dict[str, Origin]) -> Symbols:
     """
     found = Symbols()
     for name, tree in program.trees.items():
-        module = program.paths[name].rpartition("/")[2].removesuffix(".py")
+        module = traced(program.paths[name])
         functions = defaultdict(list, found.functions.get(module, {}))
         files = {program.paths[name]}
         for node in ast.walk(tree):
