@@ -132,7 +132,8 @@ def outcome_of(verification: Verification, record: RunRecord) -> Outcome:
     """How a run ended, from what was found and how it went."""
     lost = [threshold for threshold in verification.thresholds if not threshold.passed]
     about_data = [threshold for threshold in lost if not threshold.text.startswith("boards.")]
-    troubled = [board for board in verification.boards if board.state != "passed"]
+    troubled = [board for board in verification.boards if board.state in ("failed", "unproven")]
+    affected = sum(board.state == "affected" for board in verification.boards)
     # A threshold with a value that nobody can know is missed, and yet it shows no loss.
     failed = (
         bool(record.target_failure)
@@ -147,6 +148,8 @@ def outcome_of(verification: Verification, record: RunRecord) -> Outcome:
         reasons.append("data was lost or changed")
     if verification.unproven:
         reasons.append(f"nothing proves that {count_text(verification.unproven, 'measure')} arrived")
+    if affected:
+        reasons.append(f"{count_text(affected, 'board')} affected")
     if lost:
         reasons.append(f"{len(lost)} of {len(verification.thresholds)} thresholds missed")
     if troubled:

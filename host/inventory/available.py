@@ -53,6 +53,7 @@ _PIPELINE_STORES = ("timestream", "s3")
 _PIPELINE_THRESHOLDS = (
     *(f"{store}.{name} == 0" for store in _PIPELINE_STORES for name in _LOSSLESS),
     "send.dropped == 0",
+    "send.late == 0",
     "boards.failed == 0",
 )
 
@@ -67,6 +68,7 @@ TARGETS: dict[str, TargetKind] = {
         (
             *(f"{SUBSCRIBER}.{name} == 0" for name in _LOSSLESS),
             "send.dropped == 0",
+            "send.late == 0",
             "send.unacknowledged == 0",
             "boards.failed == 0",
         ),

@@ -54,11 +54,12 @@ class Outcome(_Part):
 
 
 class BoardResult(_Part):
-    """One board. `unproven` (its ledger is incomplete) is not success."""
+    """One board. `unproven` (its ledger is incomplete, or nobody saw its messages) is not success, nor is
+    `affected`: it did what it was told, and a stage behind the broker lost or changed its measures."""
 
     buoy_id: int
     kind: str
-    state: Literal["passed", "failed", "unproven"]
+    state: Literal["passed", "failed", "unproven", "affected"]
     planned: int
     sent: int
     """Messages that left at least once."""

@@ -42,7 +42,11 @@ def one_line(result: Result, folder: Path) -> str:
     passed = sum(board.state == "passed" for board in result.boards)
     boards = f"{figures.count(passed)} of {figures.plural(len(result.boards), 'board')} passed"
     missed = [threshold.text for threshold in result.thresholds if not threshold.passed]
+    affected = sum(board.state == "affected" for board in result.boards)
+    boards += f", {figures.count(affected)} affected" if affected else ""
     parts = [", ".join(stores), boards] if stores else [boards]
+    if not line.passed and result.diagnoses:
+        parts.insert(0, printable(result.diagnoses[0].sentence.rstrip(".")))
     if missed:
         parts.append(f"missed: {printable(', '.join(missed))}")
     return f"{line.word}: {'; '.join(parts)}; {folder}"
@@ -125,8 +129,10 @@ def _stages(stages: list[StageResult]) -> list[Block]:
 def _sending(result: Result) -> list[Block]:
     boards = result.boards
     passed = sum(board.state == "passed" for board in boards)
+    affected = sum(board.state == "affected" for board in boards)
     facts = [
-        f"{figures.count(passed)} of {figures.plural(len(boards), 'board')} passed",
+        f"{figures.count(passed)} of {figures.plural(len(boards), 'board')} passed"
+        + (f", {figures.count(affected)} affected" if affected else ""),
         sending_words(boards),
     ]
     if (latency := result.ack_latency) is not None:

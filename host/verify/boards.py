@@ -11,6 +11,7 @@ from host.model.store_names import SUBSCRIBER
 from host.verify.database import Database, column
 from host.verify.diagnose import late_send
 from host.verify.latency import WAITED_NS
+from host.verify.routes import BROKER
 from host.verify.subscriber import Doubt
 from host.verify.words import count_text
 from sensors.catalog import KEYS
@@ -67,12 +68,14 @@ def board_results(
     stores: tuple[str, ...],
     doubt: Doubt,
     withheld: Mapping[int, dict[str, int]],
+    blamed: frozenset[int],
 ) -> list[BoardResult]:
     """Results of all boards of the fleet, and of any other with a ledger, by id.
 
     A board fails if it did not send what was planned (unless the run was interrupted) and get it acknowledged
     (QoS 1),
-    or if measures of it are missing, altered, duplicated or unexpected in a store. It is unproven if it did
+    or if measures of it are missing, altered, duplicated or unexpected in a store and no stage behind the
+    broker did that: then the board is affected. It is unproven if it did
     not fail but its ledger is incomplete (then unexpected measures prove nothing against it either), or if
     only what the subscriber could not see is missing.
 
@@ -85,6 +88,7 @@ def board_results(
         stores: names.
         doubt: what the subscriber's word is worth.
         withheld: buoy → key → measures that a sensor withheld.
+        blamed: boards with faults in a store that did not happen behind the broker (see `blamed_boards`).
     """
     sending = _sending(db, fleet.run.late_send_ms)
     expected = _measures_expected(db)
@@ -100,16 +104,22 @@ def board_results(
         wrong = dict(faults[buoy])
         unseen = wrong.pop((SUBSCRIBER, "missing"), 0)
         problems = _problems(
-            planned, mine, fact, wrong, qos=fleet.run.qos, interrupted=interrupted, unproven=bool(unfinished)
+            planned, mine, fact, qos=fleet.run.qos, interrupted=interrupted, unproven=bool(unfinished)
         )
         if unseen and buoy not in doubt.boards:
             problems.append(doubt.lost[buoy])
+        lost = _store_problems(wrong, unproven=bool(unfinished))
+        if buoy in blamed:
+            problems += lost
+            lost = []
         reasons = [text for text in (unfinished, doubt.boards.get(buoy, "")) if text]
-        state: Literal["passed", "failed", "unproven"] = "passed"
+        state: Literal["passed", "failed", "unproven", "affected"] = "passed"
         if problems:
             state = "failed"
         elif reasons:
             state = "unproven"
+        elif lost:
+            state = "affected"
         keys, kept_back = expected[buoy], withheld.get(buoy, {})
         results.append(
             BoardResult(
@@ -123,7 +133,7 @@ def board_results(
                 late_sends=mine.late_sends,
                 redelivered=mine.redelivered,
                 reconnects=fact.reconnects,
-                errors=[*problems, *reasons, *fact.errors],
+                errors=[*problems, *reasons, *lost, *fact.errors],
                 failed_itself=fact.failed,
                 quoted=fact.errors,
                 link_reason=fact.link_reason,
@@ -150,7 +160,6 @@ def _problems(
     planned: int,
     mine: _Sending,
     fact: BoardFacts,
-    faults: dict[tuple[str, str], int],
     *,
     qos: int,
     interrupted: bool,
@@ -169,12 +178,31 @@ def _problems(
             found.append(f"{count_text(unaccounted, 'planned message')} neither sent nor dropped")
     if qos and mine.sent > mine.acknowledged and not unproven:
         found.append(f"{count_text(mine.sent - mine.acknowledged, 'message')} not acknowledged")
-    found += [
+    return found
+
+
+def _store_problems(faults: dict[tuple[str, str], int], *, unproven: bool) -> list[str]:
+    return [
         f"{count_text(count, 'measure')} {kind} in {store}"
         for (store, kind), count in faults.items()
         if kind in _FAILING and not (kind == "unexpected" and unproven)
     ]
-    return found
+
+
+def blamed_boards(db: Database) -> frozenset[int]:
+    """Boards with faults in a store that happened on the board or before the broker, or at a place unknown.
+
+    What a stage behind the broker lost is no failure of the boards that sent it.
+    """
+    kinds = ", ".join(f"'{kind}'" for kind in _FAILING)
+    own = ", ".join(f"'{stage}'" for stage in ("", "board", BROKER, SUBSCRIBER))
+    return frozenset(
+        int(buoy)
+        for (buoy,) in db.rows(f"""
+            SELECT DISTINCT f.buoy FROM fault AS f LEFT JOIN located AS l USING (number)
+            WHERE f.kind IN ({kinds}) AND coalesce(l.stage, '') IN ({own})
+        """)
+    )
 
 
 def _sending(db: Database, late_send_ms: float) -> dict[int, _Sending]:

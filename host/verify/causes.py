@@ -49,9 +49,21 @@ CAUSES: dict[str, Cause] = {
         "the ledger neither sends nor drops that, so the board or its process ended early",
         "Look at the log of the board or pack in the run's folder (`logs/`) and run again.",
     ),
+    "computer-busy": Cause(
+        "this computer was busy",
+        "Run fewer boards on it, plan a longer interval, or leave it nothing else to do meanwhile.",
+    ),
+    "board-busy": Cause(
+        "the board was busy", "Plan a longer interval, or read the board's log for what took its time."
+    ),
+    "held-back": Cause(
+        "they were made in time, and the link held them back",
+        "Plan fewer messages per second and board, allow more in flight (`link.in_flight`), or look why the "
+        "broker answers late.",
+    ),
     "late-send": Cause(
-        "{detail}",
-        "Spread the boards over more processes or machines, or plan a longer interval.",
+        "the computer, the boards or their links were busy",
+        "Plan a longer interval; `stamped` payloads show where the time went.",
     ),
     "same-identity": Cause(
         "the board gave two messages the same timestamp, and a store cannot tell them apart",

@@ -116,8 +116,13 @@ def _diagnosis(group: _Group, late_after_s: dict[str, float], notes: dict[str, s
     )
 
 
-def diagnose_sending(db: Database, late_send_ms: float) -> list[Diagnosis]:
-    """What never left, and what left too late: no loss of a store, but a failed run all the same."""
+def diagnose_sending(
+    db: Database, late_send_ms: float, real: frozenset[int] = frozenset()
+) -> list[Diagnosis]:
+    """What never left, and what left too late: no loss of a store, but a failed run all the same.
+
+    Boards in `real` do not run on this computer.
+    """
     found = []
     for cause, detail, trouble, words, link, said, ever, messages, boards in db.rows("""
         SELECT CASE WHEN dropped IS NULL THEN 'unaccounted' ELSE 'dropped' END AS cause,
@@ -149,36 +154,44 @@ def diagnose_sending(db: Database, late_send_ms: float) -> list[Diagnosis]:
                 change=change,
             )
         )
-    messages, boards, latest_ns = db.row(f"""
-        SELECT count(*), list_sort(list(DISTINCT buoy)), max(sent_ns - planned_ns)
-        FROM message JOIN board USING (buoy) WHERE {late_send(late_send_ms)}
-    """)
-    if messages:
-        why, change = explain(
-            Figures(
-                "",
-                "board",
-                "",
-                "late-send",
-                f"up to {seconds_text(latest_ns / 1e9)} after their planned time",
-            )
-        )
+    return found + _diagnose_late(db, late_send_ms, real)
+
+
+def _diagnose_late(db: Database, late_send_ms: float, real: frozenset[int]) -> list[Diagnosis]:
+    """Messages that left late. The time in a stamped payload shows whether they were made late (whoever runs
+    the board was busy), or made in time and held back by the link."""
+    sent = db.number("SELECT count(*) FROM message WHERE sent_ns IS NOT NULL")
+    ending = "" if db.number("SELECT count(*) FROM fault") else " Nothing was lost."
+    real_ids = f"list_contains({sorted(real)}::INTEGER[], m.buoy)"
+    found = []
+    for cause, messages, boards, latest_ns in db.rows(f"""
+        SELECT CASE WHEN w.ts IS NULL THEN 'late-send'
+                WHEN w.ts * 1000000 + m.offset_ns - m.planned_ns
+                    <= {round(late_send_ms * 1e6 / 2)} + m.uncertainty_ns THEN 'held-back'
+                WHEN {real_ids} THEN 'board-busy' ELSE 'computer-busy' END AS cause,
+            count(*), list_sort(list(DISTINCT m.buoy)), max(m.sent_ns - m.planned_ns)
+        FROM message AS m JOIN board USING (buoy) LEFT JOIN (SELECT id, ts FROM wide) AS w ON w.id = m.id
+        WHERE {late_send(late_send_ms, "m.")} GROUP BY cause ORDER BY 2 DESC
+    """):
+        why, change = explain(Figures("", "board", "", cause, ""))
+        share = f"{messages:,} of {count_text(sent, 'message')} ({100 * messages / sent:.1f} %)"
         found.append(
             Diagnosis(
                 store="",
                 kind="late-send",
                 stage="board",
-                cause="late-send",
+                cause=cause,
                 measures=0,
                 messages=messages,
-                sentence=f"{count_text(messages, 'message')} ({boards_text(boards)}) left late: {why}; "
-                f"{late_send_ms:g} ms are allowed.",
+                sentence=f"{share} of {boards_text(boards)} were sent more than {late_send_ms:g} ms late, "
+                f"at worst {seconds_text(latest_ns / 1e9)}: {why}.{ending}",
                 change=change,
             )
         )
     return found
 
 
-def late_send(late_send_ms: float) -> str:
+def late_send(late_send_ms: float, prefix: str = "") -> str:
     """Condition on `message` joined with `board`: left later than allowed, beyond the clock's uncertainty."""
-    return f"paced AND sent_ns - planned_ns > {round(late_send_ms * 1e6)} + uncertainty_ns"
+    late_ns = round(late_send_ms * 1e6)
+    return f"paced AND {prefix}sent_ns - {prefix}planned_ns > {late_ns} + {prefix}uncertainty_ns"

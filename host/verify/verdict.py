@@ -24,7 +24,7 @@ from host.model.result import (
 from host.model.store import SCHEMA as STORE_SCHEMA
 from host.model.store import STORE_FOLDER
 from host.model.store_names import SUBSCRIBER
-from host.verify.boards import BoardFacts, board_results, unreadable_warnings
+from host.verify.boards import BoardFacts, blamed_boards, board_results, unreadable_warnings
 from host.verify.database import Database
 from host.verify.diagnose import diagnose, diagnose_sending
 from host.verify.faults import Window, create_faults, stored_view
@@ -165,8 +165,9 @@ def _verify(db: Database, case: Case, ledger: Path) -> Verification:
         if not locate(db, case.run_folder, case.stores, identified, case.stages, case.fleet.run.qos):
             warnings.append("the target gave no trace of single messages: causes follow from counters alone")
         diagnoses = diagnose(db, {store.name: store.late_after_s for store in stores}, case.stages)
+    real = frozenset(board.buoy_id for board in case.fleet.boards if board.kind == "esp32")
     # Why boards did not send comes first: what is missing elsewhere may follow from it.
-    diagnoses = diagnose_sending(db, case.fleet.run.late_send_ms) + diagnoses
+    diagnoses = diagnose_sending(db, case.fleet.run.late_send_ms, real) + diagnoses
     withheld = withheld_measures(db, case.fleet)
     diagnoses += diagnose_withheld(withheld, sensor_reasons(case.run_folder))
     kept_back = sum(sum(keys.values()) for keys in withheld.values())
@@ -182,6 +183,7 @@ def _verify(db: Database, case: Case, ledger: Path) -> Verification:
         stores=case.stores,
         doubt=doubt,
         withheld=withheld,
+        blamed=blamed_boards(db),
     )
     proven = [board.buoy_id for board in boards if board.state != "unproven" or board.buoy_id in doubt.boards]
     strange = db.number(

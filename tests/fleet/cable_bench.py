@@ -33,6 +33,7 @@ def plugged(folder: Path, ids: Iterable[int]) -> Simulator:
 def cable_fleet(path: Path, simulator: Simulator, ids: str, **parts: Any) -> Path:
     """A fleet file of boards on the simulator's ports; `parts` are `run`, `group`, `others`, `target`."""
     run = {"messages": 30, "interval": "100 ms", "start_spread": "100 ms", "drain_timeout": "20 s"}
+    run["late_send"] = "30 s"  # outages make messages late; and a busy machine is not the subject
     port = simulator.path(simulator.ids[0]).replace(str(simulator.ids[0]), "{id}")
     group = {"kind": "simulated", "ids": ids, "port": port, "wifi": WIFI, **parts.get("group", {})}
     fleet = {

@@ -226,9 +226,9 @@ def test_a_late_generator_is_told_from_a_loss(tmp_path: Path, capfd: pytest.Capt
     result = verdict_of("late-generator", tmp_path, capfd)
     assert [store["missing"] for store in result["stores"]] == [0, 0]
     (diagnosis,) = result["diagnoses"]
-    assert (diagnosis["kind"], diagnosis["stage"], diagnosis["cause"]) == ("late-send", "board", "late-send")
+    assert (diagnosis["kind"], diagnosis["stage"], diagnosis["cause"]) == ("late-send", "board", "held-back")
     # 60 messages at 100/s instead of 200/s: the last is 0.3 s behind its plan.
     assert diagnosis["messages"] > 100
-    assert "left late: up to " in diagnosis["sentence"]
-    assert "100 ms are allowed" in diagnosis["sentence"]
-    assert "Spread the boards" in diagnosis["change"]
+    assert "were sent more than 100 ms late, at worst " in diagnosis["sentence"]
+    assert diagnosis["sentence"].endswith("the link held them back. Nothing was lost.")
+    assert "link.in_flight" in diagnosis["change"]

@@ -42,6 +42,7 @@ SCHEMA: dict[str, tuple[dict[str, str], dict[str, str], tuple[str, ...]]] = {
         ("skipped", "error", "failure", "system-out", "system-err"),
     ),
     "failure": ({}, {"message": ANY, "type": ANY}, ()),
+    "skipped": ({}, {"message": ANY, "type": ANY}, ()),
 }
 ONCE = {"properties"}
 

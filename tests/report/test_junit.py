@@ -6,6 +6,7 @@ import pytest
 import run_results
 from junit_schema import violations
 
+from host.model.exit_codes import ExitCode
 from host.report.junit import junit
 
 
@@ -49,22 +50,42 @@ def test_the_schema_check_sees_mistakes():
 def test_a_passed_run_has_a_case_per_board_store_and_threshold():
     root = parsed(run_results.passed())
     sizes = {suite.get("name"): len(suite.findall("testcase")) for suite in root}
-    assert sizes == {"run": 1, "boards": 30, "stores": 2, "thresholds": 4}
+    assert sizes == {"run": 1, "causes": 0, "boards": 30, "stores": 2, "thresholds": 4}
     assert failed(root) == {}
 
 
-def test_what_failed_in_the_run_fails_here():
-    found = failed(parsed(run_results.lost()))
-    assert set(found) == {
-        "run of original",
+def skipped(root: ElementTree.Element) -> dict[str, str]:
+    return {
+        case.get("name"): one.get("message") for case in root.iter("testcase") for one in case.iter("skipped")
+    }
+
+
+def test_one_cause_is_one_failure_and_what_follows_from_it_is_skipped():
+    result = run_results.lost()
+    result.boards[5].state, result.boards[5].errors = "affected", ["90 measures missing in s3"]
+    root = parsed(result)
+    # Two boards failed for reasons of their own.
+    assert set(failed(root)) == {
+        "lambda: timeout",
+        "timestream: altered",
         "board 112 (virtual)",
         "board 120 (esp32)",
+    }
+    follows = skipped(root)
+    assert set(follows) == {
+        "run of original",
+        "board 105 (virtual)",
         "store timestream",
         "store s3",
         "threshold s3.missing == 0",
     }
-    assert found["store s3"] == "2,700 missing, 1 unexpected of 27,000 measures"
-    assert found["threshold s3.missing == 0"] == "measured: 2,700 measures"
+    assert follows["store s3"].startswith("2,700 missing, 1 unexpected: ")
+
+
+def test_a_run_that_did_not_pass_is_never_green():
+    result = run_results.passed()
+    result.outcome = run_results.outcome(ExitCode.VERDICT_FAILED, "Data was lost or changed.")
+    assert set(failed(parsed(result))) == {"run of original"}
 
 
 def test_an_interrupted_run_is_not_green():
