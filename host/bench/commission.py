@@ -21,6 +21,7 @@ from host.bench.self_test import SelfTest, run_self_test
 from host.bench.session import BoardLog, Session
 from host.bench.shared import Bench, Happening, Result, StepFailed, refuse_in_the_way, require_usable
 from host.bench.survey import SETTINGS_FILE, State, survey, survey_by_repl, write_identity
+from host.bench.umqtt import Umqtt
 from host.bench.wanted import Wanted, differing
 from host.model.errors import BoardError, BuoyError, PreflightError
 
@@ -58,7 +59,8 @@ class Commission:
                         self._record_failure(state, error)
                         raise
                     finally:
-                        self._hold.release()
+                        if left := self._hold.release():
+                            self._note("note", left)
         except BuoyError as error:
             self._note("failed", str(error))
             raise StepFailed(self._step, error) from error
@@ -217,6 +219,9 @@ class Commission:
             extra[SETTINGS_FILE] = json.dumps(self.wanted.settings(now.settings)).encode()
         if "keys" in names and credentials is not None:
             extra.update(credentials.files())
+        library = self._bench.software.umqtt
+        if not now.umqtt_frozen and isinstance(library, Umqtt):
+            self._note("note", library.source)
         install(
             repl,
             now,

@@ -37,6 +37,11 @@ class BenchFolder:
         return self.path / "images"
 
     @property
+    def umqtt(self) -> Path:
+        """The library for boards whose interpreter has none."""
+        return self.path / "umqtt"
+
+    @property
     def logs(self) -> Path:
         """What boards said."""
         return self.path / "logs"

@@ -1,7 +1,5 @@
 """Taking a board out of service for a while, and giving it back."""
 
-import contextlib
-
 from host.bench.session import Session
 from host.bench.survey import set_maintenance
 from host.boards.program_file import SWITCH
@@ -57,12 +55,17 @@ class Hold:
         repl.hard_reset()
         repl.enter(session.patience.prompt_s)
 
-    def release(self) -> None:
-        """Give the board back to its service, as far as it can be reached."""
+    def release(self) -> str:
+        """Give the board back to its service, as far as it can be reached; what is wrong if it cannot."""
         if not self.taken:
-            return
-        with contextlib.suppress(BuoyError):
+            return ""
+        try:
             self.restart()
+        except BuoyError as error:
+            text = f"the application was not started again: {error.what}; press EN, or wait {MAINTENANCE_S} s"
+            self._session.log.line(f"# {text}")
+            return text
+        return ""
 
     def restart(self) -> None:
         """End the maintenance and start the board.

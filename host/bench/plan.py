@@ -1,5 +1,6 @@
 """What is missing on a board: from what it is and what it shall be, the steps that lead there."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -52,7 +53,7 @@ class Software:
     files: dict[str, bytes]
     """Path → content of firmware and sensors."""
     digests: dict[str, str]
-    umqtt: dict[str, bytes]
+    umqtt: Mapping[str, bytes]
     """The library, where it is not frozen into the interpreter."""
     firmware: str = ""
     """Version of `files`."""

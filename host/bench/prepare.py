@@ -13,21 +13,20 @@ from host.bench.keys import CredentialFiles, CredentialSource, OwnAuthority
 from host.bench.plan import Software
 from host.bench.records import Book
 from host.bench.twin_port import choose_port
+from host.bench.umqtt import Umqtt
 from host.bench.wanted import Wanted
 from host.boards.board_settings import RunSettings, settings_for
-from host.boards.firmware_files import ROOT, installed_firmware
+from host.boards.firmware_files import CACHE, installed_firmware
 from host.inventory.secrets import Secret, resolve_secret
 from host.inventory.values import Mistake, parse_ids
 from host.model.aws import AwsSpec
 from host.model.bench import BenchSpec
 from host.model.board_names import BoardName, parse_name
 from host.model.endpoint import Endpoint
-from host.model.errors import PreflightError, UsageError
+from host.model.errors import UsageError
 from host.model.fleet import BoardSpec, Fleet, TargetSpec, TlsSpec
 from host.model.twin import TwinSpec, TwinTls
 from host.serial.esp_image import FlashImage
-
-_LIBRARY = "umqtt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +81,12 @@ def _ids(word: str) -> list[int]:
     return [buoy for first, last in parse_ids(word) for buoy in range(first, last + 1)]
 
 
-def make_software(image: FlashImage | None) -> Software:
+def make_software(image: FlashImage | None, kept: Path | None = None) -> Software:
     """Everything that belongs on a board, compiled.
+
+    Args:
+        image: of the interpreter; None: whatever runs stays.
+        kept: where the library is kept that boards without a frozen one get; None: with what was compiled.
 
     Raises:
         PreflightError: a compiler or library is missing.
@@ -95,21 +98,9 @@ def make_software(image: FlashImage | None) -> Software:
         image=image.digest if image is not None else "",
         files=files,
         digests={path: hashlib.sha256(data).hexdigest() for path, data in files.items()},
-        umqtt=_library(),
+        umqtt=Umqtt(kept or CACHE / "umqtt"),
         firmware=firmware.version,
     )
-
-
-def _library() -> dict[str, bytes]:
-    folder = ROOT / ".tools" / _LIBRARY / _LIBRARY
-    found = {f"lib/{_LIBRARY}/{file.name}": file.read_bytes() for file in sorted(folder.glob("*.py"))}
-    if not found:
-        raise PreflightError(
-            "umqtt is not here, which boards need whose interpreter has none",
-            where=str(folder),
-            next_step="make setup",
-        )
-    return found
 
 
 def load_image(spec: BenchSpec, folder: BenchFolder, progress: Any = None) -> FlashImage | None:

@@ -95,7 +95,7 @@ def _commission(request: Request, held: ExitStack) -> int:
     with BenchScreen([one.key for one in wanted], as_json=request.as_json) as screen:
         bench = Bench(
             records=folder.records,
-            software=make_software(image),
+            software=make_software(image, folder.umqtt),
             image=image,
             book=book,
             options=Options(request.force, request.erase, request.test),

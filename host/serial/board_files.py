@@ -4,6 +4,7 @@ One program receives everything: no start-up per file, checked blocks, compresse
 arrive beside their places and are put there at the end, so that a cut leaves the old ones.
 """
 
+import contextlib
 import hashlib
 import re
 import struct
@@ -21,14 +22,18 @@ BLOCK = 2048
 HIDDEN = ("certs/key.der",)
 """Never hashed, fetched or shown."""
 STAGED = ".new"
-_DATA, _DEFLATED, _END = 0, 1, 2
+_DATA, _DEFLATED, _END, _STOP = 0, 1, 2, 3
 _ANSWER_S = 6.0
 """A block on its way at 115 200 baud (0.2 s), and the longest erasure of a file system."""
 _BLOCK_S = 15.0
 """For all tries of a block; within it a line that loses a byte now and then gets it through."""
+_STORE_S = 20.0
+"""For one step of a board that has a block: a file system that is nearly full looks for room for seconds."""
 _RESTARTED = ("rst:0x", "MicroPython v", "ets J", "MPY: soft reboot", "Brownout")
 """Said by a board that has restarted and waits for no block any more."""
 _WINDOW_BITS = 12
+_RESYNC_S = 0.15
+"""The receiver takes what comes within 40 ms for the rest of a spoilt block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +62,7 @@ def list_files(repl: RawRepl, places: Iterable[str]) -> BoardListing:
         BoardError: no sensible answer.
     """
     call = f"listing({tuple(places)!r}, {HIDDEN!r})"
-    text = repl.run(f"{program('listing')}\n{call}", 30.0)
+    text = repl.run(f"{program('listing')}\n{call}", _STORE_S, by_step=True)
     files: dict[str, BoardFile] = {}
     free = -1
     for line in text.splitlines():
@@ -93,6 +98,19 @@ def send_files(
     repl.begin(f"{program('receive')}\nreceive({BLOCK})")
     if repl.read_line(_ANSWER_S) != "ready":
         raise LineError("the receiver of files did not start", where=repl.port)
+    try:
+        return _send_stream(repl, stream, progress)
+    except BaseException:
+        # Also where the caller was stopped: the board is to be at its prompt, without what was not finished.
+        with contextlib.suppress(BoardError):
+            repl.send(bytes(BLOCK + 8))
+            repl.drain(_RESYNC_S)
+            repl.send(_block(0, _STOP, b""))
+            repl.finish(_ANSWER_S)
+        raise
+
+
+def _send_stream(repl: RawRepl, stream: bytes, progress: Callable[[int, int], None] | None) -> int:
     sent = 0
     blocks = [stream[at : at + BLOCK] for at in range(0, len(stream), BLOCK)]
     for number, block in enumerate(blocks):
@@ -120,8 +138,9 @@ for path in {paths!r}:
             os.rmdir(path)
     except OSError:
         pass
+    print()
 """
-    repl.run(code, 30.0)
+    repl.run(code, _STORE_S, by_step=True)
 
 
 def fetch_file(repl: RawRepl, path: str) -> bytes:
@@ -144,7 +163,7 @@ with open({path!r}, "rb") as f:
         print(hexlify(b).decode())
 print("=" + hexlify(d.digest()).decode())
 """
-    *lines, last = repl.run(code, 60.0).split() or [""]
+    *lines, last = repl.run(code, _STORE_S, by_step=True).split() or [""]
     try:
         data = bytes.fromhex("".join(lines))
     except ValueError:
@@ -165,10 +184,14 @@ def _packed(block: bytes) -> tuple[int, bytes]:
     return (_DEFLATED, packed) if len(packed) < len(block) - 16 else (_DATA, block)
 
 
+def _block(number: int, kind: int, data: bytes) -> bytes:
+    head = struct.pack("<BBH", number & 0xFF, kind, len(data))
+    return head + struct.pack("<I", zlib.crc32(data, zlib.crc32(head))) + data
+
+
 def _send_block(repl: RawRepl, number: int, kind: int, data: bytes) -> int:
     """One block until it is taken; returns the bytes that this took."""
-    head = struct.pack("<BBH", number & 0xFF, kind, len(data))
-    block = head + struct.pack("<I", zlib.crc32(data, zlib.crc32(head))) + data
+    block = _block(number, kind, data)
     sent = 0
     whole = Deadline(_BLOCK_S)
     while not whole.expired:
@@ -177,6 +200,8 @@ def _send_block(repl: RawRepl, number: int, kind: int, data: bytes) -> int:
         deadline = Deadline(_ANSWER_S)
         while not (deadline.expired or whole.expired):
             answer = repl.read_line(_ANSWER_S / 4)
+            if answer == "~":
+                answer = _stored(repl)
             if answer == "+":
                 return sent
             if answer == "!":
@@ -191,8 +216,27 @@ def _send_block(repl: RawRepl, number: int, kind: int, data: bytes) -> int:
             repl.send(bytes(BLOCK + 8))
             sent += BLOCK + 8
     raise LineError(
-        f"a block of {len(data)} bytes did not get through within {_BLOCK_S:g} s",
+        f"a block of {len(block)} bytes did not get through within {_BLOCK_S:g} s",
         where=repl.port,
         cause="the line loses or spoils bytes: cable, hub or power supply",
         next_step="another cable, a port of the computer itself, and the same command again",
     )
+
+
+def _stored(repl: RawRepl) -> str:
+    """The answer of a board that has a block and stores it; it tells each step.
+
+    Raises:
+        LineError: a step takes too long: that is no fault of the line.
+    """
+    while True:
+        answer = repl.read_line(_STORE_S)
+        if answer is None:
+            raise LineError(
+                f"the board stores nothing more for {_STORE_S:g} s",
+                where=repl.port,
+                cause="its file system is full or damaged, or the board hangs",
+                next_step=f"the same command again; buoy files ls {repl.port} shows what is free",
+            )
+        if answer in ("+", "!") or answer.startswith("E ") or any(mark in answer for mark in _RESTARTED):
+            return answer

@@ -22,6 +22,8 @@ _FLUSH = 2200
 """More than a block of `file_transfer`, whose end a board may still be waiting for."""
 PROMPT: Final = b"raw REPL; CTRL-B to exit\r\n>"
 KEPT_BYTES = 4000
+LONGEST_S = 600.0
+"""For code that tells each step."""
 BOOT_S = 6.0
 """From a reset to main.py: ROM and interpreter take up to 2 s, the window of boot.py 3 s."""
 _CTRL_C_EVERY_S, _CTRL_C = 0.002, b"\x03" * 23
@@ -142,15 +144,20 @@ class RawRepl:
             if deadline.expired:
                 raise _no_prompt(self.port, seen, timeout_s)
 
-    def run(self, code: str, timeout_s: float = 10.0) -> str:
+    def run(self, code: str, timeout_s: float = 10.0, *, by_step: bool = False) -> str:
         """Run code; returns what it printed.
+
+        Args:
+            code: MicroPython.
+            timeout_s: for all of it.
+            by_step: the time counts anew with all that the code prints, up to `LONGEST_S`.
 
         Raises:
             ReplError: it raised.
             LineError: no answer within the time.
         """
         self.begin(code, timeout_s)
-        return self.finish(timeout_s)
+        return self.finish(timeout_s, by_step=by_step)
 
     def begin(self, code: str, timeout_s: float = 10.0) -> None:
         """Send code and let it start; what it does with its input is the caller's.
@@ -182,14 +189,19 @@ class RawRepl:
         if self._read(2, deadline) != b"OK":
             raise self._silent("did not take the code")
 
-    def finish(self, timeout_s: float) -> str:
-        """What the code printed until its end.
+    def finish(self, timeout_s: float, *, by_step: bool = False) -> str:
+        """What the code printed until its end; arguments as `run`.
 
         Raises:
             ReplError, LineError: as `run`.
         """
-        deadline = Deadline(timeout_s)
+        deadline, whole = Deadline(timeout_s), Deadline(LONGEST_S)
+        before = len(self._waiting)
         printed = self._until(b"\x04", deadline)
+        while printed is None and by_step and len(self._waiting) > before and not whole.expired:
+            before, deadline = len(self._waiting), Deadline(timeout_s)
+            printed = self._until(b"\x04", deadline)
+        deadline = Deadline(max(deadline.remaining_s, _ATTEMPT_S))
         if printed is None:
             raise self._silent(f"did not finish within {timeout_s:g} s")
         raised = self._until(b"\x04", deadline)
@@ -224,6 +236,10 @@ class RawRepl:
         """
         with _port_errors(self.port):
             self._line.write(data)
+
+    def drain(self, silence_s: float) -> None:
+        """Forget what the board says, until it is silent for that time."""
+        self._drain(silence_s)
 
     def leave(self) -> None:
         """Back to the friendly REPL, modules found as before."""

@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from host.model.errors import BoardError, PreflightError
+from host.serial import board_files
 from host.serial.board_files import fetch_file, list_files, remove_files, send_files
 from host.serial.esptool import Esptool
 from host.serial.find import find_board
@@ -99,6 +100,50 @@ def test_blocks_that_the_line_spoils_are_sent_again(simulator):
         path: hashlib.sha256(data).hexdigest() for path, data in files.items()
     }
     line.close()
+
+
+SLOW = """
+import sys, time
+class Slow:
+    def __getattr__(self, name):
+        return getattr(real, name)
+    def rename(self, old, new):
+        time.sleep_ms(150)
+        real.rename(old, new)
+import os as real
+sys.modules["os"] = Slow()
+"""
+
+
+def test_a_slow_file_system_is_no_broken_line(repl, monkeypatch):
+    monkeypatch.setattr(board_files, "_ANSWER_S", 0.6)
+    monkeypatch.setattr(board_files, "_BLOCK_S", 0.6)
+    monkeypatch.setattr(board_files, "_STORE_S", 3.0)
+    files = {f"slow/{n}": b"x" for n in range(8)}
+    repl.run(SLOW)
+    try:
+        sent = send_files(repl, files)
+    finally:
+        repl.run("sys.modules.pop('os')\ndel real")
+    assert sent < 1000, "nothing was sent twice"
+    assert len(list_files(repl, ["slow/"]).files) == 8
+    remove_files(repl, files)
+
+
+def test_a_transfer_that_is_stopped_leaves_the_prompt_and_nothing_half_done(repl):
+    def stop(done, _whole):
+        if done > 4000:
+            raise KeyboardInterrupt
+
+    files = {f"half/{n}": os.urandom(1500) for n in range(8)}
+    with pytest.raises(KeyboardInterrupt):
+        send_files(repl, files, stop)
+    assert repl.run("print('at the prompt')").strip() == "at the prompt"
+    assert list_files(repl, ["half/"]).files == {}
+    repl.leave()
+    repl.send(b"print('friendly', 6 * 7)\r")
+    assert "friendly 42" in [repl.read_line(2.0) for _ in range(6)]
+    repl.enter()
 
 
 def test_a_program_that_hogs_the_repl_is_interrupted(simulator):

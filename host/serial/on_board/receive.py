@@ -2,8 +2,10 @@
 # mypy: ignore-errors
 """Runs on the board: takes files over the REPL's line in checked blocks, and puts them in place at the end.
 
-Block: number, kind, length (2 bytes), CRC-32 (4 bytes), data. Answers are lines: `+` next, `!` again, `E …` over.
-Kinds: 0 data, 1 compressed data, 2 the end: put everything in place.
+Block: number, kind, length (2 bytes), CRC-32 (4 bytes), data. Answers are lines: `+` next, `!` again, `E …` over,
+`~` a step is done and there is more to do: the block is here, a file is written, a file is in its place.
+Kinds: 0 data, 1 compressed data, 2 the end: put everything in place, 3 give up.
+What was not put in place is removed.
 Data is a stream of files: length of the path (1), size (4), SHA-256 (32), path, content.
 Ctrl-C is data meanwhile; a host that is gone is noticed after 5 s without a block.
 """
@@ -44,7 +46,7 @@ def receive(size):
         while poll.poll(5000):
             line.readinto(head)
             number, kind, length, crc = struct.unpack("<BBHI", head)
-            good = kind <= 2 and length <= size
+            good = kind <= 3 and length <= size
             if good:
                 view = memoryview(block)[:length]
                 if length:
@@ -55,15 +57,21 @@ def receive(size):
                     line.readinto(one)
                 say("!")
                 continue
+            if kind == 3:
+                say("E given up")
+                return
             if number == last:
                 say("+")
                 continue
+            say("~")
             if kind == 2:
                 if left or file:
                     say("E the last file is not whole")
                     return
-                for path in staged:
-                    os.rename(path + ".new", path)
+                while staged:
+                    os.rename(staged[0] + ".new", staged[0])
+                    del staged[0]
+                    say("~")
                 say("+")
                 return
             if kind == 1:
@@ -96,6 +104,7 @@ def receive(size):
                 if not left:
                     file.close()
                     file = None
+                    say("~")
                     if digest.digest() != wanted:
                         say("E %s arrived altered" % path)
                         return
@@ -106,6 +115,11 @@ def receive(size):
     except (OSError, MemoryError) as error:
         say("E %s" % (error or type(error).__name__))
     finally:
-        micropython.kbd_intr(3)
         if file:
             file.close()
+        for path in staged:
+            try:
+                os.remove(path + ".new")
+            except OSError:
+                pass
+        micropython.kbd_intr(3)
