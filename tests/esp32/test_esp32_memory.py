@@ -121,7 +121,7 @@ def tls_port(tmp_path_factory) -> Iterator[int]:
 
 def test_a_bare_prompt_has_the_heap_of_a_stock_image(prompt):
     live, free, *_ = prompt.look()
-    assert 1_000 < live < 4_500  # 1.8 were measured; asking takes some here
+    assert 1_000 < live < 6_000  # 1.8 were measured; asking takes some here
     assert live + free == pytest.approx(166_900, abs=1_500)
 
 
@@ -154,7 +154,7 @@ def test_python_can_take_all_that_wifi_left_and_no_more(simulator, prompt):
     prompt.run(WIFI)
     live, free, *_ = prompt.look()
     count = int(prompt.run(FILL))
-    assert 1_000 * count == pytest.approx(live + free, rel=0.06)
+    assert 1_000 * count == pytest.approx(live + free, rel=0.08)
     assert simulator.with_board(128, lambda board: board.chip.idf.largest) < 2_048
 
 

@@ -19,6 +19,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from conformance import ROWS, conforms
+
 from host.bench.hold import Hold
 from host.bench.session import Session
 from host.bench.shared import require_usable
@@ -139,6 +141,7 @@ def _work(session: Session, board: Board, files: dict[str, bytes], pattern: str)
     seconds = time.monotonic() - began
     board.measured["files_bytes_per_s"] = round(sum(map(len, files.values())) / seconds)
     try:
+        _conformance(repl, board)
         _bench(repl, board)
         for suite in suites(pattern):
             began = time.monotonic()
@@ -161,6 +164,19 @@ def _boot(repl: RawRepl, board: Board) -> None:
     board.boot_text = lines
     repl.enter(20.0)
     board.measured["boot_to_prompt_s"] = round(time.monotonic() - began, 1)
+
+
+def _conformance(repl: RawRepl, board: Board) -> None:
+    """The rows of docs/conformance.md that a board can be asked."""
+    for row in ROWS:
+        if not row.code:
+            continue
+        try:
+            word = (repl.run(row.code, 20.0).split() or [""])[-1]
+        except BuoyError as error:
+            word = error.what
+        name = f"conformance {row.test.partition('::')[2]}"
+        board.measured[name] = "as the page says" if conforms(row, word) else word
 
 
 def _bench(repl: RawRepl, board: Board) -> None:
