@@ -1,6 +1,8 @@
 """The target during self-tests: started when the first board needs it, watched by one client for all."""
 
 import asyncio
+import socket
+import ssl
 import threading
 from pathlib import Path
 
@@ -8,10 +10,43 @@ from host.bench.arrivals import Arrivals
 from host.cloud.local.target import LocalTarget
 from host.cloud.target import Target
 from host.model.endpoint import Endpoint
+from host.model.errors import PreflightError
 from host.model.fleet import Fleet
 
 START_S = 60.0
 STOP_S = 20.0
+CERTIFICATE_S = 5.0
+
+
+def refuse_wrong_authority(fleet: Fleet) -> None:
+    """See that the `ca` that boards get leads to the certificate that the broker shows.
+
+    A broker that cannot be reached from here is left to the self-test.
+
+    Raises:
+        PreflightError: it does not; nothing was written.
+    """
+    target = fleet.target
+    if target.kind != "broker" or target.tls is None:
+        return
+    ca = Path(fleet.source).resolve().parent / target.tls.ca
+    name = target.tls.server_name or target.host
+    try:
+        context = ssl.create_default_context(cafile=str(ca))
+        with (
+            socket.create_connection((target.host, target.port), CERTIFICATE_S) as line,
+            context.wrap_socket(line, server_hostname=name),
+        ):
+            pass
+    except ssl.SSLCertVerificationError as error:
+        raise PreflightError(
+            f"boards would refuse the broker's certificate: {error.verify_message}",
+            where=f"{target.host}:{target.port}, {ca}",
+            cause="`ca` is another authority than the one that signed it, or it is for another name",
+            next_step="correct `ca`, `host` or `server_name` of the target; nothing was written",
+        ) from None
+    except OSError:
+        return  # refused for want of our own certificate, or not reachable
 
 
 class SelfTestTarget:

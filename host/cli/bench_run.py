@@ -64,7 +64,7 @@ def execute_commission(request: Request) -> int:
 
 def _commission(request: Request, held: ExitStack) -> int:
     from host.bench.commission import Commission
-    from host.bench.target import SelfTestTarget
+    from host.bench.target import SelfTestTarget, refuse_wrong_authority
 
     strange = request.force - set(FORCEABLE)
     if strange:
@@ -82,6 +82,8 @@ def _commission(request: Request, held: ExitStack) -> int:
     ids = [board.spec.buoy_id for board in chosen]
     fleet = bench_target(fleet, folder, book, ids, held, dry_run=request.dry_run)
     wanted = make_wanted(fleet, spec, chosen)
+    if request.connect and not request.dry_run:
+        refuse_wrong_authority(fleet)
     image = _image(spec, folder, request)
     password = resolve_secret(fleet.target.password, fleet.source) if fleet.target.password else None
     target = SelfTestTarget(

@@ -21,11 +21,12 @@ from host.bench.credentials import Credentials
 from host.bench.keys import CredentialFiles
 from host.bench.plan import Options, Software, missing
 from host.bench.survey import State
+from host.bench.target import refuse_wrong_authority
 from host.bench.tls_files import load
 from host.bench.wanted import Wanted
 from host.model.board_names import parse_name
 from host.model.errors import PreflightError
-from host.model.fleet import TlsSpec
+from host.model.fleet import Fleet, RunSpec, TargetSpec, TlsSpec
 from host.serial.probe import Found
 from host.simulation.esp32.child import interpreter
 
@@ -153,6 +154,36 @@ def test_bundle_and_chain_go_onto_the_board_whole_and_its_interpreter_uses_all_o
     assert "not correctly signed" in meets(tmp_path, first_only), "the second authority is needed"
     joined = Credentials(ONE.der + TWO.der, given.certificate, given.key, given.chain)
     assert "not correctly signed" in meets(tmp_path, joined), "Mbed TLS reads one certificate of DER"
+
+
+def test_a_ca_that_did_not_sign_the_brokers_certificate_is_refused_before_anything_is_written(tmp_path, good):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(put(tmp_path, "server.pem", SERVER.pem, SERVER.key_pem()))
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listening:
+        port = listening.getsockname()[1]
+
+        def serve() -> None:
+            for _ in range(2):
+                line, _ = listening.accept()
+                with line, contextlib.suppress(OSError), context.wrap_socket(line, server_side=True):
+                    pass
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+
+        def judge(ca: str) -> None:
+            tls = TlsSpec(ca, "x", "y", server_name="localhost")
+            target = TargetSpec("broker", host="127.0.0.1", port=port, tls=tls)
+            source = str(tmp_path / "boards.yaml")
+            refuse_wrong_authority(Fleet("x", source, target, "aws/0", (), RunSpec(), ()))
+
+        judge(good[0].name)
+        put(tmp_path, "one.pem", ONE.pem)
+        with pytest.raises(PreflightError, match="boards would refuse the broker's certificate") as caught:
+            judge("one.pem")
+        thread.join()
+    assert str(tmp_path / "one.pem") in caught.value.where
+    judge("one.pem")  # nobody listens: the self-test tells it
 
 
 def test_single_certificates_stay_der(tmp_path, good):
