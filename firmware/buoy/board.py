@@ -50,6 +50,8 @@ class Board:
         if data:
             self.console.feed(data)
             forget("buoy", _SELDOM)
+            # Answers do not wait for the application: TLS connects within one step, which takes seconds.
+            self._write_out()
         wait_ms = STEP_MS
         if self.reading is not None and self.reading(now_ms):
             self.reading = None

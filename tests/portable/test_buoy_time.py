@@ -404,6 +404,18 @@ def test_the_ports_clock_is_set_before_the_first_connection():
     assert seen[0][:6] == (2026, 9, 21, 0, 14, 13)
 
 
+def test_the_console_has_its_answer_before_the_board_is_busy_with_the_connection():
+    world = River(ntp_host="")
+    world.boot()
+    world.run(100)
+    seen = []
+    transport_open = world.transport.open
+    world.transport.open = lambda: (seen.append(bytes(world.output)), transport_open())
+    world.ask("clock", utc=UTC_MS)
+    assert len(seen) == 1
+    assert b'"ok"' in seen[0]
+
+
 def test_the_console_sets_the_ports_clock_inside_the_bounds_and_says_its_age():
     world = River(ntp_host="")
     world.boot()
