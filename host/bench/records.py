@@ -21,6 +21,7 @@ from typing import Any, Literal
 
 from host.model.clock import Deadline
 from host.model.errors import PreflightError, UsageError
+from host.model.spreadsheet import cell
 
 SCHEMA = 1
 FILE = "records.jsonl"
@@ -233,7 +234,8 @@ def as_csv(records: Iterable[Record]) -> str:
     for row in rows:
         flat = _flat(row.self_test)
         values = [getattr(row, name) for name in COLUMNS]
-        writer.writerow([*values, len(row.files), *(flat.get(name, "") for name in figures)])
+        cells = [*values, len(row.files), *(flat.get(name, "") for name in figures)]
+        writer.writerow([cell(value) for value in cells])
     return out.getvalue()
 
 

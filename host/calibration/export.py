@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from host.calibration.record import Record, RecordedPoint
+from host.model.spreadsheet import cell
 
 CSV_HEAD = (
     "board",
@@ -58,7 +59,8 @@ def as_csv(record: Record) -> str:
     for point in record.points:
         for sample in point.samples:
             writer.writerow(
-                (
+                cell(value)
+                for value in (
                     record.board,
                     record.key,
                     point.name,

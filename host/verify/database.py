@@ -16,10 +16,9 @@ class Database:
     """One connection, and the few ways in which this package uses it."""
 
     def __init__(self) -> None:
-        # Without a file DuckDB would spill into the working directory.
-        self.connection = duckdb.connect(
-            ":memory:", config={"temp_directory": f"{tempfile.gettempdir()}/buoyfleet-verify"}
-        )
+        # Without a folder DuckDB would spill into the working directory. This one is the user's alone (0700).
+        self._scratch = tempfile.TemporaryDirectory(prefix="buoyfleet-verify-", ignore_cleanup_errors=True)
+        self.connection = duckdb.connect(":memory:", config={"temp_directory": self._scratch.name})
         # Nothing here relies on the order of rows; keeping it costs memory and time.
         self.connection.execute("SET preserve_insertion_order = false")
         self.connection.execute("SET enable_progress_bar = false")
@@ -29,6 +28,7 @@ class Database:
 
     def __exit__(self, *_: object) -> None:
         self.connection.close()
+        self._scratch.cleanup()
 
     def run(self, sql: str, parameters: Sequence[Any] = ()) -> None:
         """Execute one statement."""

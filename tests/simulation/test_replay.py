@@ -89,3 +89,40 @@ def test_a_file_without_data_is_refused(tmp_path):
 def test_a_missing_file_says_so_without_a_traceback(tmp_path):
     with pytest.raises(ConfigurationError, match=r"none\.csv: cannot read the series: No such file"):
         read_series(tmp_path / "none.csv")
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        ("20260730", "20260731"),
+        ("2026-W31-4", "2026-W31-5"),
+        ("2026W314", "2026W315"),
+        ("2026-211", "2026-212"),
+        ("2026211", "2026212"),
+        ("20260730T000000Z", "20260731T0000Z"),
+        ("2026-07-30 00:00", "2026-07-31 00:00"),
+        ("2026-07-30T02:00+02:00", "20260731T020000+0200"),
+        ("2026-211T00:00:00,0Z", "2026-W31-5T00Z"),
+    ],
+)
+def test_dates_of_iso_8601_are_read_in_all_their_forms(tmp_path, times):
+    path = tmp_path / "river.csv"
+    path.write_text(f'time,temp\n"{times[0]}",17.2\n"{times[1]}",17.9\n')
+    series = read_series(path)
+    assert series.length_s == 86_400
+    assert str(series.start) == "2026-07-30 00:00:00+00:00"
+
+
+def test_a_column_that_begins_as_seconds_counts_seconds(tmp_path):
+    path = tmp_path / "river.csv"
+    path.write_text("time,temp\n0,17.2\n2026211,17.9\n20260730,18\n")
+    series = read_series(path)
+    assert (series.start, series.length_s) == (None, 20260730)
+
+
+@pytest.mark.parametrize("time", ["1785369600000", "20260730120000", "202607301200"])
+def test_numbers_that_make_no_sense_as_seconds_are_asked_about(tmp_path, time):
+    path = tmp_path / "river.csv"
+    path.write_text(f"time,temp\n{time},17.2\n{int(time) + 1},17.9\n")
+    with pytest.raises(ConfigurationError, match="makes no sense as seconds"):
+        read_series(path)

@@ -4,15 +4,18 @@
     2026-08-01T00:00:00Z,17.2,96.1,108
     2026-08-01T00:15:00Z,17.3,96.4,109
 
-The first row names the columns: `time` (ISO 8601, or seconds as a number) and at least one of the nine
-keys in published units. What the file lacks comes from the simulated water. Values are linear between rows;
-an empty cell is filled from its neighbours; before the first and after the last row the nearest holds.
+The first row names the columns: `time` (any form of ISO 8601, or seconds as a number) and at least one of
+the nine keys in published units. What the file lacks comes from the simulated water. Values are linear
+between rows; an empty cell is filled from its neighbours; before the first and after the last row
+the nearest holds.
 """
 
 import csv
+import re
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from datetime import date as date_type
 from math import isfinite
 from pathlib import Path
 
@@ -33,6 +36,12 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "wp": (-20.0, 1700.0),
     "temp": (-5.0, 60.0),
 }
+# Forms of ISO 8601 that datetime does not read, and basic dates that are not just numbers.
+_ORDINAL = re.compile(r"(?P<year>(19|20)\d\d)-?(?P<day>[0-3]\d\d)")
+_MONTH = re.compile(r"(19|20)\d\d-\d\d")
+_BASIC = re.compile(r"(19|20)\d{6}")
+# Later than the year 5138 if it counts from 1970: milliseconds, or a date and time run together.
+_MOST_SECONDS = 1e11
 _TRUE = frozenset(("1", "true", "yes", "wet"))
 _FALSE = frozenset(("0", "false", "no", "dry"))
 
@@ -186,9 +195,17 @@ class _Reader:
                 self._problem(line, "", f"{len(row)} cells, but the first row names {len(names)} columns")
                 continue
             text = row[column].strip()
-            parsed = _time(text)
+            parsed = _time(text, dated)
             if parsed is None:
                 self._problem(line, "time", f"{text!r} is no time", "ISO 8601 or seconds")
+                continue
+            if parsed[1] is None and abs(parsed[0]) > _MOST_SECONDS:
+                self._problem(
+                    line,
+                    "time",
+                    f"{text!r} makes no sense as seconds",
+                    "is it milliseconds, or a date? Divide by 1000, or write 2026-07-30T12:00:00Z",
+                )
                 continue
             seconds, date = parsed
             if dated is None:
@@ -248,17 +265,45 @@ class _Reader:
         return value
 
 
-def _time(text: str) -> tuple[float, datetime | None] | None:
-    """Seconds and, for ISO 8601, the UTC date; None if it is neither."""
+def _time(text: str, dated: bool | None) -> tuple[float, datetime | None] | None:
+    """Seconds and, for ISO 8601, the UTC date; None if it is neither.
+
+    `dated`: whether the column holds dates; None: this is its first row, which decides. A basic date such as
+    20260730 looks like a number, and is one where the column counts seconds.
+    """
+    if dated is not False:
+        date = _date(text)
+        if date is not None:
+            date = date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)
+            return date.timestamp(), date
     try:
         seconds = float(text)
     except ValueError:
-        pass
-    else:
-        return (seconds, None) if isfinite(seconds) else None
+        date = None if dated is not False else _date(text)
+        return None if date is None else (0.0, date)
+    return (seconds, None) if isfinite(seconds) else None
+
+
+def _date(text: str) -> datetime | None:
+    """A date of ISO 8601 in any of its forms: calendar, week and ordinal dates, basic and extended."""
+    day, mark, clock = text.upper().partition("T")
+    if not mark:
+        day, _, clock = text.partition(" ")
+    ordinal = _ORDINAL.fullmatch(day)
+    month = _MONTH.fullmatch(day)
     try:
-        date = datetime.fromisoformat(text)
+        if ordinal is not None:
+            made = datetime.strptime(f"{ordinal['year']}-{ordinal['day']}", "%Y-%j").date()
+        elif month is not None:
+            made = datetime.strptime(day, "%Y-%m").date()
+        elif day.isdigit() and not _BASIC.fullmatch(day):
+            return None
+        else:
+            made = date_type.fromisoformat(day)
+        return (
+            datetime.fromisoformat(f"{made.isoformat()}T{clock}")
+            if clock
+            else datetime(*made.timetuple()[:3])
+        )
     except ValueError:
         return None
-    date = date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)
-    return date.timestamp(), date
