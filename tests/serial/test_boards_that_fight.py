@@ -125,7 +125,14 @@ def test_the_firmware_as_it_is_installed_is_recognised_at_the_prompt(simulator):
         remove_files(repl, ["buoy/esp32_board.py"])
 
 
-@pytest.mark.parametrize("buoy", FIGHTERS, ids=["ignores Ctrl-C", "deaf and flooding", "boot loop"])
+@pytest.mark.parametrize(
+    "buoy",
+    [
+        pytest.param(0x150, id="ignores Ctrl-C", marks=pytest.mark.soak),
+        pytest.param(0x151, id="deaf and flooding"),
+        pytest.param(0x152, id="boot loop"),
+    ],
+)
 def test_a_program_that_takes_no_ctrl_c_is_told_and_caught_while_the_board_boots(simulator, buoy):
     port = simulator.path(buoy)
     with at_prompt(port) as repl:
