@@ -171,6 +171,10 @@ CAUSES: dict[str, Cause] = {
         "the rule action found no partition key for the record ({detail})",
         "Correct the action's partition key template; the function `newuuid()` always has a value.",
     ),
+    "rules/not-an-object": Cause(
+        "the rule's result is no JSON object ({detail})",
+        "Let the rule's SELECT give an object: `SELECT *, topic(3) as buoy_id`.",
+    ),
     "rules/not-json": Cause(
         "the rule's result cannot be written as JSON ({detail})",
         "Correct the payload the board sends; the ledger holds its exact bytes.",
