@@ -210,8 +210,12 @@ def test_a_cold_board_connects_with_mutual_tls_after_bad_answers_and_again_after
     assert stamps[-1] <= time.time() + 0.1
 
 
+@pytest.mark.soak  # 10 s; the same rule is held by tests/portable/test_buoy_time.py on a fake clock
 def test_a_low_power_board_keeps_the_time_while_it_sleeps(simulator, arrived, time_server):
+    if simulator.state(BOARD) == "off":
+        simulator.replug(BOARD)
     with Console(simulator.path(BOARD)) as console:
+        console.wait_until_ready(20)
         console.request("set", settings={"low_power": True}, tries=3)
         console.request("reboot", tries=3)
     wait_for(lambda: simulator.state(BOARD) == "asleep", 30)
