@@ -13,7 +13,7 @@ from host.inventory.problems import Reporter
 from host.inventory.target_format import BrokerSection, LocalSection, TlsSection
 from host.inventory.target_section import TargetSection
 from host.inventory.values import ids_shown
-from host.model.endpoint import LOOPBACK
+from host.model.board_names import is_loopback, may_be_simulated
 from host.model.fleet import BoardSpec
 
 _REACHABLE = (
@@ -31,7 +31,7 @@ class CableRule:
         broken: whether a target breaks the rule.
         message: `{boards}` stands for the boards concerned.
         hint: what to write instead.
-        real: the rule is for real boards only; simulated ones are on this computer.
+        real: the rule is for boards that are real by the file; simulated ones are on this computer.
         fresh: it is for boards that the run starts itself, with nothing on them.
         least: with fewer boards it is no mistake.
     """
@@ -44,9 +44,11 @@ class CableRule:
     fresh: bool = False
     least: int = 1
 
-    def concerns(self, board: BoardSpec) -> bool:
-        """Whether the rule is for this board."""
-        return (board.kind == "esp32" or not self.real) and not (self.fresh and board.port)
+    def concerns(self, board: BoardSpec, ports: Sequence[str]) -> bool:
+        """Whether the rule is for this board; `ports` are those of `bench.ports`."""
+        if self.real and (board.kind != "esp32" or may_be_simulated(board.port or "", ports)):
+            return False
+        return not (self.fresh and board.port)
 
 
 def _tls(target: TargetSection) -> TlsSection | None:
@@ -88,9 +90,7 @@ def _local(target: TargetSection) -> bool:
 
 
 def _loopback(target: TargetSection) -> bool:
-    return isinstance(target, BrokerSection) and (
-        target.host.strip("[]") in (*LOOPBACK, "0.0.0.0", "::") or target.host.startswith("127.")
-    )
+    return isinstance(target, BrokerSection) and is_loopback(target.host)
 
 
 RULES = (
@@ -178,8 +178,9 @@ def check_cables(
             group = next(one for one in document.boards or [] if one.kind in ON_A_CABLE)
             report.add(group.line("kind"), group.under("kind"), message, hint)
 
+    ports = document.bench.ports if document.bench is not None else ()
     for rule in RULES:
-        concerned = [board.buoy_id for board in cabled if rule.concerns(board)]
+        concerned = [board.buoy_id for board in cabled if rule.concerns(board, ports)]
         if len(concerned) >= rule.least and rule.broken(target):
             who = f"board{'s' if len(concerned) > 1 else ''} {ids_shown(concerned)}"
             add(rule.key, rule.message.replace("{boards}", who), rule.hint)

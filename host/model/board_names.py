@@ -11,7 +11,7 @@ mac:24:0a:c4:00:00:80                                the chip, whatever port it 
 import math
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import parse_qsl, urlsplit
@@ -66,6 +66,9 @@ _OPTIONS: dict[str, dict[str, _Option]] = {
     "socket": {"logging": _LOGGING},
 }
 """Scheme → options that pyserial 3.5 knows (`serial/rfc2217.py`, `urlhandler/protocol_socket.py`)."""
+
+_SYSTEM_PORT = re.compile(r"/dev/(tty[A-Z]|cu\.|serial/)|COM\d+$", re.IGNORECASE)
+"""Serial ports of an adapter on Linux, macOS and Windows; a pseudo-terminal has another name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +143,31 @@ def canonical_port(port: str) -> str:
 def is_url(port: str) -> bool:
     """Whether a port is named by URL (`rfc2217://`, `socket://`) rather than by path."""
     return "://" in port
+
+
+def may_be_simulated(port: str, found_among: Sequence[str] = ()) -> bool:
+    """Whether a board may be one in software on this computer, by where it is plugged in.
+
+    Args:
+        port: a name of the board, or empty.
+        found_among: ports where a board that is named by its MAC is looked for, beside USB ports.
+    """
+    if not port:
+        return bool(found_among)
+    name = parse_name(port)
+    if name.kind == "mac":
+        return any(may_be_simulated(one) for one in found_among)
+    if name.kind != "port":
+        return False
+    if is_url(name.value):
+        return is_loopback(urlsplit(name.value).hostname or "")
+    return _SYSTEM_PORT.match(name.value) is None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address is this computer's own, of which every computer and board has one."""
+    bare = host.strip("[]").lower()
+    return bare in ("localhost", "ip6-localhost", "::1", "::", "0.0.0.0") or bare.startswith("127.")
 
 
 def plain_mac(text: str) -> str:

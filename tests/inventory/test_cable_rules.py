@@ -41,6 +41,14 @@ CASES = [
     ("mqtt://localhost:1884", [SEVERAL], [(2, "boards 131,132")]),
     ("{kind: broker, host: 127.0.1.1}", [REAL], [(2, "the board itself")]),
     ("{kind: broker, host: 127.0.0.1}", [PLUGGED], []),
+    ("{kind: broker, host: '[::1]'}", ["{kind: esp32, ids: 131, port: 'usb:10c4:ea60:1'}"], [(2, "itself")]),
+    ("{kind: broker, host: 127.0.0.1}", ["{kind: esp32, ids: 131, port: 'mac:24:0a:c4:00:00:80'}"],
+     [(2, "itself")]),
+    ("local", ["{kind: esp32, ids: 131, port: 'rfc2217://bench.lan:4000'}"], [(2, "cannot reach the twin")]),
+    # These may be boards of `buoy simulate`: the file does not say.
+    ("local", ["{kind: esp32, ids: 131, port: sim/ports/buoy-131}"], []),
+    ("{kind: broker, host: 127.0.0.1}",
+     ["{kind: esp32, ids: 131, port: 'rfc2217://127.0.0.1:4000?ign_set_control'}"], []),
     ("mqtt://192.168.1.10", [REAL, VIRTUAL], []),
     (
         "{kind: broker, host: localhost, username: u, tls: {ca: c, alpn: a}}",
@@ -76,6 +84,15 @@ def test_every_rule_is_told_at_its_line_and_no_other(
     for line, words in expected:
         assert any(at == line and words in message for at, message in found), (words, found)
     load_fleet(path)  # a command that does not connect boards takes it
+
+
+@pytest.mark.parametrize(("ports", "told"), [("[sim/ports/*]", False), ("[/dev/ttyUSB*]", True)])
+def test_a_board_named_by_its_mac_is_judged_by_the_ports_it_is_looked_for_on(
+    tmp_path: Path, ports: str, told: bool
+) -> None:
+    path = write(tmp_path, "local", ["{kind: esp32, ids: 131, port: 'mac:24:0a:c4:00:00:80'}"])
+    path.write_text(path.read_text() + f"bench: {{ports: {ports}}}\n")
+    assert bool(mistakes(path)) is told
 
 
 def test_a_file_without_target_names_the_line_of_the_boards(tmp_path: Path) -> None:
