@@ -2,10 +2,10 @@
 
 from sensors import forget, once, quality, seldom
 from sensors.crosscheck import Crosscheck
-from sensors.driver import Driver
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from sensors.driver import Driver
     from sensors.fakes import Fake
 
 # These wait for the end of these: the EZO-EC's excitation couples into the TDS probe beside it.
@@ -29,9 +29,11 @@ class Reader:
     def __init__(self, sensors: "list[Driver | Fake]") -> None:
         self._keys = tuple([sensor.key for sensor in sensors])  # MicroPython's dictionaries have no order
         self.sensors: "dict[str, Driver | Fake]" = {sensor.key: sensor for sensor in sensors}
-        self._drivers: "dict[str, Driver]" = {
-            sensor.key: sensor for sensor in sensors if isinstance(sensor, Driver)
-        }
+        self._drivers: "dict[str, Driver]" = {}
+        for sensor in sensors:
+            # A fake has `sample`; asking for the class would load the drivers on a board that has none.
+            if not hasattr(sensor, "sample"):
+                self._drivers[sensor.key] = sensor
         self._running: "list[Driver | Fake]" = []
         self._crosscheck = Crosscheck()
         self._told = {key: quality.OK for key in self.sensors}
@@ -43,8 +45,9 @@ class Reader:
         self._read_keys = tuple([key for key in self._keys if keys is None or key in keys])
         self._running = [self.sensors[key] for key in self._read_keys]
         for sensor in self._running:
-            if isinstance(sensor, Driver):
-                sensor.temperature_c = None
+            driver = self._drivers.get(sensor.key)
+            if driver is not None:
+                driver.temperature_c = None
             sensor.start(now_ms)
         self._release(now_ms)
         self.due_ms = now_ms
@@ -108,7 +111,8 @@ class Reader:
                     age_ms = now_ms - driver.read_ms
                     celsius = driver.value if age_ms <= TEMPERATURE_AGE_MS else None
         for sensor in self._running:
-            if isinstance(sensor, Driver):
-                if sensor.needs_temperature:
-                    sensor.temperature_c = celsius
-                sensor.hold = (sensor.needs_temperature and measuring) or AFTER.get(sensor.key) in keys
+            waiting = self._drivers.get(sensor.key)
+            if waiting is not None:
+                if waiting.needs_temperature:
+                    waiting.temperature_c = celsius
+                waiting.hold = (waiting.needs_temperature and measuring) or AFTER.get(sensor.key) in keys

@@ -100,10 +100,13 @@ class Board:
     def make_reader(self):
         """The sensors, made when first needed; raises sensors.settings.SettingsError."""
         if self.reader is None:
-            from buoy.starting import make_sensors
             from sensors.reader import Reader
 
-            self.reader = Reader(make_sensors(self))
+            if self.sensors is None:  # in maintenance: the application makes them at the start
+                from buoy.starting import make_sensors
+
+                make_sensors(self)
+            self.reader = Reader(self.sensors)
         return self.reader
 
     @seldom

@@ -70,12 +70,14 @@ BUNDLES = (
             *("buoy.umqtt_transport", "buoy.link", "buoy.wifi", "buoy.schedule", "buoy.app"),
         ),
     ),
+    # A self-test of fakes needs no driver.
+    Bundle("sensors.reader", ("sensors.crosscheck", "sensors.reader")),
     # A buoy with fewer probes has more room than one with all of them, which is what must fit.
     Bundle(
         "sensors.driver",
         (
-            *("sensors.quality", "sensors.power", "sensors.transfer", "sensors.driver", "sensors.crosscheck"),
-            *("sensors.reader", "buoy.probes", "sensors.analog", "sensors.ezo_line", "sensors.ezo"),
+            *("sensors.quality", "sensors.power", "sensors.transfer", "sensors.driver", "buoy.probes"),
+            *("sensors.analog", "sensors.ezo_line", "sensors.ezo"),
             *(f"sensors.{key}" for key in KEYS),
         ),
     ),
