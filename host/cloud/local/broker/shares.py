@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from host.mqtt.codec import Packet
 
-SHARE = 32
+SHARE = 64
 """Packets of one connection that are handled before the others have their turn.
 
 On IoT Core no message waits for another board's, and here all share one loop."""
