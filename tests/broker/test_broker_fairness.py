@@ -1,5 +1,6 @@
 """Each connection has its share of the broker: a board's message does not wait for another board's flood."""
 
+import socket
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -66,5 +67,8 @@ def test_what_a_client_sent_before_it_hung_up_or_before_a_fault_is_taken(
         client: Any = raw(bench.port)
         client.connect(f"ends-{len(ending)}")
         client.send(flood() + ending)
-        client.vanish()
+        # A reset would take with it what the broker has not read: the end comes behind the data.
+        client.socket.shutdown(socket.SHUT_WR)
+        while client.packet() is not None:
+            pass
     bench.eventually(lambda: len(bench.received) == 3 * FLOOD, "all messages at the sink")

@@ -214,7 +214,7 @@ def test_a_wrong_request_is_answered_with_what_is_wrong(
 @pytest.mark.parametrize(
     ("settings", "exit_code", "words"),
     [
-        ({"twin": {"kinesis_rule": {"sql": "SELECT VALUE do FROM 'a'"}}}, 2, "cannot be read as a rule"),
+        ({"twin": {"kinesis_rule": {"sql": "SELECT DISTINCT do FROM 'a'"}}}, 2, "expected FROM"),
         ({"limits": "some"}, 2, "limits is 'some'"),
         ({"folder": "/dev/null/x"}, 3, "cannot be written"),
     ],
