@@ -27,12 +27,12 @@ def merged(key: str, defaults: "dict[str, object]", given: "dict[str, object]") 
             raise SettingsError("%s has no setting %r; it has %s" % (key, name, ", ".join(sorted(defaults))))
         value = given[name]
         default = defaults[name]
-        if isinstance(default, bool) or isinstance(value, bool):
+        if default is None:
+            fits = True
+        elif isinstance(default, bool) or isinstance(value, bool):
             fits = isinstance(default, bool) and isinstance(value, bool)
         elif isinstance(default, float):
             fits = isinstance(value, (int, float))
-        elif default is None:
-            fits = True
         elif isinstance(default, tuple):
             fits = isinstance(value, (tuple, list))
         else:

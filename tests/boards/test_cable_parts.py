@@ -73,7 +73,7 @@ def test_uncertainty_grows_with_the_age_of_the_ping():
 
 
 def spec(mode="counter", **link):
-    sensors = tuple(SensorSpec(key, mode, 2.5, key in BOOLEAN_KEYS) for key in KEYS)
+    sensors = tuple(SensorSpec(key, mode, 2.5, key in BOOLEAN_KEYS or 2.5) for key in KEYS)
     return BoardSpec(128, "simulated", "buoy-128", sensors, LinkSpec(**link), 5, 100.0)
 
 
@@ -91,7 +91,7 @@ def spec(mode="counter", **link):
     st.sampled_from(["counter", "walk", "constant", "hardware", "off"]),
 )
 def test_whatever_a_fleet_file_says_the_firmware_takes_it(link, mode):
-    sensors = tuple(SensorSpec(key, mode, 0.0, key in BOOLEAN_KEYS) for key in KEYS)
+    sensors = tuple(SensorSpec(key, mode, 0.0, key in BOOLEAN_KEYS or 2.5) for key in KEYS)
     board = BoardSpec(128, "esp32", "buoy-128", sensors, link, 5, 100.0)
     wanted = settings_for(board, RUN, Endpoint("broker.test", 1883), firmware_settings.defaults())
     merged = firmware_settings.merged(firmware_settings.defaults(), wanted)

@@ -225,8 +225,12 @@ def test_a_scenario_ends_with_the_verdict_it_was_written_for(
 def test_a_late_generator_is_told_from_a_loss(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     result = verdict_of("late-generator", tmp_path, capfd)
     assert [store["missing"] for store in result["stores"]] == [0, 0]
-    (diagnosis,) = result["diagnoses"]
-    assert (diagnosis["kind"], diagnosis["stage"], diagnosis["cause"]) == ("late-send", "board", "held-back")
+    # On a busy machine some messages are made late as well, which is another cause and is said as one.
+    causes = {one["cause"]: one for one in result["diagnoses"]}
+    assert {one["kind"] for one in result["diagnoses"]} == {"late-send"}
+    assert causes.keys() <= {"held-back", "computer-busy"}
+    diagnosis = causes["held-back"]
+    assert diagnosis["stage"] == "board"
     # 60 messages at 100/s instead of 200/s: the last is 0.3 s behind its plan.
     assert diagnosis["messages"] > 100
     assert "were sent more than 100 ms late, at worst " in diagnosis["sentence"]
