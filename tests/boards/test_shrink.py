@@ -335,10 +335,10 @@ def test_every_name_of_the_modules_that_a_board_has_stays_as_it_is():
 def test_a_text_that_is_missing_is_told_by_its_place(tmp_path, monkeypatch):
     from buoy import texts
 
-    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "texts.txt"
+    monkeypatch.setattr(texts, "FILE", str(file))
     assert texts.flash_text(12, ("x",)) == "text 12 ('x',)"
-    (tmp_path / "buoy").mkdir()
-    (tmp_path / texts.FILE).write_bytes(b"first %d\nsecond\n")
+    file.write_bytes(b"first %d\nsecond\n")
     assert texts.flash_text(0, 7) == "first 7"
     assert texts.flash_text(9) == "second"
     assert texts.flash_text(9, 3) == "text 9 3"
