@@ -3,6 +3,7 @@
 from buoy.commands import whole
 from buoy.console import Refused
 from buoy.identity import RUN_MARK
+from buoy.shims import keep_last
 
 _MOST_TOLD = 20  # events told again for one request
 
@@ -39,6 +40,8 @@ def do_run(board, request):
 
         keep_events(board.console, True)
     board.tell_messages(True)
+    # Every message then goes through the outbox on flash.
+    keep_last(request.get("durable") is True)
     board.link.policy.durable = request.get("durable") is True
     schedule = board.app.schedule = planned(start_ms, interval_us, count, end_ms, first)
     return {"starts_in_ms": schedule.due_ms - board.clock.now_ms(), "events": board.console.events}
@@ -54,6 +57,7 @@ def do_stop(board, request):
         board.outbox.clear("not sent before the run ended")
     if request.get("end") is True:
         board.tell_messages(False)
+        keep_last(False)
         board.identity.set(RUN_MARK, "")
         if board.console.ring is not None:
             board.console.ring.clear()

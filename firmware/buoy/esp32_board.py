@@ -89,7 +89,7 @@ def run(kept):
 
     import machine
 
-    from buoy.shims import new_random
+    from buoy.shims import keep_last, new_random
 
     # Boards must not back off in step: each has numbers of its own.
     # What stays is put where what was short-lived has left: it lies together, and room stays in one piece.
@@ -103,6 +103,7 @@ def run(kept):
                 wait_ms = board.step()
             except MemoryError:
                 # What was under way is tried again: nothing is given up before it is done.
+                keep_last(False)
                 gc.collect()
                 wait_ms = SHORT_OF_MEMORY_MS
             if kept:

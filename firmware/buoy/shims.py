@@ -10,6 +10,11 @@ LIBRARY = "/app/buoy/seldom.bin"
 if MICROPYTHON:
     from collections import OrderedDict as new_ordered_dict  # its plain dict keeps no order
     from time import ticks_add, ticks_diff, ticks_ms
+
+    # A file may stand in for these modules of the interpreter, so each `import` looks for one in every folder
+    # of sys.path: some 100 reads of flash. Those that stand in sys.modules are not looked for.
+    for _name in ("binascii", "json", "os", "select", "socket", "struct"):
+        sys.modules[_name] = __import__(_name)
 else:
     import time
 
@@ -70,12 +75,22 @@ class _Library:
         return file
 
 
+_last = []  # group that was loaded last, and its functions; empty: it is not kept
+
+
+def keep_last(on):
+    """Whether `flash_function` keeps what it loaded last: where it would load the same at every message."""
+    _last[:] = (0, None) if on else ()
+
+
 def flash_function(group, place):
     """A function that seldom runs, loaded from flash for one call; its memory is free when it has ended.
 
     What is installed has it in LIBRARY; the files of the tree have it where it belongs, marked with
     `sensors.seldom` or `sensors.once`.
     """
+    if _last and _last[0] == group:
+        return _last[1][place]
     import vfs
 
     vfs.mount(_Library(group), "/_")
@@ -86,6 +101,8 @@ def flash_function(group, place):
     finally:
         sys.path.pop(0)
         vfs.umount("/_")
+    if _last:
+        _last[:] = (group, module.items)
     return module.items[place]
 
 
