@@ -132,8 +132,8 @@ def test_an_access_point_that_is_gone_for_a_minute_costs_no_measure(boards, tmp_
         tmp_path / "fleet.yaml",
         boards,
         f"{CUT}-{REPLUGGED}",
-        # A board that has failed to join for a minute tries once a minute.
-        run={"messages": 800, "interval": "100 ms", "drain_timeout": "150 s"},
+        # A board that has failed to join for a minute tries once a minute: so late may its messages leave.
+        run={"messages": 800, "interval": "100 ms", "drain_timeout": "150 s", "late_send": "150 s"},
         group={"link": {"outbox": 1200}},
     )
     out = tmp_path / "out"
