@@ -72,7 +72,7 @@ def prompt(folder: Path) -> None:
     from host.simulation.esp32.simulator import Simulator
 
     bench = MemoryBench.__new__(MemoryBench)
-    with Simulator(folder, [1], extra_ram=0) as bench.simulator:
+    with Simulator(folder, [1]) as bench.simulator:
         row("prompt", bench.bare(1))
         row("prompt, Wi-Fi on", bench.bare(1, "import network; network.WLAN(0).active(True)"))
 
@@ -81,7 +81,7 @@ def idle(folder: Path, kind: str) -> None:
     """Wi-Fi up, and no broker where the link looks for one."""
     with MemoryBench(folder, [1], Broker(1)) as bench, bench.console(1) as console:
         bench.set_up(console, 1, Uses(kind))
-        time.sleep(12)
+        time.sleep(8)
         row(f"nine {kind}, link idle", bench.look(console, 1))
 
 
@@ -104,21 +104,21 @@ def connected(folder: Path, kind: str, broker: Broker) -> None:
         with suppress(BoardError):
             console.request("set", 20.0, settings={"low_power": True, "publish_interval_s": 10})
             console.restart()
-        time.sleep(15)
+        time.sleep(8)
         row(f"nine {kind}, TLS, low power", bench.idf(1))
 
 
 def change(console: Console) -> None:
     """As a fleet manager does it."""
     console.request("set", 20.0, settings={"publish_interval_s": 2})
-    time.sleep(5)
+    time.sleep(2)
 
 
 def reconnect(bench: MemoryBench, console: Console) -> None:
     """The access point goes and comes."""
     for _ in range(RECONNECTS):
         bench.simulator.wifi_in_range(1, False)
-        time.sleep(4)
+        time.sleep(0.5)  # a board looks at its Wi-Fi five times a second
         bench.simulator.wifi_in_range(1, True)
         bench.wait_for_link(console, 30)
 

@@ -11,6 +11,12 @@ from buoy.settings import CALIBRATION
 from buoy.shims import forget
 from buoy.timekeeping import Clock
 
+SECOND_AREA = 28672  # with nine drivers 63 KB of the IDF heap are left without TLS, 35 KB with it
+_FILLED = 61440  # in use: the first area (57,344 bytes, MICROPY_GC_INITIAL_HEAP_SIZE) is full
+_LEAST_HOLD = 1024
+_MOST_HOLD = 65280  # of `rxbuf`, a uint16_t
+_PSRAM = 400000  # more than an ESP32 has inside: there is room for all, and GPIO 16 and 17 lead to it
+
 
 def prepare(board, modules, port, ticks, random):
     """All of a board that works before, and without, its application; returns its settings.
@@ -125,6 +131,8 @@ def start(board, given, make_transport, open_ntp, random):
         board.console.log("not commissioned: %s unset" % ", ".join(lacks), "warning")
         return
     network = board.modules("network")
+    _grow_heap(board, given)
+    gc.collect()
     # What makes the sensors takes most, so it comes first and is forgotten before the application is loaded.
     sampler = _make_sampler(board, given)
     gc.collect()
@@ -196,6 +204,44 @@ def start(board, given, make_transport, open_ntp, random):
         tell_once(board.app, "bad_set", why.encode(), why, board.clock.now_ms(), CODE_BAD_SETTINGS)
     if given["watchdog_s"]:
         board.wdt = board.machine.WDT(timeout=given["watchdog_s"] * 1000)
+
+
+def _grow_heap(board, given):
+    """Give the Python heap its second area now, of a size that leaves TLS its room.
+
+    Drivers do not fit into the first, nor do fakes at every moment. A heap that grows by itself doubles, or
+    takes the largest block of the IDF heap if that is less (gc_try_add_heap in py/gc.c). So all but
+    SECOND_AREA of that block is held for a moment, as receive buffers of the UARTs: one piece each, which
+    `deinit` gives back (ports/esp32/machine_uart.c).
+    """
+    esp32 = board.modules("esp32")
+    if not hasattr(esp32, "idf_heap_info") or not hasattr(gc, "mem_alloc"):
+        return
+    from sensors.pins import DEFAULT
+
+    pins = dict(DEFAULT)
+    pins.update(given["pins"])
+    machine = board.machine
+    held = []
+    try:
+        for number, key in ((1, "ph"), (2, "ec")):
+            # Pins that are a UART's in any case. Without them the heap grows as it would by itself.
+            tx, rx = pins.get(key + "_tx"), pins.get(key + "_rx")
+            spare = max([region[2] for region in esp32.idf_heap_info(esp32.HEAP_DATA)]) - SECOND_AREA
+            if tx is not None and rx is not None and _LEAST_HOLD < spare < _PSRAM:
+                held.append((tx, machine.UART(number, tx=tx, rx=rx, rxbuf=min(_MOST_HOLD, spare))))
+        filled = [None] * 480
+        for at in range(480):
+            if gc.mem_alloc() > _FILLED:
+                break
+            filled[at] = bytearray(112)
+            # The last one lies in the new area, and keeps it: an empty area would be given back.
+            board.in_second_area = filled[at]
+    except (MemoryError, OSError) as error:
+        board.console.log("second area of the heap: %s" % (str(error) or "no memory"), "warning")
+    for tx, uart in held:
+        uart.deinit()
+        machine.Pin(tx, machine.Pin.IN)
 
 
 def make_sensors(board, held=None):

@@ -101,7 +101,7 @@ class MemoryBench:
         files = dict(firmware_files())
         if broker.authority is not None:
             files |= certificates(broker.authority, "board")
-        self.simulator = Simulator(folder, ids, factory=factory_image(files, FACTORY), extra_ram=0)
+        self.simulator = Simulator(folder, ids, factory=factory_image(files, FACTORY))
         self._broker = broker
 
     def __enter__(self) -> "MemoryBench":

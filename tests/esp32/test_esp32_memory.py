@@ -4,12 +4,14 @@ Figures: docs/conformance.md, measured on stock ESP32_GENERIC 1.24.0.
 """
 
 import contextlib
+import runpy
 import socket
 import ssl
 import threading
 from collections.abc import Iterator
 
 import pytest
+from buoy.starting import SECOND_AREA
 from mqtt_certificates import Authority
 
 from host.serial.port import open_port
@@ -40,6 +42,12 @@ try:
     connect()
 except OSError as error:
     print(error.args[0], time.ticks_ms() - began)
+"""
+UART_TOO_LARGE = """
+try:
+    machine.UART(2, tx=17, rx=16, rxbuf=60000)
+except OSError:
+    print("OSError")
 """
 READ = """
 import machine
@@ -82,7 +90,7 @@ class Prompt:
 
 @pytest.fixture(scope="module")
 def simulator(tmp_path_factory) -> Iterator[Simulator]:
-    with Simulator(tmp_path_factory.mktemp("memory"), [128], extra_ram=0) as simulator:
+    with Simulator(tmp_path_factory.mktemp("memory"), [128]) as simulator:
         yield simulator
 
 
@@ -156,6 +164,25 @@ def test_python_can_take_all_that_wifi_left_and_no_more(simulator, prompt):
     count = int(prompt.run(FILL))
     assert 1_000 * count == pytest.approx(live + free, rel=0.08)
     assert simulator.with_board(128, lambda board: board.chip.idf.largest) < 2_048
+
+
+def test_the_receive_buffer_of_a_uart_is_one_piece_of_the_idf_heap(prompt):
+    before = prompt.look()
+    prompt.run("import machine\nu = machine.UART(1, tx=25, rx=26, rxbuf=60000)")
+    held = prompt.look()
+    assert before[2] - held[2] == pytest.approx(60_000 + 1_640, abs=64)
+    assert held[3] == pytest.approx(before[3] - 60_000, abs=2_000)
+    assert prompt.run(UART_TOO_LARGE).strip() == "OSError"
+    prompt.run("u.deinit()")
+    assert prompt.look()[2:4] == before[2:4]
+
+
+def test_a_heap_grows_only_into_the_block_that_a_held_buffer_leaves(prompt, project_root):
+    """What `_grow_heap` in firmware/buoy/starting.py relies on."""
+    rows = runpy.run_path(str(project_root / "tests" / "hardware" / "conformance.py"))
+    size = int(prompt.run(rows["GROW_BESIDE_A_BUFFER"]))
+    assert size == pytest.approx((FIRST_AREA + SECOND_AREA) * 128 // 131, rel=0.02)
+    assert prompt.look()[3] > 75_000
 
 
 def test_a_tls_connection_takes_its_share_while_it_stands(prompt, tls_port):

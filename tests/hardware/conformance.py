@@ -34,6 +34,36 @@ def _esp32(file: str, function: str) -> str:
 
 _IDF = "import esp32; h = esp32.idf_heap_info(esp32.HEAP_DATA); "
 _WIFI = "import network; network.WLAN(0).active(True); "
+HOLD_A_BUFFER = """
+import esp32, machine
+def largest():
+    return max([r[2] for r in esp32.idf_heap_info(esp32.HEAP_DATA)])
+before = largest()
+uart = machine.UART(1, tx=25, rx=26, rxbuf=60000)
+held = before - largest()
+uart.deinit()
+print(held if largest() == before else "kept")
+"""
+GROW_BESIDE_A_BUFFER = """
+import esp32, gc, machine
+def largest():
+    return max([r[2] for r in esp32.idf_heap_info(esp32.HEAP_DATA)])
+held = []
+for number, tx, rx in ((1, 25, 26), (2, 17, 16)):
+    spare = largest() - 28672
+    if spare > 1024:
+        held.append(machine.UART(number, tx=tx, rx=rx, rxbuf=min(65280, spare)))
+filled = []
+while gc.mem_alloc() < 61440:
+    filled.append(bytearray(112))
+kept = filled[-1]
+filled = None
+for uart in held:
+    uart.deinit()
+gc.collect()
+print(gc.mem_alloc() + gc.mem_free() - largest())
+"""
+"""What `_grow_heap` in firmware/buoy/starting.py does; prints the size of the heap."""
 
 ROWS = (
     Row(
@@ -113,6 +143,26 @@ ROWS = (
         "Python can take all that Wi-Fi left; then MemoryError.",
         "gc_try_add_heap in py/gc.c",
         _esp32(MEMORY, "test_python_can_take_all_that_wifi_left_and_no_more"),
+    ),
+    Row(
+        "memory",
+        "The receive buffer of `machine.UART` (`rxbuf`, at most 65,535 bytes) is one piece of the IDF heap; "
+        "`deinit` gives it back. Derived, not measured on a chip yet.",
+        "ports/esp32/machine_uart.c; uart_driver_install in ESP-IDF",
+        _esp32(MEMORY, "test_the_receive_buffer_of_a_uart_is_one_piece_of_the_idf_heap"),
+        HOLD_A_BUFFER,
+        59_000,
+        63_000,
+    ),
+    Row(
+        "memory",
+        "A heap that is full while such buffers hold all but 28 KB of the largest block grows by 28 KB: "
+        "to some 84,000 bytes. Derived, not measured on a chip yet.",
+        "gc_try_add_heap in py/gc.c; gc_get_max_new_split in ports/esp32/gccollect.c",
+        _esp32(MEMORY, "test_a_heap_grows_only_into_the_block_that_a_held_buffer_leaves"),
+        GROW_BESIDE_A_BUFFER,
+        80_000,
+        88_000,
     ),
     Row(
         "memory",
@@ -222,9 +272,8 @@ KNOWN = """
 - Before Wi-Fi is on, the free IDF heap was not measured; Wi-Fi's share follows from what is left with it.
 - A handshake that fits does not hold up the console for seconds, as a chip's does.
 - Without 32-bit words (a computer that runs no i386 programs) the figures are scaled by 1.52.
-- **Boards of `buoy simulate`, of runs and of tests that do not say otherwise have 40 KB more than a chip**
-  (`EXTRA_RAM` in `host/simulation/buses/idf_heap.py`), until the firmware with nine drivers fits beside TLS.
-  `benchmarks/heap_32_bit.py` measures without them.
+- How the firmware sizes the second Python area (docs/firmware.md, Memory) rests on the two rows about receive
+  buffers. They follow from the port's source and have not been measured on a chip; `make hardware` asks.
 """
 
 

@@ -12,7 +12,7 @@ from host.simulation.esp32.simulator import Simulator
 
 @pytest.mark.timeout(300)
 def test_boards_are_examined_and_the_report_says_what_differs(tmp_path, project_root):
-    with Simulator(tmp_path / "sim", [180, 181], extra_ram=20_000) as boards:
+    with Simulator(tmp_path / "sim", [180, 181]) as boards:
         done = subprocess.run(
             [
                 sys.executable, project_root / "tests" / "hardware" / "on_boards.py",

@@ -35,7 +35,7 @@ _MICROPYTHON = """
     idf_heap_info idle ifconfig init ipconfig irq isconnected kbd_intr keepalive lightsleep
     load_cert_chain load_verify_locations lw_msg lw_qos lw_retain lw_topic mem_alloc mem_free memory mount
     modify off on ow pid pin ping poll port print_exception pswd publish qstr_info raw_temperature
-    read_scratch read_temp read_u16 read_uv readbit readbyte register reset reset_cause rom scan
+    rxbuf read_scratch read_temp read_u16 read_uv readbit readbyte register reset reset_cause rom scan
     select_rom server set_blob set_callback set_i32 set_last_will sleep_ms sleep_us sock soft_reset ssl
     ssl_params start stations status stop subscribe ticks_add ticks_cpu ticks_diff ticks_ms ticks_us
     threshold toggle trigger txdone umount unique_id unregister user value verify_mode wait_msg wake_reason

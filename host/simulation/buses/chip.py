@@ -97,7 +97,6 @@ class Chip:
         "_utc_at_zero_us",
         "boot_us",
         "events",
-        "extra_ram",
         "handshake",
         "idf",
         "mac",
@@ -127,8 +126,6 @@ class Chip:
         self.events: list[ChipEvent] = []
         self.reference_voltage = True
         """In the eFuse. Without it `ADC.read_uv` raises OSError -258."""
-        self.extra_ram = 0
-        """Bytes that no chip has."""
         self.idf = IdfHeap()
         self.handshake = ""
         """Whose memory a TLS handshake under way takes."""
@@ -166,7 +163,7 @@ class Chip:
         self.wdt_us = None
         self.nvs.forget_pending()
         if cause != SOFT_RESET:
-            self.idf = IdfHeap(self.extra_ram)
+            self.idf = IdfHeap()
         for owner in self.idf.owners("area") + self.idf.owners("tls"):
             self.idf.give_back(owner)  # a soft reset empties every area, and closes what was open
         self.radio.active = False

@@ -9,9 +9,6 @@ from dataclasses import dataclass, field
 KIB = 1024
 FIRST_AREA = 56 * KIB
 """MICROPY_GC_INITIAL_HEAP_SIZE of the ESP32 (ports/esp32/mpconfigport.h)."""
-EXTRA_RAM = 40_000
-"""More than a chip has, for boards of commands and tests that do not say otherwise: the firmware with nine
-drivers does not fit beside TLS yet (benchmarks/heap_32_bit.py measures without it). To go when it does."""
 HEADER = 4
 """Bytes in front of every piece (multi_heap of ESP-IDF 5, TLSF)."""
 
@@ -21,8 +18,9 @@ STATION = (300, 400)
 """A joined station: DHCP and routes. 39.1 KB would be left beside two Python areas, 38.4 are."""
 SOCKET = (450,)
 """A connection of lwIP with its mailboxes."""
-UART = (1_900,)
-"""Ring buffers and event queue of one UART; with nine drivers two are open and 4.3 KB are gone."""
+UART = (1_640,)
+"""One UART without its receive buffer, which is a piece of its own (`rxbuf`, 256 bytes unless a program says
+otherwise): with nine drivers two are open and 4.3 KB are gone."""
 TLS_BUFFERS = (16_384 + 333, 4_096 + 333)
 """mbedtls_ssl_setup: CONFIG_MBEDTLS_SSL_IN_CONTENT_LEN and, ASYMMETRIC_CONTENT_LEN, OUT_CONTENT_LEN, with the
 room of a record's header, IV, MAC and padding (mbedtls/ssl_misc.h)."""
@@ -49,13 +47,9 @@ class Region:
 
 
 class IdfHeap:
-    """The heap as it is when Python starts: the first area is taken, Wi-Fi is off.
+    """The heap as it is when Python starts: the first area is taken, Wi-Fi is off."""
 
-    Args:
-        extra: bytes that no chip has.
-    """
-
-    def __init__(self, extra: int = 0) -> None:
+    def __init__(self) -> None:
         # Sizes as `esp32.idf_heap_info(esp32.HEAP_DATA)` gives them; free: what the system left.
         self.regions: list[Region] = []
         start = 0
@@ -64,7 +58,7 @@ class IdfHeap:
             (16_648, 4),
             (79_912, 5_000),
             (15_072, 15_036),
-            (113_840 + extra, 110_900 + extra),
+            (113_840, 110_900),
         ):
             gaps = [(start + size - free, free)] if free else []
             self.regions.append(Region(start, size, gaps, free))

@@ -9,7 +9,6 @@ from host.simulation.buses.idf_heap import (
     TLS_BUFFERS,
     TLS_HANDSHAKE,
     TLS_STANDING,
-    UART,
     WIFI,
     IdfHeap,
 )
@@ -69,7 +68,6 @@ def _settled(bench: Ports) -> IdfHeap:
         heap.take("wifi", WIFI)
     if chip.radio.status(bench.t_s) == GOT_IP and not heap.holds("station"):
         heap.take("station", STATION)
-    _keep(heap, "uart", {f"uart {number}" for number in bench.open_uarts}, UART)
     inodes = set(chip.open_sockets().values())
     _keep(heap, "socket", {f"socket {inode}" for inode in inodes}, SOCKET)
     for owner in heap.owners("tls"):

@@ -4,6 +4,7 @@ import random
 from collections.abc import Mapping
 
 from host.simulation.buses.chip import Chip
+from host.simulation.buses.idf_heap import UART
 from host.simulation.buses.wiring import RATIOS, RESISTOR_TOLERANCE, Wiring
 from host.simulation.parts.adc import FULL_CODE, NOISE_CODES, OFFSETS_MV, PIN_LIMIT_MV, Esp32Adc
 from host.simulation.parts.analog import AnalogPart
@@ -204,8 +205,16 @@ class Ports:
 
     # UART
 
-    def uart_open(self, number: int, tx: int, rx: int, baud: int) -> None:
-        """Lead a UART to its pins; what came before is lost."""
+    def uart_open(self, number: int, tx: int, rx: int, baud: int, rxbuf: int = 256) -> None:
+        """Lead a UART to its pins; what came before is lost.
+
+        Raises:
+            OSError: the IDF heap has no room for its buffers.
+        """
+        self.chip.idf.give_back(f"uart {number}")
+        if not self.chip.idf.take(f"uart {number}", (*UART, rxbuf)):
+            self.uart_close(number)
+            raise OSError(-1, "ESP_FAIL")  # uart_driver_install
         for gpio in (tx, rx):
             self._modes[gpio] = MODE_UART
         self._uarts[number] = (tx, rx, baud)
@@ -222,7 +231,8 @@ class Ports:
             self.uart_close(number)
 
     def uart_close(self, number: int) -> None:
-        """Let its pins go."""
+        """Let its pins and its memory go."""
+        self.chip.idf.give_back(f"uart {number}")
         for gpio in self._uarts.pop(number, (0, 0, 0))[:2]:
             self._modes.pop(gpio, None)
             self._supply(gpio)

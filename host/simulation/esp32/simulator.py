@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 
 from host.model.errors import UsageError
 from host.simulation.buoy import simulated_buoy
-from host.simulation.buses.idf_heap import EXTRA_RAM
 from host.simulation.esp32.board import Board, Cable, FlashUse
 from host.simulation.esp32.child import HEAP
 from host.simulation.esp32.efuse import ESP32, ChipKind
@@ -43,7 +42,6 @@ class Simulator:
         access_points: Wi-Fi in range, name → password.
         chip: kind of it.
         flash_bytes: size of new boards' flash.
-        extra_ram: bytes that an ESP32 has not got.
     """
 
     def __init__(
@@ -61,7 +59,6 @@ class Simulator:
         access_points: dict[str, str] | None = None,
         chip: ChipKind = ESP32,
         flash_bytes: int = SIZE,
-        extra_ram: int = EXTRA_RAM,
     ) -> None:
         self.folder = Path(folder).resolve()
         self._environment = Environment(scenario, seed)
@@ -70,7 +67,6 @@ class Simulator:
         self._chip, self._flash_bytes = chip, flash_bytes
         self._factory = factory
         self._access_points = access_points
-        self._extra_ram = extra_ram
         self._boards: dict[int, Board] = {}
         self._servers: dict[int, asyncio.Server] = {}
         self._images: dict[ChipKind, bytes] = {}
@@ -212,7 +208,6 @@ class Simulator:
             (profile / "flash.new").replace(profile / "flash.bin")
         buoy = simulated_buoy(buoy_id, self._seed, environment=self._environment, cold=True)
         board = Board(buoy, profile, self._paced, self._heap, self._program, chip, flash_bytes)
-        board.chip.extra_ram = self._extra_ram
         if self._access_points is not None:
             board.chip.radio.access_points = dict(self._access_points)
         if new and self._flashed and self._factory is None:

@@ -194,11 +194,11 @@ class UART:
         if rx is not None:
             self._rx = rx.id if isinstance(rx, Pin) else rx
         if rxbuf is not None:
-            self._size = rxbuf
+            self._size = rxbuf & 0xFFFF  # uint16_t in ports/esp32/machine_uart.c
         if timeout is not None:
             self._timeout_ms = timeout
         self._buffer = b""
-        self._wire.call("uart_open", self._id, self._tx, self._rx, baudrate)
+        self._wire.call("uart_open", self._id, self._tx, self._rx, baudrate, self._size)
 
     def deinit(self) -> None:
         self._wire.call("uart_close", self._id)

@@ -205,6 +205,7 @@ class Gc:
 
     def mem_free(self):
         # As the port: what could still be taken counts as free.
+        _ask()
         return max(0, capacity() - used()) + _largest
 
     def threshold(self, amount=None):
