@@ -68,28 +68,41 @@ def get():
 
 
 def idle():
-    while True:
+    """When this has returned, no Ctrl-C comes as an interrupt any more, also none that was sent before the supervisor
+    read that nothing runs: it answers the wire after it."""
+    try:
+        tell(b"I")
         try:
-            tell(b"I")
-            return
-        except KeyboardInterrupt:
-            pass
+            buoy_wire.current().call("utc_us")
+        except Exception:
+            pass  # of a handler of the program, called for an edge
+        for _ in range(2):
+            pass  # an interrupt that waits comes at a jump: here
+    except KeyboardInterrupt:
+        idle()  # no loop: its jump would be outside of `try`
 
 
 def run(source, name, single=False):
     """What went wrong, as printed; None if nothing. SystemExit is a soft reset."""
-    error = None
     try:
-        tell(b"B")
-        exec(compile(source, name, "single" if single else "exec"), _globals)
-    except SystemExit:
-        error = SystemExit
-    except BaseException as raised:
-        text = io.StringIO()
-        sys.print_exception(raised, text)
-        error = text.getvalue().replace("\n", "\r\n").encode()
+        try:
+            tell(b"B")
+            exec(compile(source, name, "single" if single else "exec"), _globals)
+            idle()
+            return None
+        except BaseException as raised:
+            return ended(raised)
+    except KeyboardInterrupt as raised:  # one more, before `ended` began
+        return ended(raised)
+
+
+def ended(error):
     idle()
-    return error
+    if isinstance(error, SystemExit):
+        return SystemExit
+    text = io.StringIO()
+    sys.print_exception(error, text)
+    return text.getvalue().replace("\n", "\r\n").encode()
 
 
 def soft_reset(code):
