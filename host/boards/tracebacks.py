@@ -144,11 +144,6 @@ def _lines(frames: list[_Frame], homes: list[list[Origin]], error: str) -> list[
         # What loads a function from flash has the function's name, and is no place of its own.
         if called != before or any(lines != [origin.first] for origin, lines in sure):
             told.append("  or".join(_told(origin, lines) for origin, lines in sure))
-        # A function that has become a part of its caller has no frame of its own.
-        while called and all(origin.inside for origin in called):
-            around = [one for one in found if any([one.file, one.name] == origin.inside for origin in called)]
-            told.append("  or".join(_told(one, _calls(one, called)) for one in around))
-            called = around
     return told[::-1]
 
 
@@ -158,9 +153,6 @@ def _narrowed(homes: list[list[Origin]]) -> list[list[Origin]]:
     for found in homes:
         callers = narrowed[-1] if narrowed else []
         likely = [origin for origin in found if any(_calls(one, [origin]) for one in callers)]
-        # With what has become a part of them.
-        for origin in likely:
-            likely += [one for one in found if one.inside == [origin.file, origin.name] and one not in likely]
         narrowed.append(likely or found)
     return narrowed
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 
 from host.boards.shrink.bundles import join
 from host.boards.shrink.constants import inline_constants
-from host.boards.shrink.inline import inline_functions
 from host.boards.shrink.marks import take_marks
 from host.boards.shrink.names import shorten_arguments, shorten_names
 from host.boards.shrink.program import Program
@@ -94,7 +93,6 @@ def shrink(sources: dict[str, str], plan: Plan) -> Small:
     groups = move_seldom(program, marked, plan.loader, plan.resident)
     for bundle in plan.bundles:
         join(program, bundle.name, bundle.parts)
-    inline_functions(program, {*plan.kept, plan.loader[1], plan.reader[1]})
     strip_unused_imports(program)
     shorten_names(program, plan.kept)
     shorten_arguments(program)

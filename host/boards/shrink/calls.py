@@ -57,9 +57,7 @@ class Inside(ast.NodeTransformer):
                 node.args.insert(0, node.func.value)
             node.func = ast.Name(called, ast.Load())
         elif isinstance(node.func, ast.Name) and node.func.id in self._called:
-            called, method = self._called[node.func.id]
-            if not method:
-                node.func = ast.Name(called, ast.Load())
+            node.func = ast.Name(self._called[node.func.id][0], ast.Load())
         return node
 
 
@@ -72,9 +70,7 @@ class Calls(ast.NodeTransformer):
         self.count = 0
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST | None:
-        node.names = [
-            alias for alias in node.names if alias.name not in self._gone or self._places[alias.name].method
-        ]
+        node.names = [alias for alias in node.names if alias.name not in self._gone]
         return node if node.names else None
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
@@ -95,8 +91,6 @@ class Calls(ast.NodeTransformer):
         self.generic_visit(node)
         func = node.func
         if isinstance(func, ast.Name) and func.id in self._places and func.id != self._making:
-            if self._places[func.id].method:
-                return node
             self.count += 1
             node.func = load_call(self._places[func.id], self._reader)
         elif isinstance(func, ast.Attribute) and func.attr in self._places:

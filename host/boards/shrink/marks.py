@@ -85,9 +85,7 @@ def called_only(program: Program, moved: list[Marked]) -> set[str]:
     for each in moved:
         name = each.function.name
         only = made[name] == 1 and not name.startswith("__")
-        # A variable may have the name of a method: it is another thing.
-        method = isinstance(each.holder, ast.ClassDef)
-        if only and not methods[name] and (method or not names[name]):
+        if only and not methods[name] and not names[name]:
             found.add(name)
     return found - program.strings() - OUTSIDE
 

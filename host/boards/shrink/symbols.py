@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from host.boards.shrink.program import Program
 
 _HOME = "home"
-_INLINED = "inlined"
 MODULE = "<module>"
 LAMBDA = "<lambda>"
 
@@ -31,8 +30,6 @@ class Origin:
     """Name of what is called → lines."""
     raises: dict[str, list[int]] = field(default_factory=dict)
     """Name of an exception → lines; "" where a caught one is passed on."""
-    inside: list[str] = field(default_factory=list)
-    """File and name of the function that it has become a part of; empty: it is one of its own."""
 
 
 @dataclass(slots=True)
@@ -72,15 +69,6 @@ def keep_origin(new: ast.AST, old: ast.AST) -> None:
         setattr(new, _HOME, getattr(old, _HOME))
 
 
-def keep_inlined(caller: ast.FunctionDef, function: ast.FunctionDef) -> None:
-    """A function has become a part of another one, and so have its own parts."""
-    parts = getattr(caller, _INLINED, [])
-    origin, home = getattr(function, _HOME, None), getattr(caller, _HOME, None)
-    if isinstance(origin, Origin) and isinstance(home, Origin):
-        parts = [*parts, replace(origin, inside=[home.file, home.name])]
-    setattr(caller, _INLINED, [*parts, *getattr(function, _INLINED, [])])
-
-
 def traced(path: str) -> str:
     """What a traceback calls a module: the name of its file, and `_` for all that are loaded for one call.
 
@@ -106,7 +94,7 @@ def collect_symbols(program: Program, modules: dict[str, Origin]) -> Symbols:
             origin = getattr(node, _HOME, None)
             if origin is not None and origin.name != MODULE:
                 called = node.name if isinstance(node, ast.FunctionDef) else LAMBDA
-                functions[called] += [origin, *getattr(node, _INLINED, [])]
+                functions[called].append(origin)
                 files.add(origin.file)
         functions[MODULE] += [modules[file] for file in sorted(files) if file in modules]
         found.functions[module] = dict(functions)
