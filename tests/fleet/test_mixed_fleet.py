@@ -41,7 +41,7 @@ def run_mixed(folder):
     fleet = {
         "fleet": "mixed",
         "target": "local",
-        "run": {"messages": MESSAGES, "rate": "3/s", "start_spread": "1 s", "late_send": "1 s"},
+        "run": {"messages": MESSAGES, "rate": "3/s", "start_spread": "1 s", "late_send": "30 s"},
         "boards": [
             {"kind": "virtual", "ids": "200-203"},
             {"kind": "simulated", "ids": 204, "sensors": {"ph": {"mode": "counter", "base": 3.5}}},
