@@ -137,16 +137,11 @@ def start(board, given, make_transport, open_ntp, random):
     sampler = _make_sampler(board, given)
     gc.collect()
     from buoy.app import App, Topics
-    from buoy.wifi import Wifi
-
-    gc.collect()
+    from buoy.flash_outbox import FlashOutbox
     from buoy.link import Link, LinkPolicy
     from buoy.payload import Payload
+    from buoy.wifi import Wifi
 
-    gc.collect()
-    from buoy.flash_outbox import FlashOutbox
-
-    gc.collect()
     identity = board.identity
     log = board.console.log
     topics = Topics(given["topic_prefix"], identity.buoy_id())

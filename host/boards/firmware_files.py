@@ -24,6 +24,7 @@ from buoy.texts import FILE as TEXTS
 from host.boards.program_file import NONE, START, SWITCH, pack_program, program_path
 from host.boards.shrink import Bundle, Plan, Small, shrink
 from host.boards.shrink.seldom import module_path
+from host.boards.shrink.strip import strip_source
 from host.boards.shrink.symbols import Symbols, traced
 from host.boards.tracebacks import SYMBOLS, write_symbols
 from host.model.errors import PreflightError
@@ -62,6 +63,8 @@ BUNDLES = (
             ),
             *("buoy.console", "buoy.commands", "buoy.board", "buoy.esp32_board"),
         ),
+        # A name that nearly every file has in any case, of an argument: 17 bytes less in each of 54.
+        alias="a",
     ),
     Bundle(
         "buoy.app",
@@ -160,7 +163,7 @@ def _digest_of_all(given: dict[str, str], compiler: str) -> str:
 
 
 def _made(given: dict[str, str], compiler: str) -> tuple[Firmware, Symbols]:
-    as_source = {name: given[name] for name in _AS_SOURCE}
+    as_source = {name: strip_source(given[name]) for name in _AS_SOURCE}
     modules = {name: text for name, text in given.items() if name not in (*_AS_SOURCE, _START_SOURCE)}
     outside = {name: text.encode() for name, text in as_source.items()}
     outside[START] = _compiled(compiler, _START_SOURCE, given[_START_SOURCE])

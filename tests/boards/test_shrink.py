@@ -13,6 +13,7 @@ from host.boards import firmware_files
 from host.boards.shrink import Bundle, Plan, shrink
 from host.boards.shrink.outside import OUTSIDE
 from host.boards.shrink.program import ShrinkError
+from host.boards.shrink.strip import strip_source
 
 OF_THE_SIMULATION = {"FAMILIES", "FRESH_US", "PINS", "TYPE_CHECKING", "WIRED"}
 UMQTT = firmware_files.ROOT / ".tools" / "umqtt" / "umqtt"
@@ -234,6 +235,60 @@ def test_long_texts_of_the_named_modules_stand_in_the_file_of_texts(small):
         b"the value %r is refused by us",
     ]
     assert "for people" not in small.sources["app/main.py"]
+
+
+def test_what_others_import_from_a_bundle_with_an_alias_is_one_statement_with_that_name():
+    program = {
+        "app/main.py": """
+import sys
+
+
+def first():
+    return sys.maxsize > 0
+
+
+def second(value):
+    return value + 1
+
+
+def run(told):
+    from app.other import both
+
+    told(both())
+""",
+        "app/other.py": """
+from app.main import first
+import sys
+from app.main import second
+
+
+def both():
+    return first(), second(2), bool(sys.path)
+""",
+    }
+    small = shrink(program, Plan((Bundle("app.main", ("app.main",), alias="a"),), ("run",)))
+    other = small.sources["app/other.py"].splitlines()
+    assert [line for line in other if "import" in line] == ["from a import b, c", "import sys"]
+    assert run(small.sources) == run(program) == [(True, 3, True)]
+
+
+@pytest.mark.parametrize(
+    ("alias", "text", "said"),
+    [
+        ("os", "import sys\n", "os is another module"),
+        ("app.other", "import sys\n", "app.other is another module"),
+        ("a", "import sys as system\n", "does not import sys alone"),
+    ],
+)
+def test_an_alias_that_cannot_be_given_is_refused(alias, text, said):
+    program = {"app/main.py": text + "print(sys)\n", "app/other.py": "VALUE = 1\n"}
+    with pytest.raises(ShrinkError, match=said):
+        shrink(program, Plan((Bundle("app.main", ("app.main",), alias=alias),)))
+
+
+def test_a_file_that_stays_source_has_neither_comments_nor_texts_for_people():
+    made = strip_source('"""For people."""\n\n# why\nfor n in range(2):  # twice\n    """No more."""\n')
+    assert made == "for n in range(2):\n    pass\n"
 
 
 @pytest.mark.parametrize(

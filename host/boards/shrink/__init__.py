@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 
 from host.boards.shrink.bundles import join
 from host.boards.shrink.constants import inline_constants
+from host.boards.shrink.imports import import_by_alias, merge_imports
 from host.boards.shrink.marks import take_marks
 from host.boards.shrink.names import shorten_arguments, shorten_names
+from host.boards.shrink.outside import OUTSIDE
 from host.boards.shrink.program import Program
 from host.boards.shrink.seldom import move_seldom
 from host.boards.shrink.strip import strip_program, strip_unused_imports, strip_unused_names
@@ -30,10 +32,12 @@ class Bundle:
     Args:
         name: dotted name of the module they become; one of `parts`.
         parts: dotted names.
+        alias: what all other modules call it; only for a bundle that is loaded first and stays.
     """
 
     name: str
     parts: tuple[str, ...]
+    alias: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,4 +100,8 @@ def shrink(sources: dict[str, str], plan: Plan) -> Small:
     strip_unused_imports(program)
     shorten_names(program, plan.kept)
     shorten_arguments(program)
+    merge_imports(program)
+    for bundle in plan.bundles:
+        if bundle.alias:
+            import_by_alias(program, bundle.name, bundle.alias, OUTSIDE)
     return Small(program.texts(), texts.data, groups, collect_symbols(program, modules))

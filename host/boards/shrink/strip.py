@@ -20,6 +20,13 @@ def strip_program(program: Program) -> None:
         without_empty_bodies(tree)
 
 
+def strip_source(text: str) -> str:
+    """A file that a board has as source, without comments and texts for people."""
+    tree = _Strip().visit(ast.parse(text))
+    without_empty_bodies(tree)
+    return ast.unparse(ast.fix_missing_locations(tree)) + "\n"
+
+
 def strip_unused_imports(program: Program) -> None:
     """Names that a module imports and neither uses nor hands on."""
     wanted = {
