@@ -151,6 +151,9 @@ class Sender:
             self._packet_id = packet_id
             self.transport.flush()
 
+    def on_dial(self) -> None:
+        """Its turn has come."""
+
     def on_open(self, session_present: bool) -> None:  # noqa: ARG002
         """Connected."""
         self._progress.connected()

@@ -1,17 +1,16 @@
-"""Which kinds of boards exist and how their units are made: the only place that looks at a board's kind."""
+"""Which kinds of boards exist and how their units are made: the only place that looks at a board's kind.
+
+What drives boards on cables is imported where there are some: it takes a run of virtual boards a quarter of a
+second otherwise.
+"""
 
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from buoy import settings as board_settings
-
-from host.boards.board_settings import RunSettings, settings_for
-from host.boards.cable_board import Plug, WifiAccess
-from host.boards.cable_unit import CableUnit
 from host.boards.job import PackJob
-from host.boards.simulated import PortPlug, SimulatedBench, SimulatedPlug
 from host.boards.unit import PackUnit, Unit
 from host.inventory.secrets import resolve_secret
 from host.inventory.values import ids_shown
@@ -20,7 +19,9 @@ from host.model.endpoint import Endpoint
 from host.model.errors import PreflightError
 from host.model.fleet import BoardSpec, Fleet
 from host.model.plan import BoardPlan, Plan
-from host.serial.find import Finder
+
+if TYPE_CHECKING:
+    from host.boards.cable_board import Plug, WifiAccess
 
 # One core can drive far more boards than this; the figure keeps a pack's start-up and reports short.
 _BOARDS_PER_PACK = 5000
@@ -86,10 +87,13 @@ def _packs(
 def _simulated(
     fleet: Fleet, plan: Plan, members: list[tuple[BoardSpec, BoardPlan]], options: UnitOptions
 ) -> list[Unit]:
+    from host.boards.simulated import PortPlug, SimulatedBench, SimulatedPlug
+    from host.serial.find import Finder
+
     bench = SimulatedBench(options.run_folder / "simulated", plan.seed, fleet.run.water)
     finder = Finder(fleet.bench.ports)
 
-    def plug(board: BoardSpec) -> Plug:
+    def plug(board: BoardSpec) -> "Plug":
         if board.port:
             return PortPlug(board.port, _wifi(fleet, board), True, finder)
         return SimulatedPlug(bench, board.buoy_id)
@@ -100,9 +104,12 @@ def _simulated(
 def _esp32(
     fleet: Fleet, _plan: Plan, members: list[tuple[BoardSpec, BoardPlan]], options: UnitOptions
 ) -> list[Unit]:
+    from host.boards.simulated import PortPlug
+    from host.serial.find import Finder
+
     finder = Finder(fleet.bench.ports)
 
-    def plug(board: BoardSpec) -> Plug:
+    def plug(board: BoardSpec) -> "Plug":
         return PortPlug(board.port, _wifi(fleet, board), False, finder)
 
     return _on_cables(fleet, members, options, plug)
@@ -112,8 +119,11 @@ def _on_cables(
     fleet: Fleet,
     members: list[tuple[BoardSpec, BoardPlan]],
     options: UnitOptions,
-    plug: Callable[[BoardSpec], Plug],
+    plug: "Callable[[BoardSpec], Plug]",
 ) -> list[Unit]:
+    from host.boards.board_settings import RunSettings
+    from host.boards.cable_unit import CableUnit
+
     run = RunSettings(
         topic_prefix=fleet.topic_prefix,
         payload=fleet.run.payload,
@@ -127,7 +137,9 @@ def _on_cables(
     ]
 
 
-def _wifi(fleet: Fleet, board: BoardSpec) -> WifiAccess | None:
+def _wifi(fleet: Fleet, board: BoardSpec) -> "WifiAccess | None":
+    from host.boards.cable_board import WifiAccess
+
     if board.wifi is None:
         return None
     password = board.wifi.password
@@ -161,6 +173,10 @@ def unready(fleet: Fleet) -> list[PreflightError]:
 
 def _refused_settings(fleet: Fleet) -> list[PreflightError]:
     """What the firmware of boards on cables would not take; the same for many boards is told once."""
+    from buoy import settings as board_settings
+
+    from host.boards.board_settings import RunSettings, settings_for
+
     run = RunSettings(fleet.topic_prefix, fleet.run.payload, fleet.run.qos, _BROKER_RATE_LIMIT)
     endpoint = Endpoint(fleet.target.host, fleet.target.port or 1, fleet.target.tls)
     found: dict[str, int] = {}

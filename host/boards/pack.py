@@ -44,9 +44,12 @@ _PROGRESS_S = 0.5
 _POLL_S = 0.02
 # Rows of acknowledgements reach the file at least this often; rows of sends always before their bytes.
 _FLUSH_S = 0.5
-_CONNECT_CHUNK_S = 0.01
-# Connections under way at once: more only fills the broker's accept queue (128 on Linux by default for many).
-_CONNECTING_AT_ONCE = 64
+_CONNECT_POLL_S = 0.005
+# A board that gives up exactly at its time-out must be heard.
+_CONNECT_SLACK_S = 1.0
+# Boards that fail one after another are given up after so many times the longest time that one may take.
+_FRUITLESS = 3
+_BOARDS_AT_ONCE = 256
 
 
 class Pack:
@@ -65,7 +68,7 @@ class Pack:
         self._drain_s = job.drain_timeout_s
         payload = Payload(job.payload)
         policies: dict[LinkSpec, LinkPolicy] = {}
-        self.transports = TransportFactory(endpoint, job.first_number)
+        self.transports = TransportFactory(endpoint, job.first_number, job.connect_rate)
         environment = shared_environment(job)
         self.boards: list[VirtualBoard] = []
         for spec, plan in zip(job.boards, job.plans, strict=True):
@@ -92,29 +95,37 @@ class Pack:
         self._log_file.write(f"{time.strftime('%H:%M:%S')} {text}\n")
 
     async def connect(self) -> None:
-        """Connect every board; returns when all are connected or have had their chance."""
-        job = self._job
-        started = time.monotonic()
-        waiting: list[VirtualBoard] = []
-        for index, board in enumerate(self.boards):
-            if job.connect_rate is not None:
-                ahead = index / job.connect_rate - (time.monotonic() - started)
-                if ahead > 0:
-                    await asyncio.sleep(ahead)
-            while len(waiting) >= _CONNECTING_AT_ONCE:
-                await asyncio.sleep(0)
-                waiting = [other for other in waiting if not other.connected and not other.errors]
+        """Connect every board; returns when all are connected, or have had their chance.
+
+        Boards wait for their turns in the transports, however long that takes: what ends it is that no board
+        gets through, or gets an answer, any more.
+        """
+        boards = self.boards
+        for index, board in enumerate(boards):
             if self.stop_reason:
                 return
             board.app.link.connect(self.driver.now_ms())
             self.driver.wake(board)
-            waiting.append(board)
-        longest_s = max((board.spec.link.connect_timeout_s for board in self.boards), default=0.0)
-        deadline = Deadline(longest_s)
-        unready = list(self.boards)
-        while (waiting or unready) and not deadline.expired and not self.stop_reason:
-            await asyncio.sleep(_POLL_S / 4)
-            waiting = [board for board in waiting if not board.connected and not board.errors]
+            if index % _BOARDS_AT_ONCE == _BOARDS_AT_ONCE - 1:
+                await asyncio.sleep(0)
+        longest_s = _CONNECT_SLACK_S + max(
+            (board.spec.link.connect_timeout_s for board in boards), default=0.0
+        )
+        answer, success = Deadline(longest_s), Deadline(_FRUITLESS * longest_s)
+        tried = 0
+        unready = list(boards)
+        while tried < len(boards) or unready:
+            if self.stop_reason or answer.expired or success.expired:
+                return
+            await asyncio.sleep(_CONNECT_POLL_S)
+            # Boards have their turns in order; those before `tried` have had theirs.
+            before = tried
+            while tried < len(boards) and (boards[tried].connected or boards[tried].errors):
+                if boards[tried].connected:
+                    success = Deadline(_FRUITLESS * longest_s)
+                tried += 1
+            if tried > before:
+                answer = Deadline(longest_s)
             # Probes are read once, so that the first message is in time.
             now_ms = self.driver.now_ms()
             while unready and (unready[-1].crashed or unready[-1].app.ready(now_ms)):

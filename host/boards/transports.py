@@ -10,6 +10,7 @@ from host.mqtt.dialler import Dialler
 from host.mqtt.fleet_client import FleetClient
 from host.mqtt.tls import client_context
 from host.mqtt.transport import Transport
+from host.mqtt.turns import Turns
 
 if TYPE_CHECKING:
     from host.mqtt.paho_hub import PahoHub
@@ -18,13 +19,16 @@ if TYPE_CHECKING:
 class TransportFactory:
     """Makes the transports of one pack; what they share (dialler, selector loop, TLS contexts) lives here."""
 
-    def __init__(self, endpoint: Endpoint, first_number: int = 0) -> None:
+    def __init__(
+        self, endpoint: Endpoint, first_number: int = 0, connects_per_s: float | None = None
+    ) -> None:
         self._endpoint = endpoint
         self._shared_tls: ssl.SSLContext | None = None
         tls = endpoint.tls
         if tls is not None and "{thing}" not in tls.certificate + tls.key:
             self._shared_tls = client_context(tls, "")
         self._first_number = first_number
+        self._turns = None if connects_per_s is None else Turns(connects_per_s)
         # Made when the first board asks for it: paho is imported only where a board uses it.
         self._dialler: Dialler | None = None
         self._hub: PahoHub | None = None
@@ -68,6 +72,7 @@ class TransportFactory:
                 tls=self._shared_tls,
                 server_name=self._server_name(),
                 first_number=self._first_number,
+                turns=self._turns,
             )
         return FleetClient(self._dialler, connect, tls)
 
@@ -81,5 +86,6 @@ class TransportFactory:
                 self._endpoint.port,
                 tls=self._shared_tls,
                 server_name=self._server_name(),
+                turns=self._turns,
             )
         return PahoClient(self._hub, connect, tls)

@@ -18,7 +18,8 @@ from host.boards.report import BoardReport
 from host.model.endpoint import Endpoint
 from host.model.errors import BoardError
 
-_PACK_START_TIMEOUT_S = 30.0
+_PACK_SILENT_S = 60.0
+"""A pack tells of its progress twice a second, but not while it makes its boards."""
 _PACK_END_TIMEOUT_S = 5.0
 
 
@@ -110,6 +111,8 @@ class PackUnit:
     notice_s: float = 0.01
     remarks: list[str] = field(default_factory=list)
     _running: _Running | None = None
+    _heard: int = 0
+    """Lines that the pack has said."""
     _reading: "asyncio.Task[None] | None" = None
 
     def __post_init__(self) -> None:
@@ -166,19 +169,18 @@ class PackUnit:
                 "tls": endpoint.tls_document(),
             }
         )
-        longest_s = max((board.link.connect_timeout_s for board in self.job.boards), default=0.0)
-        if self.job.connect_rate:
-            longest_s += len(self.job.boards) / self.job.connect_rate
-        try:
-            return await asyncio.wait_for(
-                asyncio.shield(self._begun().ready), _PACK_START_TIMEOUT_S + longest_s
-            )
-        except TimeoutError:
-            raise BoardError(
-                f"pack {self.name} did not get ready",
-                where=str(self._stderr_path()),
-                next_step="read that file",
-            ) from None
+        ready = self._begun().ready
+        while not ready.done():
+            heard = self._heard
+            await asyncio.wait({ready}, timeout=_PACK_SILENT_S)
+            if heard == self._heard and not ready.done():
+                raise BoardError(
+                    f"pack {self.name} said nothing for {_PACK_SILENT_S:g} s while it connected its boards",
+                    where=str(self._stderr_path()),
+                    cause="its process hangs, or the machine is overloaded",
+                    next_step=f"cat {self._stderr_path()}",
+                )
+        return ready.result()
 
     async def start(self, at_ns: int) -> None:
         """Give the start time."""
@@ -228,6 +230,7 @@ class PackUnit:
         ready, done = running.ready, running.done
         failure = ""
         while line := await running.stdout.readline():
+            self._heard += 1
             event = json.loads(line)
             match event["event"]:
                 case "progress":

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from buoy import config
 from buoy.app import App, Topics
-from buoy.link import Link, LinkPolicy
+from buoy.link import CONNECTING, FOREVER_MS, Link, LinkPolicy
 from buoy.message import Message
 from buoy.outbox import MemoryOutbox
 from buoy.payload import Payload
@@ -47,6 +47,10 @@ class PackClock(Protocol):
         """Step the board soon."""
         ...
 
+    def now_ms(self) -> float:
+        """The applications' clock."""
+        ...
+
 
 class Storage(dict[str, str]):
     """What NVS is on a board: lasts over a reset."""
@@ -54,6 +58,21 @@ class Storage(dict[str, str]):
     def set(self, key: str, value: str) -> None:
         """Keep a text."""
         self[key] = value
+
+
+class PackLink(Link):  # type: ignore[misc]  # the firmware has no types
+    """The firmware's link; its time to connect counts from the board's turn, as thousands wait for theirs."""
+
+    __slots__ = ()
+
+    def _open(self, now_ms: float) -> None:
+        super()._open(now_ms)
+        self._deadline_ms = now_ms + FOREVER_MS  # type: ignore[misc]  # a slot of the firmware's
+
+    def on_dial(self, now_ms: float) -> None:
+        """The attempt begins."""
+        if self.state == CONNECTING:
+            self._deadline_ms = now_ms + self.policy.connect_timeout_ms
 
 
 class VirtualBoard:
@@ -136,7 +155,7 @@ class VirtualBoard:
         topics = Topics(self._prefix, self.buoy_id)
         self._water, sampler = make_sampler(self.spec, seed, environment)
         self.app = App(topics, payload, sampler, self._storage, self._utc_ms, self._commanded, self._say)
-        self.app.link = Link(
+        self.app.link = PackLink(
             self.transport,
             self._outbox,
             policy,
@@ -236,6 +255,11 @@ class VirtualBoard:
         self.dropped_count += 1
 
     # The transport's listener
+
+    def on_dial(self) -> None:
+        """Its turn to connect."""
+        self.app.link.on_dial(self._driver.now_ms())
+        self._driver.wake(self)
 
     def on_open(self, session_present: bool) -> None:
         """The broker accepted the connection."""

@@ -6,14 +6,11 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from host.bench.folder import BenchFolder
-from host.bench.prepare import boards_authority
 from host.boards.kinds import UnitOptions, make_units, remarks
 from host.cli.check import local_checks
 from host.cli.commission import BENCH
 from host.cli.consent import agree
 from host.cli.console import print_error
-from host.cli.in_service import service_check
 from host.cli.progress import Progress
 from host.cloud.target import Manners, Target
 from host.fleet.engine import Engine, RunRecord, StopNow
@@ -57,7 +54,11 @@ def execute(request: Request) -> int:
     """
     began = time.monotonic()
     fleet = load_fleet(request.fleet_file, request.overrides, connects=True)
-    fleet = boards_authority(fleet, BenchFolder(BENCH))
+    if any(board.port for board in fleet.boards):
+        from host.bench.folder import BenchFolder
+        from host.bench.prepare import boards_authority  # the bench takes a while to import
+
+        fleet = boards_authority(fleet, BenchFolder(BENCH))
     limits = _limits(request.limits, fleet)
     talkative = not (request.quiet or request.as_json)
     run_folder = make_run_folder(request.out, fleet.name)
@@ -69,6 +70,8 @@ def execute(request: Request) -> int:
         require(checks + asyncio.run(target.preflight()))
         stakes = asyncio.run(target.stakes(plan))
         if stakes is not None:
+            from host.cli.in_service import service_check
+
             in_service = service_check(fleet, BENCH)
             if not in_service.passed:
                 stakes = replace(stakes, live=(*stakes.live, in_service))
@@ -82,7 +85,8 @@ def execute(request: Request) -> int:
         _print_lines(describe_fleet(fleet, plan) + _limit_lines(target))
     if target.manners.enforced:
         limits = "aws"
-    witness = _witness(fleet, target.manners, run_folder)
+    connects_per_s = None if limits == "lifted" else target.manners.connects_per_s
+    witness = _witness(fleet, target.manners, run_folder, connects_per_s)
     with Progress(quiet=not talkative) as progress:
         try:
             record = asyncio.run(_run(fleet, plan, target, witness, limits, run_folder, progress))
@@ -136,7 +140,7 @@ def _limits(asked: str | None, fleet: Fleet) -> LimitMode:
     return choices[asked]
 
 
-def _witness(fleet: Fleet, manners: Manners, run_folder: Path) -> Witness:
+def _witness(fleet: Fleet, manners: Manners, run_folder: Path, connects_per_s: float | None) -> Witness:
     rates = {
         board.buoy_id: None if board.interval_ms is None else 1000 / board.interval_ms
         for board in fleet.boards
@@ -149,6 +153,7 @@ def _witness(fleet: Fleet, manners: Manners, run_folder: Path) -> Witness:
         delivers_per_s=manners.delivers_per_s,
         client_id=manners.witness,
         settle_s=manners.settle_s,
+        connects_per_s=connects_per_s,
     )
 
 

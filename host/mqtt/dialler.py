@@ -16,6 +16,8 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
+from host.mqtt.turns import Turns
+
 _Address = tuple[socket.AddressFamily, Any]
 
 BOARDS_PER_SOURCE = 20_000
@@ -48,6 +50,10 @@ class Wire(asyncio.Protocol):
         """Whether the owner still waits for it; turns false when it is closed."""
 
     @abstractmethod
+    def begin(self) -> None:
+        """Its turn to connect has come; called from the loop, never from inside `Dialler.dial`."""
+
+    @abstractmethod
     def fail(self, error: BaseException) -> None:
         """The connection could not be made."""
 
@@ -69,6 +75,7 @@ class Dialler:
         sources: Iterable[str] = (),
         first_number: int = 0,
         max_connecting: int = 64,
+        turns: Turns | None = None,
     ) -> None:
         """Nothing is opened yet.
 
@@ -81,6 +88,7 @@ class Dialler:
                 loopback on Linux board n of the run leaves from 127.0.0.(1 + n // 20 000).
             first_number: number in the run of this pack's first board.
             max_connecting: connections between `open()` and CONNACK at a time; the others wait in order.
+            turns: when the next may begin; None: as soon as there is room.
         """
         self.host = host
         self.port = port
@@ -90,6 +98,8 @@ class Dialler:
         self._sources = tuple(sources)
         self._first_number = first_number
         self._max_connecting = max_connecting
+        self._turns = turns
+        self._turn_timer: asyncio.TimerHandle | None = None
         self._clients = 0
         self._waiting: deque[Wire] = deque()
         self._connecting: dict[Wire, asyncio.Task[None]] = {}
@@ -151,6 +161,9 @@ class Dialler:
     async def close(self, timeout_s: float = LINGER_S) -> None:
         """Wait until the connections of disconnected clients are closed; after `timeout_s` drop the rest."""
         self._waiting.clear()
+        if self._turn_timer is not None:
+            self._turn_timer.cancel()
+            self._turn_timer = None
         for task in list(self._connecting.values()):
             task.cancel()
         if self._wires:
@@ -169,12 +182,28 @@ class Dialler:
     # Inside
 
     def _pump(self) -> None:
+        if self._turn_timer is not None:
+            return
+        loop = asyncio.get_running_loop()
         while self._waiting and len(self._connecting) < self._max_connecting:
+            if not self._waiting[0].wanted:
+                self._waiting.popleft()
+                continue
+            if self._turns is not None:
+                now_s = loop.time()
+                if now_s < self._turns.due_s:
+                    self._turn_timer = loop.call_at(self._turns.due_s, self._on_turn)
+                    return
+                self._turns.take(now_s)
             wire = self._waiting.popleft()
-            if wire.wanted:
-                self._connecting[wire] = asyncio.get_running_loop().create_task(self._dial(wire))
+            self._connecting[wire] = loop.create_task(self._dial(wire))
+
+    def _on_turn(self) -> None:
+        self._turn_timer = None
+        self._pump()
 
     async def _dial(self, wire: Wire) -> None:
+        wire.begin()
         try:
             await self._connect(wire)
         except (OSError, ValueError) as error:  # ValueError: a host name that IDNA refuses

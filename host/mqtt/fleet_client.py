@@ -182,6 +182,11 @@ class _Wire(Wire):
         if self.transport is not None:
             self.transport.abort()
 
+    def begin(self) -> None:
+        """Its turn to connect has come."""
+        if self.client is not None:
+            self.client.listener.on_dial()
+
     def fail(self, error: BaseException) -> None:
         """The connection could not be made."""
         self._end(loss(error, self._dialler.peer, opened=False))

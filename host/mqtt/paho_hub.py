@@ -3,8 +3,11 @@
 import asyncio
 import ssl
 import time
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
+
+from host.mqtt.turns import Turns
 
 LINGER_S = 5.0
 """How long a polite close may wait for a peer that does not read."""
@@ -15,6 +18,15 @@ _CONNECTING_THREADS = 16
 
 class Session(Protocol):
     """One connection as the hub sees it."""
+
+    @property
+    def wanted(self) -> bool:
+        """Whether its owner still waits for it."""
+        ...
+
+    def begin(self) -> None:
+        """Its turn to connect has come; from the loop, never from inside `PahoHub.dial`."""
+        ...
 
     def connect(self) -> None:
         """TCP and TLS, blocking, in a thread."""
@@ -44,6 +56,7 @@ class PahoHub:
         tls: ssl.SSLContext | None = None,
         server_name: str = "",
         connect_timeout_s: float = 10.0,
+        turns: Turns | None = None,
     ) -> None:
         """Nothing is opened yet.
 
@@ -53,6 +66,7 @@ class PahoHub:
             tls: context for clients that bring none of their own; None: plain TCP.
             server_name: for SNI and the check of the certificate; empty: `host`.
             connect_timeout_s: bounds TCP connect and TLS handshake, each, in their thread.
+            turns: when the next connection may begin; None: at once.
         """
         self.host = host
         self.port = port
@@ -61,6 +75,9 @@ class PahoHub:
         self.server_name = server_name or host
         self.connect_timeout_s = connect_timeout_s
         self._pool: ThreadPoolExecutor | None = None
+        self._turns = turns
+        self._waiting: deque[Session] = deque()
+        self._turn_timer: asyncio.TimerHandle | None = None
         self._sessions: set[Session] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._empty: asyncio.Event | None = None
@@ -71,11 +88,30 @@ class PahoHub:
         return len(self._sessions)
 
     def dial(self, session: Session) -> None:
-        """Connect in a thread, then go on in the loop."""
+        """Connect in a thread when it is the session's turn, then go on in the loop."""
+        self._waiting.append(session)
+        if self._turn_timer is None:
+            due_s = 0.0 if self._turns is None else self._turns.due_s
+            self._turn_timer = asyncio.get_running_loop().call_at(due_s, self._on_turn)
+
+    def _on_turn(self) -> None:
+        self._turn_timer = None
+        loop = asyncio.get_running_loop()
         if self._pool is None:
             self._pool = ThreadPoolExecutor(_CONNECTING_THREADS, thread_name_prefix="paho-connect")
-        loop = asyncio.get_running_loop()
-        loop.run_in_executor(self._pool, session.connect).add_done_callback(session.connected)
+        while self._waiting:
+            if not self._waiting[0].wanted:
+                self._waiting.popleft()
+                continue
+            if self._turns is not None:
+                now_s = loop.time()
+                if now_s < self._turns.due_s:
+                    self._turn_timer = loop.call_at(self._turns.due_s, self._on_turn)
+                    return
+                self._turns.take(now_s)
+            session = self._waiting.popleft()
+            session.begin()
+            loop.run_in_executor(self._pool, session.connect).add_done_callback(session.connected)
 
     def made(self, session: Session) -> None:
         """The session has a socket."""
@@ -91,6 +127,10 @@ class PahoHub:
 
     async def close(self, timeout_s: float = LINGER_S) -> None:
         """Wait until disconnected clients are closed, drop the rest after `timeout_s`; end the threads."""
+        self._waiting.clear()
+        if self._turn_timer is not None:
+            self._turn_timer.cancel()
+            self._turn_timer = None
         if self._sessions:
             self._empty = asyncio.Event()
             try:

@@ -149,6 +149,16 @@ class PahoSession:
         mine.on_pong = self._on_pong
         mine.connect_async(hub.host, hub.port, connect.keep_alive_s)
 
+    @property
+    def wanted(self) -> bool:
+        """Whether the client still waits for it."""
+        return self.client is not None
+
+    def begin(self) -> None:
+        """Its turn to connect has come."""
+        if self.client is not None:
+            self.client.listener.on_dial()
+
     # In a thread
 
     def connect(self) -> None:

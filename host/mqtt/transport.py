@@ -20,6 +20,10 @@ class Listener(Protocol):
     A listener may also have `on_writable()`: an open connection takes more again after it did not.
     """
 
+    def on_dial(self) -> None:
+        """The attempt to connect begins; until then it waited for its turn."""
+        ...
+
     def on_open(self, session_present: bool) -> None:
         """CONNACK 0 arrived."""
         ...
@@ -136,6 +140,9 @@ class _Nobody:
     """The listener of a client that has none yet."""
 
     __slots__ = ()
+
+    def on_dial(self) -> None:
+        """Nothing."""
 
     def on_open(self, session_present: bool) -> None:
         """Nothing."""

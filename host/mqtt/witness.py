@@ -21,6 +21,7 @@ from host.model.stage_count import EVIDENCE_FOLDER
 from host.mqtt.packets import Connect
 from host.mqtt.paho_client import PahoClient, PahoHub
 from host.mqtt.tls import client_context
+from host.mqtt.turns import Turns
 from host.mqtt.witness_connection import Watch
 from host.mqtt.witness_record import RecordStream
 
@@ -56,6 +57,7 @@ class Witness:
         qos: int = 0,
         ready_timeout_s: float = 10.0,
         settle_s: float = 0.0,
+        connects_per_s: float | None = None,
     ) -> None:
         """Nothing is opened yet.
 
@@ -68,8 +70,9 @@ class Witness:
             delivers_per_s: what the broker delivers to one connection at most; None: as far as is known, all.
             client_id: of the only connection; several append `-1`, `-2`, …
             qos: of the subscriptions.
-            ready_timeout_s: `open` fails if it is not subscribed by then.
+            ready_timeout_s: `open` fails if no further connection is subscribed within this time.
             settle_s: least time before a connection is made again (IoT Core: 1 s per client id).
+            connects_per_s: connections begun per second, first and later ones; None: no limit.
         """
         self.notes: list[str] = []
         """What is worth knowing about what it saw: lost connections, doubts."""
@@ -79,6 +82,7 @@ class Witness:
         self._client_id = client_id
         self._qos = qos
         self._ready_timeout_s = ready_timeout_s
+        self._turns = None if connects_per_s is None else Turns(connects_per_s)
         self.backoff_s = max(_BACKOFF_MIN_S, settle_s)
         """Before the first try to connect again, doubled for each further one."""
         self._clock = HostClock()
@@ -128,6 +132,7 @@ class Witness:
             endpoint.port,
             server_name=endpoint.tls.server_name if endpoint.tls else "",
             connect_timeout_s=self._ready_timeout_s,
+            turns=self._turns,
         )
         count = len(self._groups)
         for number, group in enumerate(self._groups, 1):
@@ -152,8 +157,8 @@ class Witness:
         for watch in self._watches:
             watch.open()
         try:
-            async with asyncio.timeout(self._ready_timeout_s):
-                for watch in self._watches:
+            for watch in self._watches:
+                async with asyncio.timeout(self._ready_timeout_s):
                     await asyncio.shield(watch.ready)
         except TimeoutError:
             trouble = next((watch.trouble for watch in self._watches if not watch.ready.done()), "")

@@ -108,6 +108,9 @@ class Watch:
 
     # paho's events
 
+    def on_dial(self) -> None:
+        """The witness waits as long as it takes."""
+
     def on_open(self, session_present: bool) -> None:  # noqa: ARG002 - part of the contract
         """Subscribe."""
         chunks = range(0, len(self._filters), _FILTERS_PER_SUBSCRIBE)

@@ -44,6 +44,8 @@ class Recorder:
 
     client: Client | None = None
     events: list[tuple[Any, ...]] = field(default_factory=list)
+    dials: int = 0
+    """Attempts to connect that began."""
     inside: str = ""
     """The transport's method that is running: no event may come then."""
     on_event: Callable[[str], None] | None = None
@@ -55,6 +57,10 @@ class Recorder:
         self._changed.set()
         if self.on_event is not None:
             self.on_event(event[0])
+
+    def on_dial(self) -> None:
+        assert not self.inside, f"a dial began inside {self.inside}"
+        self.dials += 1
 
     def on_open(self, session_present: bool) -> None:
         self._note("open", session_present)

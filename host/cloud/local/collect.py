@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from host.cloud.local.bucket_layout import BucketLayout
-from host.cloud.local.pipeline import EVIDENCE_FOLDER, S3_FOLDER, TIMESTREAM_FOLDER
-from host.cloud.local.s3 import INDEX_FOLDER, list_objects
+from host.cloud.local.folders import EVIDENCE_FOLDER, S3_FOLDER, S3_INDEX_FOLDER, TIMESTREAM_FOLDER
+from host.cloud.local.s3 import list_objects
 from host.cloud.local.segments import TEMPORARY_SUFFIX, segment_paths
 from host.cloud.local.trace import (
     ACCEPTED_COLUMN,
@@ -315,7 +315,7 @@ def _s3(
     folder: Path, target: Path, window: Window, chosen: _Chosen, problems: _Problems, layout: BucketLayout
 ) -> None:
     target.mkdir(parents=True, exist_ok=True)
-    index = _s3_index(folder / INDEX_FOLDER, problems)
+    index = _s3_index(folder / S3_INDEX_FOLDER, problems)
     bucket = folder / S3_FOLDER
 
     def wanted(message: int, time_ms: int | None, buoy: int) -> bool:

@@ -3,7 +3,8 @@
     {"folder": "runs/…/twin", "port": 0, "limits": "lifted", "topic_prefix": "aws/0", "payload": "stamped",
      "twin": {"lambda_timeout_s": 60.0, "faults": [{"stage": "s3", "kind": "lost", "messages": [3]}], …}}
 
-Every key but `folder` may be left out; the defaults are AWS's or the source system's, as noted.
+Every key but `folder` may be left out; the defaults are AWS's or the source system's, as noted. A run that
+only writes the file does not import the rules engine.
 """
 
 import dataclasses
@@ -12,16 +13,16 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from host.cloud.local.bucket_layout import BucketLayout, PrefixError
-from host.cloud.local.rule_compile import Chance
-from host.cloud.local.rule_tokens import RuleError
-from host.cloud.local.rules import Rule, RuleSpec, TimestreamAction, default_rules, influx_rule
 from host.model.errors import UsageError
 from host.model.fleet import FaultSpec, PayloadMode, TwinSpec
 from host.model.limits import TwinLimits
 from host.model.twin import RuleSettings
+
+if TYPE_CHECKING:
+    from host.cloud.local.rules import RuleSpec
 
 LimitMode = Literal["lifted", "aws"]
 
@@ -49,8 +50,10 @@ class TwinConfig:
     lambda_wall_limit_s: float = 60.0
     """Protection against a handler that hangs; the Lambda timeout acts on the modelled duration instead."""
 
-    def rules(self) -> tuple[RuleSpec, ...]:
+    def rules(self) -> "tuple[RuleSpec, ...]":
         """The rules to run."""
+        from host.cloud.local.rules import default_rules, influx_rule
+
         timestream, kinesis = default_rules(self.topic_prefix, self.payload)
         twin = self.twin
         changed = _changed(timestream, twin.timestream_rule)
@@ -79,7 +82,7 @@ class TwinConfig:
     @property
     def has_own_rules(self) -> bool:
         """Whether a rule is not the source system's, which is known to be right."""
-        return self.rules()[:2] != default_rules(self.topic_prefix, self.payload)
+        return {self.twin.timestream_rule, self.twin.kinesis_rule} != {RuleSettings()}
 
     @property
     def buoy_level(self) -> int:
@@ -93,7 +96,9 @@ class TwinConfig:
         return Path(handler) if handler else Path(__file__).with_name("datatransform.py")
 
 
-def _changed(rule: RuleSpec, settings: RuleSettings) -> RuleSpec:
+def _changed(rule: "RuleSpec", settings: RuleSettings) -> "RuleSpec":
+    from host.cloud.local.rules import TimestreamAction
+
     action = rule.action
     if isinstance(action, TimestreamAction) and settings.timestamp:
         action = dataclasses.replace(
@@ -180,10 +185,16 @@ def problems_of(config: TwinConfig) -> list[str]:
 
 def _endless(config: TwinConfig) -> list[str]:
     """Error actions whose message would come to the rules again, and fail again."""
-    rules = config.rules()
-    topics = {rule.error_action.republish for rule in rules if rule.error_action is not None} - {""}
+    settings = (config.twin.timestream_rule, config.twin.kinesis_rule)
+    actions = [rule.error_action for rule in settings if rule.error_action is not None]
+    topics = {action.republish for action in actions} - {""}
     if not topics:
         return []
+    from host.cloud.local.rule_compile import Chance
+    from host.cloud.local.rule_tokens import RuleError
+    from host.cloud.local.rules import Rule
+
+    rules = config.rules()
     try:
         compiled = [Rule(rule, Chance(0)) for rule in rules]
     except RuleError:

@@ -19,6 +19,7 @@ from host.cloud.local.engine import MAX_TOPICS, RulesEngine
 from host.cloud.local.error_actions import ErrorActions
 from host.cloud.local.faults import StageFaults, link_faults, stage_faults
 from host.cloud.local.firehose import DeliveryFaults, Firehose
+from host.cloud.local.folders import EVIDENCE_FOLDER, LAMBDA_LOG, S3_FOLDER, TIMESTREAM_FOLDER
 from host.cloud.local.influx_secrets import make_influx_stage
 from host.cloud.local.kinesis import Record, Stream
 from host.cloud.local.lambda_runtime import LambdaRuntime
@@ -31,8 +32,6 @@ from host.model.clock import HostClock
 from host.model.fleet import TwinSpec
 from host.model.stage_count import StageCount
 
-TIMESTREAM_FOLDER, S3_FOLDER, EVIDENCE_FOLDER, LAMBDA_LOG = "timestream", "s3", "evidence", "lambda.log"
-STORES = ("timestream", "s3")
 _NS_PER_S = 1_000_000_000
 _MAX_WAIT_S = 3600.0
 _COMPILE_LOOK_S = 0.005

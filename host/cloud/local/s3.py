@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from host.cloud.local.bucket_layout import BucketLayout
+from host.cloud.local.folders import S3_INDEX_FOLDER
 from host.cloud.local.segments import TEMPORARY_SUFFIX, ColumnRows, SegmentLog
 from host.cloud.s3_reader import ObjectInfo
 
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
 DELIVERY_STREAM = "buoys"
 VERSION = 1
-INDEX_FOLDER = "s3-index"
-"""Beside the bucket: which message wrote which bytes, as S3 itself does not know."""
 
 
 def index_schema() -> "pa.Schema":
@@ -67,7 +66,7 @@ class Bucket:
         self._delimiter = delimiter.encode()
         self._compress = compress
         self._index = ColumnRows(index_schema, 3)
-        self.log = SegmentLog(folder.parent / INDEX_FOLDER, self._index)
+        self.log = SegmentLog(folder.parent / S3_INDEX_FOLDER, self._index)
         folder.mkdir(parents=True, exist_ok=True)
 
     def put(

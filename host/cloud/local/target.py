@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from host.cloud.local import influx_secrets
 from host.cloud.local.config import LimitMode, TwinConfig, to_json
 from host.cloud.local.control_client import ControlClient, parse_address
-from host.cloud.local.pipeline import EVIDENCE_FOLDER, STORES
+from host.cloud.local.folders import EVIDENCE_FOLDER, STORES
 from host.cloud.local.process import TwinProcess
 from host.cloud.target import Check, Collected, LiveCounts, Manners, Stakes
 from host.model.endpoint import Endpoint

@@ -16,9 +16,10 @@ from host.cloud.local.broker.tls import ALPN_MQTT, SERVER_NAME
 from host.cloud.local.config import TwinConfig, to_json
 from host.cloud.local.control import ControlServer, Progress
 from host.cloud.local.drain import Drain
+from host.cloud.local.folders import EVIDENCE_FOLDER
 from host.cloud.local.impostor import Impostors
 from host.cloud.local.marks import Mark, since
-from host.cloud.local.pipeline import EVIDENCE_FOLDER, Pipeline
+from host.cloud.local.pipeline import Pipeline
 from host.cloud.local.segments import MAX_ROWS, due_age_s
 from host.model.clock import Deadline
 from host.model.errors import PreflightError, UsageError

@@ -1,0 +1,7 @@
+"""What lies where in a twin's folder."""
+
+TIMESTREAM_FOLDER, S3_FOLDER, EVIDENCE_FOLDER, LAMBDA_LOG = "timestream", "s3", "evidence", "lambda.log"
+S3_INDEX_FOLDER = "s3-index"
+"""Beside the bucket: which message wrote which bytes, as S3 itself does not know."""
+STORES = ("timestream", "s3")
+"""Stores of every twin."""
