@@ -36,6 +36,8 @@ FEW, MANY = 15, 35
 """Messages of each board in the two runs of a figure."""
 TWO_CORES = 2
 MB_BAR = 1024.0
+# A shard takes 1,000 records/s: as in AWS, a fleet that sends more needs more of them.
+TWIN = {"kind": "local", "twin": {"kinesis_shards": 4}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +56,7 @@ def say(row: str, figure: str, bar: str, reached: bool) -> bool:
     return reached
 
 
-def buoy_run(
-    ids: range, run: dict[str, object], target: object = "local", options: tuple[str, ...] = ()
-) -> Run:
+def buoy_run(ids: range, run: dict[str, object], target: object = TWIN, options: tuple[str, ...] = ()) -> Run:
     """Run a fleet of virtual boards, from command to verdict."""
     with tempfile.TemporaryDirectory() as folder:
         fleet = {
@@ -118,7 +118,7 @@ def paced() -> bool:
 def twin() -> bool:
     """The local path."""
     raw = raw_us()
-    cost = marginal("local")
+    cost = marginal(TWIN)
     through = cost.get("twin", 0.0) + cost.get("handler", 0.0)
     words = f"{through:.1f} µs, {through / raw:.2f} x raw bytes"
     reached = say("twin, paced, through to S3, per message", words, "60 µs", through <= 60)

@@ -9,6 +9,8 @@ from array import array
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import numpy as np
     import pyarrow as pa
 
@@ -58,7 +60,13 @@ class Layout:
         """One list per position of `text_at`."""
 
     def append(
-        self, buoy: int, time_ms: int, visible_ns: int, message: int, numbers: list[float], texts: list[str]
+        self,
+        buoy: int,
+        time_ms: int,
+        visible_ns: int,
+        message: int,
+        numbers: "Iterable[float]",
+        texts: list[str],
     ) -> None:
         """One message: `numbers` has one entry per name, `texts` one per VARCHAR name."""
         self.messages.append(message)
@@ -66,8 +74,9 @@ class Layout:
         self.times.append(time_ms)
         self.visible.append(visible_ns)
         self.numbers.extend(numbers)
-        for column, text in zip(self.texts, texts, strict=True):
-            column.append(text)
+        if texts:
+            for column, text in zip(self.texts, texts, strict=True):
+                column.append(text)
 
     def table(self) -> "pa.Table":
         """The rows: `len(messages) * len(names)` of them, in the store's schema plus the version."""

@@ -13,6 +13,8 @@ nine keys, makes `buoy_id` an integer and returns recordId, result and data. Thi
 import base64
 import json
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
 KEYS = ("do", "ec", "liqlev", "ph", "tds", "tbd", "wf", "wp", "temp", "timestamp")
 """Kept as they come. Written out, not imported: the file is uploaded to Lambda as it is."""
 
@@ -38,5 +40,5 @@ def transform(record: dict) -> dict:  # type: ignore[type-arg]
         kept["buoy_id"] = int(payload["buoy_id"])
     except (ValueError, TypeError, KeyError, RecursionError):
         return {"recordId": record["recordId"], "result": "ProcessingFailed", "data": record["data"]}
-    data = json.dumps(kept, separators=(",", ":")).encode()
+    data = _encode(kept).encode()
     return {"recordId": record["recordId"], "result": "Ok", "data": base64.b64encode(data).decode()}

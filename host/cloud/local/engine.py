@@ -6,6 +6,7 @@ Each topic is bound once to the rules that match it; then a message costs one JS
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from json import encoder
 from typing import TYPE_CHECKING, Any
 
 from host.cloud.local.error_actions import ErrorActions, Failed
@@ -103,8 +104,8 @@ class RulesEngine:
         self._influxdb = influxdb
         self._throttled = 0
         self._bound: dict[str, list[_Carry]] = {}
-        self._decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
-        self._encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+        self._decode = make_decode()
+        self._encode = make_encode()
         self.count = StageCount(STAGE, "messages")
         self._parse_errors = 0
         self._board_errors = 0
@@ -334,6 +335,37 @@ _NAMES: dict[type[Any], tuple[str, str]] = {
     KinesisAction: ("KinesisAction", "buoys"),
 }
 """What failed, as an error action is told: the kind of action, and on what."""
+
+
+def make_decode() -> Callable[[str], Any]:
+    """`JSONDecoder.decode`, without looking for white space where there is none. Raises ValueError."""
+    decoder = json.JSONDecoder(parse_constant=_refuse_constant)
+    decode = decoder.decode
+    scan = decoder.scan_once  # type: ignore[attr-defined]
+
+    def fast(text: str) -> Any:
+        try:
+            value, end = scan(text, 0)
+        except StopIteration:
+            return decode(text)
+        return value if end == len(text) else decode(text)
+
+    return fast
+
+
+def make_encode() -> Callable[[Any], str]:
+    """Compact JSON, not escaped; `JSONEncoder` makes a new encoder for each call. Raises ValueError."""
+    make = getattr(encoder, "c_make_encoder", None)
+    if make is None:
+        return json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+    # No markers: what was parsed has no circles.
+    chunks = make(None, _no_json, encoder.encode_basestring, None, ":", ",", False, False, False)
+    join = "".join
+    return lambda value: join(chunks(value, 0))
+
+
+def _no_json(value: Any) -> Any:
+    raise ValueError(f"{type(value).__name__} is no JSON")
 
 
 def _refuse_constant(name: str) -> Any:

@@ -64,7 +64,7 @@ class InfluxStage:
         self._clock = clock
         self._trace = trace
         self._entries = trace.entries(STAGE)
-        self._index = ColumnRows(index_schema, 4)
+        self._index = ColumnRows(index_schema)
         self.log = SegmentLog(folder / INDEX_FOLDER, self._index)
         self._waiting: list[_Point] = []
         self._writing: list[_Point] = []

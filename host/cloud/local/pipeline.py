@@ -35,6 +35,7 @@ from host.model.stage_count import StageCount
 _NS_PER_S = 1_000_000_000
 _MAX_WAIT_S = 3600.0
 _COMPILE_LOOK_S = 0.005
+_READ_PAUSE_S = 0.05
 _NO_LINK_TROUBLE = ("delivery-", "throughput-delay")
 """Reasons that are about messages to a subscriber, or only about time."""
 _COSTS_THE_CONNECTION = frozenset(
@@ -289,6 +290,8 @@ class Pipeline:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
                     await self._wake.wait()
+            # Records have times of their own: to read the stream a few times a second changes only the cost.
+            await asyncio.sleep(_READ_PAUSE_S)
 
     async def deliver_until(self, now_ns: int) -> None:
         """Arrivals and what is due, in order of their times."""

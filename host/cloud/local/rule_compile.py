@@ -5,7 +5,6 @@ one dictionary per message. A statement is parsed once per rule; binding it to a
 """
 
 import random
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,6 +39,8 @@ Evaluate = Callable[[Payload, int], Any]
 ACCOUNT_ID = "123456789012"
 """Of the twin, as in its ARNs; AWS's documents use the same."""
 _NS_PER_MS = 1_000_000
+_UUID_FIXED_BITS = 0xF000 << 64 | 0xC000 << 48
+_UUID_VERSION_4 = 0x4000 << 64 | 0x8000 << 48
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +65,10 @@ class Chance:
         self.rand = source.random
 
     def __call__(self) -> str:
-        """A random (version 4) UUID."""
-        return str(uuid.UUID(int=self._bits(128), version=4))
+        """A random (version 4) UUID; by hand, as one is needed for each message (RFC 4122, section 4.4)."""
+        number = self._bits(128) & ~_UUID_FIXED_BITS | _UUID_VERSION_4
+        text = f"{number:032x}"
+        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 @dataclass(slots=True)

@@ -65,7 +65,7 @@ class Bucket:
         self._folder = folder
         self._delimiter = delimiter.encode()
         self._compress = compress
-        self._index = ColumnRows(index_schema, 3)
+        self._index = ColumnRows(index_schema)
         self.log = SegmentLog(folder.parent / S3_INDEX_FOLDER, self._index)
         folder.mkdir(parents=True, exist_ok=True)
 

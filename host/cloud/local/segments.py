@@ -111,42 +111,41 @@ def due_age_s(running_s: float) -> float:
 
 
 class ColumnRows:
-    """Rows as plain lists, one per column: for logs whose rows are few or need no arithmetic."""
+    """Rows as tuples, which become columns when they are written: for logs whose rows need no arithmetic."""
 
-    def __init__(self, schema: Callable[[], "pa.Schema"], columns: int) -> None:
+    def __init__(self, schema: Callable[[], "pa.Schema"]) -> None:
         # The schema is asked for when a table is made: pyarrow is dear to import.
         self._schema = schema
-        self._columns: list[list[Any]] = [[] for _ in range(columns)]
+        self._rows: list[tuple[Any, ...]] = []
 
     def __len__(self) -> int:
-        return len(self._columns[0])
+        return len(self._rows)
 
     def append(self, *values: Any) -> None:
         """One row, values in the order of the schema."""
-        for column, value in zip(self._columns, values, strict=True):
-            column.append(value)
+        self._rows.append(values)
 
     def extend(self, *columns: Iterable[Any]) -> None:
         """Many rows, given as columns of equal length."""
-        for column, values in zip(self._columns, columns, strict=True):
-            column.extend(values)
+        self._rows.extend(zip(*columns, strict=True))
 
     def detach(self) -> Detached | None:
         """See `Rows`."""
-        if not self._columns[0]:
+        if not self._rows:
             return None
-        columns, self._columns = self._columns, [[] for _ in self._columns]
-        return _Columns(self._schema, columns)
+        rows, self._rows = self._rows, []
+        return _Columns(self._schema, rows)
 
 
 class _Columns:
-    def __init__(self, schema: Callable[[], "pa.Schema"], columns: list[list[Any]]) -> None:
+    def __init__(self, schema: Callable[[], "pa.Schema"], rows: list[tuple[Any, ...]]) -> None:
         self._schema = schema
-        self._columns = columns
+        self._rows = rows
 
     def table(self) -> "pa.Table":
         import pyarrow as pa
 
         schema = self._schema()
-        arrays = [pa.array(column, field.type) for column, field in zip(self._columns, schema, strict=True)]
+        columns = zip(*self._rows, strict=True)
+        arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
         return pa.table(arrays, schema=schema)

@@ -19,6 +19,7 @@ same rule the attribute `timestamp`, from which the action takes the record's ti
 
 import json
 import math
+from array import array
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ MAX_AHEAD_MS = 15 * 60_000
 """How far in the future a record may lie (Timestream quotas, future ingestion period)."""
 MAX_BIGINT = 1 << 63
 MAX_SHAPES = 10_000
+_NONE = array("d")
 _MS_PER_H = 3_600_000
 _NS_PER_MS = 1_000_000
 
@@ -144,7 +146,12 @@ class Timestream:
                 return
             texts.append(text)
             values[position] = self._text_number(text)
-        if not (values and min(values) >= -MAX_BIGINT and max(values) < MAX_BIGINT):
+        try:
+            numbers = array("d", values)
+        except OverflowError:
+            numbers = _NONE
+        # The length of the vector: where it is small, all values are, and finite too.
+        if not (numbers and math.hypot(*numbers) < MAX_BIGINT):
             self._write_each(message, dimension, buoy, time_ms, attributes, 1, at_ns)
             return
         buoy.newest_ms = time_ms
@@ -152,9 +159,9 @@ class Timestream:
         if series is None:
             series = buoy.series[shape.names] = Series(shape.names)
         series.times.append(time_ms)
-        series.values.extend(values)
-        self._append(layout, buoy, dimension, time_ms, at_ns, message, values, texts)
-        self.count.left += len(values)
+        series.values.extend(numbers)
+        self._append(layout, buoy, dimension, time_ms, at_ns, message, numbers, texts)
+        self.count.left += len(numbers)
         self.stored_known += shape.known
 
     def write_version(
@@ -224,7 +231,7 @@ class Timestream:
         buoy.newest_ms = max(buoy.newest_ms, time_ms)
         layout = self._rows.layout((name,), (kind,), version)
         texts = [value] if kind == VARCHAR else []
-        self._append(layout, buoy, dimension, time_ms, at_ns, message, [number], texts)
+        self._append(layout, buoy, dimension, time_ms, at_ns, message, array("d", (number,)), texts)
         self.count.left += 1
         if there is None:
             self.stored_known += name in KEYS
@@ -277,7 +284,7 @@ class Timestream:
         time_ms: int,
         at_ns: int,
         message: int,
-        numbers: list[float],
+        numbers: "array[float]",
         texts: list[str],
     ) -> None:
         if buoy.number is None:

@@ -107,13 +107,13 @@ class Trace:
 
     def __init__(self, folder: Path) -> None:
         self._trace = _TraceRows()
-        self.received = ColumnRows(received_schema, 7)
+        self.received = ColumnRows(received_schema)
         """message, buoy, topic, payload, at_ns, dup, accepted_ns."""
-        self.refused = ColumnRows(_refused_schema, 7)
+        self.refused = ColumnRows(_refused_schema)
         """buoy, client, topic, payload, reason, detail, at_ns."""
-        self.links = ColumnRows(_links_schema, 4)
+        self.links = ColumnRows(_links_schema)
         """client, reason, detail, at_ns."""
-        self._outcomes = ColumnRows(_outcomes_schema, 7)
+        self._outcomes = ColumnRows(_outcomes_schema)
         self.logs = (
             SegmentLog(folder / RECEIVED_FOLDER, self.received),
             SegmentLog(folder / TRACE_FOLDER, self._trace),

@@ -31,6 +31,9 @@ from host.mqtt.codec import Connect, Publish, Subscribe, Unsubscribe, encode_con
 
 TICK_S = 0.1
 """How often throttled and timed things are looked at: a tenth of the second that rates are about."""
+DELIVERY_PAUSE_S = 0.005
+"""Messages to a subscriber wait so long for others, so that a write, and its reader's turn, is about several.
+IoT Core takes longer than that to deliver one."""
 _BACKLOG = 4096
 """Connections waiting to be accepted: a fleet connects all at once."""
 _STOP_S = 0.5
@@ -85,6 +88,7 @@ class Broker:
         """The last disconnection of each client, oldest first."""
         self._wheel: DeadlineWheel[Connection | Session] = DeadlineWheel()
         self._dirty: list[Connection] = []
+        self._flush_timer: asyncio.TimerHandle | None = None
         self._waiting: set[Connection] = set()
         self._servers: list[asyncio.AbstractServer] = []
         self._tls_listeners: list[TlsListener] = []
@@ -137,6 +141,7 @@ class Broker:
         Wills are not published: nobody is left to read them.
         """
         self._stopping = True
+        self.flush()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -217,7 +222,7 @@ class Broker:
     def republish(self, topic: str, payload: bytes) -> bool:
         """Publish what a rule sends (the action Republish); whether it was taken."""
         taken = self._publishing.republish(topic.encode(), payload, self.clock())
-        self.flush()
+        self.flush_soon()
         return taken
 
     # What a connection asks (`connection.Service`)
@@ -301,8 +306,16 @@ class Broker:
         """A connection has something to write at the next `flush`."""
         self._dirty.append(connection)
 
+    def flush_soon(self) -> None:
+        """`flush` in a moment: what many boards send to one subscriber shares a write."""
+        if self._dirty and self._flush_timer is None:
+            self._flush_timer = asyncio.get_running_loop().call_later(DELIVERY_PAUSE_S, self.flush)
+
     def flush(self) -> None:
         """Write what the connections have queued."""
+        if self._flush_timer is not None:
+            self._flush_timer.cancel()
+            self._flush_timer = None
         while self._dirty:
             dirty, self._dirty = self._dirty, []
             for connection in dirty:

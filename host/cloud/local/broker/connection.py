@@ -44,6 +44,7 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
+        "_answering",
         "_bucket_in",
         "_bucket_out",
         "_congested",
@@ -74,6 +75,8 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._wire = Wire(limits)
         self._out: list[bytes] = []
+        self._answering = False
+        """Its own packets are being handled: what it is sent leaves in one write at their end."""
         self._held = Backlog()
         self._shares = Shares(self._arrived)
         self._reading = True
@@ -118,7 +121,7 @@ class Connection(asyncio.Protocol):
             self._shares.finish()  # what stands before the fault is good
             if not self.ending:
                 self._refuse_bytes(fault)
-        self._service.flush()
+            self._service.flush()
 
     def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """The transport is gone. What waits here had arrived: it is handled, only late."""
@@ -149,7 +152,7 @@ class Connection(asyncio.Protocol):
 
     def send(self, data: bytes) -> None:
         """Queue a packet for the next write."""
-        if not self._out:
+        if not self._out and not self._answering:
             self._service.unflushed(self)
         self._out.append(data)
 
@@ -258,12 +261,20 @@ class Connection(asyncio.Protocol):
         if self.ending:
             self._shares.drop()
             return
+        self._answering = True
         if self._held:
             self._hold(packets)
         else:
             self._handle(packets, self._service.clock())
         self._choose_reading()
-        self._service.flush()
+        self._answered()
+
+    def _answered(self) -> None:
+        """Write the answers; what went to others leaves soon."""
+        self._answering = False
+        if self._out:
+            self.write()
+        self._service.flush_soon()
 
     def _handle(self, packets: Sequence[Packet], now_s: float) -> None:
         """Handle packets in order, until one has to wait for throughput."""

@@ -71,7 +71,7 @@ class Publishing:
     def charge_rule_match(self, matches: int, now_s: float) -> bool:
         """Count rule matches as outbound publishes of the account; False if the account's rate is used up."""
         account = self._account_out
-        return account is None or all([account.take(now_s) for _ in range(matches)])
+        return account is None or account.take_many(now_s, matches)
 
     def republish(self, topic: bytes, payload: bytes, now_s: float) -> bool:
         """Publish in the name of a rule: to subscribers and rules alike."""
@@ -105,7 +105,7 @@ class Publishing:
             return False
         if taken is False:
             return False
-        self._records.count(Metric.PUBLISH_IN_SUCCESS)
+        self._records.published_in += 1
         if packet.retain:
             self._records.count(Metric.PUBLISH_RETAINED_SUCCESS)
             self._context.retained.keep(packet.topic, packet.payload, packet.qos)

@@ -28,6 +28,15 @@ class SecondWindow:
         self.count += 1
         return self.count <= self.limit
 
+    def take_many(self, now_s: float, count: int) -> bool:
+        """Count several events of one moment; whether all are within the limit."""
+        if now_s - self.started_s >= 1.0:
+            self.started_s = now_s
+            self.count = count
+        else:
+            self.count += count
+        return self.count <= self.limit
+
     def room(self, now_s: float) -> bool:
         """Whether `take` would say yes, without counting."""
         return now_s - self.started_s >= 1.0 or self.count < self.limit

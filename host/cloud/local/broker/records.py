@@ -100,10 +100,12 @@ class ConnectionInfo:
 class Records:
     """Counters and refusals. Counters are ints under `Metric`; `metrics()` gives CloudWatch's full names."""
 
-    __slots__ = ("_counts", "_on_refused", "_refusals", "latest")
+    __slots__ = ("_counts", "_on_refused", "_refusals", "latest", "published_in", "published_out")
 
     def __init__(self, on_refused: OnRefused | None = None) -> None:
         self._counts: dict[Metric, int] = dict.fromkeys(Metric, 0)
+        self.published_in = self.published_out = 0
+        """`PublishIn.Success` and `PublishOut.Success`; for each message, an enum is slow to look up."""
         self._refusals: dict[str, int] = {}
         self._on_refused = on_refused
         self.latest: Reason | None = None
@@ -133,11 +135,17 @@ class Records:
 
     def metrics(self) -> dict[str, float]:
         """Every counter, e.g. `AWS/IoT PublishIn.Success`; those at zero too, so that zero is a statement."""
+        self._settle()
         return {f"{NAMESPACE} {metric.value}": float(count) for metric, count in self._counts.items()}
 
     def value(self, metric: Metric) -> int:
         """One counter."""
+        self._settle()
         return self._counts[metric]
+
+    def _settle(self) -> None:
+        self._counts[Metric.PUBLISH_IN_SUCCESS] = self.published_in
+        self._counts[Metric.PUBLISH_OUT_SUCCESS] = self.published_out
 
     def refusals(self) -> dict[str, int]:
         """How often each `Reason` was given, in order of first appearance."""

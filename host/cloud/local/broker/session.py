@@ -137,7 +137,7 @@ class Session:
                     return True
             elif outlet.may_send(len(encoded), now_s):
                 outlet.send(encoded)
-                self._records.count(Metric.PUBLISH_OUT_SUCCESS)
+                self._records.published_out += 1
                 return True
             else:
                 outlet.wait()
@@ -205,7 +205,7 @@ class Session:
                     return
                 self._bytes -= pending.popleft().cost_bytes
                 outlet.send(data)
-                self._records.count(Metric.PUBLISH_OUT_SUCCESS)
+                self._records.published_out += 1
 
     def _send_stored(self, outlet: Outlet, now_s: float) -> None:
         stored, replay, rate = self._stored, self._replay, outlet.rate_out
@@ -248,7 +248,7 @@ class Session:
             message.first_sent_s = now_s
         self._in_flight[packet_id] = message
         outlet.send(encode_publish(message.topic, message.payload, 1, message.retain, dup, packet_id))
-        self._records.count(Metric.PUBLISH_OUT_SUCCESS)
+        self._records.published_out += 1
 
     def _next_id(self) -> int:
         packet_id = self._last_id
