@@ -44,30 +44,10 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_answering",
-        "_bucket_in",
-        "_bucket_out",
-        "_congested",
-        "_delayed",
-        "_held",
-        "_out",
-        "_reading",
-        "_service",
-        "_shares",
-        "_transport",
-        "_wire",
-        "certificate_id",
-        "client_id",
-        "connected_s",
-        "ending",
-        "gate",
-        "keep_alive_s",
-        "last_packet_s",
-        "rate_in",
-        "rate_out",
-        "session",
-        "will",
-    )
+        "_answering", "_bucket_in", "_bucket_out", "_congested", "_delayed", "_held", "_out", "_reading",
+        "_service", "_shares", "_transport", "_wire", "certificate_id", "client_id", "connected_s",
+        "ending", "gate", "keep_alive_s", "last_packet_s", "rate_in", "rate_out", "session", "will",
+    )  # fmt: skip
 
     def __init__(self, service: Service) -> None:
         limits, now_s = service.limits, service.clock()
