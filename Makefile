@@ -1,8 +1,10 @@
 # Everything sets itself up: a .venv with pinned dependencies, and the programs the tests drive (in .tools/).
 # `make run ARGS="--count 20"` passes options on; `make test TESTS=tests/mqtt` runs a part.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format soak bench hardware setup setup-test clean
+.PHONY: help run test lint collected format soak bench hardware setup setup-test clean
 SHELL := /bin/sh
+# Whatever the caller says: every `buoy` that a test starts would compile the whole program again.
+export PYTHONDONTWRITEBYTECODE :=
 BIN := .venv/bin
 FLEET ?=
 ARGS ?=
@@ -19,8 +21,13 @@ help: ## this list
 run: setup ## the fleet of boards.yaml against the local twin, to the verdict
 	@$(BIN)/buoy run $(FLEET) $(ARGS)
 
-test: lint ## every check and every test
+test: setup-test ## every check and every test
+	@$(MAKE) --no-print-directory -j 2 lint collected
 	$(BIN)/pytest -n 3 --dist loadfile $(TESTS)
+
+# Compiles the tests once, while the types are checked; else each of the workers would. Their run says what fails.
+collected: setup-test
+	@$(BIN)/pytest --collect-only -q $(TESTS) >/dev/null 2>&1 || true
 
 lint: setup-test ## format, lint and types only
 	$(BIN)/ruff format --check .

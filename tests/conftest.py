@@ -24,7 +24,7 @@ settings.register_profile("explore", max_examples=500, print_blob=True, **TIME)
 settings.load_profile("repeatable")
 
 ROOT = Path(__file__).resolve().parent.parent
-START_TIMEOUT_S = 10.0
+START_TIMEOUT_S = 60.0
 
 
 def unused_port() -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from found_programs import find_program
 
-START_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 120.0
 _CONFIG = """\
 reporting-disabled = true
 bind-address = "127.0.0.1:0"

@@ -55,7 +55,7 @@ class Run:
         self.out = ""
         self.err = ""
 
-    def finish(self, timeout_s: float = 60.0) -> int:
+    def finish(self, timeout_s: float = 300.0) -> int:
         """Wait for the end; returns the exit code."""
         try:
             self.out, self.err = self.process.communicate(timeout=timeout_s)
@@ -106,7 +106,7 @@ def process_of(folder: Path, module: str) -> int:
     raise AssertionError(f"no process runs {module} for {folder}")
 
 
-def until(condition: Callable[[], bool], what: str, timeout_s: float = 20.0) -> None:
+def until(condition: Callable[[], bool], what: str, timeout_s: float = 120.0) -> None:
     """Wait for a condition."""
     end = time.monotonic() + timeout_s
     while not condition():

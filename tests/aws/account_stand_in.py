@@ -70,7 +70,7 @@ class AccountStandIn:
         self.folder = folder
         moto = moto_server()
         reset = urllib.request.Request(f"{moto}/moto-api/reset", method="POST")
-        urllib.request.urlopen(reset, timeout=10).close()
+        urllib.request.urlopen(reset, timeout=100).close()
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         threading.Thread(target=self._http.serve_forever, daemon=True).start()
         own = f"http://127.0.0.1:{self._http.server_address[1]}"

@@ -50,7 +50,7 @@ def test_an_influxdb_in_place_of_timestream_gives_the_same_verdict(
     database.mkdir()
     server = InfluxServer(database)
     try:
-        with urllib.request.urlopen(f"{server.url}/query?q=CREATE+DATABASE+buoys", data=b"", timeout=10):
+        with urllib.request.urlopen(f"{server.url}/query?q=CREATE+DATABASE+buoys", data=b"", timeout=100):
             pass
         pipe = pipeline(range(100, 102), influxdb=InfluxSpec(server.url, "buoys"))
         pipe.keep_copying(account)

@@ -67,7 +67,7 @@ def drain(
         told.append(counts)
         then(counts)
 
-    asyncio.run(asyncio.wait_for(target.drain(10, 0.1, progress), 20))
+    asyncio.run(asyncio.wait_for(target.drain(10, 0.1, progress), 100))
     return target._problems
 
 

@@ -125,7 +125,7 @@ def test_what_boards_sent_is_in_every_store_and_every_stage_tells(make: Make, tm
     folder = tmp_path / "run"
     folder.mkdir()
     target = make(folder)
-    collected, told, first_ms = asyncio.run(asyncio.wait_for(run(target, folder), 60))
+    collected, told, first_ms = asyncio.run(asyncio.wait_for(run(target, folder), 100))
     measures = len(BUOYS) * MESSAGES * len(KEYS)
     assert told[-1] == LiveCounts(len(BUOYS) * MESSAGES, {"timestream": measures, "s3": measures})
     assert collected.stores == target.stores == ("timestream", "s3")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from host.simulation.esp32.simulator import Simulator
 
-TIMEOUT_S = 180
+TIMEOUT_S = 400
 """Of a command; esptool over RFC 2217 takes most of a minute (docs/simulated-esp32.md)."""
 PROGRAM = (sys.executable, "-m", "host.cli.main")
 

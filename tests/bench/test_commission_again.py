@@ -14,7 +14,7 @@ from host.serial.console import Console
 from host.simulation.esp32.simulator import Simulator
 
 FIRST, SECOND = 320, 321
-pytestmark = pytest.mark.timeout(200)
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_what_was_changed_since_the_last_self_test_is_tested_again(rig):
     assert commission(rig, SECOND, SECOND).value.done == []
     port = rig.simulator.path(SECOND)
     with Console(port) as console:
-        console.wait_until_ready(15.0)
+        console.wait_until_ready(120)
         console.request("set", tries=3, settings={"log_level": "debug"})
     assert commission(rig, SECOND, SECOND).value.done == ["self-test", "record"]
     assert commission(rig, SECOND, SECOND).value.done == []

@@ -32,7 +32,7 @@ SPARE = 170
 """Not commissioned with the others."""
 LOST = 167
 """Its cable is away at the end of a run; nobody else looks at it."""
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(900)
 
 
 def put(offset: int, data: bytes, board: Board) -> None:
@@ -238,7 +238,7 @@ def a_person_at_the_console_has_commands_log_and_repl(commissioned: Place) -> No
         cwd=str(commissioned.folder),
         env=environment(),
         encoding="utf-8",
-        timeout=20,
+        timeout=100,
     )
     session.expect("> ")
     session.sendline("identify")
@@ -279,7 +279,7 @@ def monitor_interleaves_boards_with_names_and_writes_files(commissioned: Place) 
         if not missing:
             break
     process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 0
+    assert process.wait(90) == 0
     killer.cancel()
     assert missing == set()
     for buoy in (160, 162):

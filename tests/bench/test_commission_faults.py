@@ -87,7 +87,7 @@ def check(row: Row, first: Outcome[Result], second: Outcome[Result]) -> None:
         assert second.value.done[-2:] == ["self-test", "record"]
 
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 SHORT = short_table()
 
 

@@ -16,7 +16,7 @@ from host.simulation.esp32.synthetic import synthetic_image, write_synthetic
 STOCK, MOVED, BARE, FOREIGN, S3, C3 = range(210, 216)
 SIZE = 80_000
 PATIENCE = Patience(reappear_s=10.0, boot_s=15.0, prompt_s=8.0, tries=2)
-pytestmark = pytest.mark.timeout(200)
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ COSTS, CUTS = 220, 221
 FILES_STEP_S = 8.0
 READ_S, WRITE_S, ERASE_S = 50e-6, 350e-6, 45e-3
 """As host/simulation/esp32/repl/partition.py has them; a write is 128 bytes."""
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")

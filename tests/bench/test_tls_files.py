@@ -141,7 +141,7 @@ def meets(folder: Path, given: Credentials) -> str:
         thread.start()
         program = put(folder, "meet.py", MEET.encode())
         command = [str(interpreter()), str(program), str(listening.getsockname()[1])]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=30)
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100)
         thread.join()
     return done.stdout + done.stderr
 

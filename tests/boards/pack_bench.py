@@ -64,14 +64,14 @@ def run(pack_job: PackJob, port: int, meanwhile: Meanwhile | None = None) -> lis
             await unit.start(time.time_ns())
             if meanwhile is not None:
                 await meanwhile(unit)
-            return await asyncio.wait_for(unit.wait(), 60)
+            return await asyncio.wait_for(unit.wait(), 100)
         finally:
             await unit.close()
 
     return asyncio.run(body())
 
 
-async def until(condition: Callable[[], bool], what: str, timeout_s: float = 20.0) -> None:
+async def until(condition: Callable[[], bool], what: str, timeout_s: float = 120.0) -> None:
     """Wait for a condition."""
     end = time.monotonic() + timeout_s
     while not condition():

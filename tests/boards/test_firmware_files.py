@@ -32,7 +32,7 @@ def test_eight_threads_with_an_empty_cache_make_it_once(tmp_path, monkeypatch):
     together = threading.Barrier(8)
 
     def ask(_: int) -> Firmware:
-        together.wait(10)
+        together.wait(90)
         return installed_firmware(tmp_path / "cache")
 
     with ThreadPoolExecutor(8) as threads:

@@ -23,7 +23,7 @@ def at_once(work):
     together = threading.Barrier(THREADS)
 
     def begin(number: int):
-        together.wait(10)
+        together.wait(90)
         return work(number)
 
     with ThreadPoolExecutor(THREADS) as threads:

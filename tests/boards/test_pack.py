@@ -281,7 +281,7 @@ def test_a_full_disk_stops_the_pack_before_anything_leaves_unrecorded(
             assert unit.pid is not None
             resource.prlimit(unit.pid, resource.RLIMIT_FSIZE, (1_200_000, resource.RLIM_INFINITY))
             await unit.start(time.time_ns())
-            return await asyncio.wait_for(unit.wait(), 30)
+            return await asyncio.wait_for(unit.wait(), 100)
         finally:
             await unit.close()
 

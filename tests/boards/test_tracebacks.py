@@ -18,7 +18,7 @@ from host.simulation.esp32.factory import factory_image
 from host.simulation.esp32.simulator import Simulator
 
 BOARD = 300
-WAIT_S = 40.0
+WAIT_S = 120.0
 # Calls a number, some calls below `run`.
 FAILING = "import machine; machine.reset_cause = 5\rfrom buoy.esp32_board import run\rrun(None)\r"
 

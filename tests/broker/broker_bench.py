@@ -11,7 +11,7 @@ import uvloop
 
 from host.cloud.local.broker import Authorise, Broker, Limits
 
-DEADLINE_S = 5.0
+DEADLINE_S = 60.0
 Answer = TypeVar("Answer")
 
 

@@ -13,7 +13,7 @@ from host.calibration.record import read_record
 
 PROGRAM = Path(__file__).resolve().parent / "dialogue_program.py"
 READY = "q to give up: "
-TIMEOUT_S = 30
+TIMEOUT_S = 200
 
 
 @pytest.fixture(autouse=True)

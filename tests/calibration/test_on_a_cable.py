@@ -30,7 +30,7 @@ def bench(tmp_path, monkeypatch):
     with Simulator(tmp_path / "sim", [ID], factory=image) as simulator:
         port = simulator.path(ID)
         with Console(port, purpose="test") as console:
-            console.wait_until_ready(30.0)
+            console.wait_until_ready(120)
             console.request("id", buoy=ID)
             console.request("set", settings={"sensors": {"wp": {"mode": "hardware"}}})
             console.restart()
@@ -45,7 +45,7 @@ def bench(tmp_path, monkeypatch):
 
 def settings_of(port):
     with Console(port, purpose="test") as console:
-        console.wait_until_ready(30.0)
+        console.wait_until_ready(120)
         return console.request("get", tries=3)
 
 
@@ -106,7 +106,7 @@ def test_power_that_goes_at_any_write_to_flash_leaves_the_old_calibration(bench,
         assert code == 4
         simulator.power(ID, True)
     with Console(port, purpose="test") as console:
-        console.wait_until_ready(30.0)
+        console.wait_until_ready(120)
         console.request("maintenance", seconds=0)
         console.restart()
     left = settings_of(port)

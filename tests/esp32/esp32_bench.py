@@ -32,7 +32,7 @@ def mpremote(port: str, *arguments: object, ok: bool = True) -> str:
     return tool("mpremote", "connect", port, *arguments, ok=ok)
 
 
-def wait_for(condition, timeout_s: float = 10.0):
+def wait_for(condition, timeout_s: float = 90.0):
     """The condition's value once it is true; fails after the deadline."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:

@@ -118,7 +118,7 @@ class MemoryBench:
         """Give a board its identity and settings; it starts again and knows the time."""
         own = self.simulator.with_board(buoy_id, lambda board: dict(board.buoy.settings))
         sensors = own["sensors"] if uses is Uses.DRIVERS else {key: {"mode": "counter"} for key in KEYS}
-        console.wait_until_ready(20)
+        console.wait_until_ready(120)
         console.request("id", buoy=buoy_id)
         console.request("thing", thing=f"buoy-{buoy_id}")
         console.request("wifi", ssid="buoy", password="secret")
@@ -167,7 +167,7 @@ class MemoryBench:
             health["heap_size"],
         )
 
-    def wait_for_link(self, console: Console, timeout_s: float = 40.0) -> bool:
+    def wait_for_link(self, console: Console, timeout_s: float = 150.0) -> bool:
         """Whether it came up."""
 
         def up() -> bool:

@@ -89,7 +89,7 @@ def tls_server(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tls")
     command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout key.pem"
     command += " -out ca.pem -days 30 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
-    subprocess.run(command.split(), cwd=folder, check=True, capture_output=True, timeout=30)
+    subprocess.run(command.split(), cwd=folder, check=True, capture_output=True, timeout=100)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "ca.pem", folder / "key.pem")
     with socket.create_server(("127.0.0.1", 0)) as listener:

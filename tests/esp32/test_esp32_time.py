@@ -117,7 +117,7 @@ def arrived(authority, broker):
     client.on_subscribe = lambda *_: subscribed.set()
     client.connect("localhost", broker)
     client.loop_start()
-    assert subscribed.wait(10)
+    assert subscribed.wait(90)
     yield found
     client.disconnect()
     client.loop_stop()
@@ -170,7 +170,7 @@ def stamps_s(arrived):
 def more_arrive(arrived, count):
     """Wait for further messages."""
     before = len(stamps_s(arrived))
-    wait_for(lambda: len(stamps_s(arrived)) >= before + count, 60)
+    wait_for(lambda: len(stamps_s(arrived)) >= before + count, 150)
 
 
 def test_a_board_with_a_wrong_date_says_so_and_connects_when_the_console_sets_it(
@@ -179,10 +179,10 @@ def test_a_board_with_a_wrong_date_says_so_and_connects_when_the_console_sets_it
     time_server.silent = True
     began = time.time()
     with Console(simulator.replug(BOARD)) as console:
-        console.wait_until_ready(20)
+        console.wait_until_ready(120)
         assert console.request("clock")["utc"] is None
         console.request("clock", utc=int((time.time() + 10 * 365 * 86400) * 1000))
-        wait_for(lambda: console.request("health", tries=3)["reconnects"], 30)
+        wait_for(lambda: console.request("health", tries=3)["reconnects"], 150)
         assert stamps_s(arrived) == []
         console.request("clock", utc=int(time.time() * 1000))
         more_arrive(arrived, 3)
@@ -215,10 +215,10 @@ def test_a_low_power_board_keeps_the_time_while_it_sleeps(simulator, arrived, ti
     if simulator.state(BOARD) == "off":
         simulator.replug(BOARD)
     with Console(simulator.path(BOARD)) as console:
-        console.wait_until_ready(20)
+        console.wait_until_ready(120)
         console.request("set", settings={"low_power": True}, tries=3)
         console.request("reboot", tries=3)
-    wait_for(lambda: simulator.state(BOARD) == "asleep", 30)
+    wait_for(lambda: simulator.state(BOARD) == "asleep", 150)
     asked, boots = time_server.asked, simulator.with_board(BOARD, lambda board: board.boots)
     more_arrive(arrived, 1)
     assert simulator.with_board(BOARD, lambda board: board.boots) > boots

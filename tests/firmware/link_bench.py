@@ -15,7 +15,7 @@ from host.mqtt.codec import Connect, Decoder, Disconnect, Packet, Publish, Subsc
 ROOT = Path(__file__).resolve().parent.parent.parent
 PROGRAM = Path(__file__).with_name("link_program.py")
 CONNACK = b"\x20\x02\x00\x00"
-TIMEOUT_S = 60.0
+TIMEOUT_S = 200.0
 
 
 def run_link(

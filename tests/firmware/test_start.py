@@ -47,7 +47,7 @@ def board(micropython: str, tmp_path: Path):
                 cwd=tmp_path,
                 capture_output=True,
                 text=True,
-                timeout=20,
+                timeout=100,
             )
             return done.stdout.strip().splitlines()[-1] if done.returncode == 0 else done.stderr + done.stdout
 

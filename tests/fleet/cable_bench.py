@@ -53,7 +53,7 @@ ENVIRONMENT = {"WIFI_PASSWORD": "secret"}
 def settings_on(simulator: Simulator, buoy_id: int) -> dict[str, Any]:
     """What the board's console says."""
     with Console(simulator.path(buoy_id)) as console:
-        console.wait_until_ready(20)
+        console.wait_until_ready(120)
         found: dict[str, Any] = console.request("get")
         return found
 

@@ -107,7 +107,7 @@ def test_nothing_of_the_boards_that_a_run_started_is_left(mixed):
 def test_a_board_gets_its_settings_back_also_after_ctrl_c(boards, tmp_path):
     path = cable_fleet(tmp_path / "fleet.yaml", boards, "300", run={"messages": 500})
     with Console(boards.path(300)) as console:
-        console.wait_until_ready(20)
+        console.wait_until_ready(120)
         console.request("set", settings={"publish_interval_s": 77, "sensors": {"ph": {"mode": "walk"}}})
     before = settings_on(boards, 300)
     out = tmp_path / "out"

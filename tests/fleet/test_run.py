@@ -152,7 +152,7 @@ def test_ctrl_c_twice_stops_at_once_and_leaves_nothing_running(fleet_file: Path,
         # The first one must have been taken, or the system may merge the two.
         until(lambda: "SigCgt" in Path(f"/proc/{run.process.pid}/status").read_text(), "the process is there")
         run.process.send_signal(signal.SIGINT)
-        code = run.finish(20)
+        code = run.finish(300)
     assert code == ExitCode.INTERRUPTED, run.out + run.err
     until(lambda: processes_of(folder) == [], "nothing is left running")
     assert list(folder.glob("ledger/*.arrows"))

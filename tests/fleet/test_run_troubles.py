@@ -78,7 +78,7 @@ def twin(tmp_path: Path) -> Iterator[str]:
         yield f"{ready['host']}:{ready['control_port']}"
     finally:
         run.process.send_signal(signal.SIGINT)
-        run.finish(30)
+        run.finish(300)
 
 
 def test_a_second_run_into_the_same_store_is_not_confused_by_the_first(tmp_path: Path, twin: str) -> None:

@@ -10,7 +10,7 @@ from host.serial.raw_repl import RawRepl
 from host.simulation.esp32.simulator import Simulator
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_boards_are_examined_and_the_report_says_what_differs(tmp_path, project_root):
     with Simulator(tmp_path / "sim", [180, 181]) as boards:
         done = subprocess.run(
@@ -21,7 +21,7 @@ def test_boards_are_examined_and_the_report_says_what_differs(tmp_path, project_
             cwd=project_root,
             capture_output=True,
             text=True,
-            timeout=250,
+            timeout=500,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
         line = open_port(boards.path(180))

@@ -43,7 +43,7 @@ def tree(project_root: Path) -> list[Path]:
         cwd=project_root,
         capture_output=True,
         check=True,
-        timeout=30,
+        timeout=100,
     )
     files = [project_root / name for name in listed.stdout.decode().split("\0") if name]
     return [file for file in files if file.is_file() and b"\0" not in file.read_bytes()[:4096]]

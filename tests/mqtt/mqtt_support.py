@@ -98,7 +98,7 @@ class Recorder:
     def reasons(self) -> list[str]:
         return [event[1] for event in self.events if event[0] == "closed"]
 
-    async def until(self, condition: Callable[[], object], timeout_s: float = 5.0) -> None:
+    async def until(self, condition: Callable[[], object], timeout_s: float = 60.0) -> None:
         """Wait for events until the condition holds."""
         deadline = Deadline(timeout_s)
         while not condition():

@@ -43,7 +43,7 @@ def test_boards_connect_side_by_side_though_paho_connects_blocking() -> None:
             for number in range(40):
                 network.board(f"board-{number}").call("open")
             # None gets its CONNACK before all are there: the loop runs on, and threads are not held.
-            await asyncio.wait_for(all_there.wait(), 5)
+            await asyncio.wait_for(all_there.wait(), 100)
             for writer in waiting:
                 writer.write(encode_connack(False, 0))
             for board in network.boards:

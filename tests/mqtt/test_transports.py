@@ -79,7 +79,7 @@ def test_nothing_leaves_before_flush(kind: str, mosquitto: Any) -> None:
 def test_a_retained_configuration_arrives_on_subscribing_and_is_marked(kind: str, mosquitto: Any) -> None:
     topic = f"retained/{kind}/config/global/"
     publish = [mosquitto.pub, "-p", str(mosquitto.port), "-t", topic, "-q", "1"]
-    subprocess.run([*publish, "-r", "-m", "kept"], check=True, timeout=10)
+    subprocess.run([*publish, "-r", "-m", "kept"], check=True, timeout=100)
 
     async def main() -> None:
         async with Network(kind, mosquitto.port) as network:

@@ -4,7 +4,7 @@ A file here holds plain functions `test_*` without arguments and imports only wh
 tests run in one MicroPython process, started when the first of them is due. Constants a file may set:
     HEAP_KB     heap of an ESP32 (32-bit words) to give the interpreter, scaled to the words of the Unix port;
                 plenty if not set
-    TIMEOUT_S   deadline of the whole MicroPython process, 60 s if not set
+    TIMEOUT_S   deadline of the whole MicroPython process, 200 s if not set
 Both interpreters run each file in an empty working folder.
 """
 
@@ -40,7 +40,7 @@ class PortableModule(pytest.Module):
 
     def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
         """Every `test_*` function as an item for CPython and one for MicroPython."""
-        batch = Batch(self.path, getattr(self.obj, "HEAP_KB", None), getattr(self.obj, "TIMEOUT_S", 60.0))
+        batch = Batch(self.path, getattr(self.obj, "HEAP_KB", None), getattr(self.obj, "TIMEOUT_S", 200.0))
         for found in super().collect():
             if not isinstance(found, pytest.Function):
                 yield found

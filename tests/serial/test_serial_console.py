@@ -18,7 +18,7 @@ from host.serial.events import EventCounter, ranges_of
 from host.serial.lines import LineSplitter, parse_line, visible
 from host.serial.records import BoardEvent, EventsLost, Line, PortChange
 
-WAIT_S = 10.0
+WAIT_S = 60.0
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ def test_who_holds_a_port_is_said_and_the_lock_goes_with_its_process(board, tmp_
             Console(str(link))
         assert error.value.where == str(link)
         holder.kill()
-        holder.wait(10)
+        holder.wait(90)
     with PortLock(str(link)):
         pass
 

@@ -156,7 +156,7 @@ def test_the_clock_of_a_fetched_interpreter_is_its_own_only_where_a_file_says_it
                 env={"PATH": os.environ["PATH"], **given},
                 capture_output=True,
                 text=True,
-                timeout=10,
+                timeout=100,
             )
             # The system's loader says that an empty file is no library.
             assert done.stdout.strip() == expected
@@ -177,7 +177,7 @@ def test_an_unpacked_program_gets_its_arguments_and_keeps_its_pid_wherever_the_f
         text=True,
         env={"PATH": os.environ["PATH"]},
     )
-    output, _ = process.communicate(timeout=10)
+    output, _ = process.communicate(timeout=100)
     assert output == f"{process.pid} {moved}/mosquitto/usr/lib/arch 2: a b\n"
 
 
@@ -202,7 +202,7 @@ def test_a_machine_without_a_new_python_is_told_what_to_install(project_root, tm
         env={"PATH": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=10,
+        timeout=100,
     )
     assert done.returncode == 3
     assert "apt-get install python3 python3-venv" in done.stderr

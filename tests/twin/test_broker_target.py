@@ -15,7 +15,7 @@ from host.model.fleet import TargetSpec, TlsSpec
 
 
 def check(spec: TargetSpec, password: str = "") -> Check:
-    (result,) = asyncio.run(asyncio.wait_for(BrokerTarget(spec, password).preflight(), 30))
+    (result,) = asyncio.run(asyncio.wait_for(BrokerTarget(spec, password).preflight(), 100))
     return result
 
 
@@ -29,7 +29,7 @@ def with_server(answer: Callable[[Any, Any], Any], work: Callable[[int], Any]) -
         finally:
             server.close()
 
-    return asyncio.run(asyncio.wait_for(main(), 30))
+    return asyncio.run(asyncio.wait_for(main(), 100))
 
 
 def test_a_broker_that_answers_passes(mosquitto: Any) -> None:

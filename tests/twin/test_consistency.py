@@ -54,7 +54,7 @@ def test_a_patient_drain_ends_when_all_is_in_its_store(tmp_path: Path) -> None:
         }
         async with server(tmp_path, twin=twin) as running:
             await publish(running.endpoint, 100, 5)
-            answer = await running.ask("drain", expected=5, timeout_s=20)
+            answer = await running.ask("drain", expected=5, timeout_s=60)
             assert answer["complete"] is True
             assert answer["stored"] == {"timestream": 45, "s3": 45}
 

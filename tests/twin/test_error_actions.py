@@ -85,7 +85,7 @@ def test_a_republished_error_comes_to_its_subscribers(tmp_path: Path) -> None:
             await publish(twin.endpoint, 100, 1, first_ms=1_000)
             found: list[Publish] = []
             while not found:
-                data = await asyncio.wait_for(reader.read(65536), 20)
+                data = await asyncio.wait_for(reader.read(65536), 100)
                 assert data
                 found = [packet for packet in decoder.feed(data) if isinstance(packet, Publish)]
             writer.close()

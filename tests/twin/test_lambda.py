@@ -29,7 +29,7 @@ def with_runtime(
             handler, folder / "lambda.log", wall_limit_s=wall_limit_s, memory_mb=128, timeout_s=3
         )
         try:
-            return await asyncio.wait_for(work(runtime), 30)
+            return await asyncio.wait_for(work(runtime), 100)
         finally:
             await runtime.close()
 

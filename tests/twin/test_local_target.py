@@ -24,7 +24,7 @@ BUOYS = frozenset({100, 101, 102})
 
 
 def run(work: Callable[[], Awaitable[Any]]) -> Any:
-    return asyncio.run(asyncio.wait_for(work(), 60))  # type: ignore[arg-type]
+    return asyncio.run(asyncio.wait_for(work(), 100))  # type: ignore[arg-type]
 
 
 async def send(target: LocalTarget, messages: int = 5) -> list[LiveCounts]:

@@ -16,7 +16,7 @@ import pytest
 from host.cli.main import invoke
 
 BUOY = [sys.executable, "-m", "host.cli.main"]
-DEADLINE_S = 30
+DEADLINE_S = 120
 
 
 @contextlib.contextmanager

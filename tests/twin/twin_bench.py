@@ -100,7 +100,7 @@ def drive(
     async def main() -> Any:
         bench = Bench(folder, twin, **settings)
         try:
-            return await asyncio.wait_for(work(bench), 60)
+            return await asyncio.wait_for(work(bench), 100)
         finally:
             await bench.pipeline.close()
 

@@ -16,7 +16,7 @@ from host.cloud.local.control_client import ControlClient
 from host.model.endpoint import Endpoint
 from host.mqtt.codec import DISCONNECT, Connect, Decoder, Puback, encode_connect, encode_publish
 
-DEADLINE_S = 20.0
+DEADLINE_S = 120.0
 
 
 async def publish(endpoint: Endpoint, buoy: int, messages: int, *, qos: int = 1, first_ms: int = 0) -> int:
