@@ -50,6 +50,11 @@ SESSION_S: Final = 3600.0
 """Life of a persistent session after its client has gone; adjustable."""
 REPLAY_PER_S: Final = 10
 """Stored messages sent per second to a client that is back (developer guide, "MQTT persistent sessions")."""
+QUEUED_PER_S: Final = 500
+"""Messages stored per second and account for clients that are absent; the excess is dropped."""
+RETAINED_MESSAGES: Final = 500_000
+"""Retained messages of an account; adjustable. At the limit a new one is throttled (developer guide, "MQTT
+retained messages"). The figure is not in the copies at hand."""
 
 # The twin's own bounds: IoT Core publishes none; without them a hostile or dead peer holds memory for good.
 CONNECT_TIMEOUT_S: Final = 10.0
@@ -73,6 +78,7 @@ class Limits:
     bytes_in_per_s: int | None = BYTES_PER_S
     bytes_out_per_s: int | None = BYTES_PER_S
     replay_per_s: int | None = REPLAY_PER_S
+    queued_per_s: int | None = QUEUED_PER_S
     in_flight_in: int = IN_FLIGHT
     """QoS 1 messages received and not yet answered: those that the throughput limit holds back."""
     in_flight_out: int = IN_FLIGHT
@@ -87,6 +93,7 @@ class Limits:
     keep_alive_max_s: int = KEEP_ALIVE_MAX_S
     keep_alive_factor: float = KEEP_ALIVE_FACTOR
     session_s: float = SESSION_S
+    retained_messages: int = RETAINED_MESSAGES
     qos2_silent: bool = True
     """QoS 2 is neither taken nor answered; False: it drops the connection, so that the mistake shows."""
     reserved_topics: bool = True
@@ -95,6 +102,8 @@ class Limits:
     """Whether a subscription with a wildcard gets retained messages."""
     hash_matches_parent: bool = False
     """Whether `a/#` matches `a`, as MQTT says (section 4.7.1.2)."""
+    will_delay: bool = False
+    """Whether a will waits for its Will Delay Interval. IoT Core does not list this property."""
     connect_timeout_s: float = CONNECT_TIMEOUT_S
     queue_bytes: int = QUEUE_BYTES
     disconnect_reason_s: float = DISCONNECT_REASON_S
@@ -172,6 +181,7 @@ RATES: Final = frozenset(
         "bytes_in_per_s",
         "bytes_out_per_s",
         "replay_per_s",
+        "queued_per_s",
     }
 )
 """Limits that can be lifted, because a run may be about something else than the account's quotas."""
@@ -185,6 +195,7 @@ _WORDS: Final = {
     "bytes_in_per_s": "bytes in per second and connection",
     "bytes_out_per_s": "bytes out per second and connection",
     "replay_per_s": "stored messages replayed per second",
+    "queued_per_s": "messages stored per second and account",
     "in_flight_in": "unanswered messages from a client",
     "in_flight_out": "unacknowledged messages to a client",
     "delivery_retry_s": "seconds that a delivery is tried",
@@ -198,6 +209,7 @@ _WORDS: Final = {
     "keep_alive_max_s": "seconds of the longest keep-alive",
     "keep_alive_factor": "keep-alives until a silent client is dropped",
     "session_s": "seconds that an absent client's session lives",
+    "retained_messages": "retained messages",
     "connect_timeout_s": "seconds until a CONNECT must have come",
     "queue_bytes": "bytes that wait in a session",
     "disconnect_reason_s": "seconds that the reason of a disconnection is kept",

@@ -1,6 +1,6 @@
 """MQTT 3.1.1 on the wire, for clients and servers: packets, encoders, decoder, topics and filters."""
 
-from host.mqtt.decoder import Decoder, ProtocolError, UnsupportedVersion, puback_ids
+from host.mqtt.decoder import Decoder, UnsupportedVersion, puback_ids
 from host.mqtt.encoder import (
     DISCONNECT,
     MAX_REMAINING_LENGTH,
@@ -40,6 +40,7 @@ from host.mqtt.packets import (
     Unsubscribe,
     Will,
 )
+from host.mqtt.reader import ProtocolError
 from host.mqtt.topics import TopicError, check_filter, check_topic, topic_matches
 
 __all__ = [

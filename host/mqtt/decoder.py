@@ -26,20 +26,8 @@ from host.mqtt.packets import (
     Unsubscribe,
     Will,
 )
-from host.mqtt.topics import TopicError, check_filter, check_text, check_topic
-
-
-class ProtocolError(Exception):
-    """The peer sent bytes that MQTT 3.1.1 does not allow.
-
-    `reason` is one sentence; `packets` are the whole, valid packets that the same `feed` held before
-    the fault.
-    """
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.packets: list[Packet] = []
+from host.mqtt.reader import ProtocolError, Reader
+from host.mqtt.topics import TopicError, check_topic
 
 
 class UnsupportedVersion(ProtocolError):
@@ -192,67 +180,8 @@ class Decoder:
         return Publish(topic, data[payload_start:stop], qos, head & 1 == 1, head & 8 == 8, packet_id)
 
 
-class _Reader:
-    """Reads the fields of one packet's body; every overrun is a `ProtocolError`."""
-
-    __slots__ = ("body", "name", "position")
-
-    def __init__(self, name: str, body: bytes) -> None:
-        self.name = name
-        self.body = body
-        self.position = 0
-
-    def byte(self, what: str) -> int:
-        if self.position >= len(self.body):
-            raise ProtocolError(f"{self.name} ends before its {what}")
-        self.position += 1
-        return self.body[self.position - 1]
-
-    def u16(self, what: str) -> int:
-        return self.byte(what) << 8 | self.byte(what)
-
-    def binary(self, what: str) -> bytes:
-        size = self.u16(f"length of {what}")
-        end = self.position + size
-        if end > len(self.body):
-            raise ProtocolError(f"{self.name} ends inside its {what}")
-        field = self.body[self.position : end]
-        self.position = end
-        return field
-
-    def text(self, what: str) -> bytes:
-        field = self.binary(what)
-        try:
-            check_text(field, what)
-        except TopicError as error:
-            raise ProtocolError(f"{self.name}: {error}") from None
-        return field
-
-    def packet_id(self) -> int:
-        packet_id = self.u16("packet id")
-        if not packet_id:
-            raise ProtocolError(f"{self.name} with packet id 0")
-        return packet_id
-
-    def filter(self) -> bytes:
-        field = self.binary("topic filter")
-        try:
-            check_filter(field)
-        except TopicError as error:
-            raise ProtocolError(f"{self.name}: {error}") from None
-        return field
-
-    @property
-    def more(self) -> bool:
-        return self.position < len(self.body)
-
-    def done(self) -> None:
-        if self.more:
-            raise ProtocolError(f"{self.name} with {len(self.body) - self.position} bytes too many")
-
-
 def _connect(body: bytes) -> Connect:
-    reader = _Reader("CONNECT", body)
+    reader = Reader("CONNECT", body)
     name, level = reader.binary("protocol name"), reader.byte("protocol level")
     if name != b"MQTT" or level != 4:
         if name in (b"MQTT", b"MQIsdp"):
@@ -296,7 +225,7 @@ def _connack(body: bytes) -> Connack:
 
 
 def _subscribe(body: bytes) -> Subscribe:
-    reader = _Reader("SUBSCRIBE", body)
+    reader = Reader("SUBSCRIBE", body)
     packet_id = reader.packet_id()
     filters = []
     while reader.more:
@@ -310,7 +239,7 @@ def _subscribe(body: bytes) -> Subscribe:
 
 
 def _suback(body: bytes) -> Suback:
-    reader = _Reader("SUBACK", body)
+    reader = Reader("SUBACK", body)
     packet_id = reader.packet_id()
     codes = body[2:]
     if not codes:
@@ -321,7 +250,7 @@ def _suback(body: bytes) -> Suback:
 
 
 def _unsubscribe(body: bytes) -> Unsubscribe:
-    reader = _Reader("UNSUBSCRIBE", body)
+    reader = Reader("UNSUBSCRIBE", body)
     packet_id = reader.packet_id()
     filters = []
     while reader.more:

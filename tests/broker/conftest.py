@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from broker_bench import Bench
 from broker_clients import Client, PahoClient, RawClient
+from broker_clients5 import Paho5
 
 
 @pytest.fixture
@@ -54,3 +55,17 @@ def new_client(request: pytest.FixtureRequest) -> Iterator[Callable[..., Client]
     yield make
     for client in clients:
         client.vanish()
+
+
+@pytest.fixture
+def paho5() -> Iterator[Callable[..., Paho5]]:
+    """Make clients of MQTT 5: `paho5(port, client_id)`."""
+    made: list[Paho5] = []
+
+    def make(*arguments: object, **options: object) -> Paho5:
+        made.append(Paho5(*arguments, **options))  # type: ignore[arg-type]
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()

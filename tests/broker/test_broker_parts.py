@@ -14,7 +14,7 @@ from host.cloud.local.broker.routing import Router
 from host.cloud.local.broker.session import Message, Session
 from host.cloud.local.broker.wheel import DeadlineWheel
 from host.model.limits import Limits
-from host.mqtt.codec import Decoder, Publish, topic_matches
+from host.mqtt.codec import Publish, topic_matches
 
 # Rates
 
@@ -97,7 +97,7 @@ _FILTERS = st.one_of(
 
 def _router(hash_matches_parent: bool, sessions: int) -> tuple[Router, list[Session]]:
     limits = Limits(hash_matches_parent=hash_matches_parent, reserved_topics=False)
-    return Router(limits), [Session(str(n), True, limits, Records()) for n in range(sessions)]
+    return Router(limits), [Session(str(n), 0, limits, Records()) for n in range(sessions)]
 
 
 @given(
@@ -142,13 +142,20 @@ class Line:
     """A connected end that only notes what is sent."""
 
     rate_out: SecondWindow | None = None
+    in_flight_out = 100
 
     def __init__(self) -> None:
         self.sent: list[Publish] = []
         self.open = True
 
-    def send(self, data: bytes) -> None:
-        self.sent += [packet for packet in Decoder().feed(data) if isinstance(packet, Publish)]
+    def fits(self, message: Message) -> bool:
+        return len(message.payload) < 1_000_000
+
+    def deliver(
+        self, message: Message, encoded: bytes | None, now_s: float, packet_id: int = 0, dup: bool = False
+    ) -> None:
+        assert encoded is None or not message.qos, now_s
+        self.sent.append(Publish(message.topic, message.payload, message.qos, message.retain, dup, packet_id))
 
     def may_send(self, size: int, now_s: float) -> bool:
         return self.open and size > 0 and now_s >= 0
@@ -158,7 +165,7 @@ class Line:
 
 
 def test_packet_ids_of_stored_messages_are_not_given_to_others_when_ids_wrap_around() -> None:
-    session = Session("buoy-100", False, Limits(replay_per_s=1), Records())
+    session = Session("buoy-100", 3600, Limits(replay_per_s=1), Records())
     first = Line()
     session.resume(first, 0.0)
     for number in range(3):
@@ -177,7 +184,7 @@ def test_packet_ids_of_stored_messages_are_not_given_to_others_when_ids_wrap_aro
 
 
 def test_qos_0_that_waits_for_a_slow_reader_goes_with_its_connection() -> None:
-    session = Session("buoy-100", False, Limits.lifted(), Records())
+    session = Session("buoy-100", 3600, Limits.lifted(), Records())
     slow = Line()
     slow.open = False
     session.resume(slow, 0.0)
@@ -192,7 +199,7 @@ def test_qos_0_that_waits_for_a_slow_reader_goes_with_its_connection() -> None:
 
 
 def test_where_the_replay_rate_is_lifted_live_messages_wait_behind_stored_ones() -> None:
-    session = Session("buoy-100", False, Limits.lifted(), Records())
+    session = Session("buoy-100", 3600, Limits.lifted(), Records())
     session.offer(Message(b"t", b"stored", 1, False), None, 0.0)
     line = Line()
     line.open = False

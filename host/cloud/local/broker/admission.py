@@ -1,8 +1,11 @@
 """CONNECT: who is let in."""
 
+import uuid
+
 from host.cloud.local.broker.authority import CONNECT, Gate, Principal
 from host.cloud.local.broker.connection import Connection
 from host.cloud.local.broker.context import Context
+from host.cloud.local.broker.packets5 import Connect5
 from host.cloud.local.broker.rates import SecondWindow
 from host.cloud.local.broker.records import DisconnectReason, Metric, Reason
 from host.mqtt.codec import ConnackCode, Connect, encode_connack
@@ -22,7 +25,6 @@ class Admission:
         rate = context.limits.connects_per_s
         self._account = None if rate is None else SecondWindow(rate)
         self._client_ids: dict[str, SecondWindow] = {}
-        self._anonymous = 0
 
     def admit(self, connection: Connection, packet: Connect, now_s: float) -> str | None:
         """The client id to use, with `connection.gate` set; None if the connection is refused."""
@@ -39,8 +41,7 @@ class Admission:
             )
             return None
         if not client_id:  # MQTT 3.1.1, section 3.1.3.1: the server names the client
-            self._anonymous += 1
-            client_id = connection.client_id = f"auto-{self._anonymous}"
+            client_id = connection.client_id = f"auto-{uuid.uuid4()}"
         if not self._within_rates(connection, client_id, now_s):
             return None
         if packet.will is not None:
@@ -76,7 +77,7 @@ class Admission:
             return f"a client id of {size} bytes; {limits.client_id_bytes} are allowed"
         if limits.reserved_topics and client_id.startswith("$"):
             return "a client id must not begin with $"
-        if not client_id and not packet.clean_session:
+        if not client_id and not packet.clean_session and not isinstance(packet, Connect5):
             return "an empty client id cannot have a persistent session"
         return ""
 

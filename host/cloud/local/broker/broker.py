@@ -11,7 +11,10 @@ from host.cloud.local.broker.admission import Admission
 from host.cloud.local.broker.authority import Authorise
 from host.cloud.local.broker.connection import Connection
 from host.cloud.local.broker.context import Context, Sink
+from host.cloud.local.broker.mqtt5 import Accepted
+from host.cloud.local.broker.packets5 import Connect5, Will5
 from host.cloud.local.broker.publishing import Publishing
+from host.cloud.local.broker.rates import SecondWindow
 from host.cloud.local.broker.records import (
     ConnectionInfo,
     DisconnectReason,
@@ -23,11 +26,12 @@ from host.cloud.local.broker.records import (
 from host.cloud.local.broker.retained import RetainedMessages
 from host.cloud.local.broker.routing import Router
 from host.cloud.local.broker.session import Session
+from host.cloud.local.broker.sessions import Sessions, WaitingWill
 from host.cloud.local.broker.subscribing import Subscribing
 from host.cloud.local.broker.tls import TlsListener
 from host.cloud.local.broker.wheel import DeadlineWheel
 from host.model.limits import Limits
-from host.mqtt.codec import Connect, Publish, Subscribe, Unsubscribe, encode_connack
+from host.mqtt.codec import Connect, Publish, Subscribe, Unsubscribe
 
 TICK_S = 0.1
 """How often throttled and timed things are looked at: a tenth of the second that rates are about."""
@@ -65,7 +69,9 @@ class Broker:
         self.limits = limits if limits is not None else Limits.aws()
         self.clock = clock
         self.records = Records(on_refused)
-        router = Router(self.limits)
+        stored = self.limits.queued_per_s
+        queueing = None if stored is None else SecondWindow(stored)
+        router = Router(self.limits, self.records, queueing)
         context = Context(
             self.limits,
             self.records,
@@ -73,7 +79,7 @@ class Broker:
             sink,
             authorise,
             router,
-            RetainedMessages(self.limits.hash_matches_parent),
+            RetainedMessages(self.limits.hash_matches_parent, self.limits.retained_messages),
         )
         self._router = router
         self._retained = context.retained
@@ -82,11 +88,11 @@ class Broker:
         self._subscribing = Subscribing(context)
         self.publish = self._publishing.receive
         self._clients: dict[str, Connection] = {}
-        self._sessions: dict[str, Session] = {}
+        self._sessions = Sessions(self.limits, self.records, router, queueing)
         self._connections: set[Connection] = set()
         self._ended: dict[str, ConnectionInfo] = {}
         """The last disconnection of each client, oldest first."""
-        self._wheel: DeadlineWheel[Connection | Session] = DeadlineWheel()
+        self._wheel: DeadlineWheel[Connection | Session | WaitingWill] = DeadlineWheel()
         self._dirty: list[Connection] = []
         self._flush_timer: asyncio.TimerHandle | None = None
         self._waiting: set[Connection] = set()
@@ -147,6 +153,9 @@ class Broker:
             self._timer = None
         await self._close_listeners()
         for connection in list(self._connections):
+            farewell = connection.wire.shutting_down()
+            if farewell and not connection.ending:
+                connection.send(farewell)
             connection.end(DisconnectReason.SERVER_INITIATED_DISCONNECT)
         if self._connections and self._all_lost is not None:
             self._all_lost.clear()
@@ -154,8 +163,6 @@ class Broker:
                 await asyncio.wait_for(self._all_lost.wait(), _STOP_S)
             for connection in list(self._connections):
                 connection.abort()
-        for session in list(self._sessions.values()):
-            self._router.forget(session)
         self._sessions.clear()
         self._wheel = DeadlineWheel()
 
@@ -171,8 +178,12 @@ class Broker:
                 due_s = item.on_deadline(now_s)
                 if due_s is not None:
                     self._wheel.set(item, due_s)
+            elif isinstance(item, WaitingWill):
+                self._send_will(item, now_s)
             else:
-                self._expire_session(item)
+                self._sessions.expire(item)
+        for group in self._router.waiting_groups():
+            group.advance(now_s)
         self._admission.forget(now_s)
         self._forget_ended(now_s)
         self.flush()
@@ -197,7 +208,7 @@ class Broker:
     @property
     def waiting(self) -> int:
         """Messages in sessions that wait to be sent or acknowledged."""
-        return sum(session.waiting + session.in_flight for session in self._sessions.values())
+        return self._sessions.waiting + sum(group.waiting for group in self._router.waiting_groups())
 
     def metrics(self) -> dict[str, float]:
         """Counters under their CloudWatch names, e.g. `AWS/IoT PublishIn.Success`."""
@@ -248,19 +259,29 @@ class Broker:
                 "another connection took this client id",
                 DisconnectReason.DUPLICATE_CLIENTID,
             )
-        session, present = self._session_for(client_id, packet.clean_session, connection.starts_clean)
+        limits = self.limits
+        asked_s: float = 0.0 if packet.clean_session else limits.session_s
+        if isinstance(packet, Connect5):
+            asked_s = packet.expiry_s
+        expiry_s = min(asked_s, limits.session_s)
+        self._drop_deadline(client_id)
+        session, present = self._sessions.open(client_id, packet.clean_session, expiry_s)
+        self._wake_will(client_id, present, now_s)
         session.gate = connection.gate
         connection.session = session
         connection.will = packet.will
         connection.connected_s = now_s
-        limits = self.limits
-        asked_s = packet.keep_alive_s or limits.keep_alive_max_s
-        connection.keep_alive_s = min(max(asked_s, limits.keep_alive_min_s), limits.keep_alive_max_s)
+        alive_s = packet.keep_alive_s or limits.keep_alive_max_s
+        connection.keep_alive_s = min(max(alive_s, limits.keep_alive_min_s), limits.keep_alive_max_s)
         self._wheel.set(connection, now_s + connection.keep_alive_s * limits.keep_alive_factor)
         self._clients[client_id] = connection
         self.records.count(Metric.CONNECT_SUCCESS)
-        connection.send(encode_connack(present, 0))
+        adjusted = None if expiry_s == asked_s else int(expiry_s)
+        given = "" if packet.client_id else client_id
+        connection.accept(packet, Accepted(present, int(connection.keep_alive_s), adjusted, given))
         session.resume(connection, now_s)
+        for group in self._router.waiting_groups():
+            group.advance(now_s)
 
     publish: Callable[[Connection, Publish, float], bool]
     """Bound to `Publishing.receive` once, as it is the hot path."""
@@ -284,15 +305,18 @@ class Broker:
             del self._clients[client_id]
         self._ended.pop(client_id, None)
         self._ended[client_id] = ConnectionInfo(client_id, False, now_s, reason)
-        if session.clean:
-            self._router.forget(session)
-            self._sessions.pop(client_id, None)
-            session.outlet = None
-        else:
-            session.suspend()
-            self._wheel.set(session, now_s + self.limits.session_s)
+        session.outlet = None
+        if self._sessions.close(session, now_s):
+            self._wheel.set(session, now_s + session.expiry_s)
         will, connection.will = connection.will, None
-        if will is not None and not self._stopping:
+        if will is None or self._stopping:
+            return
+        waiting = WaitingWill(connection, will)
+        delay_s = min(will.delay_s, session.expiry_s) if isinstance(will, Will5) else 0
+        if delay_s and self.limits.will_delay:
+            self._sessions.wills[client_id] = waiting
+            self._wheel.set(waiting, now_s + delay_s)
+        else:
             self._publishing.publish_will(connection, will, now_s)
 
     def lost(self, connection: Connection) -> None:
@@ -354,29 +378,26 @@ class Broker:
         self.tick()
         self._timer = asyncio.get_running_loop().call_later(TICK_S, self._on_timer)
 
-    def _session_for(self, client_id: str, clean: bool, starts_clean: bool) -> tuple[Session, bool]:
-        """The session to use and whether it was there already."""
-        known = self._sessions.get(client_id)
+    def _drop_deadline(self, client_id: str) -> None:
+        """A client is back: its session does not expire."""
+        known = self._sessions.find(client_id)
         if known is not None:
             self._wheel.remove(known)
-            if not (clean or starts_clean):
-                return known, True
-            self._router.forget(known)
-        session = Session(client_id, clean, self.limits, self.records)
-        self._sessions[client_id] = session
-        return session, False
 
-    def _expire_session(self, session: Session) -> None:
-        for message in session.unacknowledged():
-            self.records.refuse(
-                Reason.DELIVERY_SESSION_EXPIRED,
-                Metric.PUBLISH_OUT_CLIENT_ERROR,
-                f"stored for a client that stayed away for {self.limits.session_s:.0f} s",
-                session.client_id,
-                message.topic.decode(),
-            )
-        self._router.forget(session)
-        self._sessions.pop(session.client_id, None)
+    def _wake_will(self, client_id: str, resumed: bool, now_s: float) -> None:
+        """A client is back: its will is not sent, unless its session has ended (MQTT 5, 3.1.3.2.2)."""
+        waiting = self._sessions.wills.get(client_id)
+        if waiting is None:
+            return
+        self._wheel.remove(waiting)
+        if resumed:
+            del self._sessions.wills[client_id]
+        else:
+            self._send_will(waiting, now_s)
+
+    def _send_will(self, waiting: WaitingWill, now_s: float) -> None:
+        self._sessions.wills.pop(waiting.connection.client_id, None)
+        self._publishing.publish_will(waiting.connection, waiting.will, now_s)
 
     def _forget_ended(self, now_s: float) -> None:
         while self._ended:

@@ -6,24 +6,21 @@ from typing import cast
 
 from host.cloud.local.broker.authority import Gate
 from host.cloud.local.broker.backlog import Backlog
-from host.cloud.local.broker.mqtt5 import PUBACK_CODES, Fault, puback
+from host.cloud.local.broker.mqtt5 import Accepted
+from host.cloud.local.broker.packets5 import Connect5
+from host.cloud.local.broker.properties5 import Fault
+from host.cloud.local.broker.rare_packets import handle_rare
 from host.cloud.local.broker.rates import ByteBucket, SecondWindow
 from host.cloud.local.broker.records import DisconnectReason, Metric, Reason
 from host.cloud.local.broker.service import Service
-from host.cloud.local.broker.session import Session
+from host.cloud.local.broker.session import Message, Session
 from host.cloud.local.broker.shares import Shares
 from host.cloud.local.broker.wire import Wire
 from host.mqtt.codec import (
-    PINGRESP,
     Connect,
-    Disconnect,
     Packet,
-    Pingreq,
     ProtocolError,
-    Puback,
     Publish,
-    Subscribe,
-    Unsubscribe,
     UnsupportedVersion,
     Will,
     encode_connack,
@@ -45,15 +42,15 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_answering", "_bucket_in", "_bucket_out", "_congested", "_delayed", "_held", "_out", "_reading",
-        "_service", "_shares", "_transport", "_wire", "certificate_id", "client_id", "connected_s",
-        "ending", "gate", "keep_alive_s", "last_packet_s", "rate_in", "rate_out", "session", "will",
+        "_service", "_shares", "_transport", "certificate_id", "client_id", "connected_s", "ending", "gate",
+        "in_flight_out", "keep_alive_s", "last_packet_s", "rate_in", "rate_out", "session", "will", "wire",
     )  # fmt: skip
 
     def __init__(self, service: Service) -> None:
         limits, now_s = service.limits, service.clock()
         self._service = service
         self._transport: asyncio.Transport | None = None
-        self._wire = Wire(limits)
+        self.wire = Wire(limits)
         self._out: list[bytes] = []
         self._answering = False
         """Its own packets are being handled: what it is sent leaves in one write at their end."""
@@ -69,6 +66,8 @@ class Connection(asyncio.Protocol):
         rate_in, rate_out = limits.publishes_in_per_s, limits.publishes_out_per_s
         self.rate_in = None if rate_in is None else SecondWindow(rate_in)
         self.rate_out = None if rate_out is None else SecondWindow(rate_out)
+        self.in_flight_out = limits.in_flight_out
+        """Most unacknowledged QoS 1 messages to the client."""
         self.certificate_id = ""
         """As `authority.Principal`; set before `connection_made`."""
         self.client_id = ""
@@ -93,7 +92,7 @@ class Connection(asyncio.Protocol):
         """Decode a whole read, handle its packets, answer in one write."""
         if self.ending:
             return
-        packets, fault = self._wire.decode(data, self.session is not None)
+        packets, fault = self.wire.decode(data, self.session is not None)
         if packets:
             self.last_packet_s = self._service.clock()
             self._shares.add(packets)
@@ -136,6 +135,24 @@ class Connection(asyncio.Protocol):
             self._service.unflushed(self)
         self._out.append(data)
 
+    def accept(self, connect: Connect, said: Accepted) -> None:
+        """Answer the CONNECT of an accepted client, and remember what it can take."""
+        if isinstance(connect, Connect5):
+            self.in_flight_out = min(self.in_flight_out, connect.receive_maximum)
+        self.send(self.wire.accept(connect, said))
+
+    def fits(self, message: Message) -> bool:
+        """Whether the client takes a packet as long as this message's."""
+        return self.wire.v5 is None or self.wire.v5.fits(message)
+
+    def deliver(
+        self, message: Message, encoded: bytes | None, now_s: float, packet_id: int = 0, dup: bool = False
+    ) -> None:
+        """Queue a message for the next write; `encoded` is its PUBLISH of MQTT 3.1.1, where that is made."""
+        if encoded is None or self.wire.v5 is not None:
+            encoded = self.wire.publish(message, packet_id, dup, now_s)
+        self.send(encoded)
+
     def may_send(self, size: int, now_s: float) -> bool:
         """Whether a PUBLISH of `size` bytes may leave now; pays for it if so."""
         if self._congested:
@@ -151,7 +168,7 @@ class Connection(asyncio.Protocol):
         """Write everything queued in one go."""
         out, self._out = self._out, []
         if out and self._transport is not None and not self._transport.is_closing():
-            self._transport.write(self._wire.encode(out))
+            self._transport.write(out[0] if len(out) == 1 else b"".join(out))
 
     def on_tick(self, now_s: float) -> None:
         """Time has passed for something that waits for it."""
@@ -204,14 +221,9 @@ class Connection(asyncio.Protocol):
     ) -> None:
         """Record a refusal that costs the client its connection, answer if MQTT has an answer, and close."""
         self._service.records.refuse(reason, metric, detail, self.client_id, topic, payload)
-        for said in self._wire.farewell(reason, self.session is not None, answer, fault):
+        for said in self.wire.farewell(reason, self.session is not None, answer, fault):
             self.send(said)
         self.end(ending)
-
-    @property
-    def starts_clean(self) -> bool:
-        """As `Wire.starts_clean`."""
-        return self._wire.starts_clean
 
     def end(self, reason: DisconnectReason) -> None:
         """Close from this side: the session is let go at once, the transport once its bytes are out."""
@@ -260,55 +272,32 @@ class Connection(asyncio.Protocol):
         """Handle packets in order, until one has to wait for throughput."""
         service, bucket = self._service, self._bucket_in
         for index, packet in enumerate(packets):
-            if type(packet) is Publish and self.session is not None:
+            if isinstance(packet, Publish) and self.session is not None:
                 if bucket is not None and not bucket.take(now_s, len(packet.topic) + len(packet.payload) + 7):
                     self._delay(packets[index:], bucket)
                     return
-                if self._wire.v5 is not None:
+                if type(packet) is not Publish:
                     self._publish_v5(packet, now_s)
                 elif service.publish(self, packet, now_s):
                     self.send(encode_puback(packet.packet_id))
             else:
-                self._handle_rare(packet, now_s)
+                handle_rare(self, self._service, packet, now_s)
             if self.ending:
                 return
 
     def _publish_v5(self, packet: Publish, now_s: float) -> None:
         """MQTT 5 answers a PUBLISH that is not taken, where the broker has a reason."""
-        records, wire = self._service.records, self._wire
+        records, wire = self._service.records, self.wire
         records.latest = None
-        wire.answering = packet.packet_id
+        wire.answering = (packet.packet_id, 0)
         taken = self._service.publish(self, packet, now_s)
-        wire.answering = 0
-        reason = records.latest
+        wire.answering = (0, 0)
         if taken:
             self.send(encode_puback(packet.packet_id))
-        elif packet.qos and not self.ending and reason in PUBACK_CODES:
-            self.send(puback(packet.packet_id, PUBACK_CODES[reason]))
-
-    def _handle_rare(self, packet: Packet, now_s: float) -> None:
-        service, session = self._service, self.session
-        if session is None:
-            if isinstance(packet, Connect):
-                service.connect(self, packet, now_s)
-            else:
-                self._protocol_error(f"{type(packet).__name__.upper()} before CONNECT")
-        elif isinstance(packet, Puback):
-            session.acknowledge(packet.packet_id, now_s)
-        elif isinstance(packet, Pingreq):
-            service.records.count(Metric.PING_SUCCESS)
-            self.send(PINGRESP)
-        elif isinstance(packet, Subscribe):
-            service.subscribe(self, packet, now_s)
-        elif isinstance(packet, Unsubscribe):
-            service.unsubscribe(self, packet, now_s)
-        elif isinstance(packet, Disconnect):
-            self.will = None
-            self.end(DisconnectReason.CLIENT_INITIATED_DISCONNECT)
-        elif isinstance(packet, Connect):
-            self._protocol_error("a second CONNECT on one connection")
-        else:
-            self._protocol_error(f"{type(packet).__name__.upper()} is not for a client to send here")
+        elif packet.qos and not self.ending:
+            answer = wire.refused_publish(packet.packet_id, records.latest)
+            if answer:
+                self.send(answer)
 
     def _delay(self, packets: Sequence[Packet], bucket: ByteBucket) -> None:
         """Hold packets back until throughput allows."""
@@ -328,12 +317,15 @@ class Connection(asyncio.Protocol):
         """Reading goes on, as what comes now counts against the messages in flight; but not without end."""
         limit = self._service.limits.in_flight_in
         for packet in packets:
+            if self.ending:
+                return
             if isinstance(packet, Publish) and packet.qos == 1 and self._held.qos1 >= limit:
-                self._discard(
-                    packet,
-                    Reason.IN_FLIGHT,
-                    f"{limit} QoS 1 messages of this client are not acknowledged yet: no more are taken",
-                )
+                detail = f"{limit} QoS 1 messages of this client are not acknowledged yet: no more are taken"
+                self._discard(packet, Reason.IN_FLIGHT, detail)
+                if self.wire.v5 is not None:  # it was told: Receive Maximum of CONNACK
+                    for said in self.wire.farewell(Reason.IN_FLIGHT, True, b""):
+                        self.send(said)
+                    self.end(_CLIENT_ERROR)
             else:
                 self._held.add(packet)
         self._choose_reading()
@@ -383,8 +375,9 @@ class Connection(asyncio.Protocol):
                 answer=encode_connack(False, 1),
             )
         else:
-            self._protocol_error(fault.reason, fault if isinstance(fault, Fault) else None)
+            self.protocol_error(fault.reason, fault if isinstance(fault, Fault) else None)
 
-    def _protocol_error(self, detail: str, fault: Fault | None = None) -> None:
+    def protocol_error(self, detail: str, fault: Fault | None = None) -> None:
+        """The client broke the protocol: it loses its connection."""
         metric = Metric.CONNECT_CLIENT_ERROR if self.session is None else None
         self.refuse(Reason.PROTOCOL_ERROR, metric, detail, _CLIENT_ERROR, fault=fault)

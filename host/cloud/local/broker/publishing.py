@@ -3,9 +3,11 @@
 from host.cloud.local.broker.authority import PUBLISH, RECEIVE, RETAIN_PUBLISH, Gate
 from host.cloud.local.broker.connection import Connection
 from host.cloud.local.broker.context import Context
+from host.cloud.local.broker.packets5 import Publish5, Will5
 from host.cloud.local.broker.rates import SecondWindow
 from host.cloud.local.broker.records import DisconnectReason, Metric, Reason
-from host.cloud.local.broker.routing import Route
+from host.cloud.local.broker.retained import Retained
+from host.cloud.local.broker.routing import NO_LOCAL, QOS, RETAIN_AS_PUBLISHED, Route
 from host.cloud.local.broker.session import Message
 from host.mqtt.codec import Publish, Will, encode_publish
 
@@ -66,6 +68,15 @@ class Publishing:
             )
             return
         packet = Publish(will.topic, will.payload, min(will.qos, 1), will.retain)
+        if isinstance(will, Will5):
+            packet = Publish5(
+                packet.topic,
+                packet.payload,
+                packet.qos,
+                packet.retain,
+                properties=will.properties,
+                expiry_s=will.expiry_s,
+            )
         self._accept(connection.client_id, packet, route, now_s)
 
     def charge_rule_match(self, matches: int, now_s: float) -> bool:
@@ -90,6 +101,11 @@ class Publishing:
                 packet.payload,
             )
             return False
+        if packet.retain and not self._context.retained.has_room(packet.topic, packet.payload):
+            most = self._context.limits.retained_messages
+            detail = f"the account keeps {most} retained messages and has no room for one more"
+            self._discard(client_id, Reason.RETAINED_QUOTA, detail, route, packet.payload)
+            return False
         try:
             taken = self._sink(route.text, packet.payload, packet.qos, packet.retain, packet.dup, client_id)
         except Exception as error:
@@ -107,17 +123,30 @@ class Publishing:
             return False
         self._records.published_in += 1
         if packet.retain:
-            self._records.count(Metric.PUBLISH_RETAINED_SUCCESS)
-            self._context.retained.keep(packet.topic, packet.payload, packet.qos)
-        if route.targets:
-            self._fan_out(packet, route, now_s)
+            self._keep(packet, now_s)
+        if route.targets or route.groups:
+            self._fan_out(client_id, packet, route, now_s)
         return True
 
-    def _fan_out(self, packet: Publish, route: Route, now_s: float) -> None:
-        """Offer the message to its subscribers, RETAIN not set (MQTT 3.1.1, section 3.3.1.3)."""
+    def _keep(self, packet: Publish, now_s: float) -> None:
+        self._records.count(Metric.PUBLISH_RETAINED_SUCCESS)
+        kept = Retained(packet.topic, packet.payload, packet.qos, *_properties(packet, now_s))
+        self._context.retained.keep(kept)
+
+    def _fan_out(self, client_id: str, packet: Publish, route: Route, now_s: float) -> None:
+        """Offer the message to its subscribers, RETAIN not set unless they ask for it (MQTT 5, 3.3.1.3)."""
         encoded: bytes | None = None
         account = self._account_out
-        for session, granted in route.targets:
+        topic, payload = packet.topic, packet.payload
+        properties, expires_s = _properties(packet, now_s)
+        for group in route.groups:
+            if account is None or account.take(now_s):
+                group.offer(Message(topic, payload, packet.qos, False, properties, expires_s), now_s)
+            else:
+                self._out_of_rate(account, "", route)
+        for session, options in route.targets:
+            if options & NO_LOCAL and session.client_id == client_id:
+                continue
             gate = session.gate
             if gate is not None and not gate.allows(RECEIVE, f"topic/{route.text}"):
                 self._records.refuse(
@@ -129,20 +158,24 @@ class Publishing:
                 )
                 continue
             if account is not None and not account.take(now_s):
-                self._records.refuse(
-                    Reason.DELIVERY_ACCOUNT_RATE,
-                    Metric.PUBLISH_OUT_THROTTLE,
-                    f"message {account.count} of this second out of the account: {account.limit} are sent",
-                    session.client_id,
-                    route.text,
-                )
+                self._out_of_rate(account, session.client_id, route)
                 continue
-            if packet.qos and granted:
-                session.offer(Message(packet.topic, packet.payload, 1, False), None, now_s)
+            retain = packet.retain and options & RETAIN_AS_PUBLISHED != 0
+            if packet.qos and options & QOS:
+                session.offer(Message(topic, payload, 1, retain, properties, expires_s), None, now_s)
             else:
                 if encoded is None:
-                    encoded = encode_publish(packet.topic, packet.payload)
-                session.offer(Message(packet.topic, packet.payload, 0, False), encoded, now_s)
+                    encoded = encode_publish(topic, payload)
+                session.offer(Message(topic, payload, 0, retain, properties, expires_s), encoded, now_s)
+
+    def _out_of_rate(self, account: SecondWindow, client_id: str, route: Route) -> None:
+        self._records.refuse(
+            Reason.DELIVERY_ACCOUNT_RATE,
+            Metric.PUBLISH_OUT_THROTTLE,
+            f"message {account.count} of this second out of the account: {account.limit} are sent",
+            client_id,
+            route.text,
+        )
 
     def _allowed(self, connection: Connection, gate: Gate | None, packet: Publish, route: Route) -> bool:
         """The rare checks: topic, size, QoS, policy. What fails costs the connection, QoS 2 may not."""
@@ -199,3 +232,10 @@ class Publishing:
 
     def _discard(self, client_id: str, reason: Reason, detail: str, route: Route, payload: bytes) -> None:
         self._records.refuse(reason, Metric.PUBLISH_IN_THROTTLE, detail, client_id, route.text, payload)
+
+
+def _properties(packet: Publish, now_s: float) -> tuple[bytes, float | None]:
+    """What MQTT 5 forwards, and the broker time at which the message expires."""
+    if not isinstance(packet, Publish5):
+        return b"", None
+    return packet.properties, None if packet.expiry_s is None else now_s + packet.expiry_s

@@ -65,6 +65,8 @@ class Reason(StrEnum):
     TOO_MANY_FILTERS = "too-many-filters"
     KEEP_ALIVE = "keep-alive"
     DUPLICATE_CLIENT_ID = "duplicate-client-id"
+    FILTER_INVALID = "filter-invalid"
+    RETAINED_QUOTA = "retained-quota"
     SINK_FAILED = "sink-failed"
     DELIVERY_RATE = "delivery-rate"
     DELIVERY_ACCOUNT_RATE = "delivery-account-rate"
@@ -72,6 +74,9 @@ class Reason(StrEnum):
     DELIVERY_QUEUE_FULL = "delivery-queue-full"
     DELIVERY_EXPIRED = "delivery-expired"
     DELIVERY_SESSION_EXPIRED = "delivery-session-expired"
+    DELIVERY_MESSAGE_EXPIRED = "delivery-message-expired"
+    DELIVERY_PACKET_TOO_LARGE = "delivery-packet-too-large"
+    DELIVERY_QUEUE_RATE = "delivery-queue-rate"
 
 
 class DisconnectReason(StrEnum):

@@ -13,32 +13,47 @@ class Retained:
     topic: bytes
     payload: bytes
     qos: int
+    properties: bytes = b""
+    """What MQTT 5 forwards, encoded."""
+    expires_s: float | None = None
+    """Broker time from which it is gone; None: it stays."""
 
 
 class RetainedMessages:
     """One message a topic; an empty payload clears it (MQTT 3.1.1, section 3.3.1.3)."""
 
-    def __init__(self, hash_matches_parent: bool) -> None:
+    def __init__(self, hash_matches_parent: bool, most: int) -> None:
+        """`most`: how many the account keeps."""
         self._messages: dict[bytes, Retained] = {}
         self._hash_matches_parent = hash_matches_parent
+        self._most = most
 
     def __len__(self) -> int:
         return len(self._messages)
 
-    def keep(self, topic: bytes, payload: bytes, qos: int) -> None:
-        """Replace the topic's message, or clear it if the payload is empty."""
-        if payload:
-            self._messages[topic] = Retained(topic, payload, qos)
-        else:
-            self._messages.pop(topic, None)
+    def has_room(self, topic: bytes, payload: bytes) -> bool:
+        """Whether `keep` would keep it: one more topic, within what the account keeps."""
+        return not payload or topic in self._messages or len(self._messages) < self._most
 
-    def matching(self, topic_filter: bytes) -> list[Retained]:
+    def keep(self, message: Retained) -> None:
+        """Replace the topic's message, or clear it if the payload is empty."""
+        if message.payload:
+            self._messages[message.topic] = message
+        else:
+            self._messages.pop(message.topic, None)
+
+    def matching(self, topic_filter: bytes, now_s: float) -> list[Retained]:
         """The messages that a valid filter selects."""
         if not has_wildcard(topic_filter):
             message = self._messages.get(topic_filter)
-            return [] if message is None else [message]
-        return [
-            message
-            for topic, message in self._messages.items()
-            if topic_matches(topic_filter, topic, hash_matches_parent=self._hash_matches_parent)
-        ]
+            found = [] if message is None else [message]
+        else:
+            found = [
+                message
+                for topic, message in self._messages.items()
+                if topic_matches(topic_filter, topic, hash_matches_parent=self._hash_matches_parent)
+            ]
+        for message in found:
+            if message.expires_s is not None and now_s >= message.expires_s:
+                del self._messages[message.topic]
+        return [message for message in found if message.topic in self._messages]

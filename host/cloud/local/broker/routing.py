@@ -1,13 +1,23 @@
 """Who gets a message: subscriptions by filter, and a cache of what a topic leads to."""
 
-from collections.abc import Iterable
+import random
+from collections.abc import Iterable, Iterator
 
-from host.cloud.local.broker.records import Reason
+from host.cloud.local.broker.rates import SecondWindow
+from host.cloud.local.broker.records import Reason, Records
 from host.cloud.local.broker.session import Session
+from host.cloud.local.broker.sharing import PREFIX, ShareGroup, split_shared
 from host.model.limits import Limits
+from host.mqtt.topics import TopicError, check_filter
+
+QOS, NO_LOCAL, RETAIN_AS_PUBLISHED = 0x01, 0x04, 0x08
+"""Bits of a subscription's options, as MQTT 5 has them on the wire (section 3.8.3.1)."""
 
 _CACHE_ENTRIES = 50_000
 """Topics remembered at once: several a board for large fleets, and an end for peers that invent topics."""
+
+
+Target = Session | ShareGroup
 
 
 def has_wildcard(topic_filter: bytes) -> bool:
@@ -18,15 +28,23 @@ def has_wildcard(topic_filter: bytes) -> bool:
 class Route:
     """What is known of one topic."""
 
-    __slots__ = ("detail", "reason", "targets", "text")
+    __slots__ = ("detail", "groups", "reason", "targets", "text")
 
     def __init__(
-        self, text: str, targets: tuple[tuple[Session, int], ...], reason: Reason | None, detail: str
+        self,
+        text: str,
+        targets: tuple[tuple[Session, int], ...],
+        groups: tuple[ShareGroup, ...],
+        reason: Reason | None,
+        detail: str,
     ) -> None:
         self.text = text
         """The topic as str."""
         self.targets = targets
-        """Subscribed sessions with the highest QoS each was granted: one copy a client, whatever overlaps."""
+        """Subscribed sessions with the highest QoS each was granted, and its options: one copy a client,
+        whatever overlaps."""
+        self.groups = groups
+        """Shared subscriptions, each of which gets one copy."""
         self.reason = reason
         """Why nobody may publish to it; None: it is fine."""
         self.detail = detail
@@ -40,9 +58,9 @@ class _Node:
     def __init__(self) -> None:
         self.levels: dict[bytes, _Node] = {}
         """Next level of the filter, `+` included."""
-        self.here: dict[Session, int] = {}
+        self.here: dict[Target, int] = {}
         """Filters that end here."""
-        self.below: dict[Session, int] = {}
+        self.below: dict[Target, int] = {}
         """Filters that end with `#` after this level."""
 
     @property
@@ -57,51 +75,85 @@ class Router:
     a fleet which subscribes while it publishes does not start over with each board.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(
+        self, limits: Limits, records: Records | None = None, queueing: SecondWindow | None = None
+    ) -> None:
+        """`queueing`: the account's rate of messages stored for those who are absent."""
         self._limits = limits
-        self._exact: dict[bytes, dict[Session, int]] = {}
+        self._records = records or Records()
+        self._queueing = queueing
+        self._chance = random.Random(1)
+        self._exact: dict[bytes, dict[Target, int]] = {}
         self._root = _Node()
+        self._groups: dict[tuple[bytes, bytes], ShareGroup] = {}
         self.routes: dict[bytes, Route] = {}
         """The cache; ask it first, then `route`."""
 
-    def subscribe(self, session: Session, topic_filter: bytes, qos: int) -> None:
-        """Add a subscription or replace the one with the same filter."""
-        session.subscriptions[topic_filter] = qos
+    def subscribe(self, session: Session, topic_filter: bytes, options: int) -> None:
+        """Add a subscription or replace the one with the same filter. `options`: QoS and MQTT 5's bits."""
+        session.subscriptions[topic_filter] = options
+        shared = split_shared(topic_filter)
+        if shared is None:
+            self._add(session, topic_filter, options)
+            return
+        group = self._groups.get(shared)
+        if group is None:
+            group = ShareGroup(shared[0], self._limits, self._records, self._queueing, self._chance)
+            self._groups[shared] = group
+            self._add(group, shared[1], QOS)
+        group.join(session, options)
+
+    def unsubscribe(self, session: Session, topic_filter: bytes) -> bool:
+        """Remove a subscription; False if there was none."""
+        if session.subscriptions.pop(topic_filter, None) is None:
+            return False
+        shared = split_shared(topic_filter)
+        if shared is None:
+            self._remove(session, topic_filter)
+            return True
+        group = self._groups[shared]
+        group.leave(session)
+        if not group.members:
+            del self._groups[shared]
+            self._remove(group, shared[1])
+        return True
+
+    def waiting_groups(self) -> Iterator[ShareGroup]:
+        """Groups in which messages wait."""
+        return (group for group in self._groups.values() if group.waiting)
+
+    def _add(self, target: Target, topic_filter: bytes, options: int) -> None:
         if not has_wildcard(topic_filter):
-            self._exact.setdefault(topic_filter, {})[session] = qos
+            self._exact.setdefault(topic_filter, {})[target] = options
             self.routes.pop(topic_filter, None)
             return
         node, last = self._root, topic_filter.split(b"/")
         below = last[-1] == b"#"
         for level in last[:-1] if below else last:
             node = node.levels.setdefault(level, _Node())
-        (node.below if below else node.here)[session] = qos
+        (node.below if below else node.here)[target] = options
         self.routes.clear()
 
-    def unsubscribe(self, session: Session, topic_filter: bytes) -> bool:
-        """Remove a subscription; False if there was none."""
-        if session.subscriptions.pop(topic_filter, None) is None:
-            return False
+    def _remove(self, target: Target, topic_filter: bytes) -> None:
         if not has_wildcard(topic_filter):
-            sessions = self._exact[topic_filter]
-            del sessions[session]
-            if not sessions:
+            targets = self._exact[topic_filter]
+            del targets[target]
+            if not targets:
                 del self._exact[topic_filter]
             self.routes.pop(topic_filter, None)
-            return True
+            return
         levels = topic_filter.split(b"/")
         below = levels[-1] == b"#"
         node, path = self._root, []
         for level in levels[:-1] if below else levels:
             path.append((node, level))
             node = node.levels[level]
-        del (node.below if below else node.here)[session]
+        del (node.below if below else node.here)[target]
         for parent, level in reversed(path):
             if not parent.levels[level].empty:
                 break
             del parent.levels[level]
         self.routes.clear()
-        return True
 
     def forget(self, session: Session) -> None:
         """Remove all subscriptions of a session."""
@@ -114,16 +166,31 @@ class Router:
         if not self._root.empty:
             reserved = topic[:1] == b"$"
             levels = topic.split(b"/")
-            for sessions in self._matches(self._root, levels, 0, reserved):
-                for session, qos in sessions.items():
-                    if targets.get(session, -1) < qos:
-                        targets[session] = qos
+            for found in self._matches(self._root, levels, 0, reserved):
+                for target, options in found.items():
+                    known = targets.get(target)
+                    targets[target] = options if known is None else _merged(known, options)
         reason, detail = self.problem(topic)
-        route = Route(topic.decode(), tuple(targets.items()), reason, detail)
+        sessions = tuple((one, options) for one, options in targets.items() if isinstance(one, Session))
+        groups = tuple(one for one in targets if isinstance(one, ShareGroup))
+        route = Route(topic.decode(), sessions, groups, reason, detail)
         if len(self.routes) >= _CACHE_ENTRIES:
             self.routes.clear()
         self.routes[topic] = route
         return route
+
+    def filter_problem(self, topic_filter: bytes) -> tuple[Reason | None, str]:
+        """As `problem`, of a filter; the `$share/NAME/` of a shared subscription does not count."""
+        if not topic_filter.startswith(PREFIX):
+            return self.problem(topic_filter)
+        shared = split_shared(topic_filter)
+        if shared is None:
+            return Reason.FILTER_INVALID, "a shared subscription is $share/NAME/FILTER, NAME without + and #"
+        try:
+            check_filter(shared[1])
+        except TopicError as error:
+            return Reason.FILTER_INVALID, f"the filter of a shared subscription: {error}"
+        return self.problem(shared[1])
 
     def problem(self, topic: bytes) -> tuple[Reason | None, str]:
         """Why a topic or filter is outside IoT Core's limits, with a sentence; (None, "") if it is not."""
@@ -142,7 +209,7 @@ class Router:
 
     def _matches(
         self, node: _Node, levels: list[bytes], depth: int, reserved: bool
-    ) -> Iterable[dict[Session, int]]:
+    ) -> Iterable[dict[Target, int]]:
         wild = depth > 0 or not reserved  # a leading wildcard never matches `$…` (MQTT 3.1.1, section 4.7.2)
         if depth == len(levels):
             yield node.here
@@ -157,3 +224,8 @@ class Router:
         exact = node.levels.get(levels[depth])
         if exact is not None:
             yield from self._matches(exact, levels, depth + 1, reserved)
+
+
+def _merged(one: int, other: int) -> int:
+    """The options where several filters of one session match: the highest QoS, and what any allows."""
+    return max(one & QOS, other & QOS) | (one & other & NO_LOCAL) | ((one | other) & RETAIN_AS_PUBLISHED)

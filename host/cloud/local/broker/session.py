@@ -9,7 +9,6 @@ from host.cloud.local.broker.authority import Gate
 from host.cloud.local.broker.rates import SecondWindow
 from host.cloud.local.broker.records import Metric, Reason, Records
 from host.model.limits import Limits
-from host.mqtt.codec import encode_publish
 
 _OVERHEAD_BYTES = 150
 """What a queued message costs beside topic and payload (CPython 3.11, rounded)."""
@@ -26,6 +25,12 @@ class Message:
     payload: bytes
     qos: int
     retain: bool
+    properties: bytes = b""
+    """What MQTT 5 forwards, encoded."""
+    expires_s: float | None = None
+    """Broker time until which it may be sent; None: for ever."""
+    shared: "Shared | None" = None
+    """The group that shares it, where it came by a shared subscription."""
     packet_id: int = 0
     """Its id once it has been sent with QoS 1: a resend carries the same one, and DUP (MQTT 3.1.1, 4.4)."""
     first_sent_s: float = 0.0
@@ -34,7 +39,24 @@ class Message:
     @property
     def cost_bytes(self) -> int:
         """What it holds of a queue's bound."""
-        return len(self.topic) + len(self.payload) + _OVERHEAD_BYTES
+        return len(self.topic) + len(self.payload) + len(self.properties) + _OVERHEAD_BYTES
+
+    @property
+    def size_bytes(self) -> int:
+        """What it is on the wire, near enough for throughput."""
+        return len(self.topic) + len(self.payload) + len(self.properties) + _HEADER_BYTES
+
+    def expired(self, now_s: float) -> bool:
+        """Whether it may not be sent any more."""
+        return self.expires_s is not None and now_s >= self.expires_s
+
+
+class Shared(Protocol):
+    """Where a message goes back to if its receiver is gone."""
+
+    def give_back(self, message: Message, now_s: float) -> None:
+        """Take a message that its receiver did not acknowledge."""
+        ...
 
 
 class Outlet(Protocol):
@@ -42,9 +64,17 @@ class Outlet(Protocol):
 
     rate_out: SecondWindow | None
     """Publishes per second towards the client; None: no limit."""
+    in_flight_out: int
+    """Most unacknowledged QoS 1 messages: the broker's limit, or the client's where that is lower."""
 
-    def send(self, data: bytes) -> None:
-        """Queue a packet for the next write."""
+    def fits(self, message: Message) -> bool:
+        """Whether the client takes a packet as long as this message's."""
+        ...
+
+    def deliver(
+        self, message: Message, encoded: bytes | None, now_s: float, packet_id: int = 0, dup: bool = False
+    ) -> None:
+        """Queue a message for the next write; `encoded` is its PUBLISH of MQTT 3.1.1, where that is made."""
         ...
 
     def may_send(self, size: int, now_s: float) -> bool:
@@ -69,22 +99,32 @@ class Session:
         "_last_id",
         "_limits",
         "_pending",
+        "_queueing",
         "_records",
         "_replay",
         "_reserved",
         "_stored",
-        "clean",
         "client_id",
+        "expiry_s",
         "gate",
         "outlet",
         "subscriptions",
     )
 
-    def __init__(self, client_id: str, clean: bool, limits: Limits, records: Records) -> None:
+    def __init__(
+        self,
+        client_id: str,
+        expiry_s: float,
+        limits: Limits,
+        records: Records,
+        queueing: SecondWindow | None = None,
+    ) -> None:
+        """`queueing`: the account's rate of messages stored for absent clients; None: no limit."""
         self.client_id = client_id
-        self.clean = clean
+        self.expiry_s = expiry_s
+        """Its life after its client has gone; 0: it ends with the connection."""
         self.subscriptions: dict[bytes, int] = {}
-        """Filter → QoS granted."""
+        """Filter → QoS granted, with the options of MQTT 5 (`routing`)."""
         self.outlet: Outlet | None = None
         self.gate: Gate | None = None
         """What the client may receive; None: everything."""
@@ -100,6 +140,7 @@ class Session:
         """Held by `_in_flight`, `_pending` and `_stored` together."""
         replay = limits.replay_per_s
         self._replay = None if replay is None else SecondWindow(replay)
+        self._queueing = queueing
 
     @property
     def in_flight(self) -> int:
@@ -114,12 +155,16 @@ class Session:
     def offer(self, message: Message, encoded: bytes | None, now_s: float) -> bool:
         """Send, queue or store a message; False if it was discarded.
 
-        `encoded` is the PUBLISH ready to leave, which only QoS 0 can have: many subscribers share it.
+        `encoded` is the PUBLISH ready to leave, which only QoS 0 of MQTT 3.1.1 can have: many subscribers
+        share it.
         """
         outlet = self.outlet
         if outlet is None:
             # QoS 0 is at most once: nobody is there, and nothing was promised.
-            return message.qos == 1 and self._keep(self._stored, message)
+            return message.qos == 1 and self._store(message, now_s)
+        if not outlet.fits(message):
+            self._refuse_size(message)
+            return False
         rate = outlet.rate_out
         if rate is not None and not rate.take(now_s):
             self._refuse(
@@ -130,13 +175,13 @@ class Session:
             )
             return False
         if not self._pending and (not self._stored or self._replay is not None):
-            if encoded is None:
+            if message.qos:
                 if self._may_fly(outlet, message, now_s):
                     self._bytes += message.cost_bytes
                     self._fly(outlet, message, now_s)
                     return True
-            elif outlet.may_send(len(encoded), now_s):
-                outlet.send(encoded)
+            elif outlet.may_send(message.size_bytes, now_s):
+                outlet.deliver(message, encoded, now_s)
                 self._records.published_out += 1
                 return True
             else:
@@ -179,11 +224,28 @@ class Session:
 
     def expire(self, now_s: float) -> None:
         """Give up messages in flight that the client has not acknowledged for `delivery_retry_s`."""
-        late = [key for key, message in self._in_flight.items() if self._too_old(message, now_s)]
+        late = [
+            key
+            for key, message in self._in_flight.items()
+            if self._too_old(message, now_s) or message.expired(now_s)
+        ]
         for packet_id in late:
-            self._give_up(self._in_flight.pop(packet_id))
+            self._give_up(self._in_flight.pop(packet_id), now_s)
         if late:
             self.advance(now_s)
+
+    def give_back(self, now_s: float) -> None:
+        """Return what it got by shared subscriptions to the groups: others may be there to take it."""
+        shared = [message for message in self._stored if message.shared is not None]
+        if not shared:
+            return
+        self._stored = deque(message for message in self._stored if message.shared is None)
+        for message in shared:
+            self._bytes -= message.cost_bytes
+            self._reserved.discard(message.packet_id)
+            message.packet_id = 0
+            if message.shared is not None:
+                message.shared.give_back(message, now_s)
 
     def unacknowledged(self) -> Iterator[Message]:
         """QoS 1 messages that the client has not acknowledged, oldest first."""
@@ -194,25 +256,26 @@ class Session:
         pending = self._pending
         while pending:
             message = pending[0]
-            if message.qos:
+            if message.expired(now_s):
+                self._give_up(pending.popleft(), now_s)
+            elif message.qos:
                 if not self._may_fly(outlet, message, now_s):
                     return
                 self._fly(outlet, pending.popleft(), now_s)
             else:
-                data = encode_publish(message.topic, message.payload, 0, message.retain)
-                if not outlet.may_send(len(data), now_s):
+                if not outlet.may_send(message.size_bytes, now_s):
                     outlet.wait()
                     return
                 self._bytes -= pending.popleft().cost_bytes
-                outlet.send(data)
+                outlet.deliver(message, None, now_s)
                 self._records.published_out += 1
 
     def _send_stored(self, outlet: Outlet, now_s: float) -> None:
         stored, replay, rate = self._stored, self._replay, outlet.rate_out
         while stored:
             message = stored[0]
-            if self._too_old(message, now_s):
-                self._give_up(stored.popleft())
+            if self._too_old(message, now_s) or message.expired(now_s) or not outlet.fits(message):
+                self._give_up(stored.popleft(), now_s)
                 continue
             if replay is not None and not replay.room(now_s):
                 break
@@ -230,9 +293,9 @@ class Session:
 
     def _may_fly(self, outlet: Outlet, message: Message, now_s: float) -> bool:
         """Whether a QoS 1 message may be sent now; asks for a tick if only throughput is in the way."""
-        if len(self._in_flight) >= self._limits.in_flight_out:
+        if len(self._in_flight) >= outlet.in_flight_out:
             return False
-        if outlet.may_send(len(message.topic) + len(message.payload) + _HEADER_BYTES, now_s):
+        if outlet.may_send(message.size_bytes, now_s):
             return True
         outlet.wait()
         return False
@@ -247,7 +310,7 @@ class Session:
             packet_id = message.packet_id = self._next_id()
             message.first_sent_s = now_s
         self._in_flight[packet_id] = message
-        outlet.send(encode_publish(message.topic, message.payload, 1, message.retain, dup, packet_id))
+        outlet.deliver(message, None, now_s, packet_id, dup)
         self._records.published_out += 1
 
     def _next_id(self) -> int:
@@ -257,6 +320,19 @@ class Session:
             if packet_id not in self._in_flight and packet_id not in self._reserved:
                 self._last_id = packet_id
                 return packet_id
+
+    def _store(self, message: Message, now_s: float) -> bool:
+        """Keep a message for the client's return, within the account's rate."""
+        if self._queueing is not None and not self._queueing.take(now_s):
+            self._refuse(
+                Reason.DELIVERY_QUEUE_RATE,
+                Metric.PUBLISH_OUT_THROTTLE,
+                f"message {self._queueing.count} of this second that the account stores for absent clients: "
+                f"{self._queueing.limit} are stored",
+                message,
+            )
+            return False
+        return self._keep(self._stored, message)
 
     def _keep(self, queue: deque[Message], message: Message) -> bool:
         cost = message.cost_bytes
@@ -276,13 +352,32 @@ class Session:
     def _too_old(self, message: Message, now_s: float) -> bool:
         return bool(message.packet_id) and now_s - message.first_sent_s > self._limits.delivery_retry_s
 
-    def _give_up(self, message: Message) -> None:
+    def _give_up(self, message: Message, now_s: float) -> None:
         self._bytes -= message.cost_bytes
         self._reserved.discard(message.packet_id)
+        if message.expired(now_s):
+            self._refuse(
+                Reason.DELIVERY_MESSAGE_EXPIRED,
+                Metric.PUBLISH_OUT_CLIENT_ERROR,
+                "its Message Expiry Interval passed before the client acknowledged it",
+                message,
+            )
+            return
+        if not self._too_old(message, now_s):
+            self._refuse_size(message)
+            return
         self._refuse(
             Reason.DELIVERY_EXPIRED,
             Metric.PUBLISH_OUT_CLIENT_ERROR,
             f"the client did not acknowledge it within {self._limits.delivery_retry_s:.0f} s",
+            message,
+        )
+
+    def _refuse_size(self, message: Message) -> None:
+        self._refuse(
+            Reason.DELIVERY_PACKET_TOO_LARGE,
+            Metric.PUBLISH_OUT_CLIENT_ERROR,
+            f"about {message.size_bytes} bytes, more than the Maximum Packet Size that the client named",
             message,
         )
 

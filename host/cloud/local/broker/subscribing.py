@@ -3,17 +3,15 @@
 from host.cloud.local.broker.authority import RECEIVE, SUBSCRIBE
 from host.cloud.local.broker.connection import Connection
 from host.cloud.local.broker.context import Context
+from host.cloud.local.broker.packets5 import Subscribe5
 from host.cloud.local.broker.records import DisconnectReason, Metric, Reason
-from host.cloud.local.broker.routing import has_wildcard
+from host.cloud.local.broker.routing import NO_LOCAL, RETAIN_AS_PUBLISHED, has_wildcard
 from host.cloud.local.broker.session import Message, Session
-from host.mqtt.codec import (
-    SUBACK_FAILURE,
-    Subscribe,
-    Unsubscribe,
-    encode_publish,
-    encode_suback,
-    encode_unsuback,
-)
+from host.cloud.local.broker.sharing import PREFIX
+from host.mqtt.codec import Subscribe, Unsubscribe
+
+_RETAINED_ALWAYS, _RETAINED_IF_NEW = 0, 1
+"""Retain Handling (MQTT 5, section 3.8.3.1); 2: no retained messages."""
 
 
 class Subscribing:
@@ -28,29 +26,36 @@ class Subscribing:
         if session is None or not self._allowed(connection, packet):
             return
         router, limits = self._context.router, self._context.limits
-        codes = bytearray()
+        wanted = packet.options if isinstance(packet, Subscribe5) else (0,) * len(packet.filters)
+        answers: list[int | Reason] = []
         granted: list[tuple[bytes, int]] = []
-        for topic_filter, qos in packet.filters:
+        for (topic_filter, qos), option in zip(packet.filters, wanted, strict=True):
             known = topic_filter in session.subscriptions
             if not known and len(session.subscriptions) >= limits.subscriptions:
-                codes.append(SUBACK_FAILURE)
+                answers.append(Reason.TOO_MANY_SUBSCRIPTIONS)
                 continue
-            router.subscribe(session, topic_filter, qos)
-            codes.append(qos)
-            granted.append((topic_filter, qos))
-        connection.send(encode_suback(packet.packet_id, bytes(codes)))
+            router.subscribe(session, topic_filter, qos | option & (NO_LOCAL | RETAIN_AS_PUBLISHED))
+            answers.append(qos)
+            handling = option >> 4 & 3
+            if handling == _RETAINED_ALWAYS or (handling == _RETAINED_IF_NEW and not known):
+                granted.append((topic_filter, qos))
+        connection.send(connection.wire.suback(packet.packet_id, answers))
+        connection.wire.answering = (0, 0)
         for topic_filter, qos in granted:
             self._send_retained(session, topic_filter, qos, now_s)
-        if len(granted) == len(codes):
+        for group in router.waiting_groups():
+            group.advance(now_s)
+        if Reason.TOO_MANY_SUBSCRIPTIONS not in answers:
             self._context.records.count(Metric.SUBSCRIBE_SUCCESS)
             return
+        refused = answers.count(Reason.TOO_MANY_SUBSCRIPTIONS)
         connection.refuse(
             Reason.TOO_MANY_SUBSCRIPTIONS,
             Metric.SUBSCRIBE_CLIENT_ERROR,
-            f"{len(session.subscriptions) + len(codes) - len(granted)} subscriptions on one connection; "
+            f"{len(session.subscriptions) + refused} subscriptions on one connection; "
             f"{limits.subscriptions} are allowed",
             DisconnectReason.CLIENT_ERROR,
-            packet.filters[codes.index(SUBACK_FAILURE)][0].decode(),
+            packet.filters[answers.index(Reason.TOO_MANY_SUBSCRIPTIONS)][0].decode(),
         )
 
     def unsubscribe(self, connection: Connection, packet: Unsubscribe) -> None:
@@ -59,7 +64,7 @@ class Subscribing:
             for topic_filter in packet.filters:
                 self._context.router.unsubscribe(connection.session, topic_filter)
         self._context.records.count(Metric.UNSUBSCRIBE_SUCCESS)
-        connection.send(encode_unsuback(packet.packet_id))
+        connection.send(connection.wire.unsuback(packet.packet_id, len(packet.filters)))
 
     def _allowed(self, connection: Connection, packet: Subscribe) -> bool:
         """Check the request as a whole. What fails costs the connection, QoS 2 may not."""
@@ -71,7 +76,7 @@ class Subscribing:
             self._drop(connection, Reason.TOO_MANY_FILTERS, detail, packet.filters[0][0])
             return False
         for topic_filter, _ in packet.filters:
-            reason, detail = self._context.router.problem(topic_filter)
+            reason, detail = self._context.router.filter_problem(topic_filter)
             if reason is not None:
                 self._drop(connection, reason, detail, topic_filter)
                 return False
@@ -106,10 +111,12 @@ class Subscribing:
 
     def _send_retained(self, session: Session, topic_filter: bytes, granted: int, now_s: float) -> None:
         context = self._context
+        if topic_filter.startswith(PREFIX):
+            return  # IoT Core developer guide, "Shared subscriptions"; MQTT 5, section 4.8.2
         if has_wildcard(topic_filter) and not context.limits.retained_to_wildcards:
             return
         gate = session.gate
-        for kept in context.retained.matching(topic_filter):
+        for kept in context.retained.matching(topic_filter, now_s):
             resource = f"topic/{kept.topic.decode()}"
             if gate is not None and not gate.allows(RECEIVE, resource):
                 context.records.refuse(
@@ -121,8 +128,8 @@ class Subscribing:
                 )
                 continue
             qos = min(kept.qos, granted)
-            encoded = None if qos else encode_publish(kept.topic, kept.payload, 0, True)
-            session.offer(Message(kept.topic, kept.payload, qos, True), encoded, now_s)
+            message = Message(kept.topic, kept.payload, qos, True, kept.properties, kept.expires_s)
+            session.offer(message, None, now_s)
 
     def _drop(self, connection: Connection, reason: Reason, detail: str, topic_filter: bytes) -> None:
         connection.refuse(

@@ -1,38 +1,62 @@
-"""Between bytes and packets of one connection: MQTT 3.1.1 as it is, MQTT 5 by translation."""
+"""Between bytes and packets of one connection, in the version of MQTT that the client speaks."""
 
+from host.cloud.local.broker.decoder5 import Decoder5
 from host.cloud.local.broker.mqtt5 import (
     DISCONNECT_CODES,
     LEVEL,
+    PACKET_OVERHEAD_BYTES,
     PUBACK_CODES,
+    SHUTTING_DOWN,
+    SUBACK_CODES,
+    TOPIC_FILTER,
+    TOPIC_NAME,
     UNSPECIFIED,
-    Fault,
-    Mqtt5,
+    Accepted,
+    Encoder5,
+    connack,
     disconnect,
     puback,
+    suback,
+    unsuback,
 )
+from host.cloud.local.broker.packets5 import RECEIVE_MAXIMUM, Connect5
+from host.cloud.local.broker.properties5 import Fault
 from host.cloud.local.broker.records import Reason
+from host.cloud.local.broker.session import Message
 from host.model.limits import Limits
-from host.mqtt.codec import Decoder, Packet, ProtocolError, UnsupportedVersion
+from host.mqtt.codec import (
+    SUBACK_FAILURE,
+    Decoder,
+    Packet,
+    ProtocolError,
+    UnsupportedVersion,
+    encode_connack,
+    encode_publish,
+    encode_suback,
+    encode_unsuback,
+)
 
 _PARSED_EXCESS_BYTES = 128 * 1024
 """Packets this much above the largest allowed are still parsed, so that the refusal can name their topic."""
 
 
 class Wire:
-    """Decodes what a client sends; which version it speaks shows in its CONNECT."""
+    """Decodes what a client sends and encodes what it gets; its version shows in its CONNECT."""
 
-    __slots__ = ("_decoder", "_first", "_limits", "_max_packet_bytes", "answering", "v5")
+    __slots__ = ("_decoder", "_decoder5", "_first", "_limits", "answering", "v5")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._max_packet_bytes = limits.payload_bytes + limits.topic_bytes + _PARSED_EXCESS_BYTES
-        self._decoder = Decoder(self._max_packet_bytes)
+        self._decoder = Decoder(limits.payload_bytes + limits.topic_bytes + _PARSED_EXCESS_BYTES)
+        self._decoder5: Decoder5 | None = None
         self._first = b""
         """What came before it was clear which MQTT the client speaks."""
-        self.v5: Mqtt5 | None = None
-        """The translator of a client that speaks MQTT 5."""
-        self.answering = 0
-        """Packet id of the PUBLISH under way, where a refusal has an answer (MQTT 5)."""
+        self.v5: Encoder5 | None = None
+        """Where the client speaks MQTT 5."""
+        self.answering = (0, 0)
+        """Packet id, and number of filters, of the PUBLISH or SUBSCRIBE under way: MQTT 5 can refuse it."""
+
+    # In
 
     def decode(self, data: bytes, greeted: bool) -> tuple[list[Packet], ProtocolError | None]:
         """The packets of a read, and what is wrong with what comes after them.
@@ -41,33 +65,66 @@ class Wire:
             data: as it came.
             greeted: whether a CONNECT was accepted before.
         """
-        fault: ProtocolError | None = None
-        if self.v5 is not None:
-            data, fault = self.v5.incoming(data)
-        elif not greeted:
+        if self._decoder5 is not None:
+            return self._decoder5.feed(data)
+        if not greeted:
             self._first += data
         try:
-            return self._decoder.feed(data), fault
+            return self._decoder.feed(data), None
         except UnsupportedVersion as error:
-            if error.level != LEVEL or self.v5 is not None or greeted:
+            if error.level != LEVEL or greeted or error.packets:
                 return error.packets, error
         except ProtocolError as error:
             return error.packets, error
-        self.v5 = Mqtt5(self._limits.keep_alive_max_s, self._max_packet_bytes)
-        self._decoder = Decoder(self._max_packet_bytes)
-        first, self._first = self._first, b""
-        return self.decode(first, False)
+        limits, first = self._limits, self._first
+        self._first = b""
+        most = limits.payload_bytes + PACKET_OVERHEAD_BYTES
+        self.v5 = Encoder5(min(limits.in_flight_in, RECEIVE_MAXIMUM), most)
+        self._decoder5 = Decoder5(most)
+        return self._decoder5.feed(first)
 
-    def encode(self, out: list[bytes]) -> bytes:
-        """The bytes of packets for the client."""
-        if self.v5 is not None:
-            out = [self.v5.outgoing(data) for data in out]
-        return out[0] if len(out) == 1 else b"".join(out)
+    # Out
 
-    @property
-    def starts_clean(self) -> bool:
-        """Whether the client wants no session that is there, though it wants its new one kept (MQTT 5)."""
-        return self.v5 is not None and self.v5.starts_clean
+    def accept(self, connect: Packet, said: Accepted) -> bytes:
+        """CONNACK of an accepted client."""
+        self._first = b""
+        if self.v5 is None or not isinstance(connect, Connect5):
+            return encode_connack(said.present, 0)
+        self.v5.greet(connect)
+        return self.v5.accept(said)
+
+    def fits(self, message: Message) -> bool:
+        """Whether the client takes a packet as long as this message's."""
+        return self.v5 is None or self.v5.fits(message)
+
+    def publish(self, message: Message, packet_id: int, dup: bool, now_s: float) -> bytes:
+        """PUBLISH."""
+        if self.v5 is None:
+            return encode_publish(message.topic, message.payload, message.qos, message.retain, dup, packet_id)
+        return self.v5.publish(message, packet_id, dup, now_s)
+
+    def suback(self, packet_id: int, granted: list[int | Reason]) -> bytes:
+        """SUBACK: a QoS, or why there is none, for each filter."""
+        if self.v5 is None:
+            codes = bytes(SUBACK_FAILURE if isinstance(one, Reason) else one for one in granted)
+            return encode_suback(packet_id, codes)
+        codes = bytes(
+            SUBACK_CODES.get(one, UNSPECIFIED) if isinstance(one, Reason) else one for one in granted
+        )
+        return suback(packet_id, codes)
+
+    def unsuback(self, packet_id: int, filters: int) -> bytes:
+        """UNSUBACK."""
+        return encode_unsuback(packet_id) if self.v5 is None else unsuback(packet_id, filters)
+
+    def refused_publish(self, packet_id: int, reason: Reason | None) -> bytes:
+        """What a client hears of a message that is not taken; b"": nothing."""
+        code = PUBACK_CODES.get(reason)
+        return b"" if code is None or self.v5 is None else puback(packet_id, code)
+
+    def shutting_down(self) -> bytes:
+        """What a client hears of a broker that stops; b"": nothing."""
+        return b"" if self.v5 is None else SHUTTING_DOWN
 
     def farewell(
         self, reason: Reason, greeted: bool, answer: bytes, fault: Fault | None = None
@@ -84,8 +141,14 @@ class Wire:
             return [answer] if answer else []
         code = DISCONNECT_CODES.get(reason, UNSPECIFIED) if fault is None else fault.code
         if not greeted:
-            return [self.v5.connack(False, code)]
-        said = [disconnect(code)]
-        if self.answering and reason in PUBACK_CODES:
-            said.insert(0, puback(self.answering, PUBACK_CODES[reason]))
-        return said
+            return [connack(code)]
+        packet_id, filters = self.answering
+        if filters:
+            if reason not in SUBACK_CODES:
+                return [disconnect(code)]
+            if code == TOPIC_NAME:
+                code = TOPIC_FILTER
+            return [suback(packet_id, bytes((SUBACK_CODES[reason],)) * filters), disconnect(code)]
+        if packet_id and reason in PUBACK_CODES:
+            return [puback(packet_id, PUBACK_CODES[reason]), disconnect(code)]
+        return [disconnect(code)]
