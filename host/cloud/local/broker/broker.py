@@ -11,6 +11,7 @@ from host.cloud.local.broker.admission import Admission
 from host.cloud.local.broker.authority import Authorise
 from host.cloud.local.broker.connection import Connection
 from host.cloud.local.broker.context import Context, Sink
+from host.cloud.local.broker.listeners import Listeners
 from host.cloud.local.broker.mqtt5 import Accepted
 from host.cloud.local.broker.packets5 import Connect5, Will5
 from host.cloud.local.broker.publishing import Publishing
@@ -28,7 +29,6 @@ from host.cloud.local.broker.routing import Router
 from host.cloud.local.broker.session import Session
 from host.cloud.local.broker.sessions import Sessions, WaitingWill
 from host.cloud.local.broker.subscribing import Subscribing
-from host.cloud.local.broker.tls import TlsListener
 from host.cloud.local.broker.wheel import DeadlineWheel
 from host.model.limits import Limits
 from host.mqtt.codec import Connect, Publish, Subscribe, Unsubscribe
@@ -38,8 +38,6 @@ TICK_S = 0.1
 DELIVERY_PAUSE_S = 0.005
 """Messages to a subscriber wait so long for others, so that a write, and its reader's turn, is about several.
 IoT Core takes longer than that to deliver one."""
-_BACKLOG = 4096
-"""Connections waiting to be accepted: a fleet connects all at once."""
 _STOP_S = 0.5
 """For clients to take their last bytes, and answer the end of TLS, when the broker stops."""
 
@@ -96,8 +94,7 @@ class Broker:
         self._dirty: list[Connection] = []
         self._flush_timer: asyncio.TimerHandle | None = None
         self._waiting: set[Connection] = set()
-        self._servers: list[asyncio.AbstractServer] = []
-        self._tls_listeners: list[TlsListener] = []
+        self._listeners = Listeners(partial(Connection, self), self.limits.connect_timeout_s, self.records)
         self._timer: asyncio.TimerHandle | None = None
         self._all_lost: asyncio.Event | None = None
         self._stopping = False
@@ -132,11 +129,11 @@ class Broker:
         self._stopping = False
         self._all_lost = asyncio.Event()
         try:
-            listening = await self._listen(host, port, tls, needs_alpn=False)
+            listening = await self._listeners.add(host, port, tls, needs_alpn=False)
             if alpn_port is not None:
-                self.alpn_port = await self._listen(host, alpn_port, tls, needs_alpn=True)
+                self.alpn_port = await self._listeners.add(host, alpn_port, tls, needs_alpn=True)
         except OSError:
-            await self._close_listeners()
+            await self._listeners.close()
             raise
         self._on_timer()
         return listening
@@ -151,7 +148,7 @@ class Broker:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        await self._close_listeners()
+        await self._listeners.close()
         for connection in list(self._connections):
             farewell = connection.wire.shutting_down()
             if farewell and not connection.ending:
@@ -354,25 +351,6 @@ class Broker:
         self._wheel.set(connection, until_s)
 
     # Inside
-
-    async def _listen(self, host: str, port: int, tls: ssl.SSLContext | None, *, needs_alpn: bool) -> int:
-        make = partial(Connection, self)
-        if tls is None:
-            server = await asyncio.get_running_loop().create_server(make, host, port, backlog=_BACKLOG)
-            self._servers.append(server)
-            return int(server.sockets[0].getsockname()[1])
-        listener = TlsListener(tls, needs_alpn, self.limits.connect_timeout_s, self.records, make)
-        listening = listener.start(host, port, _BACKLOG)
-        self._tls_listeners.append(listener)
-        return listening
-
-    async def _close_listeners(self) -> None:
-        listeners, self._tls_listeners = self._tls_listeners, []
-        for listener in listeners:
-            await listener.stop()
-        servers, self._servers = self._servers, []
-        for server in servers:
-            server.close()
 
     def _on_timer(self) -> None:
         self.tick()
