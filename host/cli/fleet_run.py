@@ -86,10 +86,13 @@ def execute(request: Request) -> int:
     if target.manners.enforced:
         limits = "aws"
     connects_per_s = None if limits == "lifted" else target.manners.connects_per_s
+    import uvloop
+
     witness = _witness(fleet, target.manners, run_folder, connects_per_s)
     with Progress(quiet=not talkative) as progress:
         try:
-            record = asyncio.run(_run(fleet, plan, target, witness, limits, run_folder, progress))
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                record = runner.run(_run(fleet, plan, target, witness, limits, run_folder, progress))
         except StopNow:
             return _stopped_now(run_folder)
     from host.fleet.conclude import conclude

@@ -110,7 +110,7 @@ class Engine:
         show: Callable[[Snapshot], None],
     ) -> None:
         self._fleet = fleet
-        self._plan = plan
+        self._planned = plan.planned()
         self._units = units
         self._target = target
         self._observer = observer
@@ -263,7 +263,7 @@ class Engine:
             Snapshot(
                 phase=self._phase,
                 elapsed_s=time.monotonic() - self._began,
-                planned=self._plan.planned(),
+                planned=self._planned,
                 boards=len(self._fleet.boards),
                 sent=sum(unit.progress.sent for unit in units),
                 acknowledged=sum(unit.progress.acknowledged for unit in units) if qos else None,

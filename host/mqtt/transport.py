@@ -17,7 +17,8 @@ from host.mqtt.packets import CONNACK_MEANINGS, ConnackCode
 class Listener(Protocol):
     """Who hears of a connection's events.
 
-    A listener may also have `on_writable()`: an open connection takes more again after it did not.
+    A listener may also have `on_writable()`: an open connection takes more again after it did not; and
+    `on_plain_messages(run)`: it then gets runs of (topic, payload) of QoS 0 so where a client has them.
     """
 
     def on_dial(self) -> None:

@@ -25,6 +25,10 @@ class Watcher(Protocol):
         """A message."""
         ...
 
+    def record_run(self, run: list[tuple[bytes, bytes]]) -> None:
+        """Messages that came together."""
+        ...
+
     def note(self, text: str, *, timed: bool = False) -> None:
         """What is worth knowing."""
         ...
@@ -167,6 +171,11 @@ class Watch:
         """A data message; a retained one is older than the run."""
         if not retain:
             self._witness.record(topic, payload)
+        self._heard_ns = self._witness.utc_ns()
+
+    def on_plain_messages(self, run: list[tuple[bytes, bytes]]) -> None:
+        """Data messages that came together."""
+        self._witness.record_run(run)
         self._heard_ns = self._witness.utc_ns()
 
     def on_pubacks(self, packet_ids: list[int]) -> None:
