@@ -113,6 +113,10 @@ class PackUnit:
     _running: _Running | None = None
     _heard: int = 0
     """Lines that the pack has said."""
+    _failure: str = ""
+    _connecting: bool = False
+    _stop: dict[str, Any] | None = None
+    """Told already; the first line that a pack reads is where to connect."""
     _reading: "asyncio.Task[None] | None" = None
 
     def __post_init__(self) -> None:
@@ -126,8 +130,8 @@ class PackUnit:
 
     @property
     def failure(self) -> str:
-        """See `Unit`: boards of a pack go on trying."""
-        return ""
+        """See `Unit`: boards of a pack go on trying, but for those of one that ended before it was ready."""
+        return self._failure
 
     async def begin(self) -> None:
         """Write PACK.json and start the process."""
@@ -155,11 +159,8 @@ class PackUnit:
         self._reading = asyncio.create_task(self._read(self._running))
 
     async def connect(self, endpoint: Endpoint) -> dict[int, str]:
-        """Connect all boards.
-
-        Raises:
-            BoardError: the pack itself failed.
-        """
+        """Connect all boards. A pack that ends meanwhile is the trouble of its boards, not the run's."""
+        self._connecting = True
         self._tell(
             {
                 "host": endpoint.host,
@@ -169,18 +170,24 @@ class PackUnit:
                 "tls": endpoint.tls_document(),
             }
         )
+        if self._stop is not None:
+            self._tell(self._stop)
         ready = self._begun().ready
         while not ready.done():
             heard = self._heard
             await asyncio.wait({ready}, timeout=_PACK_SILENT_S)
             if heard == self._heard and not ready.done():
-                raise BoardError(
-                    f"pack {self.name} said nothing for {_PACK_SILENT_S:g} s while it connected its boards",
-                    where=str(self._stderr_path()),
-                    cause="its process hangs, or the machine is overloaded",
-                    next_step=f"cat {self._stderr_path()}",
+                self._failure = (
+                    f"pack {self.name} said nothing for {_PACK_SILENT_S:g} s while it connected its boards: "
+                    "its process hangs, or the machine is overloaded"
                 )
-        return ready.result()
+                self.kill()
+                return dict.fromkeys(self.buoys, self._failure)
+        try:
+            return ready.result()
+        except BoardError as error:
+            self._failure = error.what
+        return dict.fromkeys(self.buoys, self._failure)
 
     async def start(self, at_ns: int) -> None:
         """Give the start time."""
@@ -188,8 +195,9 @@ class PackUnit:
 
     async def stop(self, reason: str, drain_s: float | None = None) -> None:
         """Make no more messages."""
-        if self._running is not None:
-            self._tell({"command": "stop", "reason": reason, "drain_s": drain_s})
+        self._stop = {"command": "stop", "reason": reason, "drain_s": drain_s}
+        if self._connecting:
+            self._tell(self._stop)
 
     async def wait(self) -> list[BoardReport]:
         """Wait for the reports; a pack that died reports every board as failed."""

@@ -7,22 +7,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from host.boards.kinds import UnitOptions, make_units, remarks
+from host.boards.unit import Unit
 from host.cli.check import local_checks
 from host.cli.commission import BENCH
 from host.cli.consent import agree
 from host.cli.console import print_error
 from host.cli.progress import Progress
 from host.cloud.target import Manners, Target
-from host.fleet.engine import Engine, RunRecord, StopNow
+from host.fleet.engine import Engine, StopNow
 from host.fleet.pacing import make_plan
 from host.fleet.preflight import check_machine, require
 from host.fleet.run_folder import make_run_folder
+from host.fleet.run_state import DOING, RunRecord, folder_lost, under_way
 from host.fleet.targets import LimitMode, make_target
 from host.inventory.describe import describe_fleet
 from host.inventory.loader import load_fleet
 from host.inventory.overrides import Overrides
 from host.inventory.secrets import resolve_secret
-from host.model.errors import PreflightError, UsageError
+from host.model.errors import PreflightError, UsageError, VerificationError
 from host.model.exit_codes import ExitCode
 from host.model.fleet import Fleet
 from host.model.plan import Plan
@@ -80,29 +82,49 @@ def execute(request: Request) -> int:
         # Nothing was sent: an empty folder would only look like a run.
         run_folder.rmdir()
         raise
-    _keep_fleet(fleet, run_folder)
-    if talkative:
-        _print_lines(describe_fleet(fleet, plan) + _limit_lines(target))
-    if target.manners.enforced:
-        limits = "aws"
-    connects_per_s = None if limits == "lifted" else target.manners.connects_per_s
     import uvloop
 
-    witness = _witness(fleet, target.manners, run_folder, connects_per_s)
-    with Progress(quiet=not talkative) as progress:
+    record = RunRecord(run_folder, run_id=plan.run_id, command=request.command)
+    record.limits = list(target.changed_limits)
+    with under_way(run_folder):
+        _keep(fleet, record)
+        if talkative:
+            _print_lines(describe_fleet(fleet, plan) + _limit_lines(target))
+        if target.manners.enforced:
+            limits = "aws"
         try:
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                record = runner.run(_run(fleet, plan, target, witness, limits, run_folder, progress))
-        except StopNow:
-            return _stopped_now(run_folder)
+            with Progress(quiet=not talkative) as progress:
+                units = _units(fleet, plan, target, limits, run_folder)
+                connects_per_s = None if limits == "lifted" else target.manners.connects_per_s
+                witness = _witness(fleet, target.manners, run_folder, connects_per_s)
+                engine = Engine(fleet, plan, units, target, witness, record, progress.show)
+                with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                    runner.run(engine.run())
+            record.warnings += remarks(fleet)
+            record.phases_s["before"] = max(0.0, record.began_s - began)
+            return _concluded(fleet, plan, record, request)
+        except (StopNow, KeyboardInterrupt):
+            return _stopped_now(record)
+        except OSError as error:
+            if record.folder_lost:
+                raise folder_lost(run_folder) from error
+            raise VerificationError(
+                f"the run's folder cannot be written: {error.strerror or error}",
+                where=str(error.filename or run_folder),
+                cause="a full disk, or a folder that you may not write to",
+                next_step=f"make room, then: buoy verify {run_folder}",
+            ) from error
+
+
+def _concluded(fleet: Fleet, plan: Plan, record: RunRecord, request: Request) -> int:
     from host.fleet.conclude import conclude
     from host.report.terminal import print_verdict
     from host.report.write import result_json, write_reports
 
-    record.limits = list(target.changed_limits)
-    record.warnings += remarks(fleet)
-    record.phases_s["before"] = max(0.0, record.began_s - began)
-    result = conclude(fleet, plan, record, request.command)
+    run_folder = record.run_folder
+    record.note("verify")
+    result = conclude(fleet, plan, record)
+    record.note("report")
     code = result.outcome.exit_code
     try:
         write_reports(result, run_folder)
@@ -117,21 +139,13 @@ def execute(request: Request) -> int:
     return code
 
 
-async def _run(
-    fleet: Fleet,
-    plan: Plan,
-    target: Target,
-    witness: Witness,
-    limits: LimitMode,
-    run_folder: Path,
-    progress: Progress,
-) -> RunRecord:
+def _units(fleet: Fleet, plan: Plan, target: Target, limits: LimitMode, run_folder: Path) -> list[Unit]:
     lifted = limits == "lifted"
     connect_rate = None if lifted else target.manners.connects_per_s
     name = target.manners.witness
-    options = UnitOptions(run_folder, connect_rate=connect_rate, lift_rate=lifted, witness=name)
-    units = make_units(fleet, plan, options)
-    return await Engine(fleet, plan, units, target, witness, run_folder, progress.show).run()
+    return make_units(
+        fleet, plan, UnitOptions(run_folder, connect_rate=connect_rate, lift_rate=lifted, witness=name)
+    )
 
 
 def _limits(asked: str | None, fleet: Fleet) -> LimitMode:
@@ -160,10 +174,19 @@ def _witness(fleet: Fleet, manners: Manners, run_folder: Path, connects_per_s: f
     )
 
 
-def _keep_fleet(fleet: Fleet, run_folder: Path) -> None:
+def _keep(fleet: Fleet, record: RunRecord) -> None:
+    """Write down what is needed to verify the run, before anything is started."""
     from host.inventory.document import FILE_NAME, fleet_yaml
 
-    (run_folder / FILE_NAME).write_text(fleet_yaml(fleet), encoding="utf-8")
+    try:
+        (record.run_folder / FILE_NAME).write_text(fleet_yaml(fleet), encoding="utf-8")
+        record.write()
+    except OSError as error:
+        raise PreflightError(
+            f"the run's folder cannot be written: {error.strerror}",
+            where=str(record.run_folder),
+            next_step="make room, or give another place with --out",
+        ) from None
 
 
 def _limit_lines(target: Target) -> list[str]:
@@ -185,14 +208,15 @@ def _print_lines(lines: list[str]) -> None:
     sys.stdout.flush()
 
 
-def _stopped_now(run_folder: Path) -> int:
+def _stopped_now(record: RunRecord) -> int:
+    folder = record.run_folder
     sys.stderr.write(
-        f"stopped at once: nothing was verified\n  what was sent is in {run_folder / 'ledger'}\n"
+        f"stopped at once, while {DOING[record.phase]}: no verdict yet\n  next: buoy verify {folder}\n"
     )
-    earlier = sorted((run_folder / "boards").glob("*.earlier.json"))
+    earlier = sorted((folder / "boards").glob("*.earlier.json"))
     if earlier:
         sys.stderr.write(
             f"  boards on cables keep the settings of this run ({len(earlier)} of them)\n"
-            f"  what they were before is in {run_folder / 'boards'}\n"
+            f"  what they were before is in {folder / 'boards'}\n"
         )
     return int(ExitCode.INTERRUPTED)

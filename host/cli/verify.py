@@ -5,11 +5,15 @@ from typing import Annotated
 
 import typer
 
+from host.model.errors import PreflightError
+
 EXAMPLES = """Examples:
 
   buoy verify                       the last run: what came late into its stores counts now
 
   buoy verify runs/20261126-1400-fleet --quiet
+
+  buoy verify                       a run that was killed: the verdict from its ledger and the stores
 """
 
 
@@ -23,16 +27,37 @@ def verify(
     """Read the stores of a run again and verify it again.
 
     Firehose holds records back, and a store that is not yet consistent shows them later: what was missing at
-    the end of a run may be there now. Nothing is sent. The exit code is the verdict's.
+    the end of a run may be there now. A run that was killed, or ended on a full disk, gets its verdict from
+    its ledger and the stores. Nothing is sent. The exit code is the verdict's.
     """
-    from host.cli.console import write_line
-    from host.fleet.complete import verify_again
-    from host.report.load import find_run, read_result
+    from host.cli.console import print_error, write_line
+    from host.fleet.complete import verify_again, verify_unfinished
+    from host.fleet.run_state import require_ended
+    from host.report.load import NoResult, find_run, read_result
     from host.report.terminal import print_verdict
     from host.report.write import write_reports
 
-    folder = find_run(run, runs)
-    result = verify_again(folder, read_result(folder), lambda line: None if quiet else write_line(line))
-    write_reports(result, folder)
+    folder = find_run(run, runs, finished=False)
+    require_ended(folder)
+
+    def say(line: str) -> None:
+        if not quiet:
+            write_line(line)
+
+    try:
+        earlier = read_result(folder)
+    except NoResult as error:
+        if not error.verifiable:
+            raise
+        result = verify_unfinished(folder, say)
+    else:
+        result = verify_again(folder, earlier, say)
+    code = result.outcome.exit_code
+    try:
+        write_reports(result, folder)
+    except PreflightError as error:
+        # A folder that cannot be written: the verdict is known all the same.
+        print_error(error)
+        code = code or int(error.exit_code)
     print_verdict(result, folder, quiet=quiet)
-    raise typer.Exit(result.outcome.exit_code)
+    raise typer.Exit(code)

@@ -165,6 +165,12 @@ class BrokerTarget:
         """The subscriber wrote what it saw already; a foreign broker tells nothing of its stages."""
         return Collected(self.stores, [])
 
+    async def collect_left(
+        self, run_folder: Path, since_ns: int, until_ns: int, buoys: frozenset[int]
+    ) -> Collected:
+        """As `collect`: the subscriber writes as it goes."""
+        return await self.collect(run_folder, since_ns, until_ns, buoys)
+
     async def stop(self) -> None:
         """Nothing to stop."""
 

@@ -45,6 +45,8 @@ class Collected:
     one, is in `evidence/` (host.model.evidence)."""
     problems: list[str] = field(default_factory=list)
     """What could not be collected and why; never swallowed."""
+    failure: str = ""
+    """Why this may be less than what was stored: the target failed. Empty: it is all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,17 @@ class Target(Protocol):
         self, run_folder: Path, since_ns: int, until_ns: int, buoys: frozenset[int]
     ) -> Collected:
         """Write store rows and evidence of that window and those buoys to the run's folder."""
+        ...
+
+    async def collect_left(
+        self, run_folder: Path, since_ns: int, until_ns: int, buoys: frozenset[int]
+    ) -> Collected | None:
+        """In place of `start` and `collect`, for a run that ended before it was collected: what is on this
+        machine.
+
+        Returns:
+            None where its stores are elsewhere: `reopen` and `collect` read them.
+        """
         ...
 
     async def reopen(self, since_ns: int) -> Endpoint | None:

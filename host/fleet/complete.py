@@ -1,5 +1,5 @@
 """A run completed later: unproven boards are asked for what they kept, stores are read again, and all is
-verified again."""
+verified again. A run that ended before its verdict gets one."""
 
 import asyncio
 import time
@@ -9,26 +9,27 @@ from pathlib import Path
 from host.boards.board_settings import RunSettings
 from host.boards.later import Fetched, fetch_kept, fetch_kept_over_mqtt
 from host.cloud.target import Collected, Target
-from host.fleet.conclude import outcome_of, stage_results
-from host.fleet.engine import RunRecord
+from host.fleet.conclude import conclude, outcome_of, stage_results
+from host.fleet.engine import WINDOW_SLACK_NS
 from host.fleet.pacing import make_plan
+from host.fleet.run_state import DOING, RunRecord, read_record
 from host.fleet.targets import make_target
 from host.inventory.loader import load_fleet
 from host.inventory.secrets import resolve_secret
 from host.model.endpoint import Endpoint
 from host.model.errors import BoardError, BuoyError, PreflightError, UsageError
 from host.model.fleet import BoardSpec, Fleet
+from host.model.ledger import STREAM_FOLDER, STREAM_SUFFIX
 from host.model.plan import BoardPlan
 from host.model.result import Result
 from host.model.stage_count import StageCount
 from host.serial.find import Finder
 from host.serial.trouble import Unanswered
 from host.verify.boards import BoardFacts
-from host.verify.ledger import compact_ledger
+from host.verify.ledger import compact_ledger, first_planned_ns
 from host.verify.verdict import Case, verify
 
 FLEET_FILE = "fleet.yaml"
-_SLACK_NS = 1_000_000_000
 
 
 def complete(run_folder: Path, result: Result, port: str, say: Callable[[str], None]) -> Result:
@@ -110,6 +111,62 @@ def verify_again(run_folder: Path, result: Result, say: Callable[[str], None]) -
     return _verified(run_folder, result, fleet, still, collected, warnings)
 
 
+def verify_unfinished(run_folder: Path, say: Callable[[str], None]) -> Result:
+    """The verdict of a run that ended without one: killed, stopped at once, or on a full disk.
+
+    Ledgers are read up to their last whole batch, and the stores from where they are.
+
+    Raises:
+        BuoyError: the fleet, the ledger or the stores cannot be read.
+    """
+    fleet = load_fleet(run_folder / FLEET_FILE)
+    # A run that noted nothing is one of an earlier version: its ledger says when it was.
+    record = read_record(run_folder) or RunRecord(run_folder, run_id=run_folder.name, phase="send")
+    plan = make_plan(fleet, record.run_id)
+    say(f"the run ended early, while {DOING[record.phase]}")
+    if not record.sending_ended:
+        record.cut_short, record.interrupted = record.phase, True
+    if not record.started_ns:
+        record.started_ns = _first_planned_ns(run_folder)
+    last_ns = _last_written_ns(run_folder)
+    record.ended_ns = record.ended_ns or max(last_ns, record.started_ns)
+    if not record.collected.stores:
+        record.since_ns = record.started_ns - WINDOW_SLACK_NS
+        # Without a time of their own measures count by when they came, and that may take a while.
+        late_s = 0.0 if fleet.run.payload == "stamped" else fleet.run.drain_timeout_s
+        record.until_ns = record.ended_ns + round(late_s * 1e9) + WINDOW_SLACK_NS
+        target = _target(fleet, run_folder)
+        buoys = frozenset(board.buoy_id for board in fleet.boards)
+        record.collected = asyncio.run(_collected_late(target, record, buoys))
+        record.collected_ns = time.time_ns()
+        say(f"read: {', '.join(record.collected.stores) or 'no stores'}")
+        record.target_failure = record.target_failure or record.collected.failure
+        record.warnings += record.collected.problems
+    return conclude(fleet, plan, record)
+
+
+async def _collected_late(target: Target, record: RunRecord, buoys: frozenset[int]) -> Collected:
+    folder, since_ns, until_ns = record.run_folder, record.since_ns, record.until_ns
+    try:
+        left = await target.collect_left(folder, since_ns, until_ns, buoys)
+        if left is None:
+            await target.reopen(record.started_ns)
+            left = await target.collect(folder, since_ns, until_ns, buoys)
+        return left
+    finally:
+        await target.stop()
+
+
+def _first_planned_ns(run_folder: Path) -> int:
+    return first_planned_ns(run_folder) or _last_written_ns(run_folder)
+
+
+def _last_written_ns(run_folder: Path) -> int:
+    """When the run's ledgers were written last, by the file system; of a run without any, its fleet."""
+    streams = [*(run_folder / STREAM_FOLDER).glob(f"*{STREAM_SUFFIX}"), run_folder / FLEET_FILE]
+    return max(path.stat().st_mtime_ns for path in streams)
+
+
 class _Later:
     """Reads boards of a run that is over."""
 
@@ -180,7 +237,7 @@ async def _collected(
     if await target.reopen(started_ns) is None:
         return None
     try:
-        return await target.collect(run_folder, started_ns - _SLACK_NS, until_ns, buoys)
+        return await target.collect(run_folder, started_ns - WINDOW_SLACK_NS, until_ns, buoys)
     finally:
         await target.stop()
 
@@ -219,7 +276,7 @@ def _verified(
             fleet=fleet,
             stores=stores,
             stages=stages,
-            since_ns=result.run.started_ns - _SLACK_NS,
+            since_ns=result.run.started_ns - WINDOW_SLACK_NS,
             until_ns=_until_ns(result),
             ledger=compact_ledger(run_folder),
             boards=facts,

@@ -6,7 +6,7 @@ from importlib.metadata import version
 from typing import Literal
 
 from host.boards.report import BoardReport
-from host.fleet.engine import RunRecord
+from host.fleet.run_state import DOING, RunRecord
 from host.model.exit_codes import ExitCode
 from host.model.fleet import Fleet
 from host.model.plan import Plan
@@ -18,7 +18,7 @@ from host.verify.verdict import Case, Verification, verify
 from host.verify.words import boards_text, count_text
 
 
-def conclude(fleet: Fleet, plan: Plan, record: RunRecord, command: str) -> Result:
+def conclude(fleet: Fleet, plan: Plan, record: RunRecord) -> Result:
     """Verify a run and say how it ended.
 
     Raises:
@@ -57,7 +57,8 @@ def conclude(fleet: Fleet, plan: Plan, record: RunRecord, command: str) -> Resul
             tool_version=version("buoyfleet"),
             python_version=platform.python_version(),
             machine=f"{platform.system()} {platform.machine()}",
-            command=command,
+            cut_short=record.cut_short,
+            command=record.command,
             limits=record.limits,
         ),
         outcome=outcome_of(verification, record),
@@ -100,9 +101,7 @@ def _facts(plan: Plan, record: RunRecord) -> dict[int, BoardFacts]:
     facts = {}
     for board in plan.boards:
         # A unit reports every board; one without a report was lost with its unit.
-        report = record.reports.get(board.buoy_id) or BoardReport(
-            board.buoy_id, 0, 0, 0, crashed=True, errors=["nothing was heard of it"]
-        )
+        report = record.reports.get(board.buoy_id) or _unreported(board.buoy_id, record)
         facts[board.buoy_id] = BoardFacts(
             planned=board.planned(),
             failed=report.errors[0] if report.crashed and report.errors else "",
@@ -115,6 +114,17 @@ def _facts(plan: Plan, record: RunRecord) -> dict[int, BoardFacts]:
             errors=report.errors[1:] if report.crashed else report.errors,
         )
     return facts
+
+
+def _unreported(buoy: int, record: RunRecord) -> BoardReport:
+    """A board that said nothing: its run ended first, or it was lost with its unit."""
+    if record.cut_short:
+        why = f"the run ended early, while {DOING[record.cut_short]}"
+    elif record.interrupted:
+        why = "the run was stopped before it sent"
+    else:
+        return BoardReport(buoy, 0, 0, 0, crashed=True, errors=["nothing was heard of it"])
+    return BoardReport(buoy, 0, 0, 0, incomplete=why)
 
 
 def _never_connected(verification: Verification) -> list[str]:
@@ -157,7 +167,12 @@ def outcome_of(verification: Verification, record: RunRecord) -> Outcome:
     verdict: Literal["passed", "failed", "unproven", "interrupted"] = "failed" if failed else "unproven"
     if record.interrupted:
         code, verdict = ExitCode.INTERRUPTED, "interrupted"
-        reasons.insert(0, "interrupted; what was sent is verified")
+        if not any(board.sent for board in verification.boards):
+            reasons = ["interrupted before the first message: nothing was sent"]
+        elif record.cut_short:
+            reasons.insert(0, f"ended early, while {DOING[record.cut_short]}; what was sent is verified")
+        else:
+            reasons.insert(0, "interrupted; what was sent is verified")
     elif record.target_failure or not verification.data_complete or verification.unproven or about_data:
         code = ExitCode.VERDICT_FAILED
     elif troubled or lost:

@@ -6,12 +6,11 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Protocol, TypeVar
 
-from host.boards.report import BoardReport
 from host.boards.unit import Unit
-from host.cloud.target import Collected, LiveCounts, Target
+from host.cloud.target import LiveCounts, Target
+from host.fleet.run_state import RunRecord, folder_lost
 from host.inventory.values import ids_shown
 from host.model.clock import HostClock
 from host.model.endpoint import Endpoint
@@ -25,7 +24,7 @@ _Value = TypeVar("_Value")
 _TICK_S = 0.1
 _FAILED_DRAIN_S = 0.5
 # Messages of a run are stamped before they arrive, and a store may see them a little later.
-_WINDOW_SLACK_NS = 1_000_000_000
+WINDOW_SLACK_NS = 1_000_000_000
 
 
 class Observer(Protocol):
@@ -66,32 +65,6 @@ class Snapshot:
     """What is being waited for, in words."""
 
 
-@dataclass(slots=True)
-class RunRecord:
-    """What a run left behind, for verification."""
-
-    run_folder: Path
-    began_s: float = 0.0
-    """Monotonic time of the engine's start."""
-    started_ns: int = 0
-    ended_ns: int = 0
-    since_ns: int = 0
-    """The window in which the run's measures are looked for."""
-    until_ns: int = 0
-    collected_ns: int = 0
-    """When the stores were read."""
-    interrupted: bool = False
-    reports: dict[int, BoardReport] = field(default_factory=dict)
-    collected: Collected = field(default_factory=lambda: Collected((), []))
-    phases_s: dict[str, float] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
-    target_failure: str = ""
-    limits: list[str] = field(default_factory=list)
-    """The target's limits that are not AWS's, in words."""
-    usage: dict[str, tuple[float, int]] = field(default_factory=dict)
-    """Unit → CPU seconds, peak memory in kB."""
-
-
 class StopNow(BaseException):
     """The second Ctrl-C: not an error, nobody may catch it on the way."""
 
@@ -106,7 +79,7 @@ class Engine:
         units: list[Unit],
         target: Target,
         observer: Observer | None,
-        run_folder: Path,
+        record: RunRecord,
         show: Callable[[Snapshot], None],
     ) -> None:
         self._fleet = fleet
@@ -117,11 +90,16 @@ class Engine:
         self._show = show
         self._clock = HostClock()
         self._began = time.monotonic()
-        self._record = RunRecord(run_folder, began_s=self._began)
+        self._record = record
+        record.began_s = self._began
         self._phase = ""
         self._phase_began = 0.0
         self._counts = LiveCounts()
+        self._looking: asyncio.Task[LiveCounts] | None = None
         self._stop_reason = ""
+        self._stopping = asyncio.Event()
+        """Set by the first Ctrl-C."""
+        self._closing = False
 
     async def run(self) -> RunRecord:
         """Carry out the run.
@@ -135,7 +113,11 @@ class Engine:
             try:
                 await self._run()
             finally:
+                self._closing = True
                 self._enter("")
+                if self._looking is not None:
+                    self._looking.cancel()
+                    await asyncio.gather(self._looking, return_exceptions=True)
                 await asyncio.gather(*(unit.close() for unit in self._units), return_exceptions=True)
                 await self._target.stop()
         for unit in self._units:
@@ -146,13 +128,12 @@ class Engine:
     async def _run(self) -> None:
         record = self._record
         self._enter("start")
-        # Units load while the target starts: both take a good part of a second.
-        starting = asyncio.gather(*(unit.begin() for unit in self._units))
-        try:
-            endpoint = await self._target.start()
-        finally:
-            # Whatever the target does: what was begun must be known, so that it can be ended.
-            await starting
+        endpoint = await self._started()
+        if endpoint is None:
+            # Ctrl-C before there was anything to connect to.
+            record.started_ns = record.ended_ns = self._clock.utc_ns()
+            self._set_window()
+            return
         if self._observer is not None:
             try:
                 await self._observer.open(endpoint)
@@ -161,7 +142,10 @@ class Engine:
                 record.warnings.append(f"nobody watched the run: {error.what}{why}")
                 self._observer = None
         self._enter("connect")
-        trouble = await self._watched(asyncio.gather(*(unit.connect(endpoint) for unit in self._units)))
+        connecting = asyncio.gather(*(unit.connect(endpoint) for unit in self._units))
+        if self._stop_reason:
+            await self._stop_units()
+        trouble = await self._watched(connecting)
         for buoys in trouble:
             record.warnings += [
                 f"buoy {buoy} did not connect before the start: {why}" for buoy, why in buoys.items()
@@ -170,10 +154,10 @@ class Engine:
             if self._observer is not None:
                 await self._observer.close()
             raise self._not_started()
-        self._enter("send")
         notice_s = max(unit.notice_s for unit in self._units)
         # A whole millisecond: the clocks of boards count in these.
         record.started_ns = (self._clock.utc_ns() + int(notice_s * 1e9)) // 1_000_000 * 1_000_000
+        self._enter("send")
         await asyncio.gather(*(unit.start(record.started_ns) for unit in self._units))
         if self._stop_reason:
             await self._stop_units()
@@ -181,7 +165,31 @@ class Engine:
         # Boards that fail at once are done before the start that they were told.
         record.ended_ns = max(self._clock.utc_ns(), record.started_ns)
         record.reports = {report.buoy_id: report for unit in reports for report in unit}
+        await asyncio.to_thread(record.note_reports)
         await self._gather_evidence()
+
+    async def _started(self) -> Endpoint | None:
+        """Where boards connect; None if Ctrl-C came first."""
+        # Units load while the target starts: both take a good part of a second.
+        units = asyncio.gather(*(unit.begin() for unit in self._units))
+        target = asyncio.ensure_future(self._target.start())
+        stopped = asyncio.ensure_future(self._stopping.wait())
+        try:
+            await asyncio.wait({target, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            return target.result() if target.done() and not self._stopping.is_set() else None
+        finally:
+            stopped.cancel()
+            target.cancel()
+            # Whatever the target does: what was begun must be known, so that it can be ended.
+            await asyncio.gather(target, stopped, return_exceptions=True)
+            try:
+                await units
+            except OSError as error:
+                raise PreflightError(
+                    f"the run's folder cannot be written: {error.strerror or error}",
+                    where=str(self._record.run_folder),
+                    next_step="make room, or give another place with --out",
+                ) from None
 
     def _not_started(self) -> PreflightError:
         """No board of the fleet could begin: there is nothing to verify."""
@@ -211,18 +219,25 @@ class Engine:
                 sent_by = {report.buoy_id: report.sent for report in record.reports.values()}
                 await self._observer.settle(sent_by, self._fleet.run.drain_timeout_s)
             record.warnings += await self._observer.close()
+        self._set_window()
         self._enter("collect")
+        if record.folder_lost:
+            raise folder_lost(record.run_folder)
         buoys = frozenset(board.buoy_id for board in self._fleet.boards)
-        record.since_ns = record.started_ns - _WINDOW_SLACK_NS
-        record.collected_ns = self._clock.utc_ns()
-        record.until_ns = record.collected_ns + _WINDOW_SLACK_NS
         try:
             record.collected = await self._target.collect(
                 record.run_folder, record.since_ns, record.until_ns, buoys
             )
         except TargetError as error:
             self._target_failed(error)
+        record.target_failure = record.target_failure or record.collected.failure
         record.warnings += record.collected.problems
+
+    def _set_window(self) -> None:
+        record = self._record
+        record.since_ns = record.started_ns - WINDOW_SLACK_NS
+        record.collected_ns = self._clock.utc_ns()
+        record.until_ns = record.collected_ns + WINDOW_SLACK_NS
 
     async def _watched(self, work: "asyncio.Future[_Value]") -> _Value:
         """Wait for something while showing progress and watching the target."""
@@ -236,13 +251,25 @@ class Engine:
                 raise
             if not self._record.target_failure:
                 try:
-                    self._counts = await self._target.counts()
+                    self._look_at_target()
                 except TargetError as error:
                     self._target_failed(error)
                     await self._stop_units()
             self._draw()
             if work.done():
                 return work.result()
+
+    def _look_at_target(self) -> None:
+        """Take what the last look found and look again: nobody waits for a target that takes its time.
+
+        Raises:
+            TargetError: the target is gone.
+        """
+        if self._looking is not None and self._looking.done():
+            done, self._looking = self._looking, None
+            self._counts = done.result()
+        if self._looking is None:
+            self._looking = asyncio.ensure_future(self._target.counts())
 
     def _note(self, counts: LiveCounts) -> None:
         self._counts = counts
@@ -281,6 +308,7 @@ class Engine:
             self._record.phases_s[self._phase] = now - self._phase_began
         self._phase, self._phase_began = phase, now
         if phase:
+            self._record.note(phase)
             self._draw()
 
     @contextlib.contextmanager
@@ -291,6 +319,8 @@ class Engine:
         tasks: set[asyncio.Task[None]] = set()
 
         def interrupt() -> None:
+            if self._closing:
+                return
             if self._phase == "drain" and self._target.give_up():
                 self._record.interrupted = True
                 return
@@ -302,6 +332,9 @@ class Engine:
                 return
             self._record.interrupted = True
             self._stop_reason = self._stop_reason or DropReason.INTERRUPTED
+            self._stopping.set()
+            if self._phase == "start":
+                return
             task = asyncio.ensure_future(self._stop_units())
             tasks.add(task)
             task.add_done_callback(tasks.discard)

@@ -35,6 +35,9 @@ class RunInfo(_Part):
     verified_again_ns: list[int] = []
     """Host UTC of later verifications, by `buoy fetch` or `buoy verify`."""
     interrupted: bool = False
+    cut_short: str = ""
+    """The phase in which the run's process ended early (host.fleet.run_state.PHASES), so that `buoy verify`
+    gave the verdict; empty: it did not."""
     tool_version: str
     python_version: str
     machine: str
@@ -73,6 +76,8 @@ class BoardResult(_Part):
     errors: list[str] = Field(default_factory=list)
     failed_itself: str = ""
     """Why it failed whatever its data say; empty: it did not."""
+    whole_ledger: bool = True
+    """Whether its ledger says all that it sent."""
     quoted: list[str] = Field(default_factory=list)
     """Those of the errors that fail nothing by themselves."""
     link_reason: str = ""
@@ -104,6 +109,8 @@ class StoreResult(_Part):
     missing: int
     unproven: int = 0
     """Of the missing: measures that the store could not see, so that nothing says whether they arrived."""
+    unread: bool = False
+    """The store could not be read: all of it is unproven."""
     duplicated: int
     """Copies that nothing explains."""
     redelivered: int

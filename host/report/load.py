@@ -10,20 +10,31 @@ from host.model.result import FILE_NAME, SCHEMA_VERSION, Result
 
 LATEST = "latest"
 _SHOWN = 3
+_LEFT_BY_A_RUN = ("fleet.yaml", "run.json", "ledger", "logs")
 
 
-def find_run(name: str, runs: Path) -> Path:
+class NoResult(UsageError):
+    """A folder without a result that can be read."""
+
+    def __init__(self, what: str, *, folder: Path, where: str, cause: str, next_step: str) -> None:
+        super().__init__(what, where=where, cause=cause, next_step=next_step)
+        self.verifiable = (folder / "fleet.yaml").exists()
+        """`buoy verify` can give the verdict."""
+
+
+def find_run(name: str, runs: Path, *, finished: bool = True) -> Path:
     """The folder of the run that `name` means.
 
     Args:
         name: `latest`, a run's folder, its result.json, or the beginning of either's path or folder name.
         runs: the folder that holds the runs.
+        finished: `latest` is the last one with a result, not one that was killed.
 
     Raises:
         UsageError: nothing or more than one run is meant.
     """
     if name == LATEST:
-        return _latest(runs)
+        return _latest(runs) if finished else _latest_begun(runs)
     path = Path(name)
     if path.is_file():
         return path.parent
@@ -58,7 +69,7 @@ def read_result(folder: Path) -> Result:
     except FileNotFoundError:
         raise _no_result(folder) from None
     except UnicodeDecodeError as error:
-        raise UsageError(f"the result is damaged: byte {error.start} is no UTF-8", where=str(path)) from None
+        raise _damaged(f"the result is damaged: byte {error.start} is no UTF-8", path) from None
     except OSError as error:
         raise UsageError(f"the result cannot be read: {error.strerror}", where=str(path)) from None
     return _parse(text, path)
@@ -71,12 +82,7 @@ def _parse(text: str, path: Path) -> Result:
         what = (
             f"{error.msg} in line {error.lineno}" if isinstance(error, json.JSONDecodeError) else "too deep"
         )
-        raise UsageError(
-            f"the result is damaged: {what}",
-            where=str(path),
-            cause="the file was changed or cut off after the run",
-            next_step="restore it from a copy, or run again",
-        ) from None
+        raise _damaged(f"the result is damaged: {what}", path) from None
     version = data.get("schema_version") if isinstance(data, dict) else None
     if isinstance(version, int) and version > SCHEMA_VERSION:
         raise UsageError(
@@ -92,12 +98,17 @@ def _parse(text: str, path: Path) -> Result:
             f"{'.'.join(str(part) for part in problem['loc']) or 'the file'}: {problem['msg']}"
             for problem in error.errors()
         ]
-        raise UsageError(
-            f"this is no result of a run: {_some(problems, '; ')}",
-            where=str(path),
-            cause="the file was changed after the run, or comes from another program",
-            next_step="restore it from a copy, or run again",
-        ) from None
+        raise _damaged(f"this is no result of a run: {_some(problems, '; ')}", path) from None
+
+
+def _damaged(what: str, path: Path) -> NoResult:
+    return NoResult(
+        what,
+        folder=path.parent,
+        where=str(path),
+        cause="the file was changed or cut off after the run, or comes from another program",
+        next_step=f"buoy verify {path.parent}, which makes it anew from ledger and stores",
+    )
 
 
 def _latest(runs: Path) -> Path:
@@ -107,6 +118,13 @@ def _latest(runs: Path) -> Path:
             "there is no run with a result yet", where=str(runs), next_step="buoy run, or --runs FOLDER"
         )
     return max(folders, key=lambda folder: ((folder / FILE_NAME).stat().st_mtime_ns, folder.name))
+
+
+def _latest_begun(runs: Path) -> Path:
+    folders = [folder for folder in _runs(runs) if (folder / "fleet.yaml").is_file()]
+    if not folders:
+        raise UsageError("there is no run yet", where=str(runs), next_step="buoy run, or --runs FOLDER")
+    return max(folders, key=lambda folder: ((folder / "fleet.yaml").stat().st_mtime_ns, folder.name))
 
 
 def _runs(runs: Path) -> list[Path]:
@@ -121,12 +139,13 @@ def _beginning_with(name: str, runs: Path) -> list[Path]:
 
 
 def _no_result(folder: Path) -> UsageError:
-    if any((folder / name).exists() for name in ("ledger", "fleet.json", "fleet.yaml", "logs")):
-        return UsageError(
+    if any((folder / name).exists() for name in _LEFT_BY_A_RUN):
+        return NoResult(
             f"the run has no {FILE_NAME}",
+            folder=folder,
             where=str(folder),
-            cause="it was killed before its verdict; what was sent is in the folder's ledger",
-            next_step="run again",
+            cause="it ended before its verdict; what was sent is in the folder's ledger",
+            next_step=f"buoy verify {folder}",
         )
     return UsageError(
         f"this is not the folder of a run: it has no {FILE_NAME}",

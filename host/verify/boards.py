@@ -66,6 +66,7 @@ def board_results(
     *,
     interrupted: bool,
     stores: tuple[str, ...],
+    unread: frozenset[str],
     doubt: Doubt,
     withheld: Mapping[int, dict[str, int]],
     blamed: frozenset[int],
@@ -86,6 +87,7 @@ def board_results(
         incomplete: buoy id → why its ledger is incomplete, as far as files tell.
         interrupted: messages not made because of that are no failure.
         stores: names.
+        unread: those that could not be read.
         doubt: what the subscriber's word is worth.
         withheld: buoy → key → measures that a sensor withheld.
         blamed: boards with faults in a store that did not happen behind the broker (see `blamed_boards`).
@@ -113,6 +115,8 @@ def board_results(
             problems += lost
             lost = []
         reasons = [text for text in (unfinished, doubt.boards.get(buoy, "")) if text]
+        if unread and mine.sent and not lost:
+            reasons.append(f"{', '.join(sorted(unread))} could not be read")
         state: Literal["passed", "failed", "unproven", "affected"] = "passed"
         if problems:
             state = "failed"
@@ -135,12 +139,16 @@ def board_results(
                 reconnects=fact.reconnects,
                 errors=[*problems, *reasons, *lost, *fact.errors],
                 failed_itself=fact.failed,
+                whole_ledger=not unfinished,
                 quoted=fact.errors,
                 link_reason=fact.link_reason,
                 link_detail=fact.link_detail,
                 ever_connected=fact.ever_connected,
                 measures={
-                    store: {key: keys.get(key, 0) - missing[buoy, store, key] for key in [*keys, *kept_back]}
+                    store: {
+                        key: 0 if store in unread else keys.get(key, 0) - missing[buoy, store, key]
+                        for key in [*keys, *kept_back]
+                    }
                     for store in stores
                 },
                 measures_expected={

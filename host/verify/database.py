@@ -9,7 +9,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from host.model.errors import BuoyError
+from host.model.errors import VerificationError
 
 
 class Database:
@@ -86,8 +86,8 @@ def _check(path: Path, schema: pa.Schema) -> None:
         raise _unusable(path, f"column {', '.join(other)} is not there or of another type")
 
 
-def _unusable(path: Path, what: str) -> BuoyError:
-    return BuoyError(
+def _unusable(path: Path, what: str) -> VerificationError:
+    return VerificationError(
         f"this file of the run cannot be read: {what}",
         where=str(path),
         cause="it is damaged, or was written by another version of buoyfleet",

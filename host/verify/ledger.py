@@ -4,9 +4,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from host.model.errors import BuoyError
+from host.model.errors import VerificationError
 from host.model.ledger import COMPACTED, SCHEMA, STREAM_FOLDER, STREAM_SUFFIX
 from host.verify.streams import ROW_GROUP_ROWS, StreamReading, UnfinishedStream
 
@@ -51,10 +52,24 @@ def compact_ledger(run_folder: Path) -> CompactedLedger:
         os.replace(temporary, path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise BuoyError(
+        raise VerificationError(
             f"the ledger could not be compacted: {error.strerror or error}",
             where=str(path),
             cause="the disk is full, or the run's folder may not be written",
-            next_step=f"make room, then: buoy report {run_folder}",
+            next_step=f"make room, then: buoy verify {run_folder}",
         ) from error
     return CompactedLedger(path, rows, len(streams), tuple(unfinished))
+
+
+def first_planned_ns(run_folder: Path) -> int:
+    """Host UTC of the first planned message in the streams of a run; 0 where there is none.
+
+    Raises:
+        VerificationError: a stream is no ledger.
+    """
+    first: list[int] = []
+    for stream in (run_folder / STREAM_FOLDER).glob(f"*{STREAM_SUFFIX}"):
+        first += [
+            pc.min(table["planned_ns"]).as_py() for table in StreamReading(stream, SCHEMA, "ledger").tables()
+        ]
+    return min(first, default=0)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from host.model.errors import BuoyError
+from host.model.errors import VerificationError
 
 # Length of the mark at the end of a stream (Arrow columnar format, "IPC Streaming Format").
 _END_MARK_BYTES = 8
@@ -70,7 +70,7 @@ class StreamReading:
                 self._unreadable_bytes = size
                 return
             if not reader.schema.equals(self._schema):
-                raise BuoyError(
+                raise VerificationError(
                     f"this file is no {self._what} of this version",
                     where=str(self._path),
                     cause="it was written by another version of buoyfleet, or is none at all",

@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from host.model.errors import BuoyError
+from host.model.errors import VerificationError
 from host.model.evidence import EVIDENCE_FOLDER, WITNESS, WITNESS_SCHEMA, WITNESS_STREAM
 from host.model.observation import Blindness, Observation, read_observation
 from host.model.store import STORE_FOLDER
@@ -69,7 +69,7 @@ def compact_observations(run_folder: Path) -> list[str]:
             stream.unlink()  # all of it is in the file
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise BuoyError(
+        raise VerificationError(
             f"what the subscriber saw could not be compacted: {error.strerror or error}",
             where=str(path),
             cause="the disk is full, or the run's folder may not be written",

@@ -55,6 +55,7 @@ def threshold_facts(
             measurable = store.expected > 0 or name in _MEASURABLE_WITHOUT_EXPECTED
             if name == "missing" and store.unproven:
                 measurable = store.missing > store.unproven
+            measurable = measurable and not (store.unread and name != "expected")
             facts[f"{store.name}.{name}"] = getattr(store, name) if measurable else None
     return facts
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import duckdb
 
-from host.model.errors import BuoyError
+from host.model.errors import VerificationError
 from host.model.evidence import StageCount
 from host.model.fleet import Fleet
 from host.model.ledger import COMPACTED
@@ -119,7 +119,7 @@ def verify(case: Case) -> Verification:
     """
     path = case.run_folder / COMPACTED
     if not path.exists():
-        raise BuoyError(
+        raise VerificationError(
             "the run has no ledger",
             where=str(path),
             cause="the run ended before its ledger was compacted, or the folder is no run",
@@ -129,11 +129,11 @@ def verify(case: Case) -> Verification:
         with Database() as db:
             return _verify(db, case, path)
     except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
-        raise BuoyError(
+        raise VerificationError(
             f"the run cannot be evaluated: {str(error).splitlines()[0]}",
             where=str(case.run_folder),
             cause="memory or disk is full, or a file of the run went away",
-            next_step=f"make room, then: buoy report {case.run_folder}",
+            next_step=f"make room, then: buoy verify {case.run_folder}",
         ) from error
 
 
@@ -160,7 +160,8 @@ def _verify(db: Database, case: Case, ledger: Path) -> Verification:
     if SUBSCRIBER in case.stores:
         doubt = locate_unseen(db, case.run_folder, case.fleet.run.qos)
         for store in stores:
-            store.unproven = doubt.measures if store.name == SUBSCRIBER else 0
+            if store.name == SUBSCRIBER:
+                store.unproven = doubt.measures
     if db.number("SELECT count(*) FROM fault"):
         if not locate(db, case.run_folder, case.stores, identified, case.stages, case.fleet.run.qos):
             warnings.append("the target gave no trace of single messages: causes follow from counters alone")
@@ -181,11 +182,12 @@ def _verify(db: Database, case: Case, ledger: Path) -> Verification:
         _incomplete(case.ledger),
         interrupted=case.interrupted,
         stores=case.stores,
+        unread=frozenset(store.name for store in stores if store.unread),
         doubt=doubt,
         withheld=withheld,
         blamed=blamed_boards(db),
     )
-    proven = [board.buoy_id for board in boards if board.state != "unproven" or board.buoy_id in doubt.boards]
+    proven = [board.buoy_id for board in boards if board.whole_ledger]
     strange = db.number(
         "SELECT coalesce(sum(weight), 0)::BIGINT FROM fault WHERE kind = 'unexpected' "
         f"AND list_contains({proven}::INTEGER[], buoy)"
@@ -219,21 +221,40 @@ def _reconcile(db: Database, case: Case, warnings: list[str]) -> tuple[list[Stor
     identified: set[str] = set()
     for store in case.stores:
         folder = case.run_folder / STORE_FOLDER / store
+        late_after_s = case.fleet.run.late_after_s.get(store, _LATE_AFTER_S)
         if not folder.is_dir():
-            warnings.append(
-                f"{store} was not collected ({folder} is not there): its measures count as missing"
-            )
+            if expected:
+                warnings.append(f"{store} could not be read: nothing proves what arrived there")
+            results.append(_unread(store, expected, late_after_s))
+            continue
         raw, rows = f"raw_{len(results)}", stored_view(store)
         db.files(raw, sorted(folder.glob("*.parquet")), STORE_SCHEMA)
         ignored = ", ".join(f"'{name}'" for name in RULE_ATTRIBUTES)
         db.run(f"CREATE VIEW {rows} AS SELECT * FROM {raw} WHERE measure NOT IN ({ignored})")
         by_identity = case.fleet.run.payload == "stamped" and _has_identity(db, rows)
         reconcile = reconcile_stamped if by_identity else reconcile_original
-        late_after_s = case.fleet.run.late_after_s.get(store, _LATE_AFTER_S)
         results.append(reconcile(db, store, rows, late_after_s, expected, window))
         if by_identity:
             identified.add(store)
     return results, frozenset(identified)
+
+
+def _unread(store: str, expected: int, late_after_s: float) -> StoreResult:
+    """A store that nobody could read: nothing is known to be there, and nothing to be lost."""
+    return StoreResult(
+        name=store,
+        expected=expected,
+        found=0,
+        missing=expected,
+        unproven=expected,
+        duplicated=0,
+        redelivered=0,
+        altered=0,
+        late=0,
+        unexpected=0,
+        late_after_s=late_after_s,
+        unread=True,
+    )
 
 
 def _has_identity(db: Database, rows: str) -> bool:

@@ -7,7 +7,7 @@ import pytest
 from synthetic_run import MS, S, SyntheticRun, write_rows
 
 from host.fleet.conclude import outcome_of
-from host.fleet.engine import RunRecord
+from host.fleet.run_state import RunRecord
 from host.model import evidence
 from host.model.exit_codes import ExitCode
 from host.model.observation import Blindness, Gap, Observation

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 LimitMode = Literal["lifted", "aws"]
 
 
+LOCK_FILE = "twin.lock"
+"""In a twin's folder: locked as long as the twin lives."""
+
+
 @dataclass(frozen=True, slots=True)
 class TwinConfig:
     """Settings of one twin."""

@@ -10,6 +10,14 @@ from host.cloud.local.control import MAX_LINE_BYTES
 from host.model.errors import TargetError
 
 
+class ConnectionLost(TargetError):
+    """The connection to the twin broke; the twin may live."""
+
+
+class NoAnswer(TargetError):
+    """The twin did not answer in time; it may live."""
+
+
 class ControlClient:
     """One connection to a twin; one request at a time, each with its own time limit."""
 
@@ -27,6 +35,7 @@ class ControlClient:
         Raises:
             TargetError: nobody answers there.
         """
+        self.close()
         try:
             async with asyncio.timeout(timeout_s):
                 self._reader, self._writer = await asyncio.open_connection(
@@ -57,7 +66,9 @@ class ControlClient:
         """Send one request and wait for its answer.
 
         Raises:
-            TargetError: the twin refused it, went away, or did not answer in time.
+            NoAnswer: not in time.
+            ConnectionLost: the connection broke, or there is none.
+            TargetError: the twin refused it.
         """
         async with self._lock:
             self._number += 1
@@ -67,7 +78,7 @@ class ControlClient:
                     return await self._exchange(line.encode(), progress)
             except TimeoutError:
                 self.close()  # a late answer must not be taken for that of the next request
-                raise TargetError(
+                raise NoAnswer(
                     f"the twin did not answer {do!r} in {within_s:g} s",
                     where=self.address,
                     cause="the machine is overloaded, or the twin hangs",
@@ -102,9 +113,9 @@ class ControlClient:
             )
         return message
 
-    def _gone(self) -> TargetError:
+    def _gone(self) -> ConnectionLost:
         self.close()
-        return TargetError("the twin closed the control connection", where=self.address)
+        return ConnectionLost("the twin closed the control connection", where=self.address)
 
 
 def parse_address(text: str) -> tuple[str, int]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from host.model.errors import PreflightError, TargetError
 
-START_TIMEOUT_S = 20.0
+START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 10.0
 """For each of: the end of its input, SIGTERM, SIGKILL."""
 END_NOTICE_S = 1.0

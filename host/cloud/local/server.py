@@ -2,7 +2,8 @@
 
 Prints one JSON line when it listens, `{"ready": true, "host", "port", "control_port", "pid", "folder"}`,
 or when it cannot: `{"ready": false, "exit_code", "error": {"what", "where", "cause", "next_step"}}`. Ends by
-itself when standard input does (its parent is gone), unless `--standalone`; SIGINT and SIGTERM end it too.
+itself when standard input does (its parent is gone), unless `--standalone`, and delivers first what it holds;
+SIGINT and SIGTERM end it at once.
 """
 
 import asyncio
@@ -43,8 +44,14 @@ async def serve(
     """
     twin = Twin(config)
     loop = asyncio.get_running_loop()
+    at_once = asyncio.Event()
+
+    def end() -> None:
+        at_once.set()
+        twin.stopping.set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, twin.stopping.set)
+        loop.add_signal_handler(number, end)
     beside: asyncio.Task[Any] | None = None
     try:
         await twin.start()
@@ -56,6 +63,8 @@ async def serve(
         await twin.stopping.wait()
         if twin.failure is not None:
             raise twin.failure
+        if watch_parent and not at_once.is_set():
+            await twin.deliver_rest(at_once)
     finally:
         if beside is not None:
             beside.cancel()

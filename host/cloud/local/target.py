@@ -3,11 +3,14 @@
     run folder/
       twin-config.json   how it was started      twin.log   what it printed
       twin/              its own data: timestream/ s3/ s3-index/ evidence/ lambda.log
+      twin-address.json  where it is reached, and where its data are
 
-What the twin has stored stays readable whatever becomes of it: after a crash `collect` reads its folder.
+What the twin has stored stays readable whatever becomes of it: after a crash `collect` reads its folder, and
+so does whoever verifies a run that was killed.
 """
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import Callable
@@ -15,13 +18,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from host.cloud.local import influx_secrets
-from host.cloud.local.config import LimitMode, TwinConfig, to_json
-from host.cloud.local.control_client import ControlClient, parse_address
+from host.cloud.local.config import LOCK_FILE, LimitMode, TwinConfig, to_json
+from host.cloud.local.control_client import ConnectionLost, ControlClient, NoAnswer, parse_address
 from host.cloud.local.folders import EVIDENCE_FOLDER, STORES
 from host.cloud.local.process import TwinProcess
 from host.cloud.target import Check, Collected, LiveCounts, Manners, Stakes
+from host.model.clock import Deadline
 from host.model.endpoint import Endpoint
 from host.model.errors import PreflightError, TargetError
+from host.model.file_lock import file_lock
 from host.model.fleet import PayloadMode, TargetSpec, TlsSpec, TwinSpec
 from host.model.limits import PUBLISHES_PER_S
 from host.model.plan import Plan
@@ -31,12 +36,19 @@ if TYPE_CHECKING:
     from host.cloud.influxdb import InfluxClient
 
 CONFIG_FILE, LOG_FILE, FOLDER = "twin-config.json", "twin.log", "twin"
+ADDRESS_FILE = "twin-address.json"
+"""`host`, `port`, `control_port`, `pid` and `folder` of the run's twin."""
 ANSWER_TIMEOUT_S = 10.0
+"""Where a person waits, and nothing is at stake yet."""
+PATIENCE_S = 120.0
+"""In a run: a twin that is busy, or was stopped for a while, is waited for."""
+_REOPEN_S = 0.2
 ENROL_TIMEOUT_S = 120.0
 """Ten thousand certificates take some seconds."""
+END_TIMEOUT_S = 90.0
+"""Longer than a twin delivers after its run is gone (host.cloud.local.twin.REST_S)."""
 COLLECT_TIMEOUT_S = 600.0
 """Reading the stores of ten million rows takes tens of seconds."""
-_GRACE_S = 5.0
 
 
 class LocalTarget:
@@ -91,6 +103,8 @@ class LocalTarget:
         self._reopened_ns: int | None = None
         """Start of the run that is looked at once more."""
         self._problems: list[str] = []
+        self._silent = False
+        """It did not answer in time."""
         self.folder = Path(self._config.folder)
         """The twin's own data."""
 
@@ -135,7 +149,8 @@ class LocalTarget:
             (self._run_folder / CONFIG_FILE).write_text(to_json(self._config))
             ready = await self._process.start(influx_secrets.environment(*self._influx_secrets))
             self._control = ControlClient(ready["host"], ready["control_port"])
-            await self._control.open(ANSWER_TIMEOUT_S)
+            await self._control.open(PATIENCE_S)
+            self._note_address(ready)
         except OSError as error:
             raise PreflightError(
                 f"the run's folder cannot be written: {error.strerror}",
@@ -169,7 +184,7 @@ class LocalTarget:
         Raises:
             TargetError: the twin is gone.
         """
-        answer = await self._ask("counts", ANSWER_TIMEOUT_S, mark=self._mark)
+        answer = await self._ask("counts", PATIENCE_S, mark=self._mark)
         return _live(answer)
 
     async def drain(
@@ -184,7 +199,7 @@ class LocalTarget:
         """
         answer = await self._ask(
             "drain",
-            timeout_s + _GRACE_S,
+            timeout_s + PATIENCE_S,
             lambda values: progress(_live(values)),
             expected=expected_messages,
             timeout_s=timeout_s,
@@ -219,21 +234,27 @@ class LocalTarget:
                 next_step="buoy report, for the verdict as it was",
             )
         if self._process.dead:
-            return await self.collect_after_crash(run_folder, since_ns, until_ns, buoys)
+            return await self._collect_after_end(run_folder, since_ns, until_ns, buoys)
         try:
             answer = await self._ask(
                 "collect",
-                COLLECT_TIMEOUT_S,
+                # A twin that was given up is asked once more, not for long.
+                ANSWER_TIMEOUT_S if self._silent else COLLECT_TIMEOUT_S,
                 run_folder=str(run_folder.resolve()),
                 since_ns=since_ns,
                 until_ns=until_ns,
                 buoys=sorted(buoys),
                 mark=self._mark,
             )
+        except NoAnswer as error:
+            why = f"{error.what}: its files are used, without what it had not written"
+            found = await self._collect_files(run_folder, since_ns, until_ns, buoys, why)
+            found.failure = error.what
+            return found
         except TargetError:
             if not self._process.dead:
                 raise
-            return await self.collect_after_crash(run_folder, since_ns, until_ns, buoys)
+            return await self._collect_after_end(run_folder, since_ns, until_ns, buoys)
         if self._reopened_ns is not None:
             # The counters hold what other runs sent as well; those of the run are in its folder.
             return Collected(self.stores, [], [*self._problems, *answer["problems"]])
@@ -241,16 +262,49 @@ class LocalTarget:
         _write_stages(run_folder, stages)
         return Collected(self.stores, stages, [*self._problems, *answer["problems"]])
 
-    async def collect_after_crash(
+    async def collect_left(
+        self, run_folder: Path, since_ns: int, until_ns: int, buoys: frozenset[int]
+    ) -> Collected | None:
+        """From the twin that the run attached to while it lives, else from the files of the run's twin.
+
+        Raises:
+            TargetError: there are no such files.
+            OSError: the run's folder cannot be written.
+        """
+        if self._spec.attach:
+            try:
+                await self.reopen(since_ns)
+                return await self.collect(run_folder, since_ns, until_ns, buoys)
+            except (TargetError, PreflightError):
+                self.folder = Path(_address(run_folder).get("folder", self.folder))
+            finally:
+                await self.stop()
+        if not (self.folder / EVIDENCE_FOLDER).is_dir():
+            if not self._spec.attach and not (run_folder / ADDRESS_FILE).exists():
+                return Collected(self.stores, [], [])  # it was not up yet: nothing can have been sent
+            raise TargetError(
+                "the files of the run's twin are gone",
+                where=str(self.folder),
+                cause="the folder was deleted, or is on another machine",
+                next_step="put it back, then the same command",
+            )
+        await asyncio.to_thread(_until_ended, self.folder)
+        why = "the run ended early: the files that its twin left are used"
+        return await self._collect_files(run_folder, since_ns, until_ns, buoys, why)
+
+    async def _collect_after_end(
         self, run_folder: Path, since_ns: int, until_ns: int, buoys: frozenset[int]
     ) -> Collected:
-        """As `collect`, from the files of a twin that is not running any more."""
+        why = f"the twin ended in mid-run ({self._process.end_in_words()}); its files are used"
+        return await self._collect_files(run_folder, since_ns, until_ns, buoys, why)
+
+    async def _collect_files(
+        self, run_folder: Path, since_ns: int, until_ns: int, buoys: frozenset[int], why: str
+    ) -> Collected:
+        """As `collect`, from the files of a twin that cannot be asked."""
         from host.cloud.local.collect import Window, collect
 
-        problems = [
-            *self._problems,
-            f"the twin ended in mid-run ({self._process.end_in_words()}); its files are used",
-        ]
+        problems = [*self._problems, why]
         window = Window(since_ns, until_ns, buoys)
         layout = self._config.layout
         problems += await asyncio.to_thread(collect, self.folder, run_folder, window, (), layout)
@@ -282,6 +336,7 @@ class LocalTarget:
         if mismatch:
             raise PreflightError(mismatch, where=control.address, next_step="start another with `buoy twin`")
         self.folder = Path(status["folder"])
+        self._note_address(status)
         self._began_ns = time.time_ns() - round(status["uptime_s"] * 1e9)
         self._mark = int((await control.request("mark", ANSWER_TIMEOUT_S))["mark"])
         return await self._endpoint(status)
@@ -343,20 +398,61 @@ class LocalTarget:
         progress: Callable[[dict[str, Any]], None] | None = None,
         **fields: Any,
     ) -> dict[str, Any]:
-        if self._control is None:
-            raise TargetError("the twin is not started")
-        try:
-            return await self._control.request(do, within_s, progress, **fields)
-        except TargetError as error:
-            await self._process.notice_end()
-            if not self._process.dead:
+        deadline = Deadline(within_s)
+        while True:
+            if self._control is None:
+                raise TargetError("the twin is not started")
+            try:
+                return await self._control.request(do, deadline.remaining_s, progress, **fields)
+            except NoAnswer as error:
+                await self._notice_end(error)
+                self._silent = True
                 raise
+            except ConnectionLost as error:
+                await self._notice_end(error)
+                if deadline.expired:
+                    raise
+                await asyncio.sleep(_REOPEN_S)
+                # An attached twin that is gone refuses the connection, and that ends it.
+                try:
+                    await self._control.open(deadline.remaining_s)
+                except TargetError as refused:
+                    await self._notice_end(refused)
+                    raise
+
+    async def _notice_end(self, error: TargetError) -> None:
+        """Raise TargetError if the twin has ended."""
+        await self._process.notice_end()
+        if self._process.dead:
             raise TargetError(
                 f"the twin ended in mid-run ({self._process.end_in_words()})",
                 where=str(self._process.log_path),
                 cause=self._process.last_words() or "killed, or out of memory",
                 next_step=f"what it had stored stays in {self.folder}; the verdict uses it",
             ) from error
+
+    def _note_address(self, ready: dict[str, Any]) -> None:
+        """Where the twin is, for `buoy twin status` and for whoever verifies a run that was killed."""
+        known = {key: ready[key] for key in ("host", "port", "control_port", "pid", "folder")}
+        with contextlib.suppress(OSError):
+            (self._run_folder / ADDRESS_FILE).write_text(json.dumps(known), encoding="utf-8")
+
+
+def _address(run_folder: Path) -> dict[str, Any]:
+    try:
+        document = json.loads((run_folder / ADDRESS_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _until_ended(folder: Path) -> None:
+    """Wait for a twin that still delivers what it holds; one that hangs is not waited for any longer."""
+    with (
+        contextlib.suppress(PreflightError, OSError),
+        file_lock(folder / LOCK_FILE, END_TIMEOUT_S, "delivering"),
+    ):
+        pass
 
 
 def _live(answer: dict[str, Any]) -> LiveCounts:

@@ -3,17 +3,18 @@
 import asyncio
 import contextlib
 import dataclasses
+import fcntl
 import json
 import os
 import ssl
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from host.cloud.local.broker import Broker
 from host.cloud.local.broker.tls import ALPN_MQTT, SERVER_NAME
-from host.cloud.local.config import TwinConfig, to_json
+from host.cloud.local.config import LOCK_FILE, TwinConfig, to_json
 from host.cloud.local.control import ControlServer, Progress
 from host.cloud.local.drain import Drain
 from host.cloud.local.folders import EVIDENCE_FOLDER
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 CONFIG_FILE = "twin.json"
 """In the twin's folder: its configuration. A folder that has one belongs to a twin already."""
 
+REST_S = 60.0
+"""At most so long it delivers what it holds after its run is gone."""
+
 _FLUSH_LOOK_S = 0.2
 _PROGRESS_S = 0.1
 MAX_PROBLEMS = 20
@@ -49,6 +53,7 @@ class Twin:
         """
         self.config = config
         self._folder = _claim(config)
+        self._lock = _hold(self._folder / LOCK_FILE)
         self.pipeline = Pipeline(config)
         if config.has_own_rules:
             self.pipeline.compile_rules()
@@ -88,6 +93,7 @@ class Twin:
         self._tasks: list[asyncio.Task[None]] = []
         self._writing = asyncio.Lock()
         self._problems: list[str] = []
+        self._collected = False
         self._draining = Drain(self.pipeline, config.twin.hurry, self._problem)
 
     async def start(self) -> None:
@@ -120,6 +126,22 @@ class Twin:
         for task in (*self._tasks, *self.pipeline.start()):
             task.add_done_callback(self._ended)
 
+    async def deliver_rest(self, at_once: asyncio.Event) -> None:
+        """The run is gone: deliver what is on its way, so that its stores show later what AWS's would.
+
+        Args:
+            at_once: set by whoever does not want to wait.
+        """
+        if self._collected:
+            return
+        await self.broker.stop()
+        rest = asyncio.ensure_future(self.pipeline.hurry())
+        now = asyncio.ensure_future(at_once.wait())
+        await asyncio.wait({rest, now}, timeout=REST_S, return_when=asyncio.FIRST_COMPLETED)
+        for task in (rest, now):
+            task.cancel()
+        await asyncio.gather(rest, now, return_exceptions=True)
+
     async def close(self) -> None:
         """Stop listening, write everything down. Safe to call twice."""
         await self.impostors.close()
@@ -131,6 +153,8 @@ class Twin:
         await asyncio.gather(*tasks, return_exceptions=True)
         await self.pipeline.close()
         await self._write_down()
+        if self._lock is not None:
+            self._lock.close()
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         """A task in the background must not die unseen: the twin ends, and says why."""
@@ -317,6 +341,7 @@ class Twin:
 
             client = self.pipeline.influxdb.reader()
             problems += await asyncio.to_thread(collect_influxdb, self._folder, run_folder, window, client)
+        self._collected = True
         return {"stages": self._stages_since(mark), "problems": [*self._problems, *problems]}
 
     async def _stop(self, _request: dict[str, Any], _progress: Progress) -> dict[str, Any]:
@@ -339,6 +364,17 @@ def _import_dear_modules() -> None:
     from host.model import evidence, store
 
     _ = (numpy, pyarrow, evidence, store)
+
+
+def _hold(path: Path) -> IO[str] | None:
+    """Lock a file until this process ends, however that is; whoever reads the folder can wait for it."""
+    try:
+        lock = path.open("w")
+    except OSError:
+        return None
+    with contextlib.suppress(OSError):  # a file system without locks
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return lock
 
 
 def _claim(config: TwinConfig) -> Path:

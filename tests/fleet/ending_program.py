@@ -1,0 +1,114 @@
+"""`buoy`, and what befalls it when its run enters a phase: `python ending_program.py FAULT PHASE …`
+
+What is done is done by the run's own process, so that it hits the phase that it is meant for.
+"""
+
+import json
+import os
+import resource
+import shutil
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from run_bench import sending, until
+
+from host.boards.unit import PackUnit
+from host.cli import main
+from host.fleet.run_state import RunRecord
+
+STOPPED_S = float(os.environ.get("STOPPED_S", "15"))
+FEW_BYTES = 4096
+
+packs: list[PackUnit] = []
+
+
+def twin_pid(record: RunRecord) -> int:
+    return int(json.loads((record.run_folder / "twin-address.json").read_text())["pid"])
+
+
+def pack_pid(_record: RunRecord) -> int:
+    pids = [pack.pid for pack in packs if pack.pid is not None]
+    return pids[0]
+
+
+def interrupt(_record: RunRecord) -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
+def interrupt_twice(record: RunRecord) -> None:
+    # A moment apart: the system merges signals that wait.
+    threading.Timer(0.1, interrupt_main).start()
+    interrupt(record)
+
+
+def interrupt_main() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def kill(_record: RunRecord) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def stop_for_a_while(pid: int) -> None:
+    os.kill(pid, signal.SIGSTOP)
+    # Another process lets it go on: this one may be the one that is stopped.
+    os.spawnlp(os.P_NOWAIT, "sh", "sh", "-c", f"sleep {STOPPED_S}; kill -CONT {pid}")
+
+
+def fill_disk(record: RunRecord) -> None:
+    """Writes fail as on a full disk, here and in the run's other processes."""
+    for pid in (os.getpid(), *(pack.pid for pack in packs if pack.pid is not None)):
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (FEW_BYTES, resource.RLIM_INFINITY))
+    if (record.run_folder / "twin-address.json").exists() and record.phase not in ("verify", "report"):
+        resource.prlimit(twin_pid(record), resource.RLIMIT_FSIZE, (FEW_BYTES, resource.RLIM_INFINITY))
+
+
+FAULTS: dict[str, Callable[[RunRecord], None]] = {
+    "ctrl-c": interrupt,
+    "ctrl-c-twice": interrupt_twice,
+    "kill": kill,
+    "kill-twin": lambda record: os.kill(twin_pid(record), signal.SIGKILL),
+    "kill-pack": lambda record: os.kill(pack_pid(record), signal.SIGKILL),
+    "stop-twin": lambda record: stop_for_a_while(twin_pid(record)),
+    "stop-pack": lambda record: stop_for_a_while(pack_pid(record)),
+    "stop": lambda _record: stop_for_a_while(os.getpid()),
+    "full-disk": fill_disk,
+    "delete": lambda record: shutil.rmtree(record.run_folder),
+}
+
+
+def befall(fault: str, phase: str) -> None:
+    note, begin = RunRecord.note, PackUnit.begin
+
+    async def begin_and_tell(self: PackUnit) -> None:
+        await begin(self)
+        packs.append(self)
+
+    def note_and_suffer(self: RunRecord, entered: str = "") -> None:
+        note(self, entered)
+        if entered == phase:
+            if phase == "send":
+                threading.Thread(target=when_sending, args=(self,)).start()
+            else:
+                FAULTS[fault](self)
+
+    def when_sending(record: RunRecord) -> None:
+        until(lambda: sending(record.run_folder.parent), "messages under way", 60)
+        if fault.startswith("ctrl-c"):
+            interrupt_main()
+            if fault == "ctrl-c-twice":
+                threading.Timer(0.1, interrupt_main).start()
+        else:
+            FAULTS[fault](record)
+
+    PackUnit.begin = begin_and_tell  # type: ignore[method-assign]
+    RunRecord.note = note_and_suffer  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    befall(sys.argv[1], sys.argv[2])
+    sys.path.insert(0, str(Path(__file__).resolve().parent))
+    sys.exit(main.invoke(sys.argv[3:]))
