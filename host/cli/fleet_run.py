@@ -1,6 +1,7 @@
 """What `buoy run` does, step by step: load, describe, preflight, run, verify, report."""
 
 import asyncio
+import signal
 import sys
 import time
 from dataclasses import dataclass, replace
@@ -209,6 +210,9 @@ def _print_lines(lines: list[str]) -> None:
 
 
 def _stopped_now(record: RunRecord) -> int:
+    # The process is about to end: one more Ctrl-C would only print a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    record.note()
     folder = record.run_folder
     sys.stderr.write(
         f"stopped at once, while {DOING[record.phase]}: no verdict yet\n  next: buoy verify {folder}\n"

@@ -301,6 +301,7 @@ def _verified(
             "ack_latency": verification.ack_latency,
             "rate": verification.rate,
             "rate_interval_s": verification.rate_interval_s,
+            "latencies": verification.latencies,
             "witness": verification.witness,
             "warnings": list(dict.fromkeys([*result.warnings, *warnings, *verification.warnings])),
         }

@@ -72,6 +72,7 @@ def conclude(fleet: Fleet, plan: Plan, record: RunRecord) -> Result:
         ack_latency=verification.ack_latency,
         rate=verification.rate,
         rate_interval_s=verification.rate_interval_s,
+        latencies=verification.latencies,
         witness=verification.witness,
         phases_s=dict(record.phases_s),
         warnings=record.warnings + verification.warnings,
@@ -153,7 +154,7 @@ def outcome_of(verification: Verification, record: RunRecord) -> Outcome:
     )
     reasons = [*_never_connected(verification)]
     if record.target_failure:
-        reasons.append("the target failed")
+        reasons.append(f"the target failed: {record.target_failure.splitlines()[0]}")
     if not verification.data_complete:
         reasons.append("data was lost or changed")
     if verification.unproven:

@@ -22,7 +22,8 @@ from host.inventory.target_format import (
 from host.inventory.target_section import TargetSection
 from host.inventory.values import duration_text, ids_shown
 from host.model.fleet import BoardSpec, Fleet, RunSpec, TargetSpec, TlsSpec
-from host.model.thresholds import Threshold, parse_threshold
+from host.model.thresholds import STORE_TIMES, Threshold, parse_threshold
+from host.model.visibility import visibility
 
 
 def resolve(
@@ -53,7 +54,7 @@ def resolve(
     ids = {board.buoy_id for board in boards} if complete else set()
     run = _run(document.run, changes, len(boards), report, options)
     target = with_limits(_target(target_section, source.parent, ids, report), changes.limits, options)
-    thresholds, notes = _thresholds(document, boards, target, run.qos, changes, report)
+    thresholds, notes = _thresholds(document, boards, target, run, changes, report)
     chosen = _selected(boards, ids, changes, options)
     if connects:
         typed = target_section is changes.target
@@ -144,13 +145,13 @@ def _thresholds(
     document: FleetSection,
     boards: tuple[BoardSpec, ...],
     spec: TargetSpec,
-    qos: int,
+    run: RunSpec,
     changes: Changes,
     report: Reporter,
 ) -> tuple[tuple[Threshold, ...], tuple[str, ...]]:
     stores = stores_of(spec)
     hardware = any(sensor.mode == "hardware" for board in boards for sensor in board.sensors)
-    usual = tuple(parse_threshold(text) for text in thresholds_of(spec, qos, hardware=hardware))
+    usual = tuple(parse_threshold(text) for text in thresholds_of(spec, run.qos, hardware=hardware))
     if document.thresholds is None:
         return usual, ()
     kept: list[Threshold] = []
@@ -163,6 +164,10 @@ def _thresholds(
             message = f"'{threshold.text}' stands on line {lines[same]} already"
             report.add(line, path, message, "keep one of them")
         lines.setdefault(same, line)
+        unmeasured = _unmeasured(threshold, spec, run)
+        if unmeasured:
+            report.add(line, path, f"'{threshold.metric}' cannot be measured: {unmeasured}", "leave it out")
+            continue
         if not threshold.store or threshold.store in stores:
             kept.append(threshold)
         elif changes.target is not None:
@@ -175,6 +180,19 @@ def _thresholds(
     notes = (f"thresholds left out, because target {spec.kind} lacks their store: {', '.join(left_out)}",)
     known = {threshold.text for threshold in kept}
     return (*kept, *(threshold for threshold in usual if threshold.text not in known)), notes
+
+
+def _unmeasured(threshold: Threshold, spec: TargetSpec, run: RunSpec) -> str:
+    """Why a run can never measure this, so that it would never pass; empty: it can."""
+    if not run.qos and threshold.metric.startswith(("ack.", "send.unacknowledged")):
+        return "QoS 0 is never acknowledged"
+    name = threshold.metric.rpartition(".")[2]
+    if threshold.store in stores_of(spec) and name in STORE_TIMES:
+        if run.payload == "original":
+            return "original payloads do not say which message a row came with"
+        moment = visibility(spec.kind, threshold.store)
+        return "" if moment.known else moment.words
+    return ""
 
 
 def _selected(

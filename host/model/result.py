@@ -96,6 +96,39 @@ class BoardResult(_Part):
     clock_drift_ppm: float = 0.0
 
 
+class Latency(_Part):
+    """How long something took from the planned time (unpaced: from sending); values that occurred."""
+
+    count: int
+    mean_ms: float
+    p50_ms: float
+    p90_ms: float
+    p95_ms: float | None = None
+    """None in results of earlier versions."""
+    p99_ms: float
+    p999_ms: float
+    max_ms: float
+
+
+class LatencyPoint(_Part):
+    """The messages planned in one interval of the run."""
+
+    t_s: float
+    count: int
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+
+
+class LatencySeries(_Part):
+    """Latency over the run; intervals without messages are left out."""
+
+    name: str
+    """`acknowledged`, or a store: visible there."""
+    interval_s: float
+    points: list[LatencyPoint]
+
+
 class StoreResult(_Part):
     """One store against the ledger, in measures."""
 
@@ -120,6 +153,10 @@ class StoreResult(_Part):
     unexpected: int
     """Measures in the run's window that no ledger row explains."""
     late_after_s: float
+    latency: Latency | None = None
+    """Until the last measure of a message was visible; None: see `latency_words`."""
+    latency_words: str = ""
+    """Where the times come from, or why there are none."""
     decidable: str = ""
     """What identity could decide, where it is less than everything (`original` payloads)."""
 
@@ -184,18 +221,6 @@ class ThresholdResult(_Part):
     passed: bool
 
 
-class Latency(_Part):
-    """Acknowledgement latency from the planned time (unpaced: from sending)."""
-
-    count: int
-    mean_ms: float
-    p50_ms: float
-    p90_ms: float
-    p99_ms: float
-    p999_ms: float
-    max_ms: float
-
-
 class RatePoint(_Part):
     """Messages in one interval of the run."""
 
@@ -233,6 +258,8 @@ class Result(_Part):
     ack_latency: Latency | None
     rate: list[RatePoint]
     rate_interval_s: float
+    latencies: list[LatencySeries] = Field(default_factory=list)
+    """Acknowledgement and stores over the run."""
     witness: WitnessResult | None
     phases_s: dict[str, float]
     """Wall time of the run's phases."""

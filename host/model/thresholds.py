@@ -16,11 +16,13 @@ from fractions import Fraction
 
 from host.model.store_names import SUBSCRIBER
 
+STORE_TIMES = ("p50", "p95", "p99")
+"""Latency from the planned send until it is visible in the store."""
 _STORE_NAMES = ("expected", "found", "missing", "duplicated", "redelivered", "altered", "late", "unexpected")
 
 # metric name → base unit. Stores are subjects of their own: any store name takes the store names.
 METRICS: dict[str, str] = {
-    **{f"ack.{name}": "ms" for name in ("mean", "p50", "p90", "p99", "p999", "max")},
+    **{f"ack.{name}": "ms" for name in ("mean", "p50", "p90", "p95", "p99", "p999", "max")},
     "ack.count": "messages",
     "send.late": "messages",
     "send.dropped": "messages",
@@ -33,7 +35,10 @@ METRICS: dict[str, str] = {
     "witness.shortfall": "messages",
 }
 STORES: tuple[str, ...] = ("timestream", "s3", "influxdb", SUBSCRIBER)
-STORE_METRICS: dict[str, str] = {f"{store}.{name}": "measures" for store in STORES for name in _STORE_NAMES}
+STORE_METRICS: dict[str, str] = {
+    **{f"{store}.{name}": "measures" for store in STORES for name in _STORE_NAMES},
+    **{f"{store}.{name}": "ms" for store in STORES for name in STORE_TIMES},
+}
 
 _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     "==": operator.eq,

@@ -4,7 +4,7 @@ import math
 
 from markupsafe import Markup
 
-from host.model.result import Latency, RatePoint
+from host.model.result import Latency, LatencyPoint, LatencySeries, RatePoint
 from host.report import figures
 from host.report.svg import element, path, picture, round_steps, text
 
@@ -116,3 +116,60 @@ def latency_chart(latency: Latency) -> Markup:
         parts.append(element("rect", x=_LEFT, y=top, width=width, height=_BAR, rx=2, class_="bar"))
         parts.append(text(_LEFT + width + 6, top + 12, figures.milliseconds(value), class_="value"))
     return picture(_WIDTH, height, "Acknowledgement latency by percentile", parts)
+
+
+_SERIES_HEIGHT = 150.0
+
+
+def latency_over_time(series: LatencySeries, end_s: float) -> Markup:
+    """p50, p95 and p99 of the messages planned in each interval, as dots and lines.
+
+    Args:
+        series: with at least one point.
+        end_s: of the time axis, the same for all series of a run.
+    """
+    end_s = max(end_s, series.points[-1].t_s + series.interval_s)
+    levels = round_steps(max(point.p99_ms for point in series.points), 3)
+    inner_w, inner_h = _WIDTH - _LEFT - _RIGHT, _SERIES_HEIGHT - _TOP - _BOTTOM
+
+    def x(t_s: float) -> float:
+        return _LEFT + inner_w * (t_s + series.interval_s / 2) / end_s
+
+    def y(value_ms: float) -> float:
+        return _TOP + inner_h * (1 - value_ms / levels[-1])
+
+    parts = [_grid_line(y(level), figures.milliseconds(level)) for level in levels]
+    for second in round_steps(end_s, 8):
+        if second <= end_s * 1.0001:
+            at = _LEFT + inner_w * second / end_s
+            label = f"{figures.significant(second)} s"
+            parts.append(text(at, _SERIES_HEIGHT - 14, label, anchor="middle", class_="axis"))
+    for name in ("p99", "p95", "p50"):
+        for run in _unbroken(series):
+            line = [(x(point.t_s), y(getattr(point, f"{name}_ms"))) for point in run]
+            if len(line) == 1:
+                parts.append(element("circle", cx=line[0][0], cy=line[0][1], r=2.5, class_=f"dot {name}"))
+            else:
+                parts.append(element("path", d=path(line), class_=name))
+    for point in series.points:
+        words = ", ".join(
+            f"{name} {figures.milliseconds(getattr(point, f'{name}_ms'))}" for name in ("p50", "p95", "p99")
+        )
+        title = element(
+            "title", f"{figures.significant(point.t_s)} s: {words}, {figures.plural(point.count, 'message')}"
+        )
+        width = inner_w * series.interval_s / end_s
+        left = x(point.t_s) - width / 2
+        parts.append(element("rect", title, x=left, y=_TOP, width=width, height=inner_h, class_="hit"))
+    return picture(_WIDTH, _SERIES_HEIGHT, f"Latency over the run: {series.name}", parts)
+
+
+def _unbroken(series: LatencySeries) -> list[list[LatencyPoint]]:
+    """The points in runs without an interval between them that has none."""
+    runs: list[list[LatencyPoint]] = []
+    for point in series.points:
+        if runs and point.t_s - runs[-1][-1].t_s <= series.interval_s * 1.5:
+            runs[-1].append(point)
+        else:
+            runs.append([point])
+    return runs

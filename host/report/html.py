@@ -12,7 +12,7 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from host.model.result import BoardResult, Loss, Result
+from host.model.result import BoardResult, Latency, Loss, Result
 from host.report import charts, figures, flow, heatmap
 from host.report.files import printable
 from host.report.verdict import boards_in_trouble, headline, store_faults
@@ -50,6 +50,7 @@ def html(result: Result) -> str:
         top=headline(result),
         pictures=_pictures(result),
         store_faults={store.name: store_faults(store) for store in result.stores},
+        latencies=latency_rows(result),
         troubled=boards_in_trouble(result),
         boards=[board_row(board) for board in result.boards],
         losses=[loss_row(loss) for loss in result.losses],
@@ -67,6 +68,8 @@ class Pictures:
     rate: Markup | None
     planned: bool
     latency: Markup | None
+    over_time: dict[str, Markup]
+    """`acknowledged` or store → its latency over the run."""
     flow: Markup | None
     heat: dict[str, Markup]
     """Store → its map."""
@@ -79,9 +82,26 @@ def _pictures(result: Result) -> Pictures:
         rate=charts.rate_chart(result.rate, result.rate_interval_s) if result.rate else None,
         planned=any(point.planned for point in result.rate),
         latency=charts.latency_chart(result.ack_latency) if result.ack_latency else None,
+        over_time={
+            series.name: charts.latency_over_time(series, max(one.points[-1].t_s for one in result.latencies))
+            for series in result.latencies
+        },
         flow=flow.flow_chart(result.stages, frozenset(stores)) if result.stages else None,
         heat={store: heatmap.heat_map(result.boards, store) for store in stores} if mapped else {},
     )
+
+
+def latency_rows(result: Result) -> list[tuple[str, Latency | None, str]]:
+    """(acknowledged or visible where, latency, where the times come from) of all that was timed."""
+    rows: list[tuple[str, Latency | None, str]] = []
+    if result.ack_latency is not None:
+        rows.append(("acknowledged", result.ack_latency, "PUBACK at the board"))
+    rows += [
+        (f"visible in {store.name}", store.latency, store.latency_words)
+        for store in result.stores
+        if store.latency is not None or store.latency_words
+    ]
+    return rows
 
 
 @dataclass(frozen=True, slots=True)

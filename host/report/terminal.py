@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
-from host.model.result import BoardResult, Result, StageResult
+from host.model.result import BoardResult, Latency, Result, StageResult
 from host.model.store_names import SUBSCRIBER
 from host.report import figures
 from host.report.files import printable
@@ -45,8 +45,9 @@ def one_line(result: Result, folder: Path) -> str:
     affected = sum(board.state == "affected" for board in result.boards)
     boards += f", {figures.count(affected)} affected" if affected else ""
     parts = [", ".join(stores), boards] if stores else [boards]
-    if not line.passed and result.diagnoses:
-        parts.insert(0, printable(result.diagnoses[0].sentence.rstrip(".")))
+    if not line.passed:
+        cause = result.diagnoses[0].sentence if result.diagnoses else result.outcome.sentence
+        parts.insert(0, printable(cause.rstrip(".")))
     if missed:
         parts.append(f"missed: {printable(', '.join(missed))}")
     return f"{line.word}: {'; '.join(parts)}; {folder}"
@@ -136,10 +137,7 @@ def _sending(result: Result) -> list[Block]:
         sending_words(boards),
     ]
     if (latency := result.ack_latency) is not None:
-        named = (("p50", latency.p50_ms), ("p99", latency.p99_ms), ("max", latency.max_ms))
-        facts.append(
-            "acknowledgement " + ", ".join(f"{name} {figures.milliseconds(value)}" for name, value in named)
-        )
+        facts.append(f"acknowledged {_latency_words(latency)}")
     for noun, number in (
         ("sent late", sum(board.late_sends for board in boards)),
         ("dropped", sum(board.dropped for board in boards)),
@@ -148,6 +146,11 @@ def _sending(result: Result) -> list[Block]:
         if number:
             facts.append(f"{figures.count(number)} {noun}")
     blocks: list[Block] = [Heading("Sending"), Sentence("; ".join(facts), "plain", indent=2)]
+    blocks += [
+        Sentence(f"visible in {printable(store.name)} {_latency_words(store.latency)}", "plain", indent=2)
+        for store in result.stores
+        if store.latency is not None
+    ]
     if (witness := result.witness) is not None and all(store.name != SUBSCRIBER for store in result.stores):
         expected = figures.plural(witness.expected, "message")
         text = f"subscriber saw {figures.count(witness.seen)} of {expected}"
@@ -155,6 +158,16 @@ def _sending(result: Result) -> list[Block]:
             text += f" ({printable(witness.note)})"
         blocks.append(Sentence(text, "warn" if witness.shortfall else "plain", indent=2))
     return blocks
+
+
+def _latency_words(latency: Latency) -> str:
+    named = (
+        ("p50", latency.p50_ms),
+        ("p95", latency.p95_ms),
+        ("p99", latency.p99_ms),
+        ("max", latency.max_ms),
+    )
+    return ", ".join(f"{name} {figures.milliseconds(value)}" for name, value in named if value is not None)
 
 
 def sending_words(boards: list[BoardResult]) -> str:

@@ -76,7 +76,7 @@ def _first_pass(db: Database, rows: str, late_ns: int) -> None:
     db.run(f"""
         CREATE OR REPLACE TABLE tally AS
         SELECT m.id, count(*) AS n, bit_or(CASE s.measure {" ".join(bits)} ELSE 0 END) AS mask,
-            max(s.visible_ns) AS last_ns
+            min(s.visible_ns) AS first_ns, max(s.visible_ns) AS last_ns
         FROM {rows} AS s LEFT JOIN identity AS m ON m.buoy = s.buoy AND m.ts = s.timestamp_ms
         GROUP BY m.id
     """)

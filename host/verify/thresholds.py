@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from host.model.result import BoardResult, Latency, StoreResult, ThresholdResult, WitnessResult
-from host.model.thresholds import Threshold
+from host.model.thresholds import STORE_TIMES, Threshold
 
 # Of a store without expected measures only these say something.
 _MEASURABLE_WITHOUT_EXPECTED = ("expected", "found", "unexpected")
@@ -38,10 +38,12 @@ def threshold_facts(
         else None,
         "witness.shortfall": witness.shortfall if witness is not None and witness.expected else None,
     }
-    for name in ("mean", "p50", "p90", "p99", "p999", "max"):
+    for name in ("mean", "p50", "p90", "p95", "p99", "p999", "max"):
         facts[f"ack.{name}"] = getattr(latency, f"{name}_ms") if latency is not None else None
     facts["ack.count"] = latency.count if latency is not None else (0 if sent and answers else None)
     for store in stores:
+        for name in STORE_TIMES:
+            facts[f"{store.name}.{name}"] = getattr(store.latency, f"{name}_ms", None)
         for name in (
             "expected",
             "found",

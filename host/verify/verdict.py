@@ -15,6 +15,7 @@ from host.model.result import (
     BoardResult,
     Diagnosis,
     Latency,
+    LatencySeries,
     Loss,
     RatePoint,
     StoreResult,
@@ -24,11 +25,12 @@ from host.model.result import (
 from host.model.store import SCHEMA as STORE_SCHEMA
 from host.model.store import STORE_FOLDER
 from host.model.store_names import SUBSCRIBER
+from host.model.visibility import visibility
 from host.verify.boards import BoardFacts, blamed_boards, board_results, unreadable_warnings
 from host.verify.database import Database
 from host.verify.diagnose import diagnose, diagnose_sending
 from host.verify.faults import Window, create_faults, stored_view
-from host.verify.latency import acknowledgement_latency, rate_series, send_rate_per_s
+from host.verify.latency import acknowledgement_latency, rate_series, send_rate_per_s, visible_latency
 from host.verify.ledger import CompactedLedger
 from host.verify.links import create_board_trouble, create_trouble
 from host.verify.locate import locate
@@ -78,6 +80,7 @@ class Verification:
     ack_latency: Latency | None
     rate: list[RatePoint]
     rate_interval_s: float
+    latencies: list[LatencySeries]
     witness: WitnessResult | None
     warnings: list[str]
     strange: int = 0
@@ -154,7 +157,7 @@ def _verify(db: Database, case: Case, ledger: Path) -> Verification:
             "no store can tell them apart"
         )
     warnings += unreadable_warnings(db)
-    stores, identified = _reconcile(db, case, warnings)
+    stores, identified, latencies = _reconcile(db, case, warnings)
     diagnoses = []
     doubt = Doubt(0, {}, {})
     if SUBSCRIBER in case.stores:
@@ -193,7 +196,8 @@ def _verify(db: Database, case: Case, ledger: Path) -> Verification:
         f"AND list_contains({proven}::INTEGER[], buoy)"
     )
     losses, losses_total = list_losses(db, case.run_folder)
-    latency = acknowledgement_latency(db)
+    latency, over_time = acknowledgement_latency(db)
+    latencies = [*([over_time] if over_time else []), *latencies]
     rate, rate_interval_s = rate_series(db)
     witness = witness_result(db, case.run_folder)
     facts = threshold_facts(boards, stores, latency, send_rate_per_s(db), witness)
@@ -207,18 +211,22 @@ def _verify(db: Database, case: Case, ledger: Path) -> Verification:
         ack_latency=latency,
         rate=rate,
         rate_interval_s=rate_interval_s,
+        latencies=latencies,
         witness=witness,
         warnings=warnings,
         strange=strange,
     )
 
 
-def _reconcile(db: Database, case: Case, warnings: list[str]) -> tuple[list[StoreResult], frozenset[str]]:
-    """All stores; and which of them could be reconciled by identity."""
+def _reconcile(
+    db: Database, case: Case, warnings: list[str]
+) -> tuple[list[StoreResult], frozenset[str], list[LatencySeries]]:
+    """All stores; which of them could be reconciled by identity; and how long they took over the run."""
     window = Window(case.since_ns, case.until_ns)
     expected = db.number("SELECT sum(n) FROM wide WHERE regular") + db.number("SELECT count(*) FROM wide_odd")
     results: list[StoreResult] = []
     identified: set[str] = set()
+    latencies: list[LatencySeries] = []
     for store in case.stores:
         folder = case.run_folder / STORE_FOLDER / store
         late_after_s = case.fleet.run.late_after_s.get(store, _LATE_AFTER_S)
@@ -233,10 +241,18 @@ def _reconcile(db: Database, case: Case, warnings: list[str]) -> tuple[list[Stor
         db.run(f"CREATE VIEW {rows} AS SELECT * FROM {raw} WHERE measure NOT IN ({ignored})")
         by_identity = case.fleet.run.payload == "stamped" and _has_identity(db, rows)
         reconcile = reconcile_stamped if by_identity else reconcile_original
-        results.append(reconcile(db, store, rows, late_after_s, expected, window))
+        result = reconcile(db, store, rows, late_after_s, expected, window)
+        results.append(result)
+        moment = visibility(case.fleet.target.kind, store)
+        result.latency_words = moment.words
+        if not by_identity:
+            result.latency_words = "its rows do not say which message they came with"
+        elif moment.known:
+            result.latency, over_time = visible_latency(db, store)
+            latencies += [over_time] if over_time else []
         if by_identity:
             identified.add(store)
-    return results, frozenset(identified)
+    return results, frozenset(identified), latencies
 
 
 def _unread(store: str, expected: int, late_after_s: float) -> StoreResult:

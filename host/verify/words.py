@@ -7,9 +7,8 @@ _MAX_RANGES = 5
 
 
 def count_text(number: int, singular: str, plural: str = "") -> str:
-    """`1 measure`, `27 000 measures`: groups of three from ten thousand on."""
-    digits = f"{number:,}".replace(",", " ") if number >= 10_000 else str(number)
-    return f"{digits} {singular if number == 1 else plural or singular + 's'}"
+    """`1 measure`, `27,000 measures`."""
+    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
 
 
 def seconds_text(seconds: float) -> str:

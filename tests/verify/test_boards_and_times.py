@@ -294,14 +294,17 @@ def test_all_losses_are_in_the_file_and_the_result_lists_ten_thousand(tmp_path: 
     assert [verification.losses[0].buoy_id, verification.losses[0].seq] == [100, 0]
 
 
-def test_a_store_that_was_not_collected_is_said_to_be(tmp_path: Path) -> None:
-    run = SyntheticRun()
+def test_a_store_that_could_not_be_read_proves_nothing_and_loses_nothing(tmp_path: Path) -> None:
+    run = SyntheticRun(thresholds=("s3.missing == 0", "s3.duplicated == 0", "timestream.missing == 0"))
     run.write(tmp_path)
     (tmp_path / "stores" / "s3" / "part-0.parquet").unlink()
     (tmp_path / "stores" / "s3").rmdir()
     verification = run.verify_written(tmp_path)
-    assert any("s3 was not collected" in warning for warning in verification.warnings)
-    assert not verification.data_complete
+    assert any("s3 could not be read" in warning for warning in verification.warnings)
+    assert (verification.data_complete, verification.unproven) == (True, 3 * 4 * 9)
+    assert [board.state for board in verification.boards] == ["unproven"] * 3
+    assert [board.measures["s3"]["ph"] for board in verification.boards] == [0] * 3
+    assert [threshold.passed for threshold in verification.thresholds] == [False, False, True]
 
 
 @pytest.mark.parametrize("spoil", ["damaged", "other columns"])
