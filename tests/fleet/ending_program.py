@@ -53,9 +53,9 @@ def kill(_record: RunRecord) -> None:
 
 
 def stop_for_a_while(pid: int) -> None:
-    os.kill(pid, signal.SIGSTOP)
     # Another process lets it go on: this one may be the one that is stopped.
     os.spawnlp(os.P_NOWAIT, "sh", "sh", "-c", f"sleep {STOPPED_S}; kill -CONT {pid}")
+    os.kill(pid, signal.SIGSTOP)
 
 
 def fill_disk(record: RunRecord) -> None:

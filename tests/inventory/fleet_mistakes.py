@@ -389,7 +389,8 @@ MISTAKES = {
         [
             "3: thresholds[0]: unknown metric 'timestream.mising'; one of timestream.expected, "
             "timestream.found, timestream.missing, timestream.duplicated, timestream.redelivered, "
-            "timestream.altered, timestream.late, timestream.unexpected (did you mean `timestream.missing`?)"
+            "timestream.altered, timestream.late, timestream.unexpected, timestream.p50, timestream.p95, "
+            "timestream.p99 (did you mean `timestream.missing`?)"
         ],
     ),
     "threshold twice": (

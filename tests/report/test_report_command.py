@@ -110,7 +110,8 @@ def test_a_run_that_was_killed_before_its_verdict_says_where_its_data_is(tmp_pat
     (tmp_path / "ledger").mkdir()
     with pytest.raises(UsageError) as caught:
         read_result(tmp_path)
-    assert "killed before its verdict" in caught.value.cause
+    assert "ended before its verdict" in caught.value.cause
+    assert caught.value.next_step == f"buoy verify {tmp_path}"
 
 
 def changed(runs: Path, **changes: object) -> Path:
