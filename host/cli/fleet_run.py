@@ -1,6 +1,7 @@
 """What `buoy run` does, step by step: load, describe, preflight, run, verify, report."""
 
 import asyncio
+import errno
 import signal
 import sys
 import time
@@ -30,6 +31,8 @@ from host.model.exit_codes import ExitCode
 from host.model.fleet import Fleet
 from host.model.plan import Plan
 from host.mqtt.witness import MESSAGES_PER_CONNECTION, Witness
+
+_UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO, errno.ENOENT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,7 @@ def execute(request: Request) -> int:
 
     record = RunRecord(run_folder, run_id=plan.run_id, command=request.command)
     record.limits = list(target.changed_limits)
-    with under_way(run_folder):
+    with under_way(record):
         _keep(fleet, record)
         if talkative:
             _print_lines(describe_fleet(fleet, plan) + _limit_lines(target))
@@ -109,6 +112,8 @@ def execute(request: Request) -> int:
         except OSError as error:
             if record.folder_lost:
                 raise folder_lost(run_folder) from error
+            if error.errno not in _UNWRITABLE:
+                raise
             raise VerificationError(
                 f"the run's folder cannot be written: {error.strerror or error}",
                 where=str(error.filename or run_folder),
@@ -124,6 +129,8 @@ def _concluded(fleet: Fleet, plan: Plan, record: RunRecord, request: Request) ->
 
     run_folder = record.run_folder
     record.note("verify")
+    if record.folder_lost:
+        raise folder_lost(run_folder)
     result = conclude(fleet, plan, record)
     record.note("report")
     code = result.outcome.exit_code

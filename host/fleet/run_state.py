@@ -72,6 +72,8 @@ class RunRecord:
     """The target's limits that are not AWS's, in words."""
     usage: dict[str, tuple[float, int]] = field(default_factory=dict)
     """Unit → CPU seconds, peak memory in kB."""
+    lock: int | None = None
+    """Descriptor of `LOCK` while the run is under way."""
 
     @property
     def sending_ended(self) -> bool:
@@ -103,7 +105,8 @@ class RunRecord:
     @property
     def folder_lost(self) -> bool:
         """Whether somebody took the run's folder away, or emptied it, while the run was under way."""
-        return not (self.run_folder / STATE).exists()
+        # By the lock: others make the folder again when they write into it.
+        return self.lock is not None and not os.fstat(self.lock).st_nlink
 
 
 def folder_lost(run_folder: Path) -> VerificationError:
@@ -157,24 +160,28 @@ def read_record(run_folder: Path) -> RunRecord | None:
 
 
 @contextlib.contextmanager
-def under_way(run_folder: Path) -> Iterator[None]:
+def under_way(record: RunRecord) -> Iterator[None]:
     """Hold the run's lock: while its process lives, nobody else verifies it.
 
     Raises:
         PreflightError: the folder cannot be written.
     """
     try:
-        lock = (run_folder / LOCK).open("w")
+        lock = (record.run_folder / LOCK).open("w")
     except OSError as error:
         raise PreflightError(
             f"the run's folder cannot be written: {error.strerror}",
-            where=str(run_folder),
+            where=str(record.run_folder),
             next_step="make room, or give another place with --out",
         ) from None
     with lock:
+        record.lock = lock.fileno()
         with contextlib.suppress(OSError):  # a file system without locks
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
+        try:
+            yield
+        finally:
+            record.lock = None
 
 
 def require_ended(run_folder: Path) -> None:

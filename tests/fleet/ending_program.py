@@ -3,6 +3,7 @@
 What is done is done by the run's own process, so that it hits the phase that it is meant for.
 """
 
+import contextlib
 import json
 import os
 import resource
@@ -60,10 +61,12 @@ def stop_for_a_while(pid: int) -> None:
 
 def fill_disk(record: RunRecord) -> None:
     """Writes fail as on a full disk, here and in the run's other processes."""
-    for pid in (os.getpid(), *(pack.pid for pack in packs if pack.pid is not None)):
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (FEW_BYTES, resource.RLIM_INFINITY))
-    if (record.run_folder / "twin-address.json").exists() and record.phase not in ("verify", "report"):
-        resource.prlimit(twin_pid(record), resource.RLIMIT_FSIZE, (FEW_BYTES, resource.RLIM_INFINITY))
+    pids = [os.getpid(), *(pack.pid for pack in packs if pack.pid is not None)]
+    if (record.run_folder / "twin-address.json").exists():
+        pids.append(twin_pid(record))
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (FEW_BYTES, resource.RLIM_INFINITY))
 
 
 FAULTS: dict[str, Callable[[RunRecord], None]] = {
