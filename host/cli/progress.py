@@ -1,4 +1,8 @@
-"""Live progress of a run: one line that is redrawn on a terminal, a line now and then in a pipe."""
+"""Live progress of a run: one line that is redrawn on a terminal, a line now and then in a pipe.
+
+The line says first what matters: phase, share done, rate, boards in trouble, time left. What else there is
+follows as far as the width goes; no word is ever cut.
+"""
 
 import sys
 import time
@@ -7,12 +11,14 @@ from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from rich.live import Live
-    from rich.table import Table
 
     from host.fleet.engine import Snapshot
 
 _REDRAW_S = 0.1
 _PIPE_LINE_S = 5.0
+_GAP = "  "
+_RATE_OVER_S = 5.0
+"""The rate is that of the last seconds."""
 
 _PHASES = {
     "start": "starting the target",
@@ -30,8 +36,10 @@ class Progress:
         self._quiet = quiet
         self._live: Live | None = None
         self._drawn_s = 0.0
-        self._sending_since_s: float | None = None
+        self._sent_at: list[tuple[float, int]] = []
+        """(monotonic time, messages sent) of the last seconds."""
         self._phase = ""
+        self._target = ""
 
     def __enter__(self) -> Self:
         if not self._quiet and sys.stderr.isatty():
@@ -56,62 +64,111 @@ class Progress:
         if self._quiet:
             return
         now = time.monotonic()
-        if snapshot.phase == "send" and self._sending_since_s is None:
-            self._sending_since_s = now
+        if snapshot.target != self._target:
+            self._target = snapshot.target
+            self._print(snapshot.target)
         pause_s = _REDRAW_S if self._live is not None else _PIPE_LINE_S
         if snapshot.phase == self._phase and now - self._drawn_s < pause_s:
             return
         new_phase = snapshot.phase != self._phase
         self._phase, self._drawn_s = snapshot.phase, now
+        rate = self._rate(snapshot, now)
         if self._live is not None:
-            self._live.update(self._table(snapshot, now), refresh=True)
+            from rich.text import Text
+
+            line = progress_line(snapshot, rate, self._live.console.width)
+            self._live.update(Text(line, no_wrap=True, overflow="crop"), refresh=True)
         elif not new_phase or snapshot.phase == "send":
-            sys.stderr.write(self._line(snapshot, now) + "\n")
+            sys.stderr.write(f"{snapshot.elapsed_s:6.1f} s  {progress_line(snapshot, rate)}\n")
 
-    def _rate(self, snapshot: "Snapshot", now: float) -> float:
-        if self._sending_since_s is None or now <= self._sending_since_s:
-            return 0.0
-        return snapshot.sent / (now - self._sending_since_s)
+    def _print(self, text: str) -> None:
+        if not text:
+            return
+        if self._live is not None:
+            self._live.console.print(text, highlight=False, markup=False, soft_wrap=True)
+        else:
+            sys.stderr.write(text + "\n")
 
-    def _facts(self, snapshot: "Snapshot", now: float) -> list[tuple[str, str]]:
-        planned = "" if snapshot.planned is None else f" of {snapshot.planned:,}"
-        facts = [("sent", f"{snapshot.sent:,}{planned}")]
-        if snapshot.acknowledged is not None:
-            facts.append(("acknowledged", f"{snapshot.acknowledged:,}"))
-        facts += [(f"in {store}", f"{count:,} measures") for store, count in snapshot.stored.items()]
-        if snapshot.phase == "send":
-            facts.append(("rate", f"{self._rate(snapshot, now):,.0f}/s"))
-        facts.append(("connected", f"{snapshot.connected:,} of {snapshot.boards:,}"))
-        if snapshot.doing:
-            facts.append(("", snapshot.doing))
-        if snapshot.dropped:
-            facts.append(("dropped", f"{snapshot.dropped:,}"))
-        if snapshot.trouble:
-            facts.append(("in trouble", f"{snapshot.trouble:,} boards"))
-        return facts
+    def _rate(self, snapshot: "Snapshot", now: float) -> float | None:
+        """Messages/s of the last seconds; None while nothing can be said."""
+        if snapshot.phase != "send":
+            self._sent_at.clear()
+            return None
+        self._sent_at.append((now, snapshot.sent))
+        while len(self._sent_at) > 2 and now - self._sent_at[1][0] > _RATE_OVER_S:
+            del self._sent_at[0]
+        (then, before), (_, sent) = self._sent_at[0], self._sent_at[-1]
+        return (sent - before) / (now - then) if now > then else None
 
-    def _line(self, snapshot: "Snapshot", now: float) -> str:
-        facts = ", ".join(f"{name} {value}".strip() for name, value in self._facts(snapshot, now))
-        return f"{snapshot.elapsed_s:6.1f} s  {_PHASES.get(snapshot.phase, snapshot.phase)}: {facts}"
 
-    def _table(self, snapshot: "Snapshot", now: float) -> "Table":
-        from rich.progress_bar import ProgressBar
-        from rich.table import Table
+def progress_line(snapshot: "Snapshot", rate: float | None, width: int | None = None) -> str:
+    """One line, as long as it may be at most `width` columns; None: as long as it likes.
 
-        table = Table.grid(padding=(0, 2))
-        facts = self._facts(snapshot, now)
-        for _ in range(len(facts) + 2):
-            table.add_column(no_wrap=True)
-        done = snapshot.sent if snapshot.acknowledged is None else snapshot.acknowledged
-        bar = ProgressBar(total=max(snapshot.planned or 0, 1), completed=done, width=24)
-        if snapshot.planned is None:
-            bar = ProgressBar(total=None, width=24, pulse=True)
-        phase = f"{snapshot.elapsed_s:5.1f} s  {_PHASES.get(snapshot.phase, snapshot.phase)}"
-        cells = [
-            f"[red]{name} {value}[/red]"
-            if name in ("in trouble", "dropped")
-            else f"[dim]{name}[/dim] {value}"
-            for name, value in facts
-        ]
-        table.add_row(phase, bar, *cells)
-        return table
+    Args:
+        snapshot: of the run.
+        rate: messages/s at the moment; None: not known.
+        width: of the terminal.
+    """
+    parts = [part for part in _first(snapshot, rate) if part]
+    line = parts[0]
+    for part in (*parts[1:], *_more(snapshot)):
+        longer = f"{line}{_GAP}{part}"
+        if width is None or len(longer) <= width:
+            line = longer
+    return line
+
+
+def _first(snapshot: "Snapshot", rate: float | None) -> list[str]:
+    """What matters, in this order."""
+    trouble = f"{snapshot.trouble:,} {_boards(snapshot.trouble)} in trouble" if snapshot.trouble else ""
+    return [
+        _PHASES.get(snapshot.phase, snapshot.phase),
+        _share(snapshot),
+        trouble,
+        "" if rate is None else f"{rate:,.0f}/s",
+        _left(snapshot, rate),
+    ]
+
+
+def _more(snapshot: "Snapshot") -> list[str]:
+    """What else there is, the most important first."""
+    more = []
+    if snapshot.dropped:
+        more.append(f"{snapshot.dropped:,} dropped")
+    if snapshot.doing:
+        more.append(snapshot.doing)
+    planned = "" if snapshot.planned is None else f" of {snapshot.planned:,}"
+    if snapshot.phase not in ("start", "connect"):
+        more.append(f"sent {snapshot.sent:,}{planned}")
+    if snapshot.phase in ("connect", "send"):
+        more.append(f"connected {snapshot.connected:,} of {snapshot.boards:,}")
+    if snapshot.acknowledged is not None and snapshot.sent:
+        more.append(f"acknowledged {snapshot.acknowledged:,}")
+    more += [f"{count:,} measures in {store}" for store, count in snapshot.stored.items() if snapshot.sent]
+    return more
+
+
+def _boards(number: int) -> str:
+    return "board" if number == 1 else "boards"
+
+
+def _share(snapshot: "Snapshot") -> str:
+    """Of the phase; empty where nobody knows the whole."""
+    done, whole = 0, 0
+    if snapshot.phase == "connect":
+        done, whole = snapshot.connected, snapshot.boards
+    elif snapshot.phase == "send" and snapshot.planned:
+        done, whole = snapshot.sent + snapshot.dropped, snapshot.planned
+    # 100 % is said only of all.
+    return f"{min(100 * done // whole, 100)} %" if whole else ""
+
+
+def _left(snapshot: "Snapshot", rate: float | None) -> str:
+    left_s = snapshot.left_s
+    if left_s is None and snapshot.phase == "send" and snapshot.planned and rate:
+        left_s = max(0, snapshot.planned - snapshot.sent - snapshot.dropped) / rate
+    if left_s is None:
+        return ""
+    minutes, seconds = divmod(round(left_s), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02} left" if hours else f"{minutes}:{seconds:02} left"

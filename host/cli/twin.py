@@ -126,8 +126,8 @@ def _with_settings(config: "TwinConfig", fleet_file: Path | None, limits: tuple[
 @app.command()
 def status(
     address: Annotated[
-        str, typer.Argument(help="Control address of the twin, HOST:PORT.")
-    ] = f"127.0.0.1:{DEFAULT_CONTROL_PORT}",
+        str, typer.Argument(help="Control address, HOST:PORT. [the only twin that runs, a run's included]")
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Everything it tells, as one JSON object.")] = False,
 ) -> None:
     """What a running twin is and does.
@@ -150,8 +150,8 @@ def status(
 def enrol(
     things: Annotated[list[str], typer.Argument(help="Boards, THING=BUOY each, e.g. buoy-100=100.")],
     address: Annotated[
-        str, typer.Option(help="Control address of the twin, HOST:PORT.")
-    ] = f"127.0.0.1:{DEFAULT_CONTROL_PORT}",
+        str, typer.Option(help="Control address, HOST:PORT. [the only twin that runs, a run's included]")
+    ] = "",
 ) -> None:
     """Have a twin with TLS make certificates for boards, and say where they are.
 
@@ -183,8 +183,8 @@ def enrol(
 @app.command()
 def metrics(
     address: Annotated[
-        str, typer.Argument(help="Control address of the twin, HOST:PORT.")
-    ] = f"127.0.0.1:{DEFAULT_CONTROL_PORT}",
+        str, typer.Argument(help="Control address, HOST:PORT. [the only twin that runs, a run's included]")
+    ] = "",
 ) -> None:
     """Every counter of a running twin as one JSON object, under CloudWatch's names.
 
@@ -198,6 +198,7 @@ async def _ask(address: str, requests: tuple[str, ...], **fields: Any) -> dict[s
     """The answers to some requests, in one."""
     from host.cloud.local.control_client import ControlClient, parse_address
 
+    address = address or await _only_twin()
     try:
         client = ControlClient(*parse_address(address))
     except ValueError as error:
@@ -216,6 +217,21 @@ async def _ask(address: str, requests: tuple[str, ...], **fields: Any) -> dict[s
         client.close()
     answer.pop("id", None)
     return answer
+
+
+async def _only_twin() -> str:
+    """The control address of the twin that runs: the usual one, else that of a run."""
+    from host.cloud.local.running import find_twins
+
+    usual = f"127.0.0.1:{DEFAULT_CONTROL_PORT}"
+    found = await find_twins(usual)
+    if len(found) > 1:
+        listed = "; ".join(f"{address} ({folder})" for address, folder in found.items())
+        raise UsageError(
+            f"{len(found)} twins are running: {listed}",
+            next_step=f"name one, e.g. buoy twin status {next(iter(found))}",
+        )
+    return next(iter(found), usual)
 
 
 class _TextScreen:

@@ -36,6 +36,7 @@ class BrokerTarget:
 
     stores: tuple[str, ...] = (SUBSCRIBER,)
     changed_limits: tuple[str, ...] = ()
+    address = ""
 
     def __init__(self, spec: TargetSpec, password: str = "", probe_as: str = "buoy-preflight") -> None:
         """Nothing is opened yet.

@@ -83,6 +83,8 @@ class Target(Protocol):
     """A place where buoys publish. All methods raise `TargetError` or `PreflightError`."""
 
     stores: tuple[str, ...]
+    address: str
+    """How to look at it while it runs, in words; empty: not at all, or it is not up."""
 
     @property
     def changed_limits(self) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 
 from host.boards.unit import Unit
 from host.cloud.target import LiveCounts, Target
+from host.fleet.pacing import planned_duration_s
 from host.fleet.run_state import RunRecord, folder_lost
 from host.inventory.values import ids_shown
 from host.model.clock import HostClock
@@ -63,6 +64,14 @@ class Snapshot:
     """Store → measures."""
     doing: str = ""
     """What is being waited for, in words."""
+    left_s: float | None = None
+    """Until the last planned message; None: nobody knows, as the link sets the pace."""
+    target: str = ""
+    """How to look at the run's target, in words; empty: not at all, or not yet."""
+
+
+def _unpaced(fleet: Fleet) -> bool:
+    return any(board.interval_ms is None for board in fleet.boards)
 
 
 class StopNow(BaseException):
@@ -92,6 +101,7 @@ class Engine:
         self._began = time.monotonic()
         self._record = record
         record.began_s = self._began
+        self._planned_s = planned_duration_s(plan) if plan.planned() and not _unpaced(fleet) else None
         self._phase = ""
         self._phase_began = 0.0
         self._counts = LiveCounts()
@@ -299,8 +309,15 @@ class Engine:
                 trouble=sum(unit.progress.trouble for unit in units),
                 stored=self._counts.stored,
                 doing=self._counts.doing,
+                left_s=self._left_s(),
+                target=self._target.address,
             )
         )
+
+    def _left_s(self) -> float | None:
+        if self._phase != "send" or self._planned_s is None:
+            return None
+        return max(0.0, self._planned_s - (self._clock.utc_ns() - self._record.started_ns) / 1e9)
 
     def _enter(self, phase: str) -> None:
         now = time.monotonic()

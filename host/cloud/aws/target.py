@@ -79,6 +79,7 @@ class AwsTarget:
         self._account = Account(self._spec)
         self._series = series_reader(self._account, self._spec, secrets)
         self.stores: tuple[str, ...] = (self._series.name, "s3")
+        self.address = ""
         self._buoys = frozenset(board.buoy_id for board in fleet.boards)
         self._settings = Settings()
         self._quotas = Quotas({})

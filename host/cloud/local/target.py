@@ -103,6 +103,7 @@ class LocalTarget:
         self._reopened_ns: int | None = None
         """Start of the run that is looked at once more."""
         self._problems: list[str] = []
+        self.address = ""
         self._silent = False
         """It did not answer in time."""
         self.folder = Path(self._config.folder)
@@ -434,6 +435,8 @@ class LocalTarget:
     def _note_address(self, ready: dict[str, Any]) -> None:
         """Where the twin is, for `buoy twin status` and for whoever verifies a run that was killed."""
         known = {key: ready[key] for key in ("host", "port", "control_port", "pid", "folder")}
+        control = f"{ready['host']}:{ready['control_port']}"
+        self.address = f"twin      MQTT on {ready['host']}:{ready['port']}; look: buoy twin status {control}"
         with contextlib.suppress(OSError):
             (self._run_folder / ADDRESS_FILE).write_text(json.dumps(known), encoding="utf-8")
 
