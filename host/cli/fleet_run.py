@@ -26,7 +26,7 @@ from host.inventory.describe import describe_fleet
 from host.inventory.loader import load_fleet
 from host.inventory.overrides import Overrides
 from host.inventory.secrets import resolve_secret
-from host.model.errors import PreflightError, UsageError, VerificationError
+from host.model.errors import PreflightError, UsageError, VerificationError, unwritable
 from host.model.exit_codes import ExitCode
 from host.model.fleet import Fleet
 from host.model.plan import Plan
@@ -190,11 +190,7 @@ def _keep(fleet: Fleet, record: RunRecord) -> None:
         (record.run_folder / FILE_NAME).write_text(fleet_yaml(fleet), encoding="utf-8")
         record.write()
     except OSError as error:
-        raise PreflightError(
-            f"the run's folder cannot be written: {error.strerror}",
-            where=str(record.run_folder),
-            next_step="make room, or give another place with --out",
-        ) from None
+        raise unwritable(record.run_folder, error) from None
 
 
 def _limit_lines(target: Target) -> list[str]:

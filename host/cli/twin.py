@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 DEFAULT_PORT = 1883
 DEFAULT_CONTROL_PORT = 18883
 _DRAW_S = 0.5
-_ANSWER_TIMEOUT_S = 10.0
 
 _HELP = """Run the local twin of the AWS pipeline until Ctrl-C, or ask one that runs.
 
@@ -196,7 +195,7 @@ def metrics(
 
 async def _ask(address: str, requests: tuple[str, ...], **fields: Any) -> dict[str, Any]:
     """The answers to some requests, in one."""
-    from host.cloud.local.control_client import ControlClient, parse_address
+    from host.cloud.local.control_client import ANSWER_TIMEOUT_S, ControlClient, parse_address
 
     address = address or await _only_twin()
     try:
@@ -205,9 +204,9 @@ async def _ask(address: str, requests: tuple[str, ...], **fields: Any) -> dict[s
         raise UsageError(str(error)) from None
     answer: dict[str, Any] = {}
     try:
-        await client.open(_ANSWER_TIMEOUT_S)
+        await client.open(ANSWER_TIMEOUT_S)
         for request in requests:
-            answer.update(await client.request(request, _ANSWER_TIMEOUT_S, **fields))
+            answer.update(await client.request(request, ANSWER_TIMEOUT_S, **fields))
     except BuoyError as error:
         # Nothing was lost: the question was put to nobody.
         raise UsageError(

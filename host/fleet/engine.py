@@ -15,7 +15,7 @@ from host.fleet.run_state import RunRecord, folder_lost
 from host.inventory.values import ids_shown
 from host.model.clock import HostClock
 from host.model.endpoint import Endpoint
-from host.model.errors import BuoyError, PreflightError, TargetError
+from host.model.errors import BuoyError, PreflightError, TargetError, unwritable
 from host.model.fleet import Fleet
 from host.model.plan import Plan
 from host.model.reasons import DropReason
@@ -195,11 +195,7 @@ class Engine:
             try:
                 await units
             except OSError as error:
-                raise PreflightError(
-                    f"the run's folder cannot be written: {error.strerror or error}",
-                    where=str(self._record.run_folder),
-                    next_step="make room, or give another place with --out",
-                ) from None
+                raise unwritable(self._record.run_folder, error) from None
 
     def _not_started(self) -> PreflightError:
         """No board of the fleet could begin: there is nothing to verify."""

@@ -18,7 +18,7 @@ from typing import Any
 
 from host.boards.report import BoardReport
 from host.cloud.target import Collected
-from host.model.errors import PreflightError, UsageError, VerificationError
+from host.model.errors import UsageError, VerificationError, unwritable
 from host.model.stage_count import StageCount
 
 STATE, REPORTS, LOCK = "run.json", "reports.jsonl", "run.lock"
@@ -169,11 +169,7 @@ def under_way(record: RunRecord) -> Iterator[None]:
     try:
         lock = (record.run_folder / LOCK).open("w")
     except OSError as error:
-        raise PreflightError(
-            f"the run's folder cannot be written: {error.strerror}",
-            where=str(record.run_folder),
-            next_step="make room, or give another place with --out",
-        ) from None
+        raise unwritable(record.run_folder, error) from None
     with lock:
         record.lock = lock.fileno()
         with contextlib.suppress(OSError):  # a file system without locks

@@ -88,6 +88,15 @@ class PreflightError(BuoyError):
     exit_code = ExitCode.PREFLIGHT
 
 
+def unwritable(folder: object, error: OSError) -> PreflightError:
+    """The run's folder cannot take what a run begins with."""
+    return PreflightError(
+        f"the run's folder cannot be written: {error.strerror or error}",
+        where=str(folder),
+        next_step="make room, or give another place with --out",
+    )
+
+
 class TargetError(BuoyError):
     """The target failed while a run was under way."""
 

@@ -40,7 +40,7 @@ from host.cloud.target import Check, Collected, LiveCounts, Manners, Stakes
 from host.model.aws import AwsSpec
 from host.model.clock import Deadline, HostClock
 from host.model.endpoint import Endpoint
-from host.model.errors import PreflightError, TargetError
+from host.model.errors import TargetError, unwritable
 from host.model.evidence import EVIDENCE_FOLDER, STAGES
 from host.model.fleet import Fleet
 from host.model.limits import PUBLISHES_PER_S
@@ -157,24 +157,13 @@ class AwsTarget:
         except AwsError as error:
             self._problems.append(f"retained messages are not watched: {error.what}")
         except OSError as error:
-            raise PreflightError(
-                f"the run's folder cannot be written: {error.strerror}",
-                where=str(self._run_folder),
-                next_step="give another place with --out",
-            ) from None
+            raise unwritable(self._run_folder, error) from None
         await self._settle()
         self._watcher = asyncio.create_task(self._watch(self._stores))
         return endpoint
 
-    async def collect_left(
-        self,
-        run_folder: Path,  # noqa: ARG002 - part of the protocol
-        since_ns: int,  # noqa: ARG002
-        until_ns: int,  # noqa: ARG002
-        buoys: frozenset[int],  # noqa: ARG002
-    ) -> Collected | None:
+    async def collect_left(self, *_run: object) -> None:
         """All is in the account: see `reopen`."""
-        return None
 
     async def reopen(self, since_ns: int) -> Endpoint | None:
         """The account is there as ever; no board is disturbed, and nothing is put back.

@@ -1,9 +1,11 @@
 """What can be checked of a twin's settings before one is started."""
 
+import asyncio
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from host.cloud.local.config import TwinConfig, problems_of
+from host.cloud.local.control_client import ANSWER_TIMEOUT_S, ControlClient, mismatch_of, parse_address
 from host.cloud.local.lambda_runtime import handler_file, worker_command
 from host.cloud.target import Check
 from host.model.errors import TargetError, UsageError
@@ -23,6 +25,38 @@ def settings_checks(config: TwinConfig) -> list[Check]:
     if config.twin.tls is not None and config.twin.tls.policy:
         checks.append(policy_check(config.twin.tls.policy))
     return checks
+
+
+async def attach_check(address: str, payload: str, topic_prefix: str) -> tuple[Check, dict[str, Any]]:
+    """Whether a twin to attach to is there and fits the run; and what it says of itself."""
+    name = "twin"
+    control = None
+    try:
+        control = ControlClient(*parse_address(address))
+        await control.open(ANSWER_TIMEOUT_S)
+        status = await control.request("status", ANSWER_TIMEOUT_S)
+    except ValueError as error:
+        return Check(name, False, f"{address}: {error}", "buoy twin"), {}
+    except TargetError as error:
+        return Check(name, False, f"{address}: {error.what}", error.next_step or "buoy twin"), {}
+    finally:
+        if control is not None:
+            control.close()
+    mismatch = mismatch_of(status, payload, topic_prefix)
+    detail = mismatch or f"{address}, running for {status['uptime_s']:.0f} s"
+    return Check(name, not mismatch, detail, "start another with `buoy twin`"), status
+
+
+async def port_check(host: str, port: int) -> Check:
+    """Whether the twin's port is free."""
+    try:
+        server = await asyncio.start_server(lambda _reader, _writer: None, host, port)
+    except OSError as error:
+        detail = f"{host}:{port}: {error.strerror or error}"
+        return Check("twin port", False, detail, "give another target.port, or 0 for any free one")
+    server.close()
+    await server.wait_closed()
+    return Check("twin port", True, f"{host}:{port} is free")
 
 
 def handler_check(config: TwinConfig) -> Check:

@@ -9,6 +9,9 @@ from typing import Any
 from host.cloud.local.control import MAX_LINE_BYTES
 from host.model.errors import TargetError
 
+ANSWER_TIMEOUT_S = 10.0
+"""Where a person waits, and nothing is at stake yet."""
+
 
 class ConnectionLost(TargetError):
     """The connection to the twin broke; the twin may live."""
@@ -131,3 +134,11 @@ def parse_address(text: str) -> tuple[str, int]:
     if host not in ("127.0.0.1", "localhost", "::1"):
         raise ValueError(f"{host} is not this machine; a twin is used on the machine where it runs")
     return host, int(port)
+
+
+def mismatch_of(status: dict[str, Any], payload: str, topic_prefix: str) -> str:
+    """Why a run cannot use the twin that said this of itself; empty: it can."""
+    for key, wanted in (("payload", payload), ("topic_prefix", topic_prefix)):
+        if status[key] != wanted:
+            return f"the twin was started for {key} {status[key]!r}, the run uses {wanted!r}"
+    return ""

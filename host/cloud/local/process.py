@@ -107,6 +107,15 @@ class TwinProcess:
             return f"signal {signal.Signals(-code).name}"
         return f"signal {-code}"
 
+    def ended(self, folder: Path) -> TargetError:
+        """It ended before the run did; its data are in `folder`."""
+        return TargetError(
+            f"the twin ended in mid-run ({self.end_in_words()})",
+            where=str(self.log_path),
+            cause=self.last_words() or "killed, or out of memory",
+            next_step=f"what it had stored stays in {folder}; the verdict uses it",
+        )
+
     def last_words(self) -> str:
         """The last line it printed; empty where there is none."""
         try:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from host.cloud.local.control_client import ControlClient, parse_address
-from host.cloud.local.target import ADDRESS_FILE
+from host.cloud.local.left_files import ADDRESS_FILE
 from host.model.errors import TargetError
 
 _ANSWER_S = 2.0

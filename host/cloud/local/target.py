@@ -10,43 +10,49 @@ so does whoever verifies a run that was killed.
 """
 
 import asyncio
-import contextlib
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from host.cloud.local import influx_secrets
-from host.cloud.local.config import LOCK_FILE, LimitMode, TwinConfig, to_json
-from host.cloud.local.control_client import ConnectionLost, ControlClient, NoAnswer, parse_address
+from host.cloud.local.config import LimitMode, TwinConfig, to_json
+from host.cloud.local.control_client import (
+    ANSWER_TIMEOUT_S,
+    ConnectionLost,
+    ControlClient,
+    NoAnswer,
+    mismatch_of,
+    parse_address,
+)
 from host.cloud.local.folders import EVIDENCE_FOLDER, STORES
+from host.cloud.local.left_files import (
+    ADDRESS_FILE,
+    collect_files,
+    note_address,
+    noted_address,
+    wait_until_ended,
+    write_stages,
+)
 from host.cloud.local.process import TwinProcess
 from host.cloud.target import Check, Collected, LiveCounts, Manners, Stakes
 from host.model.clock import Deadline
 from host.model.endpoint import Endpoint
-from host.model.errors import PreflightError, TargetError
-from host.model.file_lock import file_lock
+from host.model.errors import PreflightError, TargetError, unwritable
 from host.model.fleet import PayloadMode, TargetSpec, TlsSpec, TwinSpec
 from host.model.limits import PUBLISHES_PER_S
 from host.model.plan import Plan
-from host.model.stage_count import STAGES, StageCount
+from host.model.stage_count import StageCount
 
 if TYPE_CHECKING:
     from host.cloud.influxdb import InfluxClient
 
 CONFIG_FILE, LOG_FILE, FOLDER = "twin-config.json", "twin.log", "twin"
-ADDRESS_FILE = "twin-address.json"
-"""`host`, `port`, `control_port`, `pid` and `folder` of the run's twin."""
-ANSWER_TIMEOUT_S = 10.0
-"""Where a person waits, and nothing is at stake yet."""
 PATIENCE_S = 120.0
 """In a run: a twin that is busy, or was stopped for a while, is waited for."""
 _REOPEN_S = 0.2
 ENROL_TIMEOUT_S = 120.0
 """Ten thousand certificates take some seconds."""
-END_TIMEOUT_S = 90.0
-"""Longer than a twin delivers after its run is gone (host.cloud.local.twin.REST_S)."""
 COLLECT_TIMEOUT_S = 600.0
 """Reading the stores of ten million rows takes tens of seconds."""
 
@@ -108,7 +114,6 @@ class LocalTarget:
         """It did not answer in time."""
         self.folder = Path(self._config.folder)
         """The twin's own data."""
-
         self._attached: dict[str, Any] = {}
         """What a twin to attach to has said of itself."""
 
@@ -121,15 +126,18 @@ class LocalTarget:
 
     async def preflight(self) -> list[Check]:
         """The port, or the twin to attach to; the settings of a twin that would be started."""
-        if self._spec.attach:
-            return [await self._attach_check()]
-        from host.cloud.local.checks import influx_check, settings_checks
+        from host.cloud.local.checks import attach_check, influx_check, port_check, settings_checks
 
+        if self._spec.attach:
+            config = self._config
+            check, status = await attach_check(self._spec.attach, config.payload, config.topic_prefix)
+            self._attached = status
+            return [check]
         checks = settings_checks(self._config)
         if self._config.twin.influxdb is not None:
             checks.append(await asyncio.to_thread(influx_check, self._influx_client()))
         if self._spec.port:
-            checks.append(await self._port_check())
+            checks.append(await port_check(self._config.host, self._spec.port))
         return checks
 
     async def stakes(self, plan: Plan) -> Stakes | None:  # noqa: ARG002 - part of the protocol
@@ -153,11 +161,7 @@ class LocalTarget:
             await self._control.open(PATIENCE_S)
             self._note_address(ready)
         except OSError as error:
-            raise PreflightError(
-                f"the run's folder cannot be written: {error.strerror}",
-                where=str(self._run_folder),
-                next_step="give another place with --out",
-            ) from None
+            raise unwritable(self._run_folder, error) from None
         except BaseException:
             await self.stop()
             raise
@@ -260,7 +264,7 @@ class LocalTarget:
             # The counters hold what other runs sent as well; those of the run are in its folder.
             return Collected(self.stores, [], [*self._problems, *answer["problems"]])
         stages = [StageCount(**count) for count in answer["stages"]]
-        _write_stages(run_folder, stages)
+        write_stages(run_folder, stages)
         return Collected(self.stores, stages, [*self._problems, *answer["problems"]])
 
     async def collect_left(
@@ -277,7 +281,7 @@ class LocalTarget:
                 await self.reopen(since_ns)
                 return await self.collect(run_folder, since_ns, until_ns, buoys)
             except (TargetError, PreflightError):
-                self.folder = Path(_address(run_folder).get("folder", self.folder))
+                self.folder = Path(noted_address(run_folder).get("folder", self.folder))
             finally:
                 await self.stop()
         if not (self.folder / EVIDENCE_FOLDER).is_dir():
@@ -289,7 +293,7 @@ class LocalTarget:
                 cause="the folder was deleted, or is on another machine",
                 next_step="put it back, then the same command",
             )
-        await asyncio.to_thread(_until_ended, self.folder)
+        await asyncio.to_thread(wait_until_ended, self.folder)
         why = "the run ended early: the files that its twin left are used"
         return await self._collect_files(run_folder, since_ns, until_ns, buoys, why)
 
@@ -302,21 +306,11 @@ class LocalTarget:
     async def _collect_files(
         self, run_folder: Path, since_ns: int, until_ns: int, buoys: frozenset[int], why: str
     ) -> Collected:
-        """As `collect`, from the files of a twin that cannot be asked."""
-        from host.cloud.local.collect import Window, collect
-
-        problems = [*self._problems, why]
-        window = Window(since_ns, until_ns, buoys)
-        layout = self._config.layout
-        problems += await asyncio.to_thread(collect, self.folder, run_folder, window, (), layout)
-        if self._config.twin.influxdb is not None:
-            from host.cloud.local.influx_collect import collect_influxdb
-
-            client = self._influx_client()
-            problems += await asyncio.to_thread(collect_influxdb, self.folder, run_folder, window, client)
-        stages, found = _read_stages(self.folder / EVIDENCE_FOLDER / STAGES)
-        _write_stages(run_folder, stages)
-        return Collected(self.stores, stages, problems + found)
+        """As `collect`, of a twin that cannot be asked."""
+        influx = None if self._config.twin.influxdb is None else self._influx_client()
+        window = (since_ns, until_ns, buoys)
+        stages, problems = await collect_files(self.folder, run_folder, window, self._config, influx)
+        return Collected(self.stores, stages, [*self._problems, why, *problems])
 
     async def stop(self) -> None:
         """End the twin that this run started. Safe to call twice and after a failure."""
@@ -333,7 +327,7 @@ class LocalTarget:
         await control.open(ANSWER_TIMEOUT_S)
         self._control = control
         status = await control.request("status", ANSWER_TIMEOUT_S)
-        mismatch = self._mismatch(status)
+        mismatch = mismatch_of(status, self._config.payload, self._config.topic_prefix)
         if mismatch:
             raise PreflightError(mismatch, where=control.address, next_step="start another with `buoy twin`")
         self.folder = Path(status["folder"])
@@ -342,46 +336,11 @@ class LocalTarget:
         self._mark = int((await control.request("mark", ANSWER_TIMEOUT_S))["mark"])
         return await self._endpoint(status)
 
-    def _mismatch(self, status: dict[str, Any]) -> str:
-        for key, wanted in (("payload", self._config.payload), ("topic_prefix", self._config.topic_prefix)):
-            if status[key] != wanted:
-                return f"the twin was started for {key} {status[key]!r}, the run uses {wanted!r}"
-        return ""
-
     def _attach_address(self) -> tuple[str, int]:
         try:
             return parse_address(self._spec.attach)
         except ValueError as error:
             raise PreflightError(str(error), where="target.attach") from None
-
-    async def _attach_check(self) -> Check:
-        name = "twin"
-        control = None
-        try:
-            host, port = self._attach_address()
-            control = ControlClient(host, port)
-            await control.open(ANSWER_TIMEOUT_S)
-            status = await control.request("status", ANSWER_TIMEOUT_S)
-        except (TargetError, PreflightError) as error:
-            return Check(name, False, f"{self._spec.attach}: {error.what}", error.next_step or "buoy twin")
-        finally:
-            if control is not None:
-                control.close()
-        self._attached = status
-        mismatch = self._mismatch(status)
-        detail = mismatch or f"{self._spec.attach}, running for {status['uptime_s']:.0f} s"
-        return Check(name, not mismatch, detail, "start another with `buoy twin`")
-
-    async def _port_check(self) -> Check:
-        port = self._spec.port
-        try:
-            server = await asyncio.start_server(lambda _reader, _writer: None, self._config.host, port)
-        except OSError as error:
-            detail = f"{self._config.host}:{port}: {error.strerror or error}"
-            return Check("twin port", False, detail, "give another target.port, or 0 for any free one")
-        server.close()
-        await server.wait_closed()
-        return Check("twin port", True, f"{self._config.host}:{port} is free")
 
     def _influx_client(self) -> "InfluxClient":
         from host.cloud.influxdb import Credentials, InfluxClient
@@ -425,62 +384,16 @@ class LocalTarget:
         """Raise TargetError if the twin has ended."""
         await self._process.notice_end()
         if self._process.dead:
-            raise TargetError(
-                f"the twin ended in mid-run ({self._process.end_in_words()})",
-                where=str(self._process.log_path),
-                cause=self._process.last_words() or "killed, or out of memory",
-                next_step=f"what it had stored stays in {self.folder}; the verdict uses it",
-            ) from error
+            raise self._process.ended(self.folder) from error
 
     def _note_address(self, ready: dict[str, Any]) -> None:
         """Where the twin is, for `buoy twin status` and for whoever verifies a run that was killed."""
-        known = {key: ready[key] for key in ("host", "port", "control_port", "pid", "folder")}
+        note_address(self._run_folder, ready)
         control = f"{ready['host']}:{ready['control_port']}"
         self.address = f"twin      MQTT on {ready['host']}:{ready['port']}; look: buoy twin status {control}"
-        with contextlib.suppress(OSError):
-            (self._run_folder / ADDRESS_FILE).write_text(json.dumps(known), encoding="utf-8")
-
-
-def _address(run_folder: Path) -> dict[str, Any]:
-    try:
-        document = json.loads((run_folder / ADDRESS_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return document if isinstance(document, dict) else {}
-
-
-def _until_ended(folder: Path) -> None:
-    """Wait for a twin that still delivers what it holds; one that hangs is not waited for any longer."""
-    with (
-        contextlib.suppress(PreflightError, OSError),
-        file_lock(folder / LOCK_FILE, END_TIMEOUT_S, "delivering"),
-    ):
-        pass
 
 
 def _live(answer: dict[str, Any]) -> LiveCounts:
     return LiveCounts(
         int(answer["received"]), {store: int(count) for store, count in answer["stored"].items()}
     )
-
-
-def _write_stages(run_folder: Path, stages: list[StageCount]) -> None:
-    import dataclasses
-
-    from host.model.evidence import EVIDENCE_FOLDER as RUN_EVIDENCE
-
-    path = run_folder / RUN_EVIDENCE / STAGES
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".part")
-    temporary.write_text(json.dumps([dataclasses.asdict(stage) for stage in stages], indent=1))
-    temporary.replace(path)
-
-
-def _read_stages(path: Path) -> tuple[list[StageCount], list[str]]:
-    """The counters that a crashed twin wrote last."""
-    try:
-        stages = [StageCount(**count) for count in json.loads(path.read_text())]
-        written = time.strftime("%H:%M:%S UTC", time.gmtime(path.stat().st_mtime))
-    except (OSError, ValueError, TypeError) as error:
-        return [], [f"the twin's counters cannot be read: {error}"]
-    return stages, [f"the twin's counters are those of {written}, the last before it ended"]
