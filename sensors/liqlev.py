@@ -4,7 +4,7 @@ Source: restatements of the maker's page. With a pull-down an unplugged switch r
 does: only the other sensors can tell (sensors.crosscheck).
 """
 
-from sensors import once, quality
+from sensors import quality
 from sensors.driver import Driver
 
 TYPE_CHECKING = False
@@ -25,7 +25,6 @@ class Liqlev(Driver):
     key = "liqlev"
     raw_unit = "level"
 
-    @once
     def __init__(self, settings: "dict[str, Any]", modules: "Modules", rail: "Rail") -> None:
         super().__init__(settings, modules, rail)
         pin = modules("machine").Pin

@@ -1,6 +1,6 @@
 """Power of the parts: a rail is a load switch on a pin that several drivers may share."""
 
-from sensors import once, seldom
+from sensors import once
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,7 +48,6 @@ class Rail:
         if self.switched and not self._users:
             self.off()
 
-    @seldom
     def off(self) -> None:
         """Switch off now, whoever uses it (before deep sleep)."""
         if self._pin is not None:

@@ -154,11 +154,14 @@ class Board:
         elif self.link.state not in (IDLE, STOPPED):
             # Nothing comes back over a network that is not there: no need to wait for deadlines.
             self.link.offline("Wi-Fi lost")
-        if self.transport.opening:
+        opening = self.transport.opening
+        if opening:
             self.console.busy(self.link.policy.connect_timeout_ms)
             self._write_out()
         if self.transport.poll():
             wake_ms = now_ms
+        if opening:
+            self.commands.do("health", "room", ())
         app = self.app
         if self.link.state == UP and self.up_ms is None:
             self.up_ms = now_ms

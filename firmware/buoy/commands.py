@@ -6,7 +6,7 @@ leaves the memory with the answer: a buoy in the river is never asked, and TLS n
 
 from buoy.console import Refused
 from buoy.shims import forget
-from sensors import once, seldom
+from sensors import seldom
 
 # Release, and what stands for the hash of all files; host/boards/firmware_files.py puts that in.
 FIRMWARE = "1.0.0+source"
@@ -30,7 +30,6 @@ class Commands:
 
     __slots__ = ("_board",)
 
-    @once
     def __init__(self, board):
         self._board = board
 

@@ -6,44 +6,66 @@ from buoy.commands import whole
 from buoy.console import Refused
 from buoy.timekeeping import EARLIEST_MS, LATEST_MS
 
+_GREW = 2000  # a further area has at least so many bytes
+
 
 def do_health(board, _request):
     gc.collect()
+    clock = board.clock
+    console = board.console
+    link = board.link
+    outbox = board.outbox
     body = {
-        "uptime_ms": board.clock.now_ms(),
+        "uptime_ms": clock.now_ms(),
         "boot": board.boot,
-        "utc": board.clock.known(),
-        "utc_age_ms": board.clock.age_ms(board.clock.now_ms()),
-        "link": board.link.state if board.link else None,
-        "reconnects": board.link.reconnects if board.link else 0,
+        "utc": clock.known(),
+        "utc_age_ms": clock.age_ms(clock.now_ms()),
+        "link": link.state if link else None,
+        "reconnects": link.reconnects if link else 0,
         "wifi": bool(board.wifi and board.wifi.up),
-        "outbox": board.outbox.count if board.outbox else 0,
-        "last_seq": board.outbox.last_seq if board.outbox else -1,
-        "idle": board.link.idle() if board.link else True,
-        "dropped": board.outbox.dropped if board.outbox else 0,
-        "damaged": board.outbox.damaged if board.outbox else 0,
-        "write_failures": board.outbox.write_failures if board.outbox else 0,
-        "events": board.console.events,
-        "dropped_events": board.console.dropped_events,
-        "dropped_lines": board.console.dropped_lines,
+        "outbox": outbox.count if outbox else 0,
+        "last_seq": outbox.last_seq if outbox else -1,
+        "idle": link.idle() if link else True,
+        "dropped": outbox.dropped if outbox else 0,
+        "damaged": outbox.damaged if outbox else 0,
+        "write_failures": outbox.write_failures if outbox else 0,
+        "events": console.events,
+        "dropped_events": console.dropped_events,
+        "dropped_lines": console.dropped_lines,
         "trouble": board.trouble,
-        "link_trouble": board.link.trouble if board.link else "",
+        "link_trouble": link.trouble if link else "",
     }
-    if hasattr(gc, "mem_free"):  # MicroPython
+    room = do_room(board)
+    if room is not None:
         body["heap_free"] = gc.mem_free()
         body["heap_used"] = gc.mem_alloc()
-    esp32 = board.modules("esp32")
-    if hasattr(esp32, "idf_heap_info"):
-        # (total, free, largest free block, least free ever) per region, outside the Python heap
-        regions = esp32.idf_heap_info(esp32.HEAP_DATA)
-        body["idf_free"] = sum([region[1] for region in regions])
-        body["idf_largest"] = max([region[2] for region in regions])
-        body["idf_lowest"] = sum([region[3] for region in regions])
-        if "heap_free" in body:
-            # The port counts as free what the heap could still take: without it, the areas that it has. One
-            # holds 56,030 bytes; more means that it grew, and took from TLS what never comes back.
-            body["heap_size"] = body["heap_used"] + body["heap_free"] - body["idf_largest"]
+        body["idf_free"], body["idf_largest"], body["heap_size"] = room
+        body["idf_lowest"] = board.idf_lowest
     return body
+
+
+def do_room(board):
+    """(IDF heap free, its largest block, bytes of the Python heap); None where these are not known.
+
+    Called after each try to connect too: a Python heap that grew by itself took what TLS needs, and only a
+    soft reset gives it back.
+    """
+    esp32 = board.modules("esp32")
+    if not hasattr(esp32, "idf_heap_info") or not hasattr(gc, "mem_alloc"):
+        return None
+    # (total, free, largest free block, least free ever) per region. The last counts the start too, when
+    # nearly all of it was held for a moment.
+    regions = esp32.idf_heap_info(esp32.HEAP_DATA)
+    free = sum([region[1] for region in regions])
+    largest = max([region[2] for region in regions])
+    board.idf_lowest = min(free, board.idf_lowest or free)
+    # The port counts as free what the heap could still take: without it, the areas that it has.
+    size = gc.mem_alloc() + gc.mem_free() - largest
+    link = board.link
+    if link and link.trouble and link.reconnects > 2 and size > board.heap_size + _GREW:
+        board.console.log("the Python heap grew and TLS has no room: starts again", "warning")
+        board.action = board.soft_reset
+    return free, largest, size
 
 
 def do_clock(board, request):

@@ -1,41 +1,65 @@
-"""Console: settings and calibrations of a board."""
+"""Console: settings and calibrations of a board.
 
-from buoy import settings
+The heap must not grow (docs/firmware.md, Memory), so the code of `buoy.settings` and that of the checks of
+sensors are never in memory together.
+"""
+
 from buoy.console import Refused
+from buoy.settings import CALIBRATION, FILE, SECTIONS
+from buoy.shims import forget
+
+
+def _code():
+    """`buoy.settings`, for one call."""
+    from buoy import settings
+
+    forget("buoy", ("settings",))
+    return settings
 
 
 def do_get(board, _request):
-    return _held(board)
-
-
-def _held(board):
-    """Settings in force; they were checked at the start, unless something was wrong with them then."""
-    return settings.load()[0] if board.trouble else settings.unchecked()
+    return _code().in_force(board.settings_file)
 
 
 def do_set(board, request):
     changes = request.get("settings")
     if not isinstance(changes, dict):
         raise Refused("settings is %r; an object" % (changes,))
-    settings.save(settings.merged(_held(board), changes), not board.trouble)
-    return "in force after reboot"
+    new = _code().laid_over(do_get(board, request), changes)
+    return _save(board, new, [name for name in SECTIONS if name in changes])
 
 
 def do_calibrate(board, request):
     key = request.get("key")
     step = request.get("step")
-    held = _held(board)
-    if key not in held["sensors"] or (step != "write" and key not in held[settings.CALIBRATION]):
+    held = do_get(board, request)
+    if key not in held["sensors"] or (step != "write" and key not in held[CALIBRATION]):
         raise Refused("key is %r; that of a sensor with a calibration to %s" % (key, step))
     if step == "write":
         changes = request.get("set")
         note = request.get("note")
         if not isinstance(changes, dict) or not isinstance(note, dict):
             raise Refused("set and note are objects")
-        new = settings.calibrated(held, key, changes, note)
-    elif step in ("accept", "revert"):
-        new = (settings.accepted if step == "accept" else settings.reverted)(held, key)
+        new = _code().calibrated(held, key, changes, note)
+    elif step == "accept":
+        new = _code().accepted(held, key)
+    elif step == "revert":
+        new = _code().reverted(held, key)
     else:
         raise Refused("step is %r; write, accept or revert" % (step,))
-    settings.save(new, not board.trouble)
+    held = None
+    return _save(board, new, SECTIONS)
+
+
+def _save(board, new, changed):
+    if changed:
+        from sensors import checks
+
+        wrong = checks.problems({name: new[name] for name in SECTIONS})
+        checks.forget()
+        if wrong:
+            raise Refused("; ".join(wrong))
+        checks = None
+    _code().save(new, not board.trouble)
+    board.settings_file = FILE
     return "in force after reboot"

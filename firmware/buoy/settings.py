@@ -66,6 +66,11 @@ def defaults():
 
 def problems(given):
     """What is wrong with settings, as a list of sentences; empty if nothing."""
+    return wrong_shapes(given) or _wrong_parts(given)
+
+
+def wrong_shapes(given):
+    """The same, but for sensors, pins and supplies: their checks take much memory (sensors.checks)."""
     if not isinstance(given, dict):
         return ["settings are no JSON object"]
     found = []
@@ -84,18 +89,27 @@ def problems(given):
             text = _wrong(value, FIELDS[name])
             if text:
                 found.append("%s is %r; %s" % (name, value, text))
-    return found or _wrong_parts(given)
+    return found or _wrong_notes(given)
 
 
-def merged(base, changes):
+def merge(base, changes):
     """Settings with changes laid over them.
 
     Raises:
         SettingsError: the changes are wrong; `base` is as it was.
     """
+    result = laid_over(base, changes)
+    wrong = _wrong_parts(result)
+    if wrong:
+        raise SettingsError("; ".join(wrong))
+    return result
+
+
+def laid_over(base, changes):
+    """`merge` without the check of sensors, pins and supplies."""
     result = dict(base)
     result.update(changes)
-    wrong = problems(result)
+    wrong = wrong_shapes(result)
     if wrong:
         raise SettingsError("; ".join(wrong))
     return result
@@ -103,6 +117,8 @@ def merged(base, changes):
 
 def calibrated(base, key, changes, note):
     """Settings with a new calibration of one sensor, still to be accepted, and beside it what it replaces.
+
+    Sensors are still to be checked, as by `laid_over`.
 
     Args:
         key: of the sensor.
@@ -143,14 +159,15 @@ def _with(base, key, changes, notes):
         else:
             own[name] = changes[name]
     sensors[key] = own
-    return merged(base, {"sensors": sensors, CALIBRATION: notes})
+    return laid_over(base, {"sensors": sensors, CALIBRATION: notes})
 
 
 def load():
     """Settings in force.
 
     Returns:
-        (settings, trouble): trouble says what was wrong with a file, or is "".
+        (settings, trouble, name): trouble says what was wrong with a file, or is "". Name: of the file that
+        they are in, or "".
     """
     trouble = ""
     for name in (FILE, LAST):
@@ -165,19 +182,19 @@ def load():
         if not wrong:
             settings = defaults()
             settings.update(given)
-            return settings, trouble
+            return settings, trouble, name
         trouble = trouble or ("%s: %s" % (name, "; ".join(wrong)))[:_MAX_TROUBLE]
-    return defaults(), trouble
+    return defaults(), trouble, ""
 
 
-def unchecked():
-    """Settings in force of a board that found nothing wrong with them at its start."""
-    try:
-        given = _read(FILE)
-    except (OSError, ValueError):
-        return load()[0]
+def in_force(name):
+    """Settings in a file that was checked before; "": the defaults.
+
+    Raises ValueError or OSError: it cannot be read any more.
+    """
     settings = defaults()
-    settings.update(given)
+    if name:
+        settings.update(_read(name))
     return settings
 
 
@@ -185,14 +202,14 @@ def save(settings, keep=None):
     """Write settings so that a power cut leaves the old or the new file, and keep the old one.
 
     Args:
-        settings: all of them.
+        settings: all of them; sensors, pins and supplies are checked.
         keep: whether the old file is good; None: look.
 
     Raises:
         SettingsError: they are wrong; nothing was written.
         OSError: flash cannot be written; the old file is in force.
     """
-    wrong = problems(settings)
+    wrong = wrong_shapes(settings)
     if wrong:
         raise SettingsError("; ".join(wrong))
     with open(_TEMPORARY, "w") as file:
@@ -242,19 +259,29 @@ def _wrong(value, field):
     return ""
 
 
-def _wrong_parts(given):
-    """Sensors, pins and supplies, checked as their drivers do, and the notes of calibrations."""
+def _wrong_notes(given):
+    """Of calibrations."""
     found = []
     notes = given.get(CALIBRATION, {})
-    sensors = given.get("sensors", {})
     for key in sorted(notes):
         note = notes[key]
         parts = isinstance(note, dict) and (note.get("previous", {}), note.get("was", {}))
-        if key not in sensors or not parts or not all([isinstance(part, dict) for part in parts]):
+        if (
+            key not in given.get("sensors", {})
+            or not parts
+            or not all([isinstance(part, dict) for part in parts])
+        ):
             found.append("calibration of %r; an object, of a sensor in use" % key)
-    if sensors or given.get("pins") or given.get("power"):
-        from sensors import build
+    return found
 
-        found += build.problems({name: given[name] for name in SECTIONS if name in given})
-        build.forget()
+
+def _wrong_parts(given):
+    """Of sensors, pins and supplies, checked as their drivers do."""
+    parts = {name: given[name] for name in SECTIONS if given.get(name)}
+    if not parts:
+        return []
+    from sensors import checks
+
+    found = checks.problems(parts)
+    checks.forget()
     return found

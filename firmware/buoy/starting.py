@@ -11,7 +11,7 @@ from buoy.settings import CALIBRATION
 from buoy.shims import forget
 from buoy.timekeeping import Clock
 
-SECOND_AREA = 28672  # with nine drivers 63 KB of the IDF heap are left without TLS, 35 KB with it
+SECOND_AREA = 34816  # with nine drivers 57 KB of the IDF heap are left without TLS, 30 KB with it
 _FILLED = 61440  # in use: the first area (57,344 bytes, MICROPY_GC_INITIAL_HEAP_SIZE) is full
 _LEAST_HOLD = 1024
 _MOST_HOLD = 65280  # of `rxbuf`, a uint16_t
@@ -30,7 +30,7 @@ def prepare(board, modules, port, ticks, random):
     board.identity = Identity(modules("esp32").NVS(NAMESPACE))
     from buoy import settings
 
-    given, board.trouble = settings.load()
+    given, board.trouble, board.settings_file = settings.load()
     settings = None
     forget("buoy", ("settings",))
     gc.collect()
@@ -53,6 +53,8 @@ def prepare(board, modules, port, ticks, random):
     forget("buoy", ("kept_time",))
     board.wdt = board.remote = None
     board.restoring = False
+    board.heap_size = 1 << 29  # bytes that the start gave it, once that is known
+    board.idf_lowest = 0  # bytes; 0: not known
     board.losses = 0  # of the outbox, that were told
     board.woken = board.machine.reset_cause() == board.machine.DEEPSLEEP_RESET
     board.down = board.woken and board.identity.get(DOWN) is not None
@@ -91,6 +93,7 @@ def _undo_interrupted(board, held):
 
             held = (settings.accepted if holds else settings.reverted)(held, key)
             settings.save(held)
+            board.settings_file = settings.FILE
             board.console.log("%s: %s calibration in force" % (key, "new" if holds else "old"), "warning")
     for name in files:
         if name.startswith("ezo-") and name.endswith(".open"):
@@ -222,9 +225,11 @@ def _grow_heap(board, given):
         for number, key in ((1, "ph"), (2, "ec")):
             # Pins that are a UART's in any case. Without them the heap grows as it would by itself.
             tx, rx = pins.get(key + "_tx"), pins.get(key + "_rx")
-            spare = max([region[2] for region in esp32.idf_heap_info(esp32.HEAP_DATA)]) - SECOND_AREA
+            spare = _largest(esp32) - SECOND_AREA
             if tx is not None and rx is not None and _LEAST_HOLD < spare < _PSRAM:
-                held.append((tx, machine.UART(number, tx=tx, rx=rx, rxbuf=min(_MOST_HOLD, spare))))
+                # Half, then the rest: a small piece would go into a small block elsewhere.
+                size = min(_MOST_HOLD, spare // (3 - number))
+                held.append((tx, machine.UART(number, tx=tx, rx=rx, rxbuf=size)))
         filled = [None] * 480
         for at in range(480):
             if gc.mem_alloc() > _FILLED:
@@ -237,6 +242,12 @@ def _grow_heap(board, given):
     for tx, uart in held:
         uart.deinit()
         machine.Pin(tx, machine.Pin.IN)
+    board.heap_size = gc.mem_alloc() + gc.mem_free() - _largest(esp32)
+
+
+def _largest(esp32):
+    """Block of the IDF heap."""
+    return max([region[2] for region in esp32.idf_heap_info(esp32.HEAP_DATA)])
 
 
 def make_sensors(board, held=None):
@@ -245,9 +256,9 @@ def make_sensors(board, held=None):
         from sensors import build
 
         if held is None:
-            from buoy.settings import load
+            from buoy.settings import in_force
 
-            held = load()[0]
+            held = in_force(board.settings_file)
         given = {name: held[name] for name in ("sensors", "pins", "power")}
         if board.maintenance_ms or board.restoring:
             # What a circuit was told, and half of an import, would be gone with its power.

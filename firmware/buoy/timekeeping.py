@@ -5,7 +5,6 @@ The application's clock is ms since start. UTC ms since 1970 is that clock plus 
 """
 
 from buoy.shims import ticks_diff
-from sensors import once
 
 # 2026-09-01, UTC, when this firmware was made: no earlier time is believed, and none 20 years later. Raise it
 # with a release.
@@ -21,7 +20,6 @@ class Clock:
         ticks: returns `time.ticks_ms()`.
     """
 
-    @once
     def __init__(self, ticks):
         self._ticks = ticks
         self._last = ticks()

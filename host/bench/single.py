@@ -95,7 +95,7 @@ def set_settings(session: Session, changes: dict[str, Any]) -> dict[str, Any]:
     """
     own = get_settings(session)
     try:
-        wanted = dict(board_settings.merged(own, changes))
+        wanted = dict(board_settings.merge(own, changes))
     except board_settings.SettingsError as error:
         raise UsageError(
             f"the firmware would refuse that: {error}",

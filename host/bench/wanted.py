@@ -45,7 +45,7 @@ class Wanted:
         """
         base = {**board_settings.defaults(), **(own or {})}
         try:
-            return dict(board_settings.merged(base, self.changes(base)))
+            return dict(board_settings.merge(base, self.changes(base)))
         except board_settings.SettingsError as error:
             raise UsageError(
                 f"the firmware would refuse the settings of buoy {self.buoy}: {error}",

@@ -75,9 +75,9 @@ BUNDLES = (
     ),
     # A self-test of fakes needs no driver.
     Bundle("sensors.reader", ("sensors.crosscheck", "sensors.reader")),
-    # A buoy with fewer probes has more room than one with all of them, which is what must fit.
+    # A buoy with fewer probes has more room than one with all of them, which must fit. Shortest name.
     Bundle(
-        "sensors.driver",
+        "sensors.do",
         (
             *("sensors.quality", "sensors.power", "sensors.transfer", "sensors.driver", "buoy.probes"),
             *("sensors.analog", "sensors.ezo_line", "sensors.ezo"),

@@ -94,7 +94,7 @@ def test_whatever_a_fleet_file_says_the_firmware_takes_it(link, mode):
     sensors = tuple(SensorSpec(key, mode, 0.0, key in BOOLEAN_KEYS or 2.5) for key in KEYS)
     board = BoardSpec(128, "esp32", "buoy-128", sensors, link, 5, 100.0)
     wanted = settings_for(board, RUN, Endpoint("broker.test", 1883), firmware_settings.defaults())
-    merged = firmware_settings.merged(firmware_settings.defaults(), wanted)
+    merged = firmware_settings.merge(firmware_settings.defaults(), wanted)
     assert merged["publish_interval_s"] == 0
     for request in changes_between(firmware_settings.defaults(), wanted):
         assert len(json.dumps({"id": 10**6, "do": "set", "settings": request})) < 2000

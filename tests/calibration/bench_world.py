@@ -79,7 +79,7 @@ class SimulatedBoard:
             given["power"] = {"ezo": {"switched": True}}
         else:
             given["pins"] = POWER
-        settings.save(settings.merged(settings.defaults(), given))
+        settings.save(settings.merge(settings.defaults(), given))
         self.identity_set(buoy_id)
         self.boot()
 

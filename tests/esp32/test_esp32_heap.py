@@ -3,77 +3,113 @@
 benchmarks/heap_32_bit.py prints the whole table of states.
 """
 
+from dataclasses import dataclass
+
 import pytest
 from buoy.link import UP
 from buoy.starting import SECOND_AREA
 from esp32_bench import wait_for
-from heap_states import Broker, MemoryBench, Uses, broker_lines, every_command, process_kb
+from heap_states import (
+    ANSWER_S,
+    AREAS,
+    BEFORE_HANDSHAKE,
+    LINK_S,
+    STANDING,
+    STANDING_BLOCK,
+    Broker,
+    Memory,
+    MemoryBench,
+    Uses,
+    broker_lines,
+    every_command,
+    is_kept,
+    process_kb,
+    states,
+)
 from mqtt_certificates import Authority
 
-from host.simulation.buses.idf_heap import FIRST_AREA
+from host.simulation.buses.idf_heap import FIRST_AREA, Lows
 
-BOARDS = {"fakes": 150, "drivers": 151}
-MOST_LIVE = {"fakes": 51_000, "drivers": 68_000}
+BOARDS = {Uses.FAKES: 150, Uses.DRIVERS: 151}
+MOST_LIVE = {Uses.FAKES: 51_000, Uses.DRIVERS: 68_000}
 HEAP_SIZE = (FIRST_AREA + SECOND_AREA) * 128 // 131
 """Of it, what holds objects."""
-BEFORE_HANDSHAKE = 50_000
-STANDING, STANDING_BLOCK = 25_000, 16_384
-"""Of the IDF heap that must be free, in bytes, before a handshake and while a connection stands."""
 MOST_RSS_KB = 8 * 1024
+RECONNECTS = 10
 pytestmark = pytest.mark.timeout(900)
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Of one board."""
+
+    looks: tuple[Memory, ...]
+    """After a console session with TLS, without Wi-Fi, and up again after a configuration change."""
+    lows: Lows
+    """Worst of all that time."""
+    process_kb: int
 
 
 @pytest.fixture(scope="module")
 def figures(tmp_path_factory, start_mosquitto):
-    """Memory of both boards with mutual TLS up after a console session, without Wi-Fi, and up again after a
-    configuration change; and of their processes."""
+    """Of both boards, with mutual TLS."""
     authority = Authority(tmp_path_factory.mktemp("ca"))
     broker = Broker(start_mosquitto(broker_lines(authority)).port, authority)
     with MemoryBench(tmp_path_factory.mktemp("boards"), BOARDS.values(), broker) as bench:
-        for name, buoy_id in BOARDS.items():
+        for uses, buoy_id in BOARDS.items():
             with bench.console(buoy_id) as console:
-                bench.set_up(console, buoy_id, Uses(name))
-        found = {}
-        for name, buoy_id in BOARDS.items():
-            with bench.console(buoy_id) as console:
-                assert bench.wait_for_link(console)
-                every_command(console)
-                session = bench.look(console, buoy_id)
-                bench.simulator.wifi_in_range(buoy_id, False)
-                wait_for(lambda: console.request("health", 20.0)["link"] != UP, 150)
-                idle = bench.look(console, buoy_id)
-                console.request("set", 20.0, settings={"publish_interval_s": 2})
-                bench.simulator.wifi_in_range(buoy_id, True)
-                assert bench.wait_for_link(console, 200)
-                again = bench.look(console, buoy_id)
-            found[name] = session, idle, again, process_kb(bench.simulator.child_pid(buoy_id))
-        return found
+                bench.set_up(console, buoy_id, uses)
+        return {uses: figures_of(bench, uses, buoy_id) for uses, buoy_id in BOARDS.items()}
 
 
-@pytest.mark.parametrize("sensors", BOARDS)
-def test_tls_has_its_room_before_it_connects_and_while_it_stands(figures, sensors):
-    session, idle, again, _ = figures[sensors]
-    assert idle.free >= BEFORE_HANDSHAKE
-    for memory in (session, again):
-        assert memory.link == UP
-        assert memory.free >= STANDING
-        assert memory.largest >= STANDING_BLOCK
+def figures_of(bench: MemoryBench, uses: Uses, buoy_id: int) -> Figures:
+    with bench.console(buoy_id) as console:
+        bench.wait_for_link(console, buoy_id)
+        every_command(console, buoy_id, uses)
+        session = bench.look(console, buoy_id)
+        bench.simulator.wifi_in_range(buoy_id, False)
+        wait_for(lambda: console.request("health", ANSWER_S)["link"] != UP, LINK_S)
+        idle = bench.look(console, buoy_id)
+        console.request("set", ANSWER_S, settings={"publish_interval_s": 2})
+        bench.simulator.wifi_in_range(buoy_id, True)
+        bench.wait_for_link(console, buoy_id)
+        again = bench.look(console, buoy_id)
+    taken = process_kb(bench.simulator.child_pid(buoy_id))
+    return Figures((session, idle, again), bench.lows(buoy_id), taken)
 
 
-@pytest.mark.parametrize("sensors", BOARDS)
-def test_what_is_alive_fits_into_the_areas_of_the_start(figures, sensors):
-    *states, _ = figures[sensors]
-    for memory in states:
-        assert 0 < memory.live <= MOST_LIVE[sensors]
-        assert memory.areas == 2
+@pytest.mark.parametrize("uses", Uses)
+def test_tls_has_its_room_before_it_connects_and_while_it_stands(figures, uses):
+    lows = figures[uses].lows
+    assert lows.before_handshake >= BEFORE_HANDSHAKE
+    assert lows.standing >= STANDING
+    assert lows.standing_block >= STANDING_BLOCK
 
 
-@pytest.mark.parametrize("sensors", BOARDS)
-def test_health_shows_how_large_the_heap_is(figures, sensors):
-    for memory in figures[sensors][:3]:
+@pytest.mark.parametrize("uses", Uses)
+def test_what_is_alive_fits_into_the_areas_of_the_start(figures, uses):
+    assert figures[uses].lows.areas == AREAS
+    for memory in figures[uses].looks:
+        assert 0 < memory.live <= MOST_LIVE[uses]
         assert memory.heap_size == pytest.approx(HEAP_SIZE, rel=0.02)
 
 
-@pytest.mark.parametrize("sensors", BOARDS)
-def test_a_simulated_board_takes_at_most_8_mb_here(figures, sensors):
-    assert figures[sensors][3] <= MOST_RSS_KB
+@pytest.mark.parametrize("uses", Uses)
+def test_a_simulated_board_takes_at_most_8_mb_here(figures, uses):
+    assert figures[uses].process_kb <= MOST_RSS_KB
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("uses", Uses)
+def test_in_every_state_of_the_table_tls_has_its_room(tmp_path, start_mosquitto, uses):
+    authority = Authority(tmp_path / "ca")
+    broker = Broker(start_mosquitto(broker_lines(authority)).port, authority)
+    found = {}
+    with MemoryBench(tmp_path / "board", [150], broker) as bench, bench.console(150) as console:
+        bench.set_up(console, 150, uses)
+        for name, carry_out in states(bench, console, 150, uses, RECONNECTS).items():
+            carry_out()
+            found[name] = bench.lows(150)
+    assert {name: lows for name, lows in found.items() if not is_kept(lows)} == {}
+    connecting = {name for name, lows in found.items() if lows.before_handshake is not None}
+    assert {"TLS up", f"TLS, {RECONNECTS} reconnects", "low power: two wakes with TLS"} <= connecting

@@ -20,7 +20,7 @@ SETTINGS = {
     "backoff_max_s": 10,
     "sensors": {key: {"mode": "hardware"} for key in KEYS},
 }
-MOST_STANDING = 52_000
+MOST_STANDING = 53_000
 """Bytes of the program with nine drivers that publish, on 32-bit words; the port itself takes 1,900 more."""
 MOST_EVER = 62_000
 LEFT_BY_COMMANDS = 3_500

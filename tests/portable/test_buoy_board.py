@@ -66,7 +66,7 @@ class World:
             "sensors": {"ph": {"mode": "counter"}},
         }
         given.update(changes)
-        settings.save(settings.merged(settings.defaults(), given))
+        settings.save(settings.merge(settings.defaults(), given))
         self.now_ms = 0
         self.cause = 1
         self.acks = True
@@ -379,7 +379,7 @@ def test_sensors_are_read_for_the_console():
 
 def test_bad_settings_are_told_on_the_error_topic():
     world = World()
-    settings.save(settings.merged(settings.load()[0], {"qos": 1}))
+    settings.save(settings.merge(settings.load()[0], {"qos": 1}))
     with open(settings.FILE, "w") as file:
         file.write("{")
     world.boot()

@@ -20,7 +20,7 @@ def write(name, text):
 
 def test_a_board_that_was_never_configured_has_defaults():
     start_over()
-    found, trouble = settings.load()
+    found, trouble, _ = settings.load()
     assert found == settings.defaults()
     assert trouble == ""
 
@@ -31,9 +31,9 @@ def test_defaults_are_valid():
 
 def test_what_was_saved_is_loaded():
     start_over()
-    wanted = settings.merged(settings.defaults(), {"publish_interval_s": 60, "broker_host": "broker.test"})
+    wanted = settings.merge(settings.defaults(), {"publish_interval_s": 60, "broker_host": "broker.test"})
     settings.save(wanted)
-    assert settings.load() == (wanted, "")
+    assert settings.load() == (wanted, "", settings.FILE)
 
 
 def test_every_mistake_is_named_at_once():
@@ -64,28 +64,28 @@ def test_wrong_settings_are_not_written():
     bad["qos"] = 7
     with raises(settings.SettingsError):
         settings.save(bad)
-    assert settings.load() == (settings.defaults(), "")
+    assert settings.load() == (settings.defaults(), "", settings.FILE)
 
 
 def test_a_damaged_file_falls_back_to_the_last_good_one_and_says_so():
     start_over()
-    old = settings.merged(settings.defaults(), {"publish_interval_s": 60})
-    new = settings.merged(settings.defaults(), {"publish_interval_s": 120})
+    old = settings.merge(settings.defaults(), {"publish_interval_s": 60})
+    new = settings.merge(settings.defaults(), {"publish_interval_s": 120})
     settings.save(old)
     settings.save(new)
     for damage in ("{", "", "[]", '{"qos": 9}', "\x00\x01"):
         write(settings.FILE, damage)
-        found, trouble = settings.load()
+        found, trouble, _ = settings.load()
         assert found["publish_interval_s"] == 60
         assert settings.FILE in trouble
 
 
 def test_a_damaged_file_does_not_replace_the_last_good_one_at_the_next_save():
     start_over()
-    settings.save(settings.merged(settings.defaults(), {"publish_interval_s": 60}))
-    settings.save(settings.merged(settings.defaults(), {"publish_interval_s": 120}))
+    settings.save(settings.merge(settings.defaults(), {"publish_interval_s": 60}))
+    settings.save(settings.merge(settings.defaults(), {"publish_interval_s": 120}))
     write(settings.FILE, "{")
-    settings.save(settings.merged(settings.defaults(), {"publish_interval_s": 180}))
+    settings.save(settings.merge(settings.defaults(), {"publish_interval_s": 180}))
     write(settings.FILE, "{")
     assert settings.load()[0]["publish_interval_s"] == 60
 
@@ -95,17 +95,17 @@ def test_a_file_of_another_version_is_refused():
     other = dict(settings.defaults())
     other["version"] = 99
     write(settings.FILE, json.dumps(other))
-    found, trouble = settings.load()
+    found, trouble, _ = settings.load()
     assert found == settings.defaults()
     assert "version" in trouble
 
 
 def test_a_settings_file_between_the_two_renames_of_a_save_is_not_lost():
     start_over()
-    old = settings.merged(settings.defaults(), {"publish_interval_s": 60})
+    old = settings.merge(settings.defaults(), {"publish_interval_s": 60})
     settings.save(old)
     os.rename(settings.FILE, settings.LAST)
-    assert settings.load() == (old, "")
+    assert settings.load() == (old, "", settings.LAST)
 
 
 def test_a_pin_used_twice_is_refused():

@@ -4,8 +4,9 @@ from sensor_doubles import Board
 from support import raises
 
 from sensors import flags, pins
-from sensors.build import make_driver, make_pins, make_sensors
+from sensors.build import make_driver, make_sensors
 from sensors.catalog import KEYS
+from sensors.checks import make_pins
 from sensors.power import Rail
 from sensors.settings import SettingsError, merged
 

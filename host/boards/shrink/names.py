@@ -2,7 +2,7 @@
 
 A name costs a board its text and a place in the table of names, once, however often it is used. So the same
 few short names serve in every module and every function. Names that stand as a text anywhere are left alone,
-for `getattr` and the like; so are arguments that are given by name anywhere.
+for `getattr` and the like, unless they are only keys; so are arguments that are given by name anywhere.
 """
 
 import ast
@@ -113,7 +113,7 @@ def _modules(program: Program, tree: ast.Module) -> set[str]:
 
 def _not_ours(program: Program) -> set[str]:
     """Names that are also something else: of others, of a module, a text, or a keyword of a call."""
-    found = program.strings() | OUTSIDE
+    found = program.texts_beside_keys() | OUTSIDE
     for name, tree in program.trees.items():
         found |= {name, *name.split(".")}
         for node in ast.walk(tree):

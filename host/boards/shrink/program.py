@@ -55,6 +55,30 @@ class Program:
             if isinstance(node, ast.Constant) and isinstance(node.value, str)
         }
 
+    def texts_beside_keys(self) -> set[str]:
+        """Texts that stand anywhere but as a key: of a dictionary that is written out, in brackets, in `get`.
+
+        Only these can reach `getattr` and the like.
+        """
+        keys: set[int] = set()
+        for tree in self.trees.values():
+            for node in ast.walk(tree):
+                if isinstance(node, ast.Dict):
+                    keys |= set(map(id, node.keys))
+                elif isinstance(node, ast.Subscript):
+                    keys.add(id(node.slice))
+                elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
+                    if node.func.attr in _TAKE_KEYS:
+                        keys.add(id(node.args[0]))
+                elif isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.In | ast.NotIn):
+                    keys.add(id(node.left))
+        return {
+            node.value
+            for tree in self.trees.values()
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in keys
+        }
+
     def imported_module(self, node: ast.ImportFrom, alias: ast.alias) -> str | None:
         """Dotted name of the module that `from package import alias` brings, if it is one of ours."""
         name = f"{node.module}.{alias.name}"
@@ -89,6 +113,7 @@ def without_empty_bodies(tree: ast.AST) -> None:
             node.body = [ast.Pass()]
 
 
+_TAKE_KEYS = ("get", "pop", "setdefault")
 _WITH_BODY = (
     ast.FunctionDef,
     ast.ClassDef,

@@ -163,8 +163,9 @@ class Chip:
         self.wdt_us = None
         self.nvs.forget_pending()
         if cause != SOFT_RESET:
-            self.idf = IdfHeap()
-        for owner in self.idf.owners("area") + self.idf.owners("tls"):
+            self.idf = IdfHeap(self.idf.lows)
+        self.idf.shaking_hands = False
+        for owner in self.idf.owners("area") + self.idf.owners("tls") + self.idf.owners("handshake"):
             self.idf.give_back(owner)  # a soft reset empties every area, and closes what was open
         self.radio.active = False
         self.radio.disconnect()

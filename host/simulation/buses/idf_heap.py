@@ -46,10 +46,31 @@ class Region:
         return sum(size for _, size in self.gaps)
 
 
-class IdfHeap:
-    """The heap as it is when Python starts: the first area is taken, Wi-Fi is off."""
+@dataclass(slots=True)
+class Lows:
+    """What was worst since somebody began to look, in bytes; None: it did not come to that."""
 
-    def __init__(self) -> None:
+    before_handshake: int | None = None
+    """Least that was free when a TLS handshake began."""
+    standing: int | None = None
+    standing_block: int | None = None
+    """Least that was free, and least largest block, while a TLS connection stood."""
+    live: int = 0
+    """Most that a collection of the Python heap left alive."""
+    areas: int = 1
+    """Most Python areas at once, the first included."""
+
+
+class IdfHeap:
+    """The heap as it is when Python starts: the first area is taken, Wi-Fi is off.
+
+    Args:
+        lows: where to note what is worst.
+    """
+
+    def __init__(self, lows: Lows | None = None) -> None:
+        self.lows = lows or Lows()
+        self.shaking_hands = False
         # Sizes as `esp32.idf_heap_info(esp32.HEAP_DATA)` gives them; free: what the system left.
         self.regions: list[Region] = []
         start = 0
@@ -95,6 +116,7 @@ class IdfHeap:
                 return False
             taken.append(address)
         held += taken
+        self.note_standing()
         return True
 
     def give_back(self, owner: str) -> None:
@@ -124,7 +146,26 @@ class IdfHeap:
         if self.largest < needed:
             return 0
         size = min(self.largest, max(total, needed))
-        return size if self.take(f"area {number}", (size,)) else 0
+        if not self.take(f"area {number}", (size,)):
+            return 0
+        self.lows.areas = max(self.lows.areas, 1 + len(self.owners("area")))
+        return size
+
+    def note_handshake(self) -> None:
+        """A TLS handshake begins."""
+        self.shaking_hands = True
+        lows = self.lows
+        lows.before_handshake = (
+            self.free if lows.before_handshake is None else min(self.free, lows.before_handshake)
+        )
+
+    def note_standing(self) -> None:
+        """See what is left beside TLS connections that stand."""
+        if self.shaking_hands or not any(map(self.holds, self.owners("tls"))):
+            return
+        lows, free, block = self.lows, self.free, self.largest
+        lows.standing = free if lows.standing is None else min(free, lows.standing)
+        lows.standing_block = block if lows.standing_block is None else min(block, lows.standing_block)
 
     def _take(self, size: int) -> int | None:
         size = (size + 3) // 4 * 4

@@ -33,18 +33,27 @@ def idf_grow(bench: Ports, number: int, total: int, needed: int) -> int:
     return _settled(bench).grow(number, total, needed)
 
 
+def python_live(bench: Ports, live: int) -> None:
+    """A collection of the Python heap left so many bytes alive."""
+    lows = bench.chip.idf.lows
+    lows.live = max(lows.live, live)
+
+
 def tls_begin(bench: Ports, descriptor: int) -> int:
     """A TLS socket is made on a connection and shakes hands; one of TLS_*.
 
     Buffers first: they are the largest pieces. What does not fit gives everything back.
     """
     heap = _settled(bench)
+    heap.note_handshake()
     inode = bench.chip.open_sockets().get(descriptor, f"descriptor {descriptor}")
     owner = f"tls {inode}"
     if not heap.take(owner, TLS_BUFFERS):
+        heap.shaking_hands = False
         return TLS_NO_BUFFERS
     if not (heap.take(owner, TLS_STANDING) and heap.take("handshake", TLS_HANDSHAKE)):
         heap.give_back(owner)
+        heap.shaking_hands = False
         return TLS_HANDSHAKE_FAILS
     bench.chip.handshake = owner
     return TLS_OK
@@ -56,7 +65,10 @@ def tls_end(bench: Ports, stands: bool) -> int:
     heap.give_back("handshake")
     if not stands:
         heap.give_back(bench.chip.handshake)
-    return _settled(bench).largest
+    heap.shaking_hands = False
+    heap = _settled(bench)
+    heap.note_standing()
+    return heap.largest
 
 
 def _settled(bench: Ports) -> IdfHeap:
@@ -86,5 +98,5 @@ def _keep(heap: IdfHeap, kind: str, wanted: set[str], sizes: tuple[int, ...]) ->
 
 
 OPERATIONS: dict[str, Callable[..., Any]] = {
-    call.__name__: call for call in (idf_heap_info, idf_largest, idf_grow, tls_begin, tls_end)
+    call.__name__: call for call in (idf_heap_info, idf_largest, idf_grow, python_live, tls_begin, tls_end)
 }

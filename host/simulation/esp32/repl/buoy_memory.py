@@ -172,6 +172,7 @@ def _collected(_):
     try:
         _watch()
         live = used()
+        _wire.call("python_live", live)
         while live > capacity() - MARGIN:
             total = 0
             for size in _areas:
@@ -241,10 +242,11 @@ def weigh(module, name):
                 super().__init__(*arguments, **named)
                 return
             seen.add(key)
+            # Its buffers may change what Python may have: ballast is no part of it.
             _gc.collect()
-            before = _gc.mem_alloc()
+            before = _gc.mem_alloc() - _ballast_bytes
             super().__init__(*arguments, **named)
             _gc.collect()
-            excuse(_gc.mem_alloc() - before)
+            excuse(_gc.mem_alloc() - _ballast_bytes - before)
 
     setattr(module, name, Weighed)
