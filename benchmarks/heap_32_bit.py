@@ -2,11 +2,12 @@
 
     .venv/bin/python benchmarks/heap_32_bit.py [--only WORD]
 
-Simulated boards share their RAM as a stock image does (docs/conformance.md). All figures in thousands of
-bytes, the worst of each state: most alive in the Python heap when a collection ended; Python areas, the first
-included; least of the IDF heap that was free before a TLS handshake; least that was free, and least largest
-block, while TLS stood; at last what is alive after it, and the link. The bars: 2 areas, 50 before a handshake,
-25 and a block of 16 while TLS stands. Ends with exit code 1 where one does not hold.
+Simulated boards share their RAM as a stock image does (docs/conformance.md). Figures in thousands of
+bytes, the worst of each state: most alive in the Python heap when a collection ended; Python areas, the
+first included; least of the IDF heap that was free before a TLS handshake; least that was free, and
+least largest block, while TLS stood; at last what is alive after it, and the link. The bars: 2 areas,
+50 before a handshake, 25 and a block of 16 while TLS stands. Ends with exit code 1 where one does not
+hold.
 
 24 hours: `pytest -m soak tests/firmware/test_board_room.py`, on a clock of its own.
 """
