@@ -103,7 +103,7 @@ LIMITS: tuple[_Limit, ...] = (
     _timed("session", "Life of a persistent session after its client has gone."),
     _counted("retained_messages", "Retained messages of the account."),
     _switched("qos2_silent", "QoS 2 is neither taken nor answered; `false`: it costs the connection."),
-    _switched("reserved_topics", "Topics that begin with `$` cost the connection."),
+    _switched("reserved_topics", "Topics that begin with `$` are AWS's own; `false`: they are like others."),
     _switched("retained_to_wildcards", "Subscriptions with a wildcard get retained messages."),
     _switched("hash_matches_parent", "`a/#` matches `a`, as MQTT says."),
     _switched("will_delay", "A will waits for MQTT 5's Will Delay Interval."),

@@ -97,7 +97,7 @@ class Limits:
     qos2_silent: bool = True
     """QoS 2 is neither taken nor answered; False: it drops the connection, so that the mistake shows."""
     reserved_topics: bool = True
-    """Topics and client ids that begin with `$` are AWS's own: using them drops the connection."""
+    """Topics and client ids that begin with `$` are AWS's own; others than AWS has drop the connection."""
     retained_to_wildcards: bool = False
     """Whether a subscription with a wildcard gets retained messages."""
     hash_matches_parent: bool = False

@@ -66,8 +66,8 @@ BROKER_CAUSES: dict[str, Cause] = {
         "Use fewer levels in the topic prefix: IoT Core takes 7 slashes.",
     ),
     "broker/topic-reserved": Cause(
-        "topics that begin with $ belong to the broker ({detail})",
-        "Choose a topic prefix that does not begin with $.",
+        "IoT Core does not take that on a topic that begins with $ ({detail})",
+        "Use such topics as docs/twin.md lists them, or choose a topic prefix that does not begin with $.",
     ),
     "broker/client-id-invalid": Cause(
         "the broker does not take that client id ({detail})",

@@ -152,6 +152,10 @@ CAUSES: dict[str, Cause] = {
         "no rule's FROM selects the topic ({detail})",
         "Correct the topic prefix of the boards or the FROM clause of the rule.",
     ),
+    "rules/rule-not-found": Cause(
+        "no rule has the name that the topic of Basic Ingest gives ({detail})",
+        "Correct the name in the topic, or the name of the rule.",
+    ),
     "rules/where": Cause(
         "a rule's WHERE left that out ({detail})", "Correct the WHERE clause of the rule, or remove it."
     ),

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 import uvloop
 
 from host.cloud.local.broker import Authorise, Broker, Limits
+from host.cloud.local.broker.account import Account
 
 DEADLINE_S = 60.0
 Answer = TypeVar("Answer")
@@ -57,6 +58,7 @@ class Bench:
         tls: ssl.SSLContext | None = None,
         alpn: bool = False,
         sink: Callable[..., None] | None = None,
+        account: Account | None = None,
     ) -> None:
         self.clock = Clock()
         self.received: list[Received] = []
@@ -67,6 +69,7 @@ class Bench:
             limits=limits,
             on_refused=self._refused,
             authorise=authorise,
+            account=account,
             clock=self.clock,
         )
         self._loop = uvloop.new_event_loop()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from json import encoder
 from typing import TYPE_CHECKING, Any
 
+from host.cloud.local.broker.account import split_ingest
 from host.cloud.local.error_actions import ErrorActions, Failed
 from host.cloud.local.faults import StageFaults
 from host.cloud.local.kinesis import Record, Stream
@@ -108,6 +109,7 @@ class RulesEngine:
         self._encode = make_encode()
         self.count = StageCount(STAGE, "messages")
         self._parse_errors = 0
+        self._not_found = 0
         self._board_errors = 0
 
     def run(
@@ -131,6 +133,11 @@ class RulesEngine:
         carries = self._bound.get(topic)
         if carries is None:
             carries = self._bind(topic)
+        if not carries and split_ingest(topic)[0]:
+            self._not_found += 1
+            words = f"Basic Ingest names the rule {split_ingest(topic)[0]}, and there is none ({topic})"
+            self._reject(message, "rule-not-found", words, at_ns)
+            return
         if not carries and topic.endswith(ERROR_TOPIC):
             # What boards say of their own trouble; the pipeline's rules do not take it.
             self._board_errors += 1
@@ -165,10 +172,14 @@ class RulesEngine:
         for carry in carries:
             carry(message, buoy, values, at_ns)
 
+    def wants(self, topic: str) -> bool:
+        """Whether a rule selects from the topic."""
+        return any(rule.matches(topic) for rule in self._rules)
+
     def _bind(self, topic: str) -> list[_Carry]:
         if len(self._bound) >= MAX_TOPICS:
             self._bound.clear()
-        parsed = Topic.of(topic)
+        parsed = Topic.of(split_ingest(topic)[1])
         carries = [
             self._carry(rule, count, parsed)
             for rule, count in zip(self._rules, self._counts, strict=True)
@@ -298,7 +309,7 @@ class RulesEngine:
             "AWS/IoT TopicMatch": sum(count.matched for count in self._counts),
             "AWS/IoT ParseError": self._parse_errors,
             "AWS/IoT RuleMessageThrottled": self._throttled,
-            "AWS/IoT RuleNotFound": 0,
+            "AWS/IoT RuleNotFound": self._not_found,
         }
         rejected = dict(self.count.rejected)
         for rule, count in zip(self._rules, self._counts, strict=True):

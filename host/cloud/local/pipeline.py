@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from host.cloud.local.agenda import NEVER, Agenda
+from host.cloud.local.broker.account import split_ingest
 from host.cloud.local.config import TwinConfig
 from host.cloud.local.engine import MAX_TOPICS, RulesEngine
 from host.cloud.local.error_actions import ErrorActions
@@ -107,6 +108,7 @@ class Pipeline:
         self.charge: Callable[[int], bool] | None = None
         """Asked with the number of rules a message matches: False where the account's rate is used up."""
         self._engine: RulesEngine | None = None
+        self._rules_on_reserved = any("$aws/" in rule.sql for rule in config.rules())
         self._compiling = threading.Lock()
         self._buoys: dict[str, int | None] = {}
         self._inbox: list[tuple[str, bytes, bool, int, str]] = []
@@ -145,6 +147,14 @@ class Pipeline:
                     self.errors,
                     self.influxdb,
                 )
+
+    def wants(self, topic: str) -> bool:
+        """Whether a rule selects from a reserved topic (`broker.account.Account`)."""
+        if not self._rules_on_reserved:
+            return False
+        if self._engine is None:
+            self.compile_rules()
+        return self._engine is not None and self._engine.wants(topic)
 
     def start(self) -> "tuple[asyncio.Task[None], ...]":
         """Begin to run what is due; the tasks that do it, which end only by `close` or by a defect."""
@@ -269,7 +279,7 @@ class Pipeline:
             if len(self._buoys) >= MAX_TOPICS:
                 self._buoys.clear()
             level = self.config.buoy_level
-            levels = topic.split("/", level + 1)
+            levels = split_ingest(topic)[1].split("/", level + 1)
             known = self._buoys[topic] = buoy_of(levels[level]) if len(levels) > level else None
         return known
 

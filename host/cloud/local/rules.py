@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from host.cloud.local.broker.account import split_ingest
 from host.cloud.local.rule_compile import (
     Chance,
     Evaluate,
@@ -95,7 +96,13 @@ class Rule:
         """Measures of a buoy that the SELECT does not pass on."""
 
     def matches(self, topic: str) -> bool:
-        """Whether FROM selects the topic, by IoT Core's rules (`a/#` does not match `a`)."""
+        """Whether FROM selects the topic, by IoT Core's rules (`a/#` does not match `a`).
+
+        Basic Ingest names its rule, whatever its FROM (developer guide, "Using Basic Ingest").
+        """
+        named, _ = split_ingest(topic)
+        if named:
+            return named == self.spec.name
         return topic_matches(self._filter, topic.encode(), hash_matches_parent=False)
 
     def bind(self, topic: Topic) -> Select:

@@ -22,6 +22,7 @@ from host.cloud.local.impostor import Impostors
 from host.cloud.local.marks import Mark, since
 from host.cloud.local.pipeline import Pipeline
 from host.cloud.local.segments import MAX_ROWS, due_age_s
+from host.cloud.local.things import Services
 from host.model.clock import Deadline
 from host.model.errors import PreflightError, UsageError
 from host.model.stage_count import STAGES, StageCount
@@ -59,11 +60,13 @@ class Twin:
             self.pipeline.compile_rules()
         tls, limits = config.twin.tls, config.limits_held().broker
         self.registry = None if tls is None else _registry(self._folder, config.topic_prefix, tls)
+        self.services = Services(self.pipeline.wants)
         self.broker = Broker(
             self.pipeline.sink,
             limits=limits,
             on_refused=self.pipeline.refused,
             authorise=None if self.registry is None else self.registry.authorise,
+            account=self.services,
         )
         if limits.account_publishes_out_per_s is not None:
             self.pipeline.charge = self.broker.charge_rule_matches

@@ -46,6 +46,8 @@ class Admission:
             return None
         if packet.will is not None:
             reason, detail = self._context.router.problem(packet.will.topic)
+            if reason is None and self._context.limits.reserved_topics and packet.will.topic[:1] == b"$":
+                reason, detail = Reason.TOPIC_RESERVED, "a will cannot go to a topic that begins with $"
             size, limit = len(packet.will.payload), self._context.limits.payload_bytes
             if reason is None and size > limit:
                 reason, detail = Reason.PAYLOAD_TOO_LARGE, f"a payload of {size} bytes; {limit} are allowed"

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
+from host.cloud.local.broker.account import Account
 from host.cloud.local.broker.admission import Admission
 from host.cloud.local.broker.authority import Authorise
+from host.cloud.local.broker.client_events import ClientEvents
 from host.cloud.local.broker.connection import Connection
 from host.cloud.local.broker.context import Context, Sink
 from host.cloud.local.broker.listeners import Listeners
@@ -52,6 +54,7 @@ class Broker:
         limits: Limits | None = None,
         on_refused: OnRefused | None = None,
         authorise: Authorise | None = None,
+        account: Account | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Make a broker that is not listening yet.
@@ -62,6 +65,7 @@ class Broker:
             limits: IoT Core's by default (`Limits.aws()`).
             on_refused: told of all that is refused, discarded, delayed or dropped, and why. Must not raise.
             authorise: asked per action and resource; None lets everybody do everything.
+            account: the services behind `$aws/…`; None: such topics cost the connection.
             clock: seconds, monotonic; every rate and expiry goes by it.
         """
         self.limits = limits if limits is not None else Limits.aws()
@@ -69,7 +73,7 @@ class Broker:
         self.records = Records(on_refused)
         stored = self.limits.queued_per_s
         queueing = None if stored is None else SecondWindow(stored)
-        router = Router(self.limits, self.records, queueing)
+        router = Router(self.limits, self.records, queueing, account)
         context = Context(
             self.limits,
             self.records,
@@ -78,15 +82,18 @@ class Broker:
             authorise,
             router,
             RetainedMessages(self.limits.hash_matches_parent, self.limits.retained_messages),
+            account,
         )
         self._router = router
         self._retained = context.retained
         self._admission = Admission(context)
         self._publishing = Publishing(context)
         self._subscribing = Subscribing(context)
+        self._events = ClientEvents(account, router, self._publishing.announce)
         self.publish = self._publishing.receive
         self._clients: dict[str, Connection] = {}
         self._sessions = Sessions(self.limits, self.records, router, queueing)
+        self._publishing.find = self._sessions.find
         self._connections: set[Connection] = set()
         self._ended: dict[str, ConnectionInfo] = {}
         """The last disconnection of each client, oldest first."""
@@ -277,6 +284,7 @@ class Broker:
         given = "" if packet.client_id else client_id
         connection.accept(packet, Accepted(present, int(connection.keep_alive_s), adjusted, given))
         session.resume(connection, now_s)
+        self._events.connected(connection, now_s)
         for group in self._router.waiting_groups():
             group.advance(now_s)
 
@@ -286,10 +294,12 @@ class Broker:
     def subscribe(self, connection: Connection, packet: Subscribe, now_s: float) -> None:
         """SUBSCRIBE."""
         self._subscribing.subscribe(connection, packet, now_s)
+        self._events.subscribed(connection, packet, now_s)
 
-    def unsubscribe(self, connection: Connection, packet: Unsubscribe, now_s: float) -> None:  # noqa: ARG002
+    def unsubscribe(self, connection: Connection, packet: Unsubscribe, now_s: float) -> None:
         """UNSUBSCRIBE."""
         self._subscribing.unsubscribe(connection, packet)
+        self._events.unsubscribed(connection, packet, now_s)
 
     def ended(self, connection: Connection, reason: DisconnectReason, now_s: float) -> None:
         """A connection is over: keep or drop its session, publish its will."""
@@ -305,8 +315,11 @@ class Broker:
         session.outlet = None
         if self._sessions.close(session, now_s):
             self._wheel.set(session, now_s + session.expiry_s)
+        if self._stopping:
+            return
+        self._events.disconnected(connection, reason, now_s)
         will, connection.will = connection.will, None
-        if will is None or self._stopping:
+        if will is None:
             return
         waiting = WaitingWill(connection, will)
         delay_s = min(will.delay_s, session.expiry_s) if isinstance(will, Will5) else 0

@@ -129,6 +129,12 @@ class Connection(asyncio.Protocol):
 
     # What the broker and the session call
 
+    @property
+    def ip_address(self) -> str:
+        """Of the peer; "" where the transport does not know."""
+        peer = None if self._transport is None else self._transport.get_extra_info("peername")
+        return str(peer[0]) if peer else ""
+
     def send(self, data: bytes) -> None:
         """Queue a packet for the next write."""
         if not self._out and not self._answering:

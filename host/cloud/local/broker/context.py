@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from host.cloud.local.broker.account import Account
 from host.cloud.local.broker.authority import Authorise, Gate, Principal
 from host.cloud.local.broker.records import Records
 from host.cloud.local.broker.retained import RetainedMessages
@@ -27,6 +28,8 @@ class Context:
     authorise: Authorise | None
     router: Router
     retained: RetainedMessages
+    account: Account | None
+    """The services behind `$aws/…`; None: there are none."""
 
     def gate(self, principal: Principal) -> Gate | None:
         """The decisions for a new connection; None: everybody may everything."""

@@ -1,5 +1,8 @@
 """The way of a message: from a client's PUBLISH to the sink, the retained store and the subscribers."""
 
+from collections.abc import Callable
+
+from host.cloud.local.broker.account import BASIC_INGEST, Reply
 from host.cloud.local.broker.authority import PUBLISH, RECEIVE, RETAIN_PUBLISH, Gate
 from host.cloud.local.broker.connection import Connection
 from host.cloud.local.broker.context import Context
@@ -8,7 +11,7 @@ from host.cloud.local.broker.rates import SecondWindow
 from host.cloud.local.broker.records import DisconnectReason, Metric, Reason
 from host.cloud.local.broker.retained import Retained
 from host.cloud.local.broker.routing import NO_LOCAL, QOS, RETAIN_AS_PUBLISHED, Route
-from host.cloud.local.broker.session import Message
+from host.cloud.local.broker.session import Message, Session
 from host.mqtt.codec import Publish, Will, encode_publish
 
 
@@ -20,6 +23,8 @@ class Publishing:
         self._records = context.records
         self._routes = context.router.routes
         self._sink = context.sink
+        self.find: Callable[[str], Session | None] = lambda _client_id: None
+        """The session of a client."""
         limits = context.limits
         self._payload_bytes = limits.payload_bytes
         rate_in, rate_out = limits.account_publishes_in_per_s, limits.account_publishes_out_per_s
@@ -37,7 +42,7 @@ class Publishing:
             route = self._context.router.route(topic)
         gate = connection.gate
         if (
-            route.reason is not None or qos == 2 or len(payload) > self._payload_bytes or gate is not None
+            route.rare or qos == 2 or len(payload) > self._payload_bytes or gate is not None
         ) and not self._allowed(connection, gate, packet, route):
             return False
         rate = connection.rate_in
@@ -106,6 +111,19 @@ class Publishing:
             detail = f"the account keeps {most} retained messages and has no room for one more"
             self._discard(client_id, Reason.RETAINED_QUOTA, detail, route, packet.payload)
             return False
+        if route.service:
+            return self._serve(client_id, packet, route, now_s)
+        if not self._taken(client_id, packet, route):
+            return False
+        self._records.published_in += 1
+        if packet.retain:
+            self._keep(packet, now_s)
+        if route.targets or route.groups:
+            self._fan_out(client_id, packet, route, now_s)
+        return True
+
+    def _taken(self, client_id: str, packet: Publish, route: Route) -> bool:
+        """Hand a message to the pipeline; whether it took it."""
         try:
             taken = self._sink(route.text, packet.payload, packet.qos, packet.retain, packet.dup, client_id)
         except Exception as error:
@@ -119,14 +137,38 @@ class Publishing:
                 packet.payload,
             )
             return False
-        if taken is False:
+        return taken is not False
+
+    def _serve(self, client_id: str, packet: Publish, route: Route, now_s: float) -> bool:
+        """A message to the account's services. Basic Ingest goes to its rule and to no subscriber."""
+        account, ingested = self._context.account, route.text.startswith(BASIC_INGEST)
+        if account is None:
+            return False
+        if (ingested or account.wants(route.text)) and not self._taken(client_id, packet, route):
             return False
         self._records.published_in += 1
-        if packet.retain:
-            self._keep(packet, now_s)
+        if ingested:
+            return True
         if route.targets or route.groups:
             self._fan_out(client_id, packet, route, now_s)
+        for reply in account.request(route.text, packet.payload):
+            self.announce(reply, now_s, client_id)
         return True
+
+    def announce(self, reply: Reply, now_s: float, client_id: str = "") -> None:
+        """Publish in the name of a service; `client_id`: who asked."""
+        packet = Publish(reply.topic.encode(), reply.payload, 1)
+        route = self._routes.get(packet.topic) or self._context.router.route(packet.topic)
+        if reply.direct:
+            session = self.find(client_id)
+            if session is not None:
+                qos = max((options & QOS for one, options in route.targets if one is session), default=0)
+                session.offer(Message(packet.topic, packet.payload, qos, False), None, now_s)
+            return
+        if self._context.account is not None and self._context.account.wants(reply.topic):
+            self._taken("", packet, route)
+        if route.targets or route.groups:
+            self._fan_out("", packet, route, now_s)
 
     def _keep(self, packet: Publish, now_s: float) -> None:
         self._records.count(Metric.PUBLISH_RETAINED_SUCCESS)
@@ -181,6 +223,10 @@ class Publishing:
         """The rare checks: topic, size, QoS, policy. What fails costs the connection, QoS 2 may not."""
         if route.reason is not None:
             self._drop(connection, route.reason, route.detail, route, packet)
+            return False
+        if route.service and packet.retain:
+            detail = "no retained message can be kept on a topic that begins with $"
+            self._drop(connection, Reason.TOPIC_RESERVED, detail, route, packet)
             return False
         if len(packet.payload) > self._payload_bytes:
             detail = f"a payload of {len(packet.payload)} bytes; {self._payload_bytes} are allowed"

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterable, Iterator
 
+from host.cloud.local.broker.account import Account, split_ingest
 from host.cloud.local.broker.rates import SecondWindow
 from host.cloud.local.broker.records import Reason, Records
 from host.cloud.local.broker.session import Session
@@ -17,6 +18,8 @@ _CACHE_ENTRIES = 50_000
 """Topics remembered at once: several a board for large fleets, and an end for peers that invent topics."""
 
 
+_EVENTS = b"$aws/events/"
+_FOREIGN = "topics that begin with $ are AWS's own, and this is none that the twin offers"
 Target = Session | ShareGroup
 
 
@@ -28,7 +31,7 @@ def has_wildcard(topic_filter: bytes) -> bool:
 class Route:
     """What is known of one topic."""
 
-    __slots__ = ("detail", "groups", "reason", "targets", "text")
+    __slots__ = ("detail", "groups", "rare", "reason", "service", "targets", "text")
 
     def __init__(
         self,
@@ -37,6 +40,7 @@ class Route:
         groups: tuple[ShareGroup, ...],
         reason: Reason | None,
         detail: str,
+        service: bool = False,
     ) -> None:
         self.text = text
         """The topic as str."""
@@ -45,6 +49,10 @@ class Route:
         whatever overlaps."""
         self.groups = groups
         """Shared subscriptions, each of which gets one copy."""
+        self.service = service
+        """It is one of the account's own, on which a service listens."""
+        self.rare = service or reason is not None
+        """A message on it needs more than the usual checks."""
         self.reason = reason
         """Why nobody may publish to it; None: it is fine."""
         self.detail = detail
@@ -76,9 +84,23 @@ class Router:
     """
 
     def __init__(
-        self, limits: Limits, records: Records | None = None, queueing: SecondWindow | None = None
+        self,
+        limits: Limits,
+        records: Records | None = None,
+        queueing: SecondWindow | None = None,
+        account: Account | None = None,
     ) -> None:
-        """`queueing`: the account's rate of messages stored for those who are absent."""
+        """Nobody is subscribed.
+
+        Args:
+            limits: of the broker.
+            records: where groups count what they drop.
+            queueing: the account's rate of messages stored for those who are absent.
+            account: the services behind `$aws/…`; None: there are none.
+        """
+        self._account = account
+        self.event_filters = 0
+        """Subscriptions that lifecycle events may match."""
         self._limits = limits
         self._records = records or Records()
         self._queueing = queueing
@@ -123,6 +145,7 @@ class Router:
         return (group for group in self._groups.values() if group.waiting)
 
     def _add(self, target: Target, topic_filter: bytes, options: int) -> None:
+        self.event_filters += topic_filter.startswith(_EVENTS)
         if not has_wildcard(topic_filter):
             self._exact.setdefault(topic_filter, {})[target] = options
             self.routes.pop(topic_filter, None)
@@ -135,6 +158,7 @@ class Router:
         self.routes.clear()
 
     def _remove(self, target: Target, topic_filter: bytes) -> None:
+        self.event_filters -= topic_filter.startswith(_EVENTS)
         if not has_wildcard(topic_filter):
             targets = self._exact[topic_filter]
             del targets[target]
@@ -173,7 +197,13 @@ class Router:
         reason, detail = self.problem(topic)
         sessions = tuple((one, options) for one, options in targets.items() if isinstance(one, Session))
         groups = tuple(one for one in targets if isinstance(one, ShareGroup))
-        route = Route(topic.decode(), sessions, groups, reason, detail)
+        service = (
+            reason is None
+            and self._limits.reserved_topics
+            and self._account is not None
+            and topic.startswith(b"$aws/")
+        )
+        route = Route(topic.decode(), sessions, groups, reason, detail, service)
         if len(self.routes) >= _CACHE_ENTRIES:
             self.routes.clear()
         self.routes[topic] = route
@@ -182,7 +212,7 @@ class Router:
     def filter_problem(self, topic_filter: bytes) -> tuple[Reason | None, str]:
         """As `problem`, of a filter; the `$share/NAME/` of a shared subscription does not count."""
         if not topic_filter.startswith(PREFIX):
-            return self.problem(topic_filter)
+            return self._plain_filter_problem(topic_filter)
         shared = split_shared(topic_filter)
         if shared is None:
             return Reason.FILTER_INVALID, "a shared subscription is $share/NAME/FILTER, NAME without + and #"
@@ -190,16 +220,29 @@ class Router:
             check_filter(shared[1])
         except TopicError as error:
             return Reason.FILTER_INVALID, f"the filter of a shared subscription: {error}"
-        return self.problem(shared[1])
+        return self._plain_filter_problem(shared[1])
+
+    def _plain_filter_problem(self, topic_filter: bytes) -> tuple[Reason | None, str]:
+        if not self._limits.reserved_topics or topic_filter[:1] != b"$":
+            return self.problem(topic_filter)
+        words = _FOREIGN
+        if self._account is not None and topic_filter.startswith(b"$aws/"):
+            words = self._account.subscribe_problem(topic_filter.decode())
+        return (Reason.TOPIC_RESERVED, words) if words else (None, "")
 
     def problem(self, topic: bytes) -> tuple[Reason | None, str]:
         """Why a topic or filter is outside IoT Core's limits, with a sentence; (None, "") if it is not."""
         limits = self._limits
         if limits.reserved_topics and topic[:1] == b"$":
-            return (
-                Reason.TOPIC_RESERVED,
-                "topics that begin with $ are AWS's own; the twin offers none of them",
-            )
+            words = _FOREIGN
+            if self._account is not None and topic.startswith(b"$aws/"):
+                words = self._account.publish_problem(topic.decode())
+            if words:
+                return Reason.TOPIC_RESERVED, words
+            rule, rest = split_ingest(topic.decode())
+            if not rule:
+                return None, ""
+            topic = rest.encode()
         if len(topic) > limits.topic_bytes:
             return Reason.TOPIC_TOO_LONG, f"a topic of {len(topic)} bytes; {limits.topic_bytes} are allowed"
         slashes = topic.count(b"/")
