@@ -1,20 +1,19 @@
 """One twin: broker, pipeline, writing of segments, and the commands of its control channel."""
 
 import asyncio
-import contextlib
 import dataclasses
-import fcntl
 import json
 import os
 import ssl
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from host.cloud.local.broker import Broker
 from host.cloud.local.broker.tls import ALPN_MQTT, SERVER_NAME
-from host.cloud.local.config import LOCK_FILE, TwinConfig, to_json
+from host.cloud.local.claim import claim, hold
+from host.cloud.local.config import LOCK_FILE, TwinConfig
 from host.cloud.local.control import ControlServer, Progress
 from host.cloud.local.drain import Drain
 from host.cloud.local.folders import EVIDENCE_FOLDER
@@ -30,9 +29,6 @@ from host.model.twin import TwinTls
 
 if TYPE_CHECKING:
     from host.cloud.local.registry import Registry
-
-CONFIG_FILE = "twin.json"
-"""In the twin's folder: its configuration. A folder that has one belongs to a twin already."""
 
 REST_S = 60.0
 """At most so long it delivers what it holds after its run is gone."""
@@ -53,8 +49,8 @@ class Twin:
             RuleError: a rule of the configuration is not allowed.
         """
         self.config = config
-        self._folder = _claim(config)
-        self._lock = _hold(self._folder / LOCK_FILE)
+        self._folder = claim(config)
+        self._lock = hold(self._folder / LOCK_FILE)
         self.pipeline = Pipeline(config)
         if config.has_own_rules:
             self.pipeline.compile_rules()
@@ -367,35 +363,3 @@ def _import_dear_modules() -> None:
     from host.model import evidence, store
 
     _ = (numpy, pyarrow, evidence, store)
-
-
-def _hold(path: Path) -> IO[str] | None:
-    """Lock a file until this process ends, however that is; whoever reads the folder can wait for it."""
-    try:
-        lock = path.open("w")
-    except OSError:
-        return None
-    with contextlib.suppress(OSError):  # a file system without locks
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    return lock
-
-
-def _claim(config: TwinConfig) -> Path:
-    """Make the twin's folder its own."""
-    folder = Path(config.folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with contextlib.ExitStack() as stack:
-            file = stack.enter_context((folder / CONFIG_FILE).open("x"))
-            file.write(to_json(config))
-    except FileExistsError:
-        raise PreflightError(
-            "the folder holds another twin's data", where=str(folder), next_step="give another folder"
-        ) from None
-    except OSError as error:
-        raise PreflightError(
-            f"the twin's folder cannot be written: {error.strerror}",
-            where=str(folder),
-            next_step="make it writable, or give another folder",
-        ) from None
-    return folder
