@@ -8,7 +8,8 @@ Standard input takes one JSON object per line; standard output gives one per lin
          end of input                              stop now: the parent is gone
     out  {"event": "ready", "connected": n, "trouble": {buoy: reason}}
          {"event": "progress", "sent": n, "acknowledged": n, "dropped": n, "connected": n, "trouble": n}
-         {"event": "done", "boards": [...]}        `BoardReport`s
+         {"event": "boards", "boards": [...]}      some of the `BoardReport`s
+         {"event": "done", "cpu_s": s, "max_rss_kb": n, "failure": "…"}      those were all
          {"event": "failed", "what": "…", "next_step": "…"}   the pack itself cannot go on
 """
 
@@ -41,6 +42,8 @@ from host.model.ledger import STREAM_FOLDER, STREAM_SUFFIX
 from host.model.reasons import DropReason, LinkReason, LinkTrouble
 
 _PROGRESS_S = 0.5
+_REPORTS_PER_LINE = 200
+"""Some milliseconds for the parent, which has other things to do."""
 _POLL_S = 0.02
 # Rows of acknowledgements reach the file at least this often; rows of sends always before their bytes.
 _FLUSH_S = 0.5
@@ -328,11 +331,14 @@ async def _main(path: Path) -> int:
     ticker.cancel()
     commands.cancel()
     _say(pack.progress())
+    reports = pack.reports()
+    for start_at in range(0, len(reports), _REPORTS_PER_LINE):
+        some = reports[start_at : start_at + _REPORTS_PER_LINE]
+        _say({"event": "boards", "boards": [asdict(report) for report in some]})
     usage = resource.getrusage(resource.RUSAGE_SELF)
     _say(
         {
             "event": "done",
-            "boards": [asdict(report) for report in pack.reports()],
             "cpu_s": usage.ru_utime + usage.ru_stime,
             "max_rss_kb": usage.ru_maxrss,
             "failure": str(pack.driver.failure) if pack.driver.failure else "",

@@ -136,7 +136,8 @@ class PackUnit:
     async def begin(self) -> None:
         """Write PACK.json and start the process."""
         path = self.job.run_folder / "packs" / f"{self.name}.json"
-        write_job(self.job, path)
+        # In a thread: thousands of boards take a while, and the target is being started.
+        await asyncio.to_thread(write_job, self.job, path)
         loop = asyncio.get_running_loop()
         with (self.job.run_folder / "packs" / f"{self.name}.stderr").open("wb") as errors:
             # A session of its own: Ctrl-C reaches only the parent, which tells its packs what to do.
@@ -149,7 +150,7 @@ class PackUnit:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=errors,
                 start_new_session=True,
-                limit=1 << 26,  # the last line lists every board
+                limit=1 << 26,  # the line of those that are ready lists every board in trouble
             )
         if process.stdin is None or process.stdout is None:
             raise RuntimeError("a pack was started without pipes")
@@ -230,14 +231,18 @@ class PackUnit:
         return self._running
 
     def _tell(self, message: dict[str, Any]) -> None:
-        # A pack that is gone cannot be told anything; its end is noticed by the reader.
+        # A pack that is gone cannot be told anything; its end is noticed by the reader. uvloop raises
+        # RuntimeError where asyncio's own loop says nothing.
+        stdin = self._begun().stdin
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            self._begun().stdin.write(json.dumps(message).encode() + b"\n")
+            if not stdin.is_closing():
+                stdin.write(json.dumps(message).encode() + b"\n")
 
     async def _read(self, running: _Running) -> None:
         ready, done = running.ready, running.done
         failure = ""
-        while line := await running.stdout.readline():
+        reports: list[BoardReport] = []
+        while (line := await running.stdout.readline()).endswith(b"\n"):  # else it was killed while it wrote
             self._heard += 1
             event = json.loads(line)
             match event["event"]:
@@ -246,9 +251,11 @@ class PackUnit:
                 case "ready":
                     if not ready.done():
                         ready.set_result({int(buoy): why for buoy, why in event["trouble"].items()})
+                case "boards":
+                    reports += [BoardReport(**report) for report in event["boards"]]
                 case "done":
                     self.usage = UnitUsage(event["cpu_s"], event["max_rss_kb"])
-                    done.set_result([BoardReport(**report) for report in event["boards"]])
+                    done.set_result(reports)
                 case "failed":
                     failure = event["what"]
         code = await running.process.wait()

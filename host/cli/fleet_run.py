@@ -26,7 +26,7 @@ from host.inventory.describe import describe_fleet
 from host.inventory.loader import load_fleet
 from host.inventory.overrides import Overrides
 from host.inventory.secrets import resolve_secret
-from host.model.errors import PreflightError, UsageError, VerificationError, unwritable
+from host.model.errors import BuoyError, PreflightError, UsageError, VerificationError, unwritable
 from host.model.exit_codes import ExitCode
 from host.model.fleet import Fleet
 from host.model.plan import Plan
@@ -109,10 +109,10 @@ def execute(request: Request) -> int:
             return _concluded(fleet, plan, record, request)
         except (StopNow, KeyboardInterrupt):
             return _stopped_now(record)
-        except OSError as error:
+        except (OSError, BuoyError) as error:
             if record.folder_lost:
                 raise folder_lost(run_folder) from error
-            if error.errno not in _UNWRITABLE:
+            if not isinstance(error, OSError) or error.errno not in _UNWRITABLE:
                 raise
             raise VerificationError(
                 f"the run's folder cannot be written: {error.strerror or error}",

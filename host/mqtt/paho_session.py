@@ -19,6 +19,9 @@ from host.mqtt.paho_hub import LINGER_S, PahoHub
 from host.mqtt.paho_reading import ReadingPaho
 from host.mqtt.transport import Listener, loss, not_mqtt, refusal
 
+_TURN_S = 0.02
+"""Reading goes on at most so long before others have their turn."""
+
 _Event = tuple[Callable[..., None], tuple[Any, ...]]
 
 
@@ -191,9 +194,13 @@ class PahoSession:
     def _readable(self) -> None:
         try:
             # To the end: what TLS has decrypted does not make the socket readable again, and libuv tells of
-            # a reset only once, though data that came before it are read first.
+            # a reset only once, though data that came before it are read first. But in turns: a broker that
+            # sends faster than we read must not keep the loop from everything else.
+            until_s = time.monotonic() + _TURN_S
             while self.paho.receive():
-                pass
+                if time.monotonic() > until_s:
+                    asyncio.get_running_loop().call_soon(self._readable)
+                    break
         except Exception as error:  # paho's parser raises whatever hostile bytes make it trip over
             self._end(f"paho-mqtt could not read what {self._hub.peer} sent: {error!r}")
             return

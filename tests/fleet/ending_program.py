@@ -35,6 +35,14 @@ def pack_pid(_record: RunRecord) -> int:
     return pids[0]
 
 
+def worker_pid(record: RunRecord) -> int:
+    """Of the Lambda handler: the twin's only child."""
+    twin = twin_pid(record)
+    children = Path(f"/proc/{twin}/task/{twin}/children")
+    until(lambda: bool(children.read_text().split()), "the handler's process", 60)
+    return int(children.read_text().split()[0])
+
+
 def interrupt(_record: RunRecord) -> None:
     signal.raise_signal(signal.SIGINT)
 
@@ -75,6 +83,7 @@ FAULTS: dict[str, Callable[[RunRecord], None]] = {
     "kill": kill,
     "kill-twin": lambda record: os.kill(twin_pid(record), signal.SIGKILL),
     "kill-pack": lambda record: os.kill(pack_pid(record), signal.SIGKILL),
+    "kill-lambda": lambda record: os.kill(worker_pid(record), signal.SIGKILL),
     "stop-twin": lambda record: stop_for_a_while(twin_pid(record)),
     "stop-pack": lambda record: stop_for_a_while(pack_pid(record)),
     "stop": lambda _record: stop_for_a_while(os.getpid()),

@@ -67,6 +67,8 @@ TABLE = [
     Cell("kill-twin", "collect", (OK, VERDICT), (OK, VERDICT)),
     Cell("kill-pack", "connect", (PREFLIGHT,), (INTERRUPTED,), "SIGKILL"),
     Cell("kill-pack", "send", (BOARDS,), (BOARDS,), "SIGKILL"),
+    # Firehose invokes it again, as it does in AWS.
+    *(Cell("kill-lambda", phase, (OK,), (OK,)) for phase in ("connect", "send", "drain")),
     *(Cell("stop-twin", phase, (OK,), (OK,)) for phase in ("connect", "drain", "collect")),
     # Messages leave late, and are counted as that; none is lost.
     Cell("stop-twin", "send", (OK,), (OK,)),

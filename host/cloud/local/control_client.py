@@ -90,7 +90,7 @@ class ControlClient:
     async def _exchange(
         self, line: bytes, progress: Callable[[dict[str, Any]], None] | None
     ) -> dict[str, Any]:
-        if self._writer is None or self._reader is None:
+        if self._writer is None or self._reader is None or self._writer.is_closing():
             raise self._gone()
         try:
             self._writer.write(line)

@@ -173,9 +173,13 @@ class LambdaRuntime:
         return message
 
     async def _started(self) -> asyncio.subprocess.Process:
-        if self._process is not None and self._process.returncode is None:
-            return self._process
-        if self._process is not None:
+        running = self._process
+        if running is not None and running.returncode is None:
+            # A worker that was killed between two invocations is replaced, as Lambda replaces a sandbox.
+            if running.stdin is not None and not running.stdin.is_closing():
+                return running
+            await self._end()
+        if running is not None:
             self.usage.restarts += 1
         try:
             command = worker_command(self._handler)
