@@ -1,7 +1,7 @@
 """Who gets a message: subscriptions by filter, and a cache of what a topic leads to."""
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from host.cloud.local.broker.account import Account, split_ingest
 from host.cloud.local.broker.rates import SecondWindow
@@ -108,6 +108,7 @@ class Router:
         self._exact: dict[bytes, dict[Target, int]] = {}
         self._root = _Node()
         self._groups: dict[tuple[bytes, bytes], ShareGroup] = {}
+        self._waiting: set[ShareGroup] = set()
         self.routes: dict[bytes, Route] = {}
         """The cache; ask it first, then `route`."""
 
@@ -120,7 +121,9 @@ class Router:
             return
         group = self._groups.get(shared)
         if group is None:
-            group = ShareGroup(shared[0], self._limits, self._records, self._queueing, self._chance)
+            group = ShareGroup(
+                shared[0], self._limits, self._records, self._queueing, self._chance, self._waiting
+            )
             self._groups[shared] = group
             self._add(group, shared[1], QOS)
         group.join(session, options)
@@ -140,9 +143,9 @@ class Router:
             self._remove(group, shared[1])
         return True
 
-    def waiting_groups(self) -> Iterator[ShareGroup]:
+    def waiting_groups(self) -> Iterable[ShareGroup]:
         """Groups in which messages wait."""
-        return (group for group in self._groups.values() if group.waiting)
+        return tuple(self._waiting)
 
     def _add(self, target: Target, topic_filter: bytes, options: int) -> None:
         self.event_filters += topic_filter.startswith(_EVENTS)

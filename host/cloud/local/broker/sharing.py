@@ -41,8 +41,11 @@ class ShareGroup:
         records: Records,
         queueing: SecondWindow | None,
         chance: random.Random,
+        waiting: "set[ShareGroup]",
     ) -> None:
+        """`waiting`: the groups of the broker in which messages wait; it adds and removes itself."""
         self.name = name
+        self._with_messages = waiting
         self.members: dict[Session, int] = {}
         """Session → its QoS and options."""
         self._queue: deque[tuple[Message, float]] = deque()
@@ -67,6 +70,8 @@ class ShareGroup:
         """Remove a member."""
         self.members.pop(session, None)
         self._rates.pop(session, None)
+        if not self.members:
+            self._with_messages.discard(self)
 
     def offer(self, message: Message, now_s: float) -> None:
         """Hand a message to one member, or keep it."""
@@ -84,6 +89,7 @@ class ShareGroup:
         else:
             self._bytes += cost
             self._queue.append((message, now_s + self._limits.session_s))
+            self._with_messages.add(self)
 
     def give_back(self, message: Message, now_s: float) -> None:
         """Take a message that its receiver did not acknowledge (`session.Shared`)."""
@@ -111,6 +117,8 @@ class ShareGroup:
     def _take(self) -> None:
         message, _ = self._queue.popleft()
         self._bytes -= message.cost_bytes
+        if not self._queue:
+            self._with_messages.discard(self)
 
     def _rate(self, session: Session) -> SecondWindow:
         return self._rates.setdefault(session, SecondWindow(_QUEUED_PER_S))

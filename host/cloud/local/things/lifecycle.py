@@ -53,9 +53,11 @@ class Lifecycle:
         return Reply(topic, json.dumps(said, separators=(",", ":"), ensure_ascii=False).encode())
 
     def _session(self, event: ClientEvent, now_s: float) -> tuple[int, str]:
-        for client_id, (_, _, heard_s) in list(self._clients.items())[:2]:
-            if client_id != event.client_id and now_s - heard_s > _VERSION_KEPT_S:
-                del self._clients[client_id]
+        while self._clients:
+            client_id, (_, _, silent_s) = next(iter(self._clients.items()))
+            if client_id == event.client_id or now_s - silent_s <= _VERSION_KEPT_S:
+                break
+            del self._clients[client_id]
         version, session, heard_s = self._clients.pop(event.client_id, (-1, "", now_s))
         if now_s - heard_s > _VERSION_KEPT_S and event.kind == "connected":
             version = -1
