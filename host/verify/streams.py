@@ -13,7 +13,7 @@ from host.model.errors import VerificationError
 _END_MARK_BYTES = 8
 # DuckDB reads row groups in parallel; this is its own vector-friendly size.
 ROW_GROUP_ROWS = 131_072
-ROWS_AT_ONCE = 8 * ROW_GROUP_ROWS
+ROWS_AT_ONCE = 2 * ROW_GROUP_ROWS
 
 
 @dataclass(frozen=True, slots=True)
