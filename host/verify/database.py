@@ -12,8 +12,7 @@ import pyarrow.parquet as pq
 from host.model.errors import VerificationError
 
 MEMORY_LIMIT = "400MB"
-"""What DuckDB may hold before it goes to its scratch folder: a run of ten million measures is verified in less
-than 1 GB, and one of a hundred million too."""
+"""What DuckDB holds before it uses its scratch folder: memory does not grow with the run."""
 
 
 class Database:

@@ -9,7 +9,6 @@ from twin_process import publish, server
 
 from host.cloud.local.drain import Drain
 from host.cloud.local.target import LocalTarget
-from host.model.clock import Deadline
 from host.model.fleet import TargetSpec, TwinSpec
 
 
@@ -67,7 +66,7 @@ def test_a_patient_drain_does_not_wait_beyond_its_time(tmp_path: Path) -> None:
         bench.fleet(1, 1, interval_s=0.0)
         problems: list[str] = []
         began = time.monotonic()
-        complete = await Drain(bench.pipeline, False, problems.append).run(1, 0, Deadline(0.3))
+        complete = await Drain(bench.pipeline, False, problems.append).run(1, 0, 0.3)
         assert 0.25 < time.monotonic() - began < 10
         assert (complete, problems) == (True, [])
         assert {stage for stage, _, _ in bench.pipeline.waiting()} == {"firehose"}

@@ -66,7 +66,7 @@ class ControlClient:
         progress: Callable[[dict[str, Any]], None] | None = None,
         **fields: Any,
     ) -> dict[str, Any]:
-        """Send one request and wait for its answer.
+        """Send one request and wait for its answer, at most `within_s` after the last progress.
 
         Raises:
             NoAnswer: not in time.
@@ -77,8 +77,14 @@ class ControlClient:
             self._number += 1
             line = json.dumps({"id": self._number, "do": do, **fields}, separators=(",", ":")) + "\n"
             try:
-                async with asyncio.timeout(within_s):
-                    return await self._exchange(line.encode(), progress)
+                async with asyncio.timeout(within_s) as limit:
+
+                    def moved(values: dict[str, Any]) -> None:
+                        limit.reschedule(asyncio.get_running_loop().time() + within_s)
+                        if progress is not None:
+                            progress(values)
+
+                    return await self._exchange(line.encode(), moved)
             except TimeoutError:
                 self.close()  # a late answer must not be taken for that of the next request
                 raise NoAnswer(
@@ -87,9 +93,7 @@ class ControlClient:
                     cause="the machine is overloaded, or the twin hangs",
                 ) from None
 
-    async def _exchange(
-        self, line: bytes, progress: Callable[[dict[str, Any]], None] | None
-    ) -> dict[str, Any]:
+    async def _exchange(self, line: bytes, progress: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
         if self._writer is None or self._reader is None or self._writer.is_closing():
             raise self._gone()
         try:
@@ -102,8 +106,7 @@ class ControlClient:
                 message: dict[str, Any] = json.loads(answer)
                 if "progress" not in message:
                     break
-                if progress is not None:
-                    progress(message["progress"])
+                progress(message["progress"])
         except (ConnectionError, ValueError):
             raise self._gone() from None
         error = message.get("error")

@@ -27,22 +27,23 @@ class Drain:
         self._hurry = hurry
         self._problem = problem
 
-    async def run(self, expected: int, before: int, deadline: Deadline) -> bool:
+    async def run(self, expected: int, before: int, timeout_s: float) -> bool:
         """Whether all messages came, and everything that could end has ended.
 
         Args:
             expected: messages of the run.
             before: messages that had come before it.
-            deadline: of the whole.
+            timeout_s: given up when nothing has moved for so long; buffers that are waited for do not move.
         """
-        if not await self._all_in(expected, before, deadline):
+        if not await self._all_in(expected, before, timeout_s):
             return False
-        return await (self._hurried(deadline) if self._hurry else self._waited(deadline))
+        return await (self._hurried(timeout_s) if self._hurry else self._waited(Deadline(timeout_s)))
 
-    async def _all_in(self, expected: int, before: int, deadline: Deadline) -> bool:
+    async def _all_in(self, expected: int, before: int, timeout_s: float) -> bool:
         """Wait until all expected messages came, or nothing comes any more."""
         intake = self._pipeline.intake
         began_s = time.monotonic()
+        moved, deadline = self._pipeline.moved, Deadline(timeout_s)
         while not deadline.expired:
             self._pipeline.take_in()
             if intake.arrived + sum(intake.refused.values()) - before >= expected:
@@ -52,6 +53,8 @@ class Drain:
             if quiet_s <= 0:
                 return True
             await self._pipeline.arrival(min(quiet_s, deadline.remaining_s))
+            if moved != self._pipeline.moved:
+                moved, deadline = self._pipeline.moved, Deadline(timeout_s)
         return False
 
     async def _waited(self, deadline: Deadline) -> bool:
@@ -61,11 +64,14 @@ class Drain:
             await asyncio.sleep(min(_SETTLE_LOOK_S, deadline.remaining_s))
         return True
 
-    async def _hurried(self, deadline: Deadline) -> bool:
+    async def _hurried(self, timeout_s: float) -> bool:
         hurry = asyncio.ensure_future(self._pipeline.hurry())
-        await asyncio.wait({hurry}, timeout=deadline.remaining_s)
+        moved = None
+        while not hurry.done() and moved != self._pipeline.moved:
+            moved = self._pipeline.moved
+            await asyncio.wait({hurry}, timeout=timeout_s)
         if not hurry.done():
-            self._problem("the delivery stream was still at work when the drain's time was over")
+            self._problem(f"the delivery stream did not get on for {timeout_s:g} s, and was given up")
             hurry.cancel()
             await asyncio.gather(hurry, return_exceptions=True)
             return False

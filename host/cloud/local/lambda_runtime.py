@@ -10,15 +10,18 @@ import contextlib
 import json
 import os
 import shutil
+import subprocess
 import sys
 import time
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from host.model.fleet import TwinSpec
+
+_Worker = subprocess.Popen[bytes]
 
 REFERENCE_MEMORY_MB = 128
 """Where `lambda_per_record_ms` holds; CPU grows in proportion to memory (Lambda guide, memory)."""
@@ -107,7 +110,7 @@ class LambdaRuntime:
         self._wall_limit_s = wall_limit_s
         self._memory_mb = memory_mb
         self._timeout_s = timeout_s
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: _Worker | None = None
         self._lock = asyncio.Lock()
         self.usage = RuntimeUsage()
 
@@ -133,6 +136,11 @@ class LambdaRuntime:
             except _WorkerError as error:
                 await self._end()
                 return Answer(error_type=error.kind, error_message=str(error))
+            except asyncio.CancelledError:
+                # Its late answer must not be taken for that of the next invocation.
+                if self._process is not None:
+                    self._process.kill()
+                raise
             finally:
                 self.usage.runs += 1
                 self.usage.wall_s += time.monotonic() - began
@@ -150,52 +158,51 @@ class LambdaRuntime:
             "timeout_ms": self._timeout_s * 1000,
         }
         body = b'{"event":' + event + b',"context":' + json.dumps(context).encode() + b"}"
-        message = await self._frame(process, len(body).to_bytes(4, "big") + body)
+        message = await asyncio.to_thread(self._frame, process, len(body).to_bytes(4, "big") + body)
         error = message.get("error")
         if error is not None:
             return Answer(error_type=str(error["errorType"]), error_message=str(error["errorMessage"]))
         return Answer(message["result"])
 
-    async def _frame(self, process: asyncio.subprocess.Process, request: bytes) -> dict[str, Any]:
+    def _frame(self, process: _Worker, request: bytes) -> dict[str, Any]:
+        """In a thread: on the loop each piece of a large answer would wait for the messages of all boards."""
         if process.stdin is None or process.stdout is None:
             raise _WorkerError("Runtime.ExitError", "the worker has no pipes")
         try:
             if request:
                 process.stdin.write(request)
-                await process.stdin.drain()
-            size = int.from_bytes(await process.stdout.readexactly(4), "big")
-            message: dict[str, Any] = json.loads(await process.stdout.readexactly(size))
-        except (asyncio.IncompleteReadError, BrokenPipeError, ConnectionResetError):
-            code = await process.wait()
+                process.stdin.flush()
+            size = int.from_bytes(_exactly(process.stdout, 4), "big")
+            message: dict[str, Any] = json.loads(_exactly(process.stdout, size))
+        except (EOFError, BrokenPipeError, ConnectionResetError):
+            code = process.wait()
             raise _WorkerError(
                 "Runtime.ExitError", f"the handler's process ended with status {code}; see {self._log.name}"
             ) from None
         return message
 
-    async def _started(self) -> asyncio.subprocess.Process:
-        running = self._process
-        if running is not None and running.returncode is None:
-            # A worker that was killed between two invocations is replaced, as Lambda replaces a sandbox.
-            if running.stdin is not None and not running.stdin.is_closing():
-                return running
-            await self._end()
-        if running is not None:
+    async def _started(self) -> _Worker:
+        # A worker that was killed between two invocations is replaced, as Lambda replaces a sandbox.
+        if self._process is not None and self._process.poll() is None:
+            return self._process
+        if self._process is not None:
             self.usage.restarts += 1
         try:
             command = worker_command(self._handler)
         except FileNotFoundError as missing:
             raise _WorkerError("Runtime.InvalidEntrypoint", str(missing)) from None
         with self._log.open("ab") as log:
-            self._process = process = await asyncio.create_subprocess_exec(
-                *command,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
+            self._process = process = await asyncio.to_thread(
+                subprocess.Popen,
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
                 stderr=log,
                 env=environment(self._handler, self._memory_mb),
             )
         try:
             async with asyncio.timeout(START_LIMIT_S):
-                message = await self._frame(process, b"")
+                message = await asyncio.to_thread(self._frame, process, b"")
         except TimeoutError:
             raise _WorkerError(
                 "Runtime.Timeout", f"the worker did not start in {START_LIMIT_S:g} s"
@@ -210,9 +217,22 @@ class LambdaRuntime:
 
     async def _end(self) -> None:
         process, self._process = self._process, None
-        if process is not None and process.returncode is None:
-            process.kill()
-            await process.wait()
+        if process is None:
+            return
+        process.kill()  # does nothing where it has ended
+        await asyncio.to_thread(process.wait)
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+
+
+def _exactly(pipe: IO[bytes], size: int) -> bytes:
+    """So many bytes, or EOFError."""
+    data = pipe.read(size)
+    if len(data) < size:
+        raise EOFError
+    return data
 
 
 NODE_SUFFIXES = (".js", ".mjs", ".cjs")

@@ -351,6 +351,12 @@ class Pipeline:
         return len(self._inbox)
 
     @property
+    def moved(self) -> tuple[int, ...]:
+        """Changes when anything gets on."""
+        firehose = self.firehose
+        return (self.intake.arrived, self.stream.left, firehose.function.count.left, *self.stored().values())
+
+    @property
     def quiet_s(self) -> float:
         """Seconds since the last arrival."""
         return time.monotonic() - self._last_arrival_s

@@ -214,7 +214,7 @@ class LocalTarget:
         progress(live)
         if not answer["complete"]:
             self._problems.append(
-                f"the twin was not done {timeout_s:g} s after the last send: {live.received} of "
+                f"the twin did not get on for {timeout_s:g} s after the last send: {live.received} of "
                 f"{expected_messages} messages received"
             )
 

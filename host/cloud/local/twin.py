@@ -22,7 +22,6 @@ from host.cloud.local.marks import Mark, since
 from host.cloud.local.pipeline import Pipeline
 from host.cloud.local.segments import MAX_ROWS, due_age_s
 from host.cloud.local.things import Services
-from host.model.clock import Deadline
 from host.model.errors import PreflightError, UsageError
 from host.model.stage_count import STAGES, StageCount
 from host.model.twin import TwinTls
@@ -304,11 +303,10 @@ class Twin:
 
     async def _drain(self, request: dict[str, Any], progress: Progress) -> dict[str, Any]:
         mark = self._marked(request)
-        deadline = Deadline(float(request["timeout_s"]))
         report = asyncio.get_running_loop().create_task(self._report(mark, progress))
         before = mark.arrived + mark.refused if mark is not None else 0
         try:
-            complete = await self._draining.run(int(request["expected"]), before, deadline)
+            complete = await self._draining.run(int(request["expected"]), before, float(request["timeout_s"]))
         finally:
             report.cancel()
             await asyncio.gather(report, return_exceptions=True)
