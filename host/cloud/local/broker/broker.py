@@ -30,6 +30,7 @@ from host.cloud.local.broker.retained import RetainedMessages
 from host.cloud.local.broker.routing import Router
 from host.cloud.local.broker.session import Session
 from host.cloud.local.broker.sessions import Sessions, WaitingWill
+from host.cloud.local.broker.shares import TurnQueue
 from host.cloud.local.broker.subscribing import Subscribing
 from host.cloud.local.broker.wheel import DeadlineWheel
 from host.model.limits import Limits
@@ -71,6 +72,7 @@ class Broker:
         self.limits = limits if limits is not None else Limits.aws()
         self.clock = clock
         self.records = Records(on_refused)
+        self.turns = TurnQueue()
         stored = self.limits.queued_per_s
         queueing = None if stored is None else SecondWindow(stored)
         router = Router(self.limits, self.records, queueing, account)

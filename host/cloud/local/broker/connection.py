@@ -55,7 +55,7 @@ class Connection(asyncio.Protocol):
         self._answering = False
         """Its own packets are being handled: what it is sent leaves in one write at their end."""
         self._held = Backlog()
-        self._shares = Shares(self._arrived)
+        self._shares = Shares(self._arrived, service.turns)
         self._reading = True
         self._delayed = False
         """Whether this spell of too much throughput has been recorded."""
@@ -96,6 +96,8 @@ class Connection(asyncio.Protocol):
         if packets:
             self.last_packet_s = self._service.clock()
             self._shares.add(packets)
+            if self._shares:
+                self._choose_reading()
         if fault is not None:
             self._shares.finish()  # what stands before the fault is good
             if not self.ending:

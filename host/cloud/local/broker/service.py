@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from host.cloud.local.broker.records import DisconnectReason, Records
+from host.cloud.local.broker.shares import TurnQueue
 from host.model.limits import Limits
 from host.mqtt.codec import Connect, Publish, Subscribe, Unsubscribe
 
@@ -17,6 +18,7 @@ class Service(Protocol):
     limits: Limits
     records: Records
     clock: Callable[[], float]
+    turns: TurnQueue
 
     def opened(self, connection: "Connection") -> None: ...
     def connect(self, connection: "Connection", packet: Connect, now_s: float) -> None: ...
