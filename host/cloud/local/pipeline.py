@@ -10,7 +10,6 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from host.cloud.local.agenda import NEVER, Agenda
@@ -22,6 +21,7 @@ from host.cloud.local.faults import StageFaults, link_faults, stage_faults
 from host.cloud.local.firehose import DeliveryFaults, Firehose
 from host.cloud.local.folders import EVIDENCE_FOLDER, LAMBDA_LOG, S3_FOLDER, TIMESTREAM_FOLDER
 from host.cloud.local.influx_secrets import make_influx_stage
+from host.cloud.local.intake import Intake
 from host.cloud.local.kinesis import Record, Stream
 from host.cloud.local.lambda_runtime import LambdaRuntime
 from host.cloud.local.s3 import Bucket
@@ -43,18 +43,6 @@ _COSTS_THE_CONNECTION = frozenset(
     ("payload-too-large", "topic-too-long", "topic-too-deep", "topic-reserved", "not-authorised")
 )
 """Reasons for which the broker refuses a message and hangs up."""
-
-
-@dataclass(slots=True)
-class Intake:
-    """What came from the broker."""
-
-    arrived: int = 0
-    """Messages the broker handed over, rehearsed losses included."""
-    accepted: int = 0
-    """Messages that got a number."""
-    refused: dict[str, int] = field(default_factory=dict)
-    """Messages the broker refused, by reason."""
 
 
 class Pipeline:
