@@ -30,7 +30,7 @@ from host.cloud.local.broker.retained import RetainedMessages
 from host.cloud.local.broker.routing import Router
 from host.cloud.local.broker.session import Session
 from host.cloud.local.broker.sessions import Sessions, WaitingWill
-from host.cloud.local.broker.shares import TurnQueue
+from host.cloud.local.broker.shares import DELIVERY_PAUSE_S, TurnQueue
 from host.cloud.local.broker.subscribing import Subscribing
 from host.cloud.local.broker.wheel import DeadlineWheel
 from host.model.limits import Limits
@@ -38,9 +38,6 @@ from host.mqtt.codec import Connect, Publish, Subscribe, Unsubscribe
 
 TICK_S = 0.1
 """How often throttled and timed things are looked at: a tenth of the second that rates are about."""
-DELIVERY_PAUSE_S = 0.005
-"""Messages to a subscriber wait so long for others, so that a write, and its reader's turn, is about several.
-IoT Core takes longer than that to deliver one."""
 _STOP_S = 0.5
 """For clients to take their last bytes, and answer the end of TLS, when the broker stops."""
 

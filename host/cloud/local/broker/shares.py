@@ -15,6 +15,10 @@ On IoT Core no message waits for another board's, and here all share one loop.""
 TURN_S = 0.01
 """Work of one turn of the loop; then whatever else the twin does has its own: rules, delivery, the timers."""
 
+DELIVERY_PAUSE_S = 0.005
+"""Messages to a subscriber wait so long for others, so that a write, and its reader's turn, is about several.
+IoT Core takes longer than that to deliver one."""
+
 
 class TurnQueue:
     """Connections with packets that wait, first come, first served; one queue for all of a broker."""
