@@ -18,18 +18,29 @@ not in it. Ratios are taken in one run of this script. Absolute times depend on 
 """
 
 import argparse
+import asyncio
+import contextlib
 import json
+import multiprocessing
+import socket
 import statistics
+import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from _bench import mosquitto
+from _bench import ROOT, mosquitto
 from _processes import Usage, watch
 from virtual_boards import PACED, boards, paced_peer
+
+from host.cloud.local import rules
+from host.cloud.local.config import TwinConfig
+from host.cloud.local.pipeline import Pipeline
+from host.mqtt.codec import Connect, encode_connect, encode_publish
 
 CLIENTS = 1000
 FEW, MANY = 15, 35
@@ -210,6 +221,86 @@ def original() -> bool:
     return reached
 
 
+@contextlib.contextmanager
+def twin_alone() -> Iterator[int]:
+    """A twin without rates, in a process of its own; gives its MQTT port."""
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / "config.json"
+        config.write_text(json.dumps({"folder": str(Path(folder) / "twin"), "limits": "lifted"}))
+        with subprocess.Popen(
+            [sys.executable, "-m", "host.cloud.local.server", str(config)],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        ) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            try:
+                yield int(json.loads(process.stdout.readline())["port"])
+            finally:
+                process.stdin.close()
+
+
+def flood(port: int, window: int = 1000) -> None:
+    """Publish QoS 1 messages on one connection as fast as they are acknowledged; never returns."""
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(encode_connect(Connect("flooder")))
+        connection.recv(4)
+        packet = encode_publish(b"aws/0/99/data/", b'{"ph":7.1}', 1, packet_id=1)
+        connection.sendall(packet * window)
+        while data := connection.recv(65_536):
+            connection.sendall(packet * (len(data) // 4))
+
+
+def flooder() -> bool:
+    """Whether a board waits for another one's flood."""
+    alone, beside = [], []
+    with twin_alone() as port:
+        for _ in range(3):
+            alone.append(boards(port, 30, 40, interval_ms=250).ack_p50_ms)
+            process = multiprocessing.get_context("spawn").Process(target=flood, args=(port,), daemon=True)
+            process.start()
+            beside.append(boards(port, 30, 40, interval_ms=250).ack_p50_ms)
+            process.terminate()
+            process.join()
+    ratio = statistics.median(with_it / without for with_it, without in zip(beside, alone, strict=True))
+    words = f"{ratio:.1f} x ({statistics.median(beside):.1f} and {statistics.median(alone):.1f} ms)"
+    return say("ack p50 beside one QoS 1 flooder", words, "2 x of without it", ratio <= 2)
+
+
+def topics() -> bool:
+    """What the rules engine does for a topic that it has not seen."""
+    count = 2000
+    with tempfile.TemporaryDirectory() as folder:
+        pipeline = Pipeline(TwinConfig(str(Path(folder) / "twin")))
+        pipeline.compile_rules()
+        parses = 0
+
+        def parsed(text: str, version: str) -> object:
+            nonlocal parses
+            parses += 1
+            return really(text, version)
+
+        really = rules.parse_expression
+        rules.parse_expression = parsed  # type: ignore[assignment]
+        cost_us = []
+
+        async def send() -> None:
+            before_s = time.process_time()
+            for number in range(count):
+                pipeline.sink(f"aws/0/{1000 + number}/data/", b'{"ph":7.1}', 1, False, False, "board")
+            pipeline.take_in()
+            cost_us.append((time.process_time() - before_s) / count * 1e6)
+
+        try:
+            asyncio.run(send())
+            asyncio.run(send())
+        finally:
+            rules.parse_expression = really
+    words = f"{parses} expressions parsed for {count:,} topics; {cost_us[0] - cost_us[1]:.0f} µs more"
+    return say("first message of a new topic", words, "parsed once per rule", parses <= 4)
+
+
 ROWS: dict[str, Callable[[], bool]] = {
     "paced": paced,
     "twin": twin,
@@ -219,6 +310,8 @@ ROWS: dict[str, Callable[[], bool]] = {
     "20000": lambda: fleet_of(20000, 10),
     "measures": measures,
     "original": original,
+    "flooder": flooder,
+    "topics": topics,
 }
 
 

@@ -21,9 +21,10 @@ import sys
 import tempfile
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pyarrow as pa
 from _bench import mosquitto
 
 from host.boards.job import PackJob
@@ -31,6 +32,7 @@ from host.boards.unit import PackUnit
 from host.fleet.pacing import phase_ms
 from host.model.endpoint import Endpoint
 from host.model.fleet import BoardSpec, LinkSpec, SensorSpec
+from host.model.ledger import STREAM_FOLDER, STREAM_SUFFIX, Event
 from host.model.plan import BoardPlan, interval_us
 from sensors.catalog import KEYS
 
@@ -49,6 +51,7 @@ class Cost:
     wall_s: float
     max_rss_mb: float = 0.0
     connect_s: float = 0.0
+    ack_p50_ms: float = 0.0
 
     @property
     def cpu_us(self) -> float:
@@ -82,7 +85,21 @@ def boards(
             connect_rate=None,
             max_rate=None,
         )
-        return asyncio.run(_run_pack(job, port))
+        cost = asyncio.run(_run_pack(job, port))
+        return replace(cost, ack_p50_ms=_ack_p50_ms(Path(folder)))
+
+
+def _ack_p50_ms(folder: Path) -> float:
+    """Median time from sending to PUBACK, from the ledger."""
+    (stream,) = folder.glob(f"{STREAM_FOLDER}/*{STREAM_SUFFIX}")
+    with pa.OSFile(str(stream)) as source:
+        rows = pa.ipc.open_stream(source).read_all().select(["event", "buoy", "seq", "at_ns"]).to_pydict()
+    at: dict[int, dict[tuple[int, int], int]] = {Event.SENT: {}, Event.ACKNOWLEDGED: {}}
+    for event, buoy, seq, at_ns in zip(*rows.values(), strict=True):
+        if event in at:
+            at[event][buoy, seq] = at_ns
+    sent = at[Event.SENT]
+    return statistics.median((done - sent[key]) / 1e6 for key, done in at[Event.ACKNOWLEDGED].items())
 
 
 async def _run_pack(job: PackJob, port: int) -> Cost:
