@@ -15,9 +15,9 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from host.cloud.local.broker import Limits
 from host.cloud.local.broker.authority import PUBLISH, Principal
 from host.cloud.local.broker.decoder5 import Decoder5
+from host.cloud.local.broker.message import Extra, Message
 from host.cloud.local.broker.mqtt5 import Encoder5
 from host.cloud.local.broker.packets5 import Publish5
-from host.cloud.local.broker.session import Message
 
 Start = Callable[..., Bench]
 Raw = Callable[..., RawClient]
@@ -213,7 +213,7 @@ def test_a_message_on_its_way_out_is_the_same_on_its_way_in(
         return len(text.encode()).to_bytes(2, "big") + text.encode()
 
     properties = b"".join(b"\x26" + field(name) + field(value) for name, value in pairs)
-    message = Message(topic, payload, qos, retain, properties)
+    message = Message(topic, payload, qos, retain, Extra(properties))
     sent = Encoder5(100, 300_000).publish(message, packet_id, False, 0.0)
     wanted = Publish5(topic, payload, qos, retain, False, packet_id if qos else 0, properties)
     assert Decoder5(300_000).feed(sent) == ([wanted], None)

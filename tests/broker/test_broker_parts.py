@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from host.cloud.local.broker.message import Message
 from host.cloud.local.broker.rates import ByteBucket, SecondWindow
 from host.cloud.local.broker.records import Records
 from host.cloud.local.broker.routing import Router
-from host.cloud.local.broker.session import Message, Session
+from host.cloud.local.broker.session import Session
 from host.cloud.local.broker.wheel import DeadlineWheel
 from host.model.limits import Limits
 from host.mqtt.codec import Publish, topic_matches
@@ -143,6 +144,7 @@ class Line:
 
     rate_out: SecondWindow | None = None
     in_flight_out = 100
+    plain = False
 
     def __init__(self) -> None:
         self.sent: list[Publish] = []
@@ -151,10 +153,11 @@ class Line:
     def fits(self, message: Message) -> bool:
         return len(message.payload) < 1_000_000
 
-    def deliver(
-        self, message: Message, encoded: bytes | None, now_s: float, packet_id: int = 0, dup: bool = False
-    ) -> None:
-        assert encoded is None or not message.qos, now_s
+    def send(self, data: bytes) -> None:
+        raise AssertionError(f"{data!r} is encoded for MQTT 3.1.1, which this line does not speak")
+
+    def deliver(self, message: Message, now_s: float, packet_id: int = 0, dup: bool = False) -> None:
+        assert now_s >= 0
         self.sent.append(Publish(message.topic, message.payload, message.qos, message.retain, dup, packet_id))
 
     def may_send(self, size: int, now_s: float) -> bool:

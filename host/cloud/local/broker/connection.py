@@ -6,6 +6,7 @@ from typing import cast
 
 from host.cloud.local.broker.authority import Gate
 from host.cloud.local.broker.backlog import Backlog
+from host.cloud.local.broker.message import Message
 from host.cloud.local.broker.mqtt5 import Accepted
 from host.cloud.local.broker.packets5 import Connect5
 from host.cloud.local.broker.properties5 import Fault
@@ -13,7 +14,7 @@ from host.cloud.local.broker.rare_packets import handle_rare
 from host.cloud.local.broker.rates import ByteBucket, SecondWindow
 from host.cloud.local.broker.records import DisconnectReason, Metric, Reason
 from host.cloud.local.broker.service import Service
-from host.cloud.local.broker.session import Message, Session
+from host.cloud.local.broker.session import Session
 from host.cloud.local.broker.shares import Shares
 from host.cloud.local.broker.wire import Wire
 from host.mqtt.codec import (
@@ -43,7 +44,8 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_answering", "_bucket_in", "_bucket_out", "_congested", "_delayed", "_held", "_out", "_reading",
         "_service", "_shares", "_transport", "certificate_id", "client_id", "connected_s", "ending", "gate",
-        "in_flight_out", "keep_alive_s", "last_packet_s", "rate_in", "rate_out", "session", "will", "wire",
+        "in_flight_out", "keep_alive_s", "last_packet_s", "plain", "rate_in", "rate_out", "session", "will",
+        "wire",
     )  # fmt: skip
 
     def __init__(self, service: Service) -> None:
@@ -68,6 +70,8 @@ class Connection(asyncio.Protocol):
         self.rate_out = None if rate_out is None else SecondWindow(rate_out)
         self.in_flight_out = limits.in_flight_out
         """Most unacknowledged QoS 1 messages to the client."""
+        self.plain = True
+        """It speaks MQTT 3.1.1."""
         self.certificate_id = ""
         """As `authority.Principal`; set before `connection_made`."""
         self.client_id = ""
@@ -146,6 +150,7 @@ class Connection(asyncio.Protocol):
     def accept(self, connect: Connect, said: Accepted) -> None:
         """Answer the CONNECT of an accepted client, and remember what it can take."""
         if isinstance(connect, Connect5):
+            self.plain = False
             self.in_flight_out = min(self.in_flight_out, connect.receive_maximum)
         self.send(self.wire.accept(connect, said))
 
@@ -153,13 +158,9 @@ class Connection(asyncio.Protocol):
         """Whether the client takes a packet as long as this message's."""
         return self.wire.v5 is None or self.wire.v5.fits(message)
 
-    def deliver(
-        self, message: Message, encoded: bytes | None, now_s: float, packet_id: int = 0, dup: bool = False
-    ) -> None:
-        """Queue a message for the next write; `encoded` is its PUBLISH of MQTT 3.1.1, where that is made."""
-        if encoded is None or self.wire.v5 is not None:
-            encoded = self.wire.publish(message, packet_id, dup, now_s)
-        self.send(encoded)
+    def deliver(self, message: Message, now_s: float, packet_id: int = 0, dup: bool = False) -> None:
+        """Queue a message for the next write, in the client's version of MQTT."""
+        self.send(self.wire.publish(message, packet_id, dup, now_s))
 
     def may_send(self, size: int, now_s: float) -> bool:
         """Whether a PUBLISH of `size` bytes may leave now; pays for it if so."""

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from host.cloud.local.broker.decoder5 import TOPIC_ALIASES
+from host.cloud.local.broker.message import Message
 from host.cloud.local.broker.packets5 import Connect5
 from host.cloud.local.broker.properties5 import PROTOCOL, Property
 from host.cloud.local.broker.records import Reason
-from host.cloud.local.broker.session import Message
 from host.mqtt.encoder import encode_length
 
 LEVEL: Final = 5
@@ -121,9 +121,9 @@ class Encoder5:
 
     def publish(self, message: Message, packet_id: int, dup: bool, now_s: float) -> bytes:
         """PUBLISH; a topic's alias is set with its first message and used from then on."""
-        properties, topic = message.properties, message.topic
-        if message.expires_s is not None:
-            left_s = max(0, int(message.expires_s - now_s))
+        properties, topic, expires_s = message.extra.properties, message.topic, message.extra.expires_s
+        if expires_s is not None:
+            left_s = max(0, int(expires_s - now_s))
             properties = b"\x02" + left_s.to_bytes(4, "big") + properties
         if self._alias_maximum:
             alias = self._aliases.get(topic)
@@ -143,7 +143,7 @@ class Encoder5:
         return most is None or self._size(message) + 4 <= most  # the alias, and perhaps one byte of length
 
     def _size(self, message: Message) -> int:
-        properties = len(message.properties) + (0 if message.expires_s is None else 5)
+        properties = len(message.extra.properties) + (0 if message.extra.expires_s is None else 5)
         length = 2 + len(message.topic) + (2 if message.qos else 0) + len(message.payload)
         length += properties + len(encode_length(properties))
         return 1 + len(encode_length(length)) + length

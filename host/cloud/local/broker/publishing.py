@@ -6,12 +6,13 @@ from host.cloud.local.broker.account import BASIC_INGEST, Reply
 from host.cloud.local.broker.authority import PUBLISH, RECEIVE, RETAIN_PUBLISH, Gate
 from host.cloud.local.broker.connection import Connection
 from host.cloud.local.broker.context import Context
+from host.cloud.local.broker.message import NO_EXTRA, Extra, Message
 from host.cloud.local.broker.packets5 import Publish5, Will5
 from host.cloud.local.broker.rates import SecondWindow
 from host.cloud.local.broker.records import DisconnectReason, Metric, Reason
 from host.cloud.local.broker.retained import Retained
 from host.cloud.local.broker.routing import NO_LOCAL, QOS, RETAIN_AS_PUBLISHED, Route
-from host.cloud.local.broker.session import Message, Session
+from host.cloud.local.broker.session import Session
 from host.mqtt.codec import Publish, Will, encode_publish
 
 
@@ -172,7 +173,7 @@ class Publishing:
 
     def _keep(self, packet: Publish, now_s: float) -> None:
         self._records.count(Metric.PUBLISH_RETAINED_SUCCESS)
-        kept = Retained(packet.topic, packet.payload, packet.qos, *_properties(packet, now_s))
+        kept = Retained(packet.topic, packet.payload, packet.qos, _extra(packet, now_s))
         self._context.retained.keep(kept)
 
     def _fan_out(self, client_id: str, packet: Publish, route: Route, now_s: float) -> None:
@@ -180,10 +181,10 @@ class Publishing:
         encoded: bytes | None = None
         account = self._account_out
         topic, payload = packet.topic, packet.payload
-        properties, expires_s = _properties(packet, now_s)
+        extra = NO_EXTRA if type(packet) is Publish else _extra(packet, now_s)
         for group in route.groups:
             if account is None or account.take(now_s):
-                group.offer(Message(topic, payload, packet.qos, False, properties, expires_s), now_s)
+                group.offer(Message(topic, payload, packet.qos, False, extra), now_s)
             else:
                 self._out_of_rate(account, "", route)
         for session, options in route.targets:
@@ -202,13 +203,13 @@ class Publishing:
             if account is not None and not account.take(now_s):
                 self._out_of_rate(account, session.client_id, route)
                 continue
-            retain = packet.retain and options & RETAIN_AS_PUBLISHED != 0
+            retain = options > 1 and packet.retain and options & RETAIN_AS_PUBLISHED != 0
             if packet.qos and options & QOS:
-                session.offer(Message(topic, payload, 1, retain, properties, expires_s), None, now_s)
+                session.offer(Message(topic, payload, 1, retain, extra), None, now_s)
             else:
                 if encoded is None:
                     encoded = encode_publish(topic, payload)
-                session.offer(Message(topic, payload, 0, retain, properties, expires_s), encoded, now_s)
+                session.offer(Message(topic, payload, 0, retain, extra), encoded, now_s)
 
     def _out_of_rate(self, account: SecondWindow, client_id: str, route: Route) -> None:
         self._records.refuse(
@@ -280,8 +281,8 @@ class Publishing:
         self._records.refuse(reason, Metric.PUBLISH_IN_THROTTLE, detail, client_id, route.text, payload)
 
 
-def _properties(packet: Publish, now_s: float) -> tuple[bytes, float | None]:
+def _extra(packet: Publish, now_s: float) -> Extra:
     """What MQTT 5 forwards, and the broker time at which the message expires."""
     if not isinstance(packet, Publish5):
-        return b"", None
-    return packet.properties, None if packet.expiry_s is None else now_s + packet.expiry_s
+        return NO_EXTRA
+    return Extra(packet.properties, None if packet.expiry_s is None else now_s + packet.expiry_s)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from host.cloud.local.broker.message import NO_EXTRA, Extra
 from host.cloud.local.broker.routing import has_wildcard
 from host.mqtt.codec import topic_matches
 
@@ -13,10 +14,7 @@ class Retained:
     topic: bytes
     payload: bytes
     qos: int
-    properties: bytes = b""
-    """What MQTT 5 forwards, encoded."""
-    expires_s: float | None = None
-    """Broker time from which it is gone; None: it stays."""
+    extra: Extra = NO_EXTRA
 
 
 class RetainedMessages:
@@ -54,6 +52,7 @@ class RetainedMessages:
                 if topic_matches(topic_filter, topic, hash_matches_parent=self._hash_matches_parent)
             ]
         for message in found:
-            if message.expires_s is not None and now_s >= message.expires_s:
+            expires_s = message.extra.expires_s
+            if expires_s is not None and now_s >= expires_s:
                 del self._messages[message.topic]
         return [message for message in found if message.topic in self._messages]

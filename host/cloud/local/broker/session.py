@@ -2,61 +2,14 @@
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Protocol
 
 from host.cloud.local.broker.authority import Gate
+from host.cloud.local.broker.message import HEADER_BYTES, Message
 from host.cloud.local.broker.rates import SecondWindow
 from host.cloud.local.broker.records import Metric, Reason, Records
 from host.model.limits import Limits
-
-_OVERHEAD_BYTES = 150
-"""What a queued message costs beside topic and payload (CPython 3.11, rounded)."""
-
-_HEADER_BYTES = 7
-"""Fixed header, topic length and packet id of a PUBLISH of usual size."""
-
-
-@dataclass(slots=True, eq=False)
-class Message:
-    """A message for one subscriber."""
-
-    topic: bytes
-    payload: bytes
-    qos: int
-    retain: bool
-    properties: bytes = b""
-    """What MQTT 5 forwards, encoded."""
-    expires_s: float | None = None
-    """Broker time until which it may be sent; None: for ever."""
-    shared: "Shared | None" = None
-    """The group that shares it, where it came by a shared subscription."""
-    packet_id: int = 0
-    """Its id once it has been sent with QoS 1: a resend carries the same one, and DUP (MQTT 3.1.1, 4.4)."""
-    first_sent_s: float = 0.0
-    """Broker time of that first sending: the hour of retries counts from here."""
-
-    @property
-    def cost_bytes(self) -> int:
-        """What it holds of a queue's bound."""
-        return len(self.topic) + len(self.payload) + len(self.properties) + _OVERHEAD_BYTES
-
-    @property
-    def size_bytes(self) -> int:
-        """What it is on the wire, near enough for throughput."""
-        return len(self.topic) + len(self.payload) + len(self.properties) + _HEADER_BYTES
-
-    def expired(self, now_s: float) -> bool:
-        """Whether it may not be sent any more."""
-        return self.expires_s is not None and now_s >= self.expires_s
-
-
-class Shared(Protocol):
-    """Where a message goes back to if its receiver is gone."""
-
-    def give_back(self, message: Message, now_s: float) -> None:
-        """Take a message that its receiver did not acknowledge."""
-        ...
+from host.mqtt.codec import encode_publish
 
 
 class Outlet(Protocol):
@@ -66,15 +19,19 @@ class Outlet(Protocol):
     """Publishes per second towards the client; None: no limit."""
     in_flight_out: int
     """Most unacknowledged QoS 1 messages: the broker's limit, or the client's where that is lower."""
+    plain: bool
+    """It speaks MQTT 3.1.1: `send` takes a PUBLISH made without it, and every message fits."""
+
+    def send(self, data: bytes) -> None:
+        """Queue a packet for the next write."""
+        ...
 
     def fits(self, message: Message) -> bool:
         """Whether the client takes a packet as long as this message's."""
         ...
 
-    def deliver(
-        self, message: Message, encoded: bytes | None, now_s: float, packet_id: int = 0, dup: bool = False
-    ) -> None:
-        """Queue a message for the next write; `encoded` is its PUBLISH of MQTT 3.1.1, where that is made."""
+    def deliver(self, message: Message, now_s: float, packet_id: int = 0, dup: bool = False) -> None:
+        """Queue a message for the next write, in the client's version of MQTT."""
         ...
 
     def may_send(self, size: int, now_s: float) -> bool:
@@ -162,7 +119,7 @@ class Session:
         if outlet is None:
             # QoS 0 is at most once: nobody is there, and nothing was promised.
             return message.qos == 1 and self._store(message, now_s)
-        if not outlet.fits(message):
+        if not (outlet.plain or outlet.fits(message)):
             self._refuse_size(message)
             return False
         rate = outlet.rate_out
@@ -180,8 +137,11 @@ class Session:
                     self._bytes += message.cost_bytes
                     self._fly(outlet, message, now_s)
                     return True
-            elif outlet.may_send(message.size_bytes, now_s):
-                outlet.deliver(message, encoded, now_s)
+            elif outlet.may_send(message.size_bytes if encoded is None else len(encoded), now_s):
+                if encoded is not None and outlet.plain:
+                    outlet.send(encoded)
+                else:
+                    outlet.deliver(message, now_s)
                 self._records.published_out += 1
                 return True
             else:
@@ -236,16 +196,16 @@ class Session:
 
     def give_back(self, now_s: float) -> None:
         """Return what it got by shared subscriptions to the groups: others may be there to take it."""
-        shared = [message for message in self._stored if message.shared is not None]
+        shared = [message for message in self._stored if message.extra.shared is not None]
         if not shared:
             return
-        self._stored = deque(message for message in self._stored if message.shared is None)
+        self._stored = deque(message for message in self._stored if message.extra.shared is None)
         for message in shared:
             self._bytes -= message.cost_bytes
             self._reserved.discard(message.packet_id)
             message.packet_id = 0
-            if message.shared is not None:
-                message.shared.give_back(message, now_s)
+            if message.extra.shared is not None:
+                message.extra.shared.give_back(message, now_s)
 
     def unacknowledged(self) -> Iterator[Message]:
         """QoS 1 messages that the client has not acknowledged, oldest first."""
@@ -267,14 +227,18 @@ class Session:
                     outlet.wait()
                     return
                 self._bytes -= pending.popleft().cost_bytes
-                outlet.deliver(message, None, now_s)
+                outlet.deliver(message, now_s)
                 self._records.published_out += 1
 
     def _send_stored(self, outlet: Outlet, now_s: float) -> None:
         stored, replay, rate = self._stored, self._replay, outlet.rate_out
         while stored:
             message = stored[0]
-            if self._too_old(message, now_s) or message.expired(now_s) or not outlet.fits(message):
+            if (
+                self._too_old(message, now_s)
+                or message.expired(now_s)
+                or not (outlet.plain or outlet.fits(message))
+            ):
                 self._give_up(stored.popleft(), now_s)
                 continue
             if replay is not None and not replay.room(now_s):
@@ -295,7 +259,8 @@ class Session:
         """Whether a QoS 1 message may be sent now; asks for a tick if only throughput is in the way."""
         if len(self._in_flight) >= outlet.in_flight_out:
             return False
-        if outlet.may_send(message.size_bytes, now_s):
+        size = len(message.topic) + len(message.payload) + len(message.extra.properties) + HEADER_BYTES
+        if outlet.may_send(size, now_s):
             return True
         outlet.wait()
         return False
@@ -310,7 +275,10 @@ class Session:
             packet_id = message.packet_id = self._next_id()
             message.first_sent_s = now_s
         self._in_flight[packet_id] = message
-        outlet.deliver(message, None, now_s, packet_id, dup)
+        if outlet.plain:
+            outlet.send(encode_publish(message.topic, message.payload, 1, message.retain, dup, packet_id))
+        else:
+            outlet.deliver(message, now_s, packet_id, dup)
         self._records.published_out += 1
 
     def _next_id(self) -> int:

@@ -10,9 +10,10 @@ from collections import deque
 from dataclasses import replace
 
 from host.cloud.local.broker.authority import RECEIVE
+from host.cloud.local.broker.message import Message
 from host.cloud.local.broker.rates import SecondWindow
 from host.cloud.local.broker.records import Metric, Reason, Records
-from host.cloud.local.broker.session import Message, Session
+from host.cloud.local.broker.session import Session
 from host.model.limits import Limits
 
 PREFIX = b"$share/"
@@ -147,7 +148,8 @@ class ShareGroup:
             self._refuse(Reason.DELIVERY_NOT_AUTHORISED, denial, message, session.client_id)
             return
         qos = min(message.qos, self.members[session] & 1)
-        session.offer(replace(message, qos=qos, shared=self if qos else None), None, now_s)
+        extra = replace(message.extra, shared=self if qos else None)
+        session.offer(Message(message.topic, message.payload, qos, False, extra), None, now_s)
 
     def _refuse(self, reason: Reason, detail: str, message: Message, client_id: str = "") -> None:
         metric = Metric.PUBLISH_OUT_THROTTLE

@@ -3,10 +3,11 @@
 from host.cloud.local.broker.authority import RECEIVE, SUBSCRIBE
 from host.cloud.local.broker.connection import Connection
 from host.cloud.local.broker.context import Context
+from host.cloud.local.broker.message import Message
 from host.cloud.local.broker.packets5 import Subscribe5
 from host.cloud.local.broker.records import DisconnectReason, Metric, Reason
 from host.cloud.local.broker.routing import NO_LOCAL, RETAIN_AS_PUBLISHED, has_wildcard
-from host.cloud.local.broker.session import Message, Session
+from host.cloud.local.broker.session import Session
 from host.cloud.local.broker.sharing import PREFIX
 from host.mqtt.codec import Subscribe, Unsubscribe
 
@@ -128,7 +129,7 @@ class Subscribing:
                 )
                 continue
             qos = min(kept.qos, granted)
-            message = Message(kept.topic, kept.payload, qos, True, kept.properties, kept.expires_s)
+            message = Message(kept.topic, kept.payload, qos, True, kept.extra)
             session.offer(message, None, now_s)
 
     def _drop(self, connection: Connection, reason: Reason, detail: str, topic_filter: bytes) -> None:

@@ -1,6 +1,7 @@
 """Between bytes and packets of one connection, in the version of MQTT that the client speaks."""
 
 from host.cloud.local.broker.decoder5 import Decoder5
+from host.cloud.local.broker.message import Message
 from host.cloud.local.broker.mqtt5 import (
     DISCONNECT_CODES,
     LEVEL,
@@ -22,7 +23,6 @@ from host.cloud.local.broker.mqtt5 import (
 from host.cloud.local.broker.packets5 import RECEIVE_MAXIMUM, Connect5
 from host.cloud.local.broker.properties5 import Fault
 from host.cloud.local.broker.records import Reason
-from host.cloud.local.broker.session import Message
 from host.model.limits import Limits
 from host.mqtt.codec import (
     SUBACK_FAILURE,
