@@ -100,7 +100,7 @@ class RawRepl:
         while not deadline.expired:
             self.send(_CTRL_C)
             time.sleep(_CTRL_C_EVERY_S)
-            self._peek()
+            self.peek()
             # The second prompt: the first may come from a line that was empty before main.py started.
             if self._waiting.count(b">>> ") > 1:
                 return
@@ -289,7 +289,7 @@ class RawRepl:
             self.send(piece)
             room -= len(piece)
             at += len(piece)
-            self._peek()
+            self.peek()
         self.send(b"\x04")
         if self._until(b"\x04", deadline) is None:
             raise self._silent("did not confirm the code")
@@ -301,7 +301,8 @@ class RawRepl:
             cause=_shown(bytes(self._waiting)) or "the board reset or hangs, or the line loses bytes",
         )
 
-    def _peek(self) -> None:
+    def peek(self) -> None:
+        """Take what the board has said by now."""
         with _port_errors(self.port):
             count = self._line.in_waiting
             if count:
@@ -339,7 +340,7 @@ class RawRepl:
         """Forget what comes, until nothing came for that time (at most ten times as long)."""
         whole = Deadline(10 * silence_s)
         quiet = Deadline(silence_s)
-        self._peek()
+        self.peek()
         while not quiet.expired and not whole.expired:
             before = len(self._waiting)
             self._fill()

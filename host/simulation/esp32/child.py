@@ -15,6 +15,8 @@ from host.simulation.esp32.interpreter import TOOLS, interpreter
 
 REPL = Path(__file__).resolve().parent / "repl"
 SOFT_RAW, SOFT_FRIENDLY = 64, 65
+NUDGES_S = (0.02, 0.2, 1.0)
+"""After Ctrl-C a wait is ended again: it may have begun in the moment of the signal."""
 HEAP = "320wk"
 """Room for all that an ESP32 can give to Python and for the simulation's own modules: repl/buoy_memory.py."""
 
@@ -60,6 +62,9 @@ class Child:
         self._busy = False
         self._data_mode = False
         self._unread_breaks = 0
+        self._sent = False
+        """An interrupt is on its way; a second one would meet the first."""
+        self._again = False
         self._waiting = bytearray()
         self._line = b""
         self._alive = True
@@ -131,7 +136,7 @@ class Child:
         for part in parts:
             self._write(part)
             if self._busy:
-                self._process.send_signal(signal.SIGINT)
+                self._interrupt()
             else:
                 self._unread_breaks += 1
                 self._write(b"\x03")
@@ -206,20 +211,39 @@ class Child:
             if byte == ord("B"):
                 self._busy = True
             elif byte == ord("I"):
-                self._busy = False
+                self._busy = self._again = False
             elif byte in b"Kk":
                 self._data_mode = byte == ord("K")
             elif byte == ord("c"):
                 self._unread_breaks = max(0, self._unread_breaks - 1)
-            elif byte == ord("i") and self._busy:
-                self._process.send_signal(signal.SIGINT)
+            elif byte == ord("h"):
+                self._sent = False
+                if self._again:
+                    self._again = False
+                    self._interrupt()
             elif byte == ord("P"):
                 self._power_cut()
                 return
         if self._busy and self._unread_breaks:
             # It came while the code was about to start: a UART's interrupt would have seen it.
             self._unread_breaks = 0
-            self._process.send_signal(signal.SIGINT)
+            self._interrupt()
+
+    def _interrupt(self) -> None:
+        """Ctrl-C for the program; see repl/ctrl_c.py."""
+        if not (self._alive and self._busy):
+            return
+        if self._sent:
+            self._again = True
+            return
+        self._sent = True
+        self._process.send_signal(signal.SIGINT)
+        for delay_s in NUDGES_S:
+            self._loop.call_later(delay_s, self._nudge)
+
+    def _nudge(self) -> None:
+        if self._alive and self._busy:
+            self._process.send_signal(signal.SIGUSR1)
 
     def _serve(self) -> None:
         try:

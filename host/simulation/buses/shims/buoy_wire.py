@@ -10,7 +10,6 @@ MicroPython read exactly as much as they are asked for.
 """
 
 import json
-import select
 import sys
 import time
 from binascii import hexlify, unhexlify
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 else:
     ticks = time  # ticks_us, ticks_diff, sleep_us: MicroPython's
 
-_LATE_MS = 100  # the supervisor answers within this time
 _ERRORS = {"ValueError": ValueError, "OSError": OSError, "RuntimeError": RuntimeError}
 _current: "list[Wire]" = []
 
@@ -61,7 +59,8 @@ class Wire:
         self.changes = 0
         self._handlers: "dict[int, tuple[Callable[[int], None], int]]" = {}
         self._timers: "list[Callable[[int], None]]" = []
-        self._cut = False  # an exchange has begun and not ended: Ctrl-C came in between
+        self.gate: "Any" = self
+        """Entered and left around each exchange: no Ctrl-C may come in its middle."""
 
     @property
     def now_us(self) -> int:
@@ -124,15 +123,15 @@ class Wire:
             self.call("edges")
 
     def _exchange(self, request: str) -> "Any":
-        if self._cut:
-            self._skip()
-        self._cut = True
-        self._stream.write(request + "\n")
-        head = self._stream.read(6)
-        if not head:
-            self._end()
-        body = self._stream.read(int(head))
-        self._cut = False
+        self.gate.enter()
+        try:
+            self._stream.write(request + "\n")
+            head = self._stream.read(6)
+            if not head:
+                self._end()
+            body = self._stream.read(int(head))
+        finally:
+            self.gate.leave()
         reply = json.loads(body)
         if reply[0] == "!":
             raise _ERRORS.get(reply[1], RuntimeError)(*[_inward(item) for item in reply[2:]])
@@ -141,13 +140,11 @@ class Wire:
             self._deliver(reply[2])
         return _inward(reply[0])
 
-    def _skip(self) -> None:
-        """Read away the answer that nobody took: a later request must not get it."""
-        poll = select.poll()
-        poll.register(self._stream, select.POLLIN)
-        while poll.poll(_LATE_MS):
-            if not self._stream.read(1):
-                self._end()
+    def enter(self) -> None:
+        """For a process that nobody interrupts."""
+
+    def leave(self) -> None:
+        """The same."""
 
     def _end(self) -> None:
         """The supervisor is gone and this process with it: nothing that a program catches may hold it up."""

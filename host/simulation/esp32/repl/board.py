@@ -5,7 +5,7 @@
 micropython board.py WIRE_FD STATUS_FD FLASH OFFSET SIZE CONTROL_FILE raw|friendly START VERSION+MACHINE FOLDER…
 
 Status bytes to the supervisor: B code runs, I it waits for input, K Ctrl-C is data, k Ctrl-C interrupts,
-c one Ctrl-C was read as input, P the power was cut by the block device, i Ctrl-C came while it was at work. Exit 64: soft reset in raw mode, 65: friendly.
+c one Ctrl-C was read as input, h an interrupt was taken, P the power was cut by the block device. Exit 64: soft reset in raw mode, 65: friendly.
 """
 
 import gc
@@ -16,6 +16,7 @@ import vfs
 from time import sleep
 
 gc.threshold(4096)  # while the simulation's modules are compiled: few gaps between them
+import ctrl_c
 from buoy_root import Root
 from partition import Control, Partition
 
@@ -55,51 +56,32 @@ def write(data):
 
 
 def get():
-    while True:
-        try:
-            got = _in.read(1)
-            if not got:
-                sys.exit(0)
-            if got[0] == 3:
-                tell(b"c")
-            return got[0]
-        except KeyboardInterrupt:
-            return 3
-
-
-def idle():
-    """When this has returned, no Ctrl-C comes as an interrupt any more, also none that was sent before the supervisor
-    read that nothing runs: it answers the wire after it."""
-    try:
-        tell(b"I")
-        try:
-            buoy_wire.current().call("utc_us")
-        except Exception:
-            pass  # of a handler of the program, called for an edge
-        for _ in range(2):
-            pass  # an interrupt that waits comes at a jump: here
-    except KeyboardInterrupt:
-        idle()  # no loop: its jump would be outside of `try`
+    got = _in.read(1)
+    if not got:
+        sys.exit(0)
+    if got[0] == 3:
+        tell(b"c")
+    return got[0]
 
 
 def run(source, name, single=False):
     """What went wrong, as printed; None if nothing. SystemExit is a soft reset."""
+    error = None
     try:
         try:
+            ctrl_c.on()
             tell(b"B")
             exec(compile(source, name, "single" if single else "exec"), _globals)
-            idle()
-            return None
+            ctrl_c.off()
         except BaseException as raised:
-            return ended(raised)
-    except KeyboardInterrupt as raised:  # one more, before `ended` began
-        return ended(raised)
-
-
-def ended(error):
-    idle()
-    if isinstance(error, SystemExit):
-        return SystemExit
+            ctrl_c.off()
+            error = raised
+    except KeyboardInterrupt as raised:  # it came as the program ended, or once more
+        ctrl_c.off()
+        error = raised
+    tell(b"I")
+    if error is None or isinstance(error, SystemExit):
+        return error and SystemExit
     text = io.StringIO()
     sys.print_exception(error, text)
     return text.getvalue().replace("\n", "\r\n").encode()
@@ -314,7 +296,9 @@ class System:
 
 
 def make_files():
-    device = Partition(sys.argv[3], int(sys.argv[4]), int(sys.argv[5]), Control(sys.argv[6], tell))
+    device = Partition(
+        sys.argv[3], int(sys.argv[4]), int(sys.argv[5]), Control(sys.argv[6], tell), ctrl_c.gate
+    )
     folders = [vfs.VfsPosix(folder) for folder in sys.argv[10:]]
     try:
         flash = vfs.VfsLfs2(device)
@@ -344,6 +328,7 @@ BANNER = b'MicroPython %s on 2025-04-15; %s\r\nType "help()" for more informatio
     MACHINE,
 )
 end_with_supervisor()
+ctrl_c.start(tell)
 _mode, _start, _wire_fd = sys.argv[7], sys.argv[8], int(sys.argv[1])
 _wire = open(_wire_fd, "r+b", 0)
 _own = make_files()
@@ -354,7 +339,7 @@ sys.modules["micropython"] = Micropython()
 sys.modules["sys"] = System()
 import buoy_wire
 
-buoy_wire.connect(_wire)
+buoy_wire.connect(_wire).gate = ctrl_c.gate
 import buoy_memory
 import machine, esp32, network, onewire, ds18x20, ssl
 
@@ -384,7 +369,7 @@ if _start == "run":
     # As in the ESP32 port's main.c: after a boot.py that failed, or was stopped with Ctrl-C, main.py does not run.
     if run_file("boot.py", _again) and _mode != "raw":
         run_file("main.py", _again)
-idle()
+tell(b"I")
 if _mode == "raw":
     raw()
 while True:

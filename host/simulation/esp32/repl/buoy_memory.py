@@ -147,9 +147,9 @@ def _watch():
     global _signals
     if not _signals:
         libc = ffi.open(None)
-        global _pipe, _fcntl, _close, _kill, _pid, _callback
+        global _pipe, _fcntl, _close, _pid, _callback
         _pipe, _close = libc.func("i", "pipe", "p"), libc.func("i", "close", "i")
-        _fcntl, _kill = libc.func("i", "fcntl", "iii"), libc.func("i", "kill", "ii")
+        _fcntl = libc.func("i", "fcntl", "iii")
         _pid = libc.func("i", "getpid", "")()
         _callback = ffi.callback("v", _signal, "i", lock=True)
         libc.func("P", "signal", "iC")(29, _callback)  # SIGIO
@@ -164,10 +164,18 @@ def _watch():
 
 def _collected(_):
     """The collector ran."""
-    global _working
-    if _working or _wire._cut:  # in the middle of a call: as soon as it is over
+    gate = _wire.gate
+    gate.enter()
+    if _working or gate.shut > 1:  # in the middle of a call: as soon as it is over
         _schedule(_collected, None)
-        return
+    else:
+        _measure()
+    gate.leave()
+
+
+def _measure():
+    """See whether the heap has to grow."""
+    global _working
     _working = True
     try:
         _watch()
@@ -185,8 +193,6 @@ def _collected(_):
         if _ticks_diff(_ticks_ms(), _asked) > ASKED_MS:
             _ask()
         _fit()
-    except KeyboardInterrupt:
-        _kill(_pid, 2)  # it was meant for the program
     finally:
         _working = False
 
