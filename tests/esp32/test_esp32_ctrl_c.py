@@ -1,4 +1,4 @@
-"""Ctrl-C on a simulated board comes between two bytecodes of the program, as on a chip, and never twice at once."""
+"""Ctrl-C on a simulated board comes between two bytecodes of the program, as on a chip."""
 
 import pytest
 
