@@ -6,9 +6,11 @@ The application's clock is ms since start. UTC ms since 1970 is that clock plus 
 
 from buoy.shims import ticks_diff
 
-# 2026-09-01, UTC, when this firmware was made: no earlier time is believed, and none 20 years later. Raise it
-# with a release.
-BUILT_S = 1788220800
+# 2026-11-01, UTC, when this firmware was made, to some months: no earlier time is believed, and none 20 years
+# later. A date from the machine that makes the program would give the same program different versions, so it
+# stands here, and a test has it raised where a change of the firmware is three months younger
+# (tests/boards/test_firmware_files.py).
+BUILT_S = 1793491200
 EARLIEST_MS = BUILT_S * 1000
 LATEST_MS = (BUILT_S + 20 * 31557600) * 1000
 

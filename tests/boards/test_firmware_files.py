@@ -1,11 +1,14 @@
 """The installed firmware is made once, whoever asks, and its version follows its content."""
 
+import subprocess
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from buoy.commands import FIRMWARE
+from buoy.timekeeping import BUILT_S
 
 from host.boards import firmware_files
 from host.boards.firmware_files import Firmware, firmware_sources, installed_firmware
@@ -13,6 +16,7 @@ from host.boards.shrink import Small
 from host.boards.shrink.symbols import Symbols
 
 RELEASE = FIRMWARE.partition("+")[0]
+MOST_AGE_S = 92 * 86_400
 SECOND_S = 0.3
 """For a second one to begin while the first is at work."""
 
@@ -68,3 +72,21 @@ def test_the_version_is_the_release_and_a_hash_of_every_file(made):
 def test_a_program_that_does_not_tell_its_version_is_refused(made):
     with pytest.raises(firmware_files.PreflightError, match="version"):
         made(**{"buoy/commands.py": "pass\n"})
+
+
+def test_the_date_of_the_firmware_is_at_most_three_months_older_than_its_newest_change(project_root):
+    newest_s = newest_change_s(project_root)
+    assert newest_s - MOST_AGE_S <= BUILT_S <= newest_s
+
+
+def newest_change_s(root: Path) -> float:
+    """Of what boards run, by the history; the time of day where there are changes that are not in it."""
+    git = ("git", "-C", str(root))
+    places = ("--", "firmware", "sensors")
+    if not (root / ".git").exists():  # an unpacked archive: whoever made it has tested this
+        return max(path.stat().st_mtime for path in firmware_sources().values())
+    changed = subprocess.run([*git, "status", "--porcelain", *places], capture_output=True, check=True)
+    if changed.stdout:
+        return time.time()
+    log = subprocess.run([*git, "log", "-1", "--format=%ct", *places], capture_output=True, check=True)
+    return float(log.stdout)

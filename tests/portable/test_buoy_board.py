@@ -9,10 +9,11 @@ from buoy.board import SHUTDOWN_SLEEP_MS, Board
 from buoy.console import MARKER, checked, sealed
 from buoy.identity import Identity
 from buoy.shims import MICROPYTHON
+from buoy.timekeeping import EARLIEST_MS
 from buoy_nvs import Nvs
 from buoy_parts import ScriptedTransport
 
-UTC_MS = 1790000000000
+UTC_MS = EARLIEST_MS + 1779200000  # a time that the firmware believes, some days after its own date
 
 
 class Wdt:
