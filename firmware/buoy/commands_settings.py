@@ -9,23 +9,23 @@ from buoy.settings import CALIBRATION, FILE, SECTIONS
 from buoy.shims import forget
 
 
-def _code():
-    """`buoy.settings`, for one call."""
+def do_get(board, _request):
     from buoy import settings
 
     forget("buoy", ("settings",))
-    return settings
-
-
-def do_get(board, _request):
-    return _code().in_force(board.settings_file)
+    return settings.in_force(board.settings_file)
 
 
 def do_set(board, request):
     changes = request.get("settings")
     if not isinstance(changes, dict):
         raise Refused("settings is %r; an object" % (changes,))
-    new = _code().laid_over(do_get(board, request), changes)
+    held = do_get(board, request)
+    from buoy import settings
+
+    forget("buoy", ("settings",))
+    new = settings.laid_over(held, changes)
+    settings = held = None
     return _save(board, new, [name for name in SECTIONS if name in changes])
 
 
@@ -35,19 +35,20 @@ def do_calibrate(board, request):
     held = do_get(board, request)
     if key not in held["sensors"] or (step != "write" and key not in held[CALIBRATION]):
         raise Refused("key is %r; that of a sensor with a calibration to %s" % (key, step))
+    from buoy import settings
+
+    forget("buoy", ("settings",))
     if step == "write":
         changes = request.get("set")
         note = request.get("note")
         if not isinstance(changes, dict) or not isinstance(note, dict):
             raise Refused("set and note are objects")
-        new = _code().calibrated(held, key, changes, note)
-    elif step == "accept":
-        new = _code().accepted(held, key)
-    elif step == "revert":
-        new = _code().reverted(held, key)
+        new = settings.calibrated(held, key, changes, note)
+    elif step in ("accept", "revert"):
+        new = (settings.accepted if step == "accept" else settings.reverted)(held, key)
     else:
         raise Refused("step is %r; write, accept or revert" % (step,))
-    held = None
+    settings = held = None
     return _save(board, new, SECTIONS)
 
 
@@ -60,6 +61,9 @@ def _save(board, new, changed):
         if wrong:
             raise Refused("; ".join(wrong))
         checks = None
-    _code().save(new, not board.trouble)
+    from buoy import settings
+
+    forget("buoy", ("settings",))
+    settings.save(new, not board.trouble)
     board.settings_file = FILE
     return "in force after reboot"

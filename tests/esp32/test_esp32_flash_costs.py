@@ -4,12 +4,18 @@ Figures: stock ESP32_GENERIC 1.24.0, one os.rename in a directory of 30 files ta
 flash, growing with the log of the directory; the first after a start 23,700, as free blocks are looked for.
 """
 
+import builtins
+import io
+import runpy
+import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 
 from host.serial.port import open_port
 from host.serial.raw_repl import RawRepl
+from host.simulation.esp32.child import REPL
 from host.simulation.esp32.simulator import Simulator
 
 PLAIN, PACED = 150, 151
@@ -62,3 +68,29 @@ def test_where_it_is_asked_for_operations_take_the_time_of_a_chip(tmp_path):
         ((found, seconds),) = use(simulator, PACED, code)
     assert found.erases >= 2
     assert seconds >= found.reads * 50e-6 + found.erases * 45e-3
+
+
+class Unsynchronised(io.FileIO):
+    """A file as MicroPython's Unix port has it: no buffer, and `flush` is an fsync."""
+
+    syncs = 0
+
+    def flush(self):
+        if not self.closed:
+            Unsynchronised.syncs += 1
+
+
+def test_no_operation_of_the_flash_waits_for_the_disk_of_this_computer(tmp_path, monkeypatch):
+    (tmp_path / "flash.bin").write_bytes(bytes(8192))
+    (tmp_path / "control.bin").write_bytes(bytes(15))
+    monkeypatch.setitem(sys.modules, "utime", SimpleNamespace(sleep_us=lambda _us: None))
+    monkeypatch.setattr(builtins, "open", lambda path, mode: Unsynchronised(path, mode.replace("b", "")))
+    there = runpy.run_path(str(REPL / "partition.py"))
+    control = there["Control"](tmp_path / "control.bin", lambda _what: None)
+    device = there["Partition"](tmp_path / "flash.bin", 0, 8192, control)
+    for number in range(3 * there["FLUSH_READS"]):
+        device.readblocks(0, bytearray(32))
+        device.writeblocks(1, bytes((number,)) * 32, 64)
+    device.ioctl(6, 0)
+    assert (control.reads, control.writes, control.erases) == (96, 96, 1)
+    assert Unsynchronised.syncs == 0
