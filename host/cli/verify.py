@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from host.model.errors import PreflightError
+from host.model.errors import PreflightError, VerificationError
 
 EXAMPLES = """Examples:
 
@@ -44,14 +44,21 @@ def verify(
         if not quiet:
             write_line(line)
 
+    earlier = None
     try:
         earlier = read_result(folder)
     except NoResult as error:
         if not error.verifiable:
             raise
-        result = verify_unfinished(folder, say)
-    else:
-        result = verify_again(folder, earlier, say)
+    try:
+        result = verify_unfinished(folder, say) if earlier is None else verify_again(folder, earlier, say)
+    except OSError as error:
+        raise VerificationError(
+            f"the run's folder cannot be used: {error.strerror or error}",
+            where=str(error.filename or folder),
+            cause="a full disk, or a folder that you may not write to",
+            next_step="make room, or copy the folder to where you may write, then: buoy verify COPY",
+        ) from error
     code = result.outcome.exit_code
     try:
         write_reports(result, folder)

@@ -148,11 +148,11 @@ def read_record(run_folder: Path) -> RunRecord | None:
             usage=usage,
             **document,
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     if record.phase not in PHASES:
         return None
-    with contextlib.suppress(OSError, ValueError, TypeError):
+    with contextlib.suppress(OSError, ValueError, TypeError, RecursionError):
         for line in (run_folder / REPORTS).read_text(encoding="utf-8").splitlines():
             report = BoardReport(**json.loads(line))
             record.reports[report.buoy_id] = report

@@ -73,5 +73,5 @@ def read_observation(folder: Path, buoys: Iterable[int]) -> Observation:
         document = json.loads((folder / FILE_NAME).read_text(encoding="utf-8"))
         gaps = [Gap(**{**gap, "reason": Blindness(gap["reason"])}) for gap in document.pop("gaps")]
         return Observation(**document, gaps=gaps)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return Observation([sorted(buoys)])

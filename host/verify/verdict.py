@@ -131,11 +131,11 @@ def verify(case: Case) -> Verification:
     try:
         with Database() as db:
             return _verify(db, case, path)
-    except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+    except duckdb.Error as error:
         raise VerificationError(
             f"the run cannot be evaluated: {str(error).splitlines()[0]}",
             where=str(case.run_folder),
-            cause="memory or disk is full, or a file of the run went away",
+            cause="memory or disk is full, or a file of the run is damaged or went away",
             next_step=f"make room, then: buoy verify {case.run_folder}",
         ) from error
 

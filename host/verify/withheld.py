@@ -44,7 +44,7 @@ def sensor_reasons(run_folder: Path) -> dict[tuple[int, str], str]:
     for buoy, payload in read_observation(run_folder / EVIDENCE_FOLDER, ()).errors:
         try:
             message = str(json.loads(payload)[_SENSOR_ERROR]["message"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             continue  # another kind of error, or not of our firmware
         key, _, text = message.partition(": ")  # the measure begins the text (sensors.flags.errors)
         if key in KEYS:

@@ -72,7 +72,7 @@ def noted_address(run_folder: Path) -> dict[str, Any]:
     """As `note_address` wrote it; empty where it did not."""
     try:
         document = json.loads((run_folder / ADDRESS_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}
 
@@ -102,6 +102,6 @@ def _read_stages(path: Path) -> tuple[list[StageCount], list[str]]:
     try:
         stages = [StageCount(**count) for count in json.loads(path.read_text())]
         written = time.strftime("%H:%M:%S UTC", time.gmtime(path.stat().st_mtime))
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         return [], [f"the twin's counters cannot be read: {error}"]
     return stages, [f"the twin's counters are those of {written}, the last before it ended"]
