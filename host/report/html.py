@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from host.model.result import BoardResult, Latency, Loss, Result
 from host.report import charts, figures, flow, heatmap
@@ -20,6 +20,10 @@ from sensors.catalog import KEYS
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _NINE = frozenset(KEYS)
+MAX_BOARD_ROWS = 1000
+"""Boards in trouble come first; all are in result.json."""
+MAX_LOSS_ROWS = 2000
+"""All are in losses.parquet."""
 
 
 def html(result: Result) -> str:
@@ -41,6 +45,8 @@ def html(result: Result) -> str:
         utc=figures.utc,
         share=figures.share,
         significant=figures.significant,
+        marked=marked,
+        telling=telling_first,
     )
     script = (_TEMPLATES / "report.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -52,8 +58,8 @@ def html(result: Result) -> str:
         store_faults={store.name: store_faults(store) for store in result.stores},
         latencies=latency_rows(result),
         troubled=boards_in_trouble(result),
-        boards=[board_row(board) for board in result.boards],
-        losses=[loss_row(loss) for loss in result.losses],
+        boards=[board_row(board) for board in _listed(result)],
+        losses=[loss_row(loss) for loss in result.losses[:MAX_LOSS_ROWS]],
         measured=lambda threshold: figures.measured(threshold.value, threshold.unit),
         style=Markup((_TEMPLATES / "report.css").read_text(encoding="utf-8")),  # our own files: not escaped
         script=Markup(script),
@@ -89,6 +95,30 @@ def _pictures(result: Result) -> Pictures:
         flow=flow.flow_chart(result.stages, frozenset(stores)) if result.stages else None,
         heat={store: heatmap.heat_map(result.boards, store) for store in stores} if mapped else {},
     )
+
+
+def _listed(result: Result) -> list[BoardResult]:
+    """As many boards as a page can hold, by id; none in trouble is left out for another."""
+    if len(result.boards) <= MAX_BOARD_ROWS:
+        return result.boards
+    chosen = sorted(result.boards, key=lambda board: (board.state == "passed", board.buoy_id))
+    return sorted(chosen[:MAX_BOARD_ROWS], key=lambda board: board.buoy_id)
+
+
+def marked(sentence: str) -> Markup:
+    """A sentence with what stands between backticks as code."""
+    parts = printable(sentence).split("`")
+    if len(parts) % 2 == 0:  # a backtick of somebody else's: text as it is
+        return Markup(escape(printable(sentence)))
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if index % 2 else escape(part)
+        for index, part in enumerate(parts)
+    )
+
+
+def telling_first(metrics: dict[str, float]) -> list[tuple[str, float]]:
+    """Metrics that are not zero first."""
+    return sorted(metrics.items(), key=lambda item: item[1] == 0)
 
 
 def latency_rows(result: Result) -> list[tuple[str, Latency | None, str]]:

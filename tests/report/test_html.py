@@ -8,11 +8,11 @@ from html.parser import HTMLParser
 import pytest
 import run_results
 
-from host.model.result import Loss, RatePoint
+from host.model.result import LatencyPoint, LatencySeries, Loss, RatePoint
 from host.report.charts import latency_chart, rate_chart
 from host.report.flow import places
 from host.report.heatmap import heat_map, level
-from host.report.html import html
+from host.report.html import MAX_BOARD_ROWS, html, marked
 
 ALL = [
     run_results.passed,
@@ -189,3 +189,45 @@ def test_a_loss_without_identity_shows_dashes():
         Loss(store="s3", kind="missing", buoy_id=1, seq=None, timestamp_ms=None, measures=["ph"])
     ]
     assert "s3 missing 1 – – ph" in Page(html(result)).text
+
+
+def test_a_failure_opens_at_its_cause():
+    result = run_results.lost()
+    result.warnings.append("something else that is worth knowing")
+    page = html(result)
+    cause = page.index(result.diagnoses[0].sentence[:30])
+    assert cause < page.index("something else that is worth knowing")
+    assert cause < page.index("<h2>Stores")
+
+
+def test_what_stands_between_backticks_is_code_and_nothing_else_becomes_markup():
+    assert marked("set `link.outbox` to <5>") == "set <code>link.outbox</code> to &lt;5&gt;"
+    assert marked("`<b>`") == "<code>&lt;b&gt;</code>"
+    assert marked("a ` of somebody's <b>") == "a ` of somebody&#39;s &lt;b&gt;"
+
+
+def test_metrics_that_are_not_zero_come_first():
+    page = html(run_results.passed())
+    assert page.index("TopicMatch <b>") < page.index("RuleMessageThrottled <b>")
+
+
+def test_of_more_boards_than_a_page_can_hold_those_in_trouble_are_listed():
+    result = run_results.passed(boards=MAX_BOARD_ROWS + 30, messages=1)
+    result.boards[-1].state = "failed"
+    page = html(result)
+    rows = re.findall(r'<td class="state (\w+)">', page)
+    assert (len(rows), rows.count("failed")) == (MAX_BOARD_ROWS, 1)
+    assert f"{MAX_BOARD_ROWS + 29:,} of {MAX_BOARD_ROWS + 30:,} passed; {MAX_BOARD_ROWS:,} are listed" in page
+
+
+def test_latency_is_shown_for_every_store_or_why_it_is_not_known():
+    result = run_results.passed()
+    result.stores[0].latency_words = "the store does not say since when"
+    result.stores[1].latency = run_results.latency(30)
+    points = [LatencyPoint(t_s=t, count=3, p50_ms=5.0, p95_ms=8.0, p99_ms=9.0) for t in (0.0, 1.0, 5.0)]
+    result.latencies = [LatencySeries(name="s3", interval_s=1.0, points=points)]
+    page = html(result)
+    assert "the store does not say since when" in page
+    assert "visible in s3" in page
+    assert page.count('class="dot p99"') == 1  # an interval apart is no line
+    assert "5 s: p50 5 ms, p95 8 ms, p99 9 ms, 3 messages" in page
