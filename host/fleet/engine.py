@@ -23,6 +23,8 @@ from host.model.reasons import DropReason
 _Value = TypeVar("_Value")
 
 _TICK_S = 0.1
+# A look at the target costs what ten messages cost.
+_LOOK_S = 0.5
 _FAILED_DRAIN_S = 0.5
 # Messages of a run are stamped before they arrive, and a store may see them a little later.
 WINDOW_SLACK_NS = 1_000_000_000
@@ -106,6 +108,8 @@ class Engine:
         self._phase_began = 0.0
         self._counts = LiveCounts()
         self._looking: asyncio.Task[LiveCounts] | None = None
+        self._look_s = 0.0
+        """When the next look is due, monotonic."""
         self._stop_reason = ""
         self._stopping = asyncio.Event()
         """Set by the first Ctrl-C."""
@@ -274,8 +278,10 @@ class Engine:
         if self._looking is not None and self._looking.done():
             done, self._looking = self._looking, None
             self._counts = done.result()
-        if self._looking is None:
+        now = time.monotonic()
+        if self._looking is None and now >= self._look_s:
             self._looking = asyncio.ensure_future(self._target.counts())
+            self._look_s = now + _LOOK_S
 
     def _note(self, counts: LiveCounts) -> None:
         self._counts = counts
