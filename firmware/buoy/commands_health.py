@@ -7,6 +7,7 @@ from buoy.console import Refused
 from buoy.timekeeping import EARLIEST_MS, LATEST_MS
 
 _GREW = 2000  # a further area has at least so many bytes
+_ROOM = 40000  # of the IDF heap; a handshake takes 34,000
 
 
 def do_health(board, _request):
@@ -62,7 +63,8 @@ def do_room(board):
     # The port counts as free what the heap could still take: without it, the areas that it has.
     size = gc.mem_alloc() + gc.mem_free() - largest
     link = board.link
-    if link and link.trouble and link.reconnects > 2 and size > board.heap_size + _GREW:
+    grew = size > board.heap_size + _GREW and free < _ROOM  # PSRAM has room for both
+    if grew and link and link.trouble and link.reconnects > 2:
         board.console.log("the Python heap grew and TLS has no room: starts again", "warning")
         board.action = board.soft_reset
     return free, largest, size

@@ -2,6 +2,7 @@
 
 import sys
 
+from buoy import commands_health
 from buoy.message import Message
 from buoy_parts import Bench, ScriptedTransport
 
@@ -190,3 +191,68 @@ def test_a_connection_that_has_no_memory_to_be_made_is_tried_again():
     transport.open()
     assert transport.poll()
     assert transport.listener.reasons == ["no memory"]
+
+
+class Heap:
+    """`gc` and `esp32` of a chip, and the board that asks them."""
+
+    HEAP_DATA = 4
+
+    def __init__(self, size, free, reconnects=3, trouble="out of memory"):
+        self.heap_size = 90000  # what the start gave it
+        self.idf_lowest = 0
+        self.size = size
+        self.free = free
+        self.link = self.console = self
+        self.reconnects = reconnects
+        self.trouble = trouble
+        self.action = None
+        self.lines = []
+
+    def modules(self, _name):
+        return self
+
+    def idf_heap_info(self, _capabilities):
+        return [(8000, 1000, 900, 0), (110000, self.free - 1000, self.free - 1500, 0)]
+
+    def mem_alloc(self):
+        return 60000
+
+    def mem_free(self):
+        return self.size - 60000 + self.free - 1500
+
+    def log(self, text, level="info"):
+        self.lines.append(level + " " + text)
+
+    def soft_reset(self):
+        pass
+
+    def look(self):
+        kept = commands_health.gc
+        commands_health.gc = self
+        try:
+            return commands_health.do_room(self)
+        finally:
+            commands_health.gc = kept
+
+
+def test_a_board_that_cannot_connect_as_its_heap_grew_starts_again():
+    for heap, starts in (
+        (Heap(126000, 3000), True),
+        (Heap(126000, 3000, reconnects=2), False),  # not at the first trouble
+        (Heap(126000, 3000, trouble=""), False),  # it is connected
+        (Heap(90000, 57000), False),  # the broker is down
+        (Heap(90000, 3000), False),  # a soft reset would change nothing
+        (Heap(2000000, 3000000), False),  # PSRAM
+    ):
+        assert heap.look() == (heap.free, heap.free - 1500, heap.size)
+        assert (heap.action is not None) == starts
+        assert len(heap.lines) == starts
+
+
+def test_the_least_of_the_idf_heap_is_what_was_seen_since_the_start():
+    heap = Heap(90000, 57000)
+    for free, least in ((57000, 57000), (29800, 29800), (57000, 29800)):
+        heap.free = free
+        heap.look()
+        assert heap.idf_lowest == least
