@@ -25,7 +25,7 @@ from host.boards.firmware_files import firmware_files
 from host.boards.simulated import FACTORY
 from host.model.errors import BoardError
 from host.serial.console import Console
-from host.serial.records import ConsoleRecord
+from host.serial.records import BoardEvent, ConsoleRecord
 from host.simulation.buses.idf_heap import Lows
 from host.simulation.esp32.factory import factory_image
 from host.simulation.esp32.simulator import Simulator
@@ -263,6 +263,24 @@ class MemoryBench:
             wait_for(partial(self.lost, console, before), LINK_S)
             self.simulator.wifi_in_range(buoy_id, True)
             self.wait_for_link(console, buoy_id)
+
+    def reads_of_durable_plan(self, console: Console, buoy_id: int, count: int) -> int:
+        """Reads of the flash from a plan's start until all its messages arrived; nobody asks meanwhile."""
+        arrived: set[object] = set()
+
+        def listen(record: ConsoleRecord) -> None:
+            if isinstance(record, BoardEvent) and record.body["what"] == "acknowledged":
+                arrived.add(record.body["seq"])
+
+        before = self.simulator.flash_use(buoy_id).reads
+        console.add_listener(listen)
+        start_ms = time.time_ns() // 1_000_000 + 500
+        console.request("run", ANSWER_S, start=start_ms, interval_us=20_000, count=count, durable=True)
+        wait_for(lambda: len(arrived) == count, LINK_S)
+        console.remove_listener(listen)
+        reads = self.simulator.flash_use(buoy_id).reads - before
+        console.request("stop", ANSWER_S, end=True)
+        return reads
 
     def configure(self, buoy_id: int, place: str, content: dict[str, Any]) -> None:
         """Publish on a configuration topic, as a fleet manager does."""

@@ -35,6 +35,9 @@ MOST_LIVE = {Uses.FAKES: 56_000, Uses.DRIVERS: 72_000}
 HEAP_SIZE = (FIRST_AREA + SECOND_AREA) * 128 // 131
 """Of it, what holds objects."""
 MOST_RSS_KB = 8 * 1024
+PLANNED = 20
+MOST_READS = 800
+"""For one message: its own files take 360. With the code that handles it they would be 1,300."""
 RECONNECTS = 10
 pytestmark = pytest.mark.timeout(900)
 
@@ -48,6 +51,8 @@ class Figures:
     lows: Lows
     """Worst of all that time."""
     process_kb: int
+    reads: int
+    """Of the flash, for a durable plan of PLANNED messages."""
 
 
 @pytest.fixture(scope="module")
@@ -74,8 +79,9 @@ def figures_of(bench: MemoryBench, uses: Uses, buoy_id: int) -> Figures:
         bench.simulator.wifi_in_range(buoy_id, True)
         bench.wait_for_link(console, buoy_id)
         again = bench.look(console, buoy_id)
+        reads = bench.reads_of_durable_plan(console, buoy_id, PLANNED)
     taken = process_kb(bench.simulator.child_pid(buoy_id))
-    return Figures((session, idle, again), bench.lows(buoy_id), taken)
+    return Figures((session, idle, again), bench.lows(buoy_id), taken, reads)
 
 
 @pytest.mark.parametrize("uses", Uses)
@@ -97,6 +103,11 @@ def test_what_is_alive_fits_into_the_areas_of_the_start(figures, uses):
 @pytest.mark.parametrize("uses", Uses)
 def test_a_simulated_board_takes_at_most_8_mb_here(figures, uses):
     assert figures[uses].process_kb <= MOST_RSS_KB
+
+
+@pytest.mark.parametrize("uses", Uses)
+def test_a_durable_plan_loads_no_code_from_flash_for_each_message(figures, uses):
+    assert figures[uses].reads <= PLANNED * MOST_READS
 
 
 @pytest.mark.soak
