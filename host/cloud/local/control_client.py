@@ -36,7 +36,7 @@ class ControlClient:
         """Connect.
 
         Raises:
-            TargetError: nobody answers there.
+            ConnectionLost: nobody answers there.
         """
         self.close()
         try:
@@ -45,7 +45,7 @@ class ControlClient:
                     self._host, self._port, limit=MAX_LINE_BYTES
                 )
         except (OSError, TimeoutError) as error:
-            raise TargetError(
+            raise ConnectionLost(
                 f"no twin answers: {getattr(error, 'strerror', None) or 'no connection in time'}",
                 where=self.address,
                 cause="it is not running, or this is not its control address",

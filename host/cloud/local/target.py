@@ -140,9 +140,8 @@ class LocalTarget:
             checks.append(await port_check(self._config.host, self._spec.port))
         return checks
 
-    async def stakes(self, plan: Plan) -> Stakes | None:  # noqa: ARG002 - part of the protocol
+    async def stakes(self, plan: Plan) -> Stakes | None:
         """Nothing is at stake: a twin serves nobody else."""
-        return None
 
     async def start(self) -> Endpoint:
         """Start the twin (or attach to it) and return where boards connect.
@@ -251,7 +250,9 @@ class LocalTarget:
                 buoys=sorted(buoys),
                 mark=self._mark,
             )
-        except NoAnswer as error:
+        except (NoAnswer, ConnectionLost) as error:
+            if self._spec.attach and not self._silent:
+                raise
             why = f"{error.what}: its files are used, without what it had not written"
             found = await self._collect_files(run_folder, since_ns, until_ns, buoys, why)
             found.failure = error.what
@@ -373,7 +374,6 @@ class LocalTarget:
                 if deadline.expired:
                     raise
                 await asyncio.sleep(_REOPEN_S)
-                # An attached twin that is gone refuses the connection, and that ends it.
                 try:
                     await self._control.open(deadline.remaining_s)
                 except TargetError as refused:
