@@ -1,15 +1,18 @@
 """Each connection has its share of the broker: a board's message does not wait for another board's flood."""
 
+import asyncio
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import pytest
 from broker_bench import Bench
 from broker_clients import RawClient
 
 from host.cloud.local.broker import Limits
-from host.mqtt.codec import PINGREQ, Pingresp, encode_publish
+from host.cloud.local.broker.shares import SHARE, Shares, TurnQueue
+from host.mqtt.codec import PINGREQ, Packet, Pingreq, Pingresp, encode_publish
 
 FLOOD = 2000
 NEAR = 200
@@ -72,3 +75,30 @@ def test_what_a_client_sent_before_it_hung_up_or_before_a_fault_is_taken(
         while client.packet() is not None:
             pass
     bench.eventually(lambda: len(bench.received) == 3 * FLOOD, "all messages at the sink")
+
+
+def test_the_rest_of_the_loop_has_its_turn_while_many_connections_have_packets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now_s = 0.0
+    monkeypatch.setattr("host.cloud.local.broker.shares.time.monotonic", lambda: now_s)
+    log: list[str] = []
+
+    def handle(packets: Sequence[Packet]) -> None:
+        nonlocal now_s
+        now_s += 0.004 * len(packets) / SHARE  # so that two or three shares are a turn
+        log.append("packets")
+
+    async def main() -> None:
+        turns = TurnQueue()
+        connections = [Shares(handle, turns) for _ in range(8)]
+        for connection in connections:
+            connection.add([Pingreq()] * SHARE * 2)
+        while any(connections):
+            log.append("others")
+            await asyncio.sleep(0)
+
+    asyncio.run(main())
+    assert log.count("packets") == 16
+    runs = "".join("p" if entry == "packets" else " " for entry in log).split()
+    assert max(map(len, runs)) <= 4
