@@ -1,6 +1,7 @@
 """Fixtures shared by all tests: free ports, project paths, brokers and the MicroPython interpreter."""
 
 import contextlib
+import gc
 import os
 import random
 import re
@@ -36,6 +37,13 @@ def unused_port() -> int:
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", random.randrange(10_000, 20_000)))
             return int(probe.getsockname()[1])
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """The firmware collects garbage all the time, as a board must; here it would go through all tests each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
