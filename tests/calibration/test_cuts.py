@@ -51,7 +51,7 @@ def leave_maintenance(board):
     board.run(20.0)
 
 
-@pytest.mark.parametrize("key", ["ph", "ec", "do"])
+@pytest.mark.parametrize("key", [*(pytest.param(key, marks=pytest.mark.soak) for key in ("ph", "ec")), "do"])
 def test_cut_at_any_request_that_changes_something(key):
     for number in changing_requests(key):
         board = SimulatedBoard(calibrated=True)
@@ -71,7 +71,7 @@ def test_cut_at_any_request_that_changes_something(key):
             assert (settings, numbers) != before[:2]
 
 
-@pytest.mark.parametrize("key", ["ph", "wp"])
+@pytest.mark.parametrize("key", [pytest.param("ph", marks=pytest.mark.soak), "wp"])
 def test_cut_in_the_middle_of_anything(key):
     board = SimulatedBoard(calibrated=True)
     calibrate(board, key)
