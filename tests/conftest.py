@@ -41,7 +41,7 @@ def unused_port() -> int:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish() -> None:
-    """The firmware collects garbage all the time, as a board must; here it would go through all tests each time."""
+    """Keeps the tests out of garbage collections: the firmware collects as often as a board must."""
     gc.collect()
     gc.freeze()
 

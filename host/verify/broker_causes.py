@@ -89,6 +89,14 @@ BROKER_CAUSES: dict[str, Cause] = {
         "the board put too many filters into one SUBSCRIBE ({detail})",
         "Send several SUBSCRIBEs: IoT Core takes 8 filters in one.",
     ),
+    "broker/filter-invalid": Cause(
+        "the board subscribed to a filter that is no topic filter ({detail})",
+        "Write shared subscriptions as $share/NAME/FILTER, NAME without +, # and /.",
+    ),
+    "broker/retained-quota": Cause(
+        "the broker keeps no more retained messages ({detail})",
+        "Publish without retain, or clear retained messages that are no longer needed.",
+    ),
     "broker/connection-lost": Cause(
         "the network between board and broker broke ({detail})",
         "Look at the board's radio signal and power, and at what lies between it and the broker.",

@@ -1,7 +1,7 @@
 """Boards with the real drivers: what a self-test asks of nine probes, and what counts as passed later."""
 
 import pytest
-from bench_rig import SSID, WIFI_PASSWORD, Rig
+from bench_rig import PATIENT, SSID, WIFI_PASSWORD, Rig
 from buoy.identity import NAMESPACE, keys
 
 from host.bench.plan import Options
@@ -26,7 +26,9 @@ def rig(tmp_path_factory):
 
 
 def commission(rig: Rig, port_of: int, buoy: int, **more: object):
-    return rig.commission([buoy], {buoy: rig.simulator.path(port_of)}, **more)[buoy]
+    """What became of it, on however busy a computer."""
+    ports = {buoy: rig.simulator.path(port_of)}
+    return rig.commission([buoy], ports, patience=PATIENT, connect_s=60.0, **more)[buoy]
 
 
 def last_record(rig: Rig):

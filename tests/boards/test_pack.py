@@ -152,15 +152,15 @@ def test_a_broker_that_is_gone_for_good_ends_the_run_and_the_rest_is_counted_as_
     link = LinkSpec(backoff_min_s=0.05, backoff_max_s=0.2)
     try:
         reports = run(
-            job(tmp_path, boards=2, messages=200, interval_ms=5.0, link=link, drain_timeout_s=0.5),
+            job(tmp_path, boards=2, messages=2000, interval_ms=5.0, link=link, drain_timeout_s=0.5),
             mosquitto.port,
             stop,
         )
     finally:
         mosquitto.start()
     for report in reports:
-        assert report.acknowledged < 200
-        assert report.sent + report.dropped == 200
+        assert report.acknowledged < 2000
+        assert report.sent + report.dropped == 2000
         assert report.errors
     ledger = rows(tmp_path)
     reasons = {row["reason"] for row in ledger if row["event"] == Event.DROPPED}
@@ -305,5 +305,3 @@ def test_probes_in_simulated_water_publish_plausible_readings_that_agree(
         assert 6.8 <= body["ph"] <= 8.8
         assert body["tds"] == pytest.approx(0.5 * body["ec"], rel=0.3)
         assert body["liqlev"] is True
-    sent = [row for row in rows(tmp_path) if row["event"] == Event.SENT]
-    assert max(row["at_ns"] - row["planned_ns"] for row in sent) < 500e6

@@ -231,8 +231,9 @@ def test_a_late_generator_is_told_from_a_loss(tmp_path: Path, capfd: pytest.Capt
     assert causes.keys() <= {"held-back", "computer-busy"}
     diagnosis = causes["held-back"]
     assert diagnosis["stage"] == "board"
-    # 60 messages at 100/s instead of 200/s: the last is 0.3 s behind its plan.
-    assert diagnosis["messages"] > 100
+    # 60 messages at 100/s instead of 200/s: the last is 0.3 s behind its plan. What a busy machine made late
+    # itself counts there instead.
+    assert sum(one["messages"] for one in causes.values()) > 100
     assert "were sent more than 100 ms late, at worst " in diagnosis["sentence"]
     assert diagnosis["sentence"].endswith("the link held them back. Nothing was lost.")
     assert "link.in_flight" in diagnosis["change"]
