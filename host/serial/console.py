@@ -12,9 +12,9 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from itertools import repeat
+from typing import Any, cast
 
 from buoy.console import MARKER, MAX_LINE_BYTES, sealed
 
@@ -25,26 +25,18 @@ from host.serial.lines import Answer, Event, LineSplitter, busy_s, parse_line
 from host.serial.lock import PortLock
 from host.serial.port import BAUD, SerialPort, open_port
 from host.serial.records import ConsoleRecord, Exchange, Line, PortChange
+from host.serial.requests import Requests, Waiting
 from host.serial.trouble import Refusal, Unanswered, unanswered
 
 REQUEST_TIMEOUT_S = 5.0
 REOPEN_S = 0.2  # how often a port that went away is looked for
 READY_POLL_S = 0.5
 RECOVERY_TRIES = 3
-# The receive buffer of the REPL's UART holds 260 bytes, and the firmware looks every 20 ms.
-_PIECE_BYTES = 128
+_PIECE_BYTES = 128  # the receive buffer of the REPL's UART holds 260; the firmware looks every 20 ms
 _PIECE_PAUSE_S = 0.02
 _JOIN_S = 10.0
 
 Listener = Callable[[ConsoleRecord], None]
-
-
-@dataclass(slots=True)
-class _Waiting:
-    done: threading.Event = field(default_factory=threading.Event)
-    answer: Answer | None = None
-    failure: str = ""
-    at_ns: int = 0
 
 
 class Console:
@@ -77,8 +69,7 @@ class Console:
         self._own_lock = PortLock(port, purpose) if lock is None else None
         self._listeners: tuple[Listener, ...] = ()
         self._guard = threading.Lock()  # of what follows
-        self._waiting: dict[int, _Waiting] = {}
-        self._next_id = 1
+        self._requests = Requests()
         self._events = EventStream()
         self._write_guard = threading.Lock()
         self._opened = threading.Event()
@@ -122,10 +113,29 @@ class Console:
         self, do: str, timeout_s: float = REQUEST_TIMEOUT_S, *, tries: int = 1, **fields: object
     ) -> Exchange:
         """`request`, with the times at which it was sent and answered."""
-        for _ in range(tries - 1):
-            with contextlib.suppress(Unanswered):
-                return self._exchange(do, timeout_s, fields)
-        return self._exchange(do, timeout_s, fields)
+        return self.exchange_again(do, repeat(timeout_s, tries), **fields)
+
+    def exchange_again(self, do: str, waits: Iterable[float], **fields: object) -> Exchange:
+        """Ask again and again for something that may be done twice; late answers to earlier tries count.
+
+        Args:
+            do, fields: as `request`.
+            waits: how long to wait for an answer after each try, in s; taken one by one.
+
+        Raises:
+            BoardError: as `request`; no answer when `waits` has ended.
+        """
+        waiting = Waiting()
+        unanswered_yet: Unanswered | None = None
+        try:
+            for timeout_s in waits:
+                try:
+                    return self._exchange(do, timeout_s, fields, waiting)
+                except Unanswered as error:
+                    unanswered_yet = error
+        finally:
+            self._requests.end(waiting)
+        raise unanswered_yet or Unanswered(f"{do}: not asked", where=self.port)
 
     def wait_until_ready(self, timeout_s: float) -> dict[str, Any]:
         """Wait until the firmware answers, e.g. after a reset; returns what `identify` says.
@@ -134,14 +144,13 @@ class Console:
             BoardError: it did not in time.
         """
         deadline = Deadline(timeout_s)
-        while True:
-            try:
-                found: dict[str, Any] = self.request("identify", min(READY_POLL_S, deadline.remaining_s))
-            except Unanswered:
-                if deadline.expired:
-                    raise
-            else:
-                return found
+
+        def waits() -> Iterator[float]:
+            yield min(READY_POLL_S, timeout_s)
+            while not deadline.expired:
+                yield min(READY_POLL_S, deadline.remaining_s)
+
+        return cast("dict[str, Any]", self.exchange_again("identify", waits()).value)
 
     def restart(self, timeout_s: float = 20.0, *, soft: bool = True) -> dict[str, Any]:
         """Reboot the board and wait until its firmware answers again; returns what `identify` says.
@@ -175,6 +184,11 @@ class Console:
                 self.request("tell", first=first, last=last, tries=RECOVERY_TRIES)["told"]
             )
         )
+
+    @property
+    def last_text(self) -> bytes:
+        """What the board said last that is neither answer nor event."""
+        return self._last_text
 
     @property
     def missing_events(self) -> int:
@@ -231,36 +245,31 @@ class Console:
 
     # Inside
 
-    def _exchange(self, do: str, timeout_s: float, fields: dict[str, object]) -> Exchange:
+    def _exchange(self, do: str, timeout_s: float, fields: dict[str, object], waiting: Waiting) -> Exchange:
+        """One try."""
         deadline = Deadline(timeout_s)
-        with self._guard:
-            request_id, self._next_id = self._next_id, self._next_id + 1
-            waiting = self._waiting[request_id] = _Waiting()
+        request_id = self._requests.begin(waiting)
         # The line end before it ends whatever half line the board may have.
         line = b"\n" + MARKER + sealed(json.dumps({"id": request_id, "do": do, **fields}).encode()) + b"\n"
-        try:
-            if len(line) - 2 > MAX_LINE_BYTES:
-                raise BoardError(
-                    f"{do}: the request has {len(line) - 2} bytes; a board takes {MAX_LINE_BYTES}",
-                    where=self.port,
-                )
-            sent_ns = self._write(line, deadline)
-            while not waiting.done.wait(deadline.remaining_s):
-                # A board that connects does not listen: it said so, and answers afterwards.
-                extra_s = self._busy.remaining_s
-                if not extra_s:
-                    break
-                deadline = Deadline(extra_s + timeout_s)
-                self._busy = Deadline(0)
-        finally:
-            with self._guard:
-                del self._waiting[request_id]
+        if len(line) - 2 > MAX_LINE_BYTES:
+            raise BoardError(
+                f"{do}: the request has {len(line) - 2} bytes; a board takes {MAX_LINE_BYTES}",
+                where=self.port,
+            )
+        sent_ns = waiting.sent_ns[request_id] = self._write(line, deadline)
+        while not waiting.done.wait(deadline.remaining_s):
+            # A board that connects does not listen: it said so, and answers afterwards.
+            extra_s = self._busy.remaining_s
+            if not extra_s:
+                break
+            deadline = Deadline(extra_s + timeout_s)
+            self._busy = Deadline(0)
         answer = waiting.answer
         if answer is None:
             raise self._no_answer(do, timeout_s, waiting.failure, sent_ns)
         if answer.error is not None:
             raise Refusal(f"{do}: {answer.error}", where=self.port)
-        return Exchange(answer.value, sent_ns, waiting.at_ns)
+        return Exchange(answer.value, waiting.sent_ns[answer.request_id], waiting.at_ns)
 
     def _write(self, data: bytes, deadline: Deadline) -> int:
         if not self._opened.wait(deadline.remaining_s):
@@ -374,11 +383,7 @@ class Console:
         said = parse_line(line)
         if isinstance(said, Answer):
             self._tell(*self._events.answered(said.value, at_ns))
-            with self._guard:
-                waiting = self._waiting.get(said.request_id)
-            if waiting is not None and waiting.answer is None:
-                waiting.answer, waiting.at_ns = said, at_ns
-                waiting.done.set()
+            self._requests.answered(said, at_ns)
         elif isinstance(said, Event):
             self._tell(*self._events.take(said, at_ns))
         else:
@@ -391,9 +396,4 @@ class Console:
 
     def give_up(self, reason: str) -> None:
         """Whoever waits for an answer waits no more, and gets an `Unanswered` with the reason."""
-        with self._guard:
-            waiting = list(self._waiting.values())
-        for one in waiting:
-            if one.answer is None:
-                one.failure = reason
-                one.done.set()
+        self._requests.give_up(reason)

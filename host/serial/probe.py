@@ -2,7 +2,9 @@
 
 import contextlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain, repeat
 from typing import Literal
 
 from buoy.console import MARKER
@@ -17,7 +19,7 @@ from host.serial.listing import holder
 from host.serial.lock import PortBusy, PortLock
 from host.serial.on_board import program
 from host.serial.port import open_port
-from host.serial.raw_repl import KEPT_BYTES, RESTART_MARK, LineError, RawRepl
+from host.serial.raw_repl import ENTER_S, KEPT_BYTES, RESTART_MARK, LineError, RawRepl
 from host.serial.records import ConsoleRecord, Line
 from host.serial.reset import caught_at_boot, press_reset
 from host.serial.trouble import Refusal, Unanswered, nothing_boots
@@ -33,6 +35,8 @@ VERSION_FILE = "app.txt"
 """On a board: the version of the installed firmware, then others (firmware/start.py)."""
 PROGRAM_FILES = ("buoy/esp32_board.mpy", "buoy/esp32_board.py")
 """One of these belongs to a firmware that was installed in another way."""
+_WAKE_S = 4.0
+"""For the prompt of a board that says nothing: it is reset after that."""
 _LOOP_RESTARTS = 3
 """So many in one look are a boot loop: one may be the reset that opening the port caused."""
 _WHO_CALL = f"who({VERSION_FILE!r}, {PROGRAM_FILES!r})"
@@ -119,8 +123,9 @@ def probe_locked(
             return found
         if nothing_boots(heard):
             return _ask_rom(port) if ask_rom else Found(port, "empty")
-        if any(mark in heard for mark in _PROMPT_MARKS) or wake:
-            found = _ask_repl(port)
+        at_prompt = any(mark in heard for mark in _PROMPT_MARKS)
+        if at_prompt or wake:
+            found = _ask_repl(port, ENTER_S if at_prompt else _WAKE_S)
             if found is not None:
                 return found
         if wake:
@@ -173,7 +178,6 @@ def _ask(port: str, lock: PortLock, patience_s: float) -> tuple[Found | None, by
     heard = bytearray()
 
     deadline = Deadline(patience_s)
-    asked = 0
     with Console(port, lock=lock) as console:
 
         def listen(record: ConsoleRecord) -> None:
@@ -184,21 +188,27 @@ def _ask(port: str, lock: PortLock, patience_s: float) -> tuple[Found | None, by
                     console.give_up("nothing boots there")
 
         console.add_listener(listen)
-        while True:
-            ask_s = ASKS_S[min(asked, len(ASKS_S) - 1)]
-            asked += 1
-            try:
-                return from_identity(port, console.request("identify", ask_s)), bytes(heard)
-            except Refusal as error:
-                return Found(port, "silent", detail=error.what), bytes(heard)
-            except Unanswered as error:
+
+        def waits() -> Iterator[float]:
+            """Longer from try to try; ends where no firmware will answer, or with the patience."""
+            for ask_s in chain(ASKS_S, repeat(ASKS_S[-1])):
+                yield ask_s
                 # The prompt has no line end, so it is no line; the console keeps it.
-                whole = bytes(heard) + error.heard
+                whole = bytes(heard) + console.last_text
                 # Somebody may have left it at the raw prompt, which echoes nothing; to others this is noise.
                 console.send(b"\r\x02")
-                done = b">>>" in whole or b"SyntaxError" in whole or nothing_boots(whole)
-                if done or deadline.expired:
-                    return None, whole
+                if b">>>" in whole or b"SyntaxError" in whole or nothing_boots(whole):
+                    return
+                if deadline.expired or whole.count(RESTART_MARK) >= _LOOP_RESTARTS:
+                    return
+
+        try:
+            answer = console.exchange_again("identify", waits()).value
+        except Refusal as error:
+            return Found(port, "silent", detail=error.what), bytes(heard)
+        except Unanswered as error:
+            return None, bytes(heard) + (error.heard or console.last_text)
+        return from_identity(port, answer), bytes(heard)
 
 
 def from_identity(port: str, answer: object) -> Found:
@@ -248,11 +258,11 @@ def ask_repl(repl: RawRepl) -> Found:
         ) from None
 
 
-def _ask_repl(port: str) -> Found | None:
+def _ask_repl(port: str, timeout_s: float) -> Found | None:
     line = open_port(port)
     try:
         repl = RawRepl(line, port)
-        repl.enter(4.0)
+        repl.enter(timeout_s)
         found = ask_repl(repl)
         repl.leave()
         return found

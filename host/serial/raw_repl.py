@@ -13,9 +13,11 @@ from host.model.errors import BoardError
 from host.serial.on_board import program
 from host.serial.port import SerialPort
 
-ENTER_S = 15.0
-"""Longer than the boot window of boot.py and the start of the firmware."""
+ENTER_S = 15.0  # longer than the boot window of boot.py and the start of the firmware
+STEP_S = 20.0
+"""For one step of a board that was just at its prompt: a slow flash, or a busy computer that simulates it."""
 _ATTEMPT_S = 1.0
+_LEAVE_S = 5.0
 _PLAIN_CHUNK = 128
 """Without raw-paste mode nothing holds the sender back: short pieces, as a UART's buffer is short."""
 _FLUSH = 2200
@@ -35,14 +37,12 @@ _SHADOWED = (
 )  # fmt: skip
 """Modules of MicroPython that firmware and bench import, and a file of the board can stand in for."""
 _FOLDERS = ("buoy", "certs", "lib", "sensors", "umqtt")
-"""Names that a board in service has as folders."""
 RESTART_MARK: Final = b"rst:0x"
 """The ROM's first line after a reset (ESP-IDF, "Boot Process")."""
 WAY_OUT: Final = (
     "erase it: `buoy commission --erase` or `buoy flash {port} --erase`; its id, Wi-Fi, keys, settings and "
     "files are lost"
 )
-"""What ends every program on a board."""
 
 
 class ReplError(BoardError):
@@ -144,7 +144,7 @@ class RawRepl:
             if deadline.expired:
                 raise _no_prompt(self.port, seen, timeout_s)
 
-    def run(self, code: str, timeout_s: float = 10.0, *, by_step: bool = False) -> str:
+    def run(self, code: str, timeout_s: float = STEP_S, *, by_step: bool = False) -> str:
         """Run code; returns what it printed.
 
         Args:
@@ -159,8 +159,8 @@ class RawRepl:
         self.begin(code, timeout_s)
         return self.finish(timeout_s, by_step=by_step)
 
-    def begin(self, code: str, timeout_s: float = 10.0) -> None:
-        """Send code and let it start; what it does with its input is the caller's.
+    def begin(self, code: str, timeout_s: float = STEP_S) -> None:
+        """Send code and let it start; its input is the caller's. The time is for each answer of the board.
 
         Raises:
             LineError: the board did not take it.
@@ -177,7 +177,7 @@ class RawRepl:
                     raise self._silent("did not finish its greeting")
                 answer = self._read(2, deadline)
             if answer == b"R\x01":
-                self._raw_paste(data, deadline)
+                self._raw_paste(data, timeout_s)
                 return
             if answer != b"R\x00":
                 raise self._silent(f"answered {answer!r} to raw-paste mode")
@@ -201,7 +201,7 @@ class RawRepl:
         while printed is None and by_step and len(self._waiting) > before and not whole.expired:
             before, deadline = len(self._waiting), Deadline(timeout_s)
             printed = self._until(b"\x04", deadline)
-        deadline = Deadline(max(deadline.remaining_s, _ATTEMPT_S))
+        deadline = Deadline(max(deadline.remaining_s, STEP_S))
         if printed is None:
             raise self._silent(f"did not finish within {timeout_s:g} s")
         raised = self._until(b"\x04", deadline)
@@ -245,7 +245,7 @@ class RawRepl:
         """Back to the friendly REPL, modules found as before."""
         with contextlib.suppress(BoardError):
             if self._guarded and self._idle:
-                self.run("import sys\nsys.path[:] = buoy_path\ndel buoy_path, guard", _ATTEMPT_S)
+                self.run("import sys\nsys.path[:] = buoy_path\ndel buoy_path, guard", _LEAVE_S)
             self._guarded = False
             self.send(b"\r\x02")
 
@@ -262,14 +262,14 @@ class RawRepl:
     def _guard(self) -> None:
         call = f"guard({_SHADOWED!r}, {_FOLDERS!r})"
         try:
-            self.in_the_way = tuple(self.run(f"{program('guard')}\n{call}", 5.0).split("\n"))
+            self.in_the_way = tuple(self.run(f"{program('guard')}\n{call}").split("\n"))
         except ReplError as error:
             raise LineError(error.what, where=self.port) from error
         self.in_the_way = tuple(line.strip() for line in self.in_the_way if line.strip())
         self._guarded = True
 
-    def _raw_paste(self, data: bytes, deadline: Deadline) -> None:
-        header = self._read(3, deadline)
+    def _raw_paste(self, data: bytes, timeout_s: float) -> None:
+        header = self._read(3, Deadline(timeout_s))
         self.window = window = int.from_bytes(header[:2], "little")
         if not window or header[2:] != b"\x01":
             raise self._silent("began raw-paste mode without a window")
@@ -277,7 +277,7 @@ class RawRepl:
         at = 0
         while at < len(data):
             while room == 0 or self._waiting:
-                answer = self._read(1, deadline)
+                answer = self._read(1, Deadline(timeout_s))
                 if answer == b"\x01":
                     room += window
                 elif answer == b"\x04":
@@ -291,7 +291,7 @@ class RawRepl:
             at += len(piece)
             self.peek()
         self.send(b"\x04")
-        if self._until(b"\x04", deadline) is None:
+        if self._until(b"\x04", Deadline(timeout_s)) is None:
             raise self._silent("did not confirm the code")
 
     def _silent(self, what: str) -> LineError:

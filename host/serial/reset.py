@@ -9,8 +9,8 @@ from host.serial.esptool import Esptool
 from host.serial.port import SerialPort, open_port
 from host.serial.raw_repl import RawRepl
 
-_PROMPT_S = 4.0
-"""For the prompt, once Ctrl-C has stopped what would have run."""
+_PROMPT_S = 15.0
+"""For the prompt, once Ctrl-C has stopped what would have run; only who is not caught takes so long."""
 EN_LOW_S = 0.1
 """The capacitor at EN needs a few milliseconds; esptool holds it as long."""
 

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from on_boards import Board, report
 
 from host.serial.port import open_port
 from host.serial.raw_repl import RawRepl
@@ -32,5 +33,16 @@ def test_boards_are_examined_and_the_report_says_what_differs(tmp_path, project_
     report = (tmp_path / "out" / "report.md").read_text()
     assert "| 24:0a:c4:00:00:b4 |" in report
     assert "| 24:0a:c4:00:00:b5 |" in report
-    assert "| heap_free |" in report, "these boards have other memory than the one they are compared with"
     assert "float_0.1" not in report, "what is alike is not told"
+
+
+def test_the_report_says_what_differs_from_the_simulated_board_and_nothing_else():
+    passed = {"bench listing": "passed"}
+    here = Board("/dev/ttyUSB0", "240ac4000080", {"heap_free": 1, "platform": "esp32"}, ["a", "b"], passed)
+    there = Board("sim", "240ac4000001", {"heap_free": 2, "platform": "esp32"}, ["b", "c"], {})
+    text = report([here], there)
+    assert "| heap_free | 1 | 2 |" in text
+    assert "platform" not in text
+    assert "- only here at boot: `a`" in text
+    assert "- only simulated at boot: `c`" in text
+    assert "- bench listing: passed here, not run simulated" in text

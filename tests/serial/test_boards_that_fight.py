@@ -125,6 +125,56 @@ def test_the_firmware_as_it_is_installed_is_recognised_at_the_prompt(simulator):
         remove_files(repl, ["buoy/esp32_board.py"])
 
 
+ELSEWHERE = """
+import os
+try:
+    os.mkdir("/data")
+except OSError:
+    pass
+os.chdir("/data")
+def print(*words): pass
+open = list = None
+"""
+
+
+def test_a_program_that_went_elsewhere_and_took_our_names_misleads_nobody(simulator):
+    port = simulator.path(0x153)
+    with at_prompt(port) as repl:
+        send_files(repl, {"note.txt": b"in the root"})
+        repl.run(ELSEWHERE)
+    with at_prompt(port) as repl:
+        assert repl.run("import os\nprint(os.getcwd())").strip() == "/"
+        send_files(repl, {"other.txt": b"too"})
+        assert {"note.txt", "other.txt"} <= set(list_files(repl, ["/"]).files)
+        remove_files(repl, ["note.txt", "other.txt"])
+        repl.run("import os\nos.rmdir('data')")
+
+
+MOUNTS = """
+import os, vfs
+class Program:
+    def mount(self, readonly, mkfs): pass
+    def umount(self): pass
+    def stat(self, path): return (0x4000, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+class Computer(Program):
+    def ilistdir(self, path): raise SystemExit  # what `mpremote mount` left: nobody answers it
+vfs.mount(Program(), "/app")
+vfs.mount(Computer(), "/remote")
+print(sorted(os.listdir("/"))[:1])
+"""
+
+
+def test_what_a_program_has_mounted_is_no_part_of_a_listing(simulator):
+    port = simulator.path(0x153)
+    with at_prompt(port) as repl:
+        send_files(repl, {"lib/mine.txt": b"x"})
+        assert "app" in repl.run(MOUNTS), "it is listed as a folder"
+        assert "lib/mine.txt" in list_files(repl, ["/"]).files
+        assert list_files(repl, ["/app/"]).files == {}
+        remove_files(repl, ["lib/mine.txt"])
+        repl.run("vfs.umount('/app')\nvfs.umount('/remote')")
+
+
 @pytest.mark.parametrize(
     "buoy",
     [
@@ -138,7 +188,7 @@ def test_a_program_that_takes_no_ctrl_c_is_told_and_caught_while_the_board_boots
     with at_prompt(port) as repl:
         send_files(repl, {"main.py": FIGHTERS[buoy]})
         repl.hard_reset()
-    found = probe(port, patience_s=1.0)
+    found = probe(port, patience_s=10.0 if buoy == 0x152 else 1.0)
     assert found.state == "silent"
     said = {0x150: "", 0x151: FLOOD_LINE, 0x152: "restarts again and again"}[buoy]
     assert said in found.runs

@@ -16,6 +16,7 @@ from host.model.errors import BoardError
 from host.serial.console import Console
 from host.serial.events import EventCounter, ranges_of
 from host.serial.lines import LineSplitter, parse_line, visible
+from host.serial.probe import probe
 from host.serial.records import BoardEvent, EventsLost, Line, PortChange
 
 WAIT_S = 60.0
@@ -86,6 +87,33 @@ def test_a_refusal_and_a_silence_are_errors_that_name_the_port_and_the_command(b
 def test_what_may_be_done_twice_is_asked_again(board, console):
     board.answer = lambda request: ok(request, 1) if len(board.requests) == 3 else None
     assert console.request("get", 0.1, tries=3) == 1
+
+
+def a_try_late(board):
+    """Each request is answered when the next one has come."""
+    asked = []
+
+    def answer(request):
+        asked.append(request)
+        return ok(asked[-2], {"mac": "240ac4000080", "buoy": 7}) if len(asked) > 1 else None
+
+    board.answer = answer
+    return asked
+
+
+def test_a_board_that_answers_each_try_too_late_is_understood(board, console):
+    asked = a_try_late(board)
+    found = console.exchange("health", 0.3, tries=4)
+    assert found.value["buoy"] == 7
+    assert len(asked) == 2
+    assert found.received_ns - found.sent_ns > 0.2e9, "it is the answer to the first try"
+    assert console.wait_until_ready(WAIT_S)["buoy"] == 7
+
+
+def test_a_look_at_a_port_understands_it_too(board):
+    a_try_late(board)
+    found = probe(str(board.path))
+    assert (found.state, found.buoy) == ("firmware", 7)
 
 
 def test_a_gap_in_the_numbers_of_events_is_a_loss_and_a_reset_is_none(board, console):

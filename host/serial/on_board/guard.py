@@ -4,13 +4,18 @@
 
 MicroPython looks for `json` along `sys.path` before it takes its own, so that a `/json.py` is what our programs
 would import. Places with files leave `sys.path`, and what was loaded from them leaves `sys.modules`; frozen
-modules stay. `import uos` is always MicroPython's own (py/builtinimport.c, since 1.21).
+modules stay. Names of the program that was interrupted stand in for no built-in, and paths begin at the root again,
+where it went to another folder. `import uos` is always MicroPython's own (py/builtinimport.c, since 1.21).
 Prints the files that stand in front of `modules`, or are called as a folder of ours.
 """
 
 
 def guard(modules, folders):
-    import sys
+    import builtins, sys
+
+    for name in dir(builtins):
+        if not name.startswith("__"):
+            globals().pop(name, None)
 
     global buoy_path
     try:
@@ -23,6 +28,7 @@ def guard(modules, folders):
     except ImportError:
         sys.modules.pop("os", None)
         import os
+    os.chdir("/")
     keep = []
     for place in buoy_path:
         try:

@@ -2,7 +2,9 @@
 # mypy: ignore-errors
 """Runs on the board: prints a line `SHA-256 SIZE PATH` per file under the given places, and the free bytes.
 
-A folder ends with "/", a beginning of names in the root with "*"; `hidden` are paths whose content is nobody's business: `-` stands for their hash.
+A folder ends with "/", a beginning of names in the root with "*"; `hidden` are paths whose content is nobody's
+business: `-` stands for their hash. What is mounted in the root is no folder of the flash and is left out: the
+program that the firmware mounts at /app lists nothing, and what `mpremote mount` left waits for a computer.
 """
 
 
@@ -31,12 +33,13 @@ def listing(places, hidden):
     def walk(folder):
         try:
             entries = list(os.ilistdir(folder))
-        except OSError:
+        except (OSError, AttributeError):  # not there; or a mounted program, which has no list
             return
         for entry in entries:
             path = folder + entry[0]
             if entry[1] & 0x4000:
-                walk(path + "/")
+                if len(entry) > 3:  # mount points have no size (extmod/vfs.c)
+                    walk(path + "/")
             else:
                 show(path)
 
