@@ -114,7 +114,11 @@ class Publishing:
             return False
         if route.service:
             return self._serve(client_id, packet, route, now_s)
-        if not self._taken(client_id, packet, route):
+        try:
+            taken = self._sink(route.text, packet.payload, packet.qos, packet.retain, packet.dup, client_id)
+        except Exception as error:
+            return self._sink_failed(error, client_id, packet, route)
+        if taken is False:
             return False
         self._records.published_in += 1
         if packet.retain:
@@ -123,21 +127,24 @@ class Publishing:
             self._fan_out(client_id, packet, route, now_s)
         return True
 
+    def _sink_failed(self, error: Exception, client_id: str, packet: Publish, route: Route) -> bool:
+        """Whatever failed behind the broker: others must get through, and this one stays unacknowledged."""
+        self._records.refuse(
+            Reason.SINK_FAILED,
+            Metric.PUBLISH_IN_SERVER_ERROR,
+            f"the pipeline behind the broker failed: {type(error).__name__}: {error}",
+            client_id,
+            route.text,
+            packet.payload,
+        )
+        return False
+
     def _taken(self, client_id: str, packet: Publish, route: Route) -> bool:
-        """Hand a message to the pipeline; whether it took it."""
+        """Hand a message of a service's topic to the pipeline; whether it took it."""
         try:
             taken = self._sink(route.text, packet.payload, packet.qos, packet.retain, packet.dup, client_id)
         except Exception as error:
-            # Whatever failed behind the broker: others must get through, and this one stay unacknowledged.
-            self._records.refuse(
-                Reason.SINK_FAILED,
-                Metric.PUBLISH_IN_SERVER_ERROR,
-                f"the pipeline behind the broker failed: {type(error).__name__}: {error}",
-                client_id,
-                route.text,
-                packet.payload,
-            )
-            return False
+            return self._sink_failed(error, client_id, packet, route)
         return taken is not False
 
     def _serve(self, client_id: str, packet: Publish, route: Route, now_s: float) -> bool:
@@ -179,7 +186,7 @@ class Publishing:
     def _fan_out(self, client_id: str, packet: Publish, route: Route, now_s: float) -> None:
         """Offer the message to its subscribers, RETAIN not set unless they ask for it (MQTT 5, 3.3.1.3)."""
         encoded: bytes | None = None
-        account = self._account_out
+        account, qos = self._account_out, packet.qos
         topic, payload = packet.topic, packet.payload
         extra = NO_EXTRA if type(packet) is Publish else _extra(packet, now_s)
         for group in route.groups:
@@ -188,7 +195,7 @@ class Publishing:
             else:
                 self._out_of_rate(account, "", route)
         for session, options in route.targets:
-            if options & NO_LOCAL and session.client_id == client_id:
+            if options > QOS and options & NO_LOCAL and session.client_id == client_id:
                 continue
             gate = session.gate
             if gate is not None and not gate.allows(RECEIVE, f"topic/{route.text}"):
@@ -203,8 +210,8 @@ class Publishing:
             if account is not None and not account.take(now_s):
                 self._out_of_rate(account, session.client_id, route)
                 continue
-            retain = options > 1 and packet.retain and options & RETAIN_AS_PUBLISHED != 0
-            if packet.qos and options & QOS:
+            retain = options > QOS and packet.retain and options & RETAIN_AS_PUBLISHED != 0
+            if qos and options & QOS:
                 session.offer(Message(topic, payload, 1, retain, extra), None, now_s)
             else:
                 if encoded is None:
