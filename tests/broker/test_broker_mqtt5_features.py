@@ -148,6 +148,22 @@ def test_a_message_that_a_board_does_not_acknowledge_expires_too(paho5: New5, be
     assert bench.call(lambda: bench.broker.waiting) == 0
 
 
+def test_a_message_that_waits_behind_others_expires_while_it_waits(paho5: New5, bench: Bench) -> None:
+    owner, board = paho5(bench.port, "owner"), paho5(bench.port, "board", acknowledge=False)
+    owner.connect()
+    board.connect(ReceiveMaximum=1)
+    board.subscribe("t")
+    owner.publish("t", b"first", 1)
+    owner.publish("t", b"second", 1, MessageExpiryInterval=5)
+    owner.publish("t", b"third", 1)
+    owner.fence()
+    board.next("message")
+    bench.advance(5.0)
+    board.client.ack(board.received[0].mid, 1)
+    assert board.message().payload == b"third"
+    assert bench.reasons() == ["delivery-message-expired"]
+
+
 # Sessions
 
 
@@ -253,6 +269,18 @@ def test_no_local_keeps_a_client_from_its_own_messages(paho5: New5, bench: Bench
     owner.fence()
     board.fence()
     assert [message.payload for message in board.received] == [b"other"]
+
+
+def test_another_filter_of_the_same_client_undoes_no_local(paho5: New5, bench: Bench) -> None:
+    board = paho5(bench.port)
+    board.connect()
+    for topic_filter in ("a/+", "a/#"):
+        board.subscribe(topic_filter, noLocal=True)
+    board.subscribe("+/b")
+    board.client.publish("a/b", b"own")
+    board.client.publish("a/c", b"own, by filters with No Local alone")
+    board.fence()
+    assert [message.payload for message in board.received] == [b"own"]
 
 
 def test_the_retain_flag_is_kept_for_those_who_ask(paho5: New5, bench: Bench) -> None:

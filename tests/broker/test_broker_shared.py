@@ -166,6 +166,19 @@ def test_members_that_have_used_up_their_rate_leave_messages_to_the_group(raw: R
     assert bench.refused == []
 
 
+def test_without_persistent_sessions_what_is_beyond_the_rate_is_lost_and_counted(
+    raw: Raw, start: Start
+) -> None:
+    bench = start(Limits(publishes_out_per_s=2))
+    (member,) = members(raw, bench, 1, "$share/g/t")
+    publish(raw, bench, "t", 5)
+    bench.advance(1.0)
+    assert member.fence()
+    assert len(member.messages) == 2
+    assert bench.reasons() == ["delivery-rate"] * 3
+    assert bench.metric("PublishOut.Throttle") == 3
+
+
 @pytest.mark.parametrize(
     "topic_filter", ["$share/g", "$share//t", "$share/g/", "$share/+/t", "$share/a+b/t", "$share/g/a#"]
 )

@@ -76,9 +76,13 @@ class ShareGroup:
 
     def offer(self, message: Message, now_s: float) -> None:
         """Hand a message to one member, or keep it."""
-        if self._hand_over(message, now_s) or not message.qos:
+        if self._hand_over(message, now_s):
             return
-        if not any(session.expiry_s > 0 for session in self.members):
+        if not message.qos or not any(session.expiry_s > 0 for session in self.members):
+            # Nothing was promised to who is absent; who is there has used up a rate.
+            if any(session.outlet is not None for session in self.members):
+                words = "no member may be sent more in this second, and no session keeps it"
+                self._refuse(Reason.DELIVERY_RATE, words, message)
             return
         cost = message.cost_bytes
         if self._queueing is not None and not self._queueing.take(now_s):
