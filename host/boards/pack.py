@@ -249,6 +249,7 @@ class Pack:
                 link_reason=_link_reason(board.link_trouble),
                 link_detail=str(board.link_trouble),
                 ever_connected=board.ever_connected,
+                left_out=board.left_out,
             )
             for board in self.boards
         ]

@@ -24,3 +24,5 @@ class BoardReport:
     """That trouble in words."""
     ever_connected: bool = True
     errors: list[str] = field(default_factory=list)
+    left_out: list[tuple[int, list[str]]] = field(default_factory=list)
+    """From which message on a configuration left which keys out; each entry replaces the one before."""

@@ -81,6 +81,7 @@ class VirtualBoard:
     __slots__ = (
         "_append",
         "_command",
+        "_configured",
         "_driver",
         "_log",
         "_outbox",
@@ -97,6 +98,7 @@ class VirtualBoard:
         "errors",
         "ever_connected",
         "finished",
+        "left_out",
         "link_trouble",
         "queued",
         "reboots",
@@ -126,6 +128,8 @@ class VirtualBoard:
         self.buoy_id = spec.buoy_id
         self.transport = transport
         self.errors: list[str] = []
+        self.left_out: list[tuple[int, list[str]]] = []
+        """See `BoardReport`."""
         self.sent_count = 0
         self.acknowledged_count = 0
         self.dropped_count = 0
@@ -145,6 +149,7 @@ class VirtualBoard:
         self._plan = plan
         self._prefix = prefix
         self._command = ""
+        self._configured = False
         self._storage = Storage()
         self._outbox = MemoryOutbox(spec.link.outbox, self._dropped)
         self._boot(payload, policy, seed, environment)
@@ -182,6 +187,8 @@ class VirtualBoard:
             self._obey(now_ms)
         if self._water is not None:
             self._water.advance_to_ms(now_ms)
+        if self._configured:
+            return self._configured_step(now_ms)
         wake_ms: float = self.app.step(now_ms)
         return wake_ms
 
@@ -283,6 +290,7 @@ class VirtualBoard:
     def on_message(self, topic: bytes, payload: bytes, retain: bool) -> None:
         """A configuration message."""
         self.app.link.on_message(topic, payload, retain)
+        self._configured = True
         self._driver.wake(self)
 
     def on_writable(self) -> None:
@@ -300,6 +308,22 @@ class VirtualBoard:
         self._driver.wake(self)
 
     # Inside
+
+    def _configured_step(self, now_ms: float) -> float:
+        """A step that follows a configuration first; what that leaves out is not withheld by a sensor."""
+        self._configured = False
+        sampler, schedule = self.app.sampler, self.app.schedule
+        seq = 0 if schedule is None else schedule.seq
+        wake_ms: float = self.app.step(now_ms)
+        # The firmware has no use for a method that tells this.
+        keys = [
+            key
+            for key, channel in zip(sampler._keys, sampler._channels, strict=False)
+            if channel.disabled or channel.interval_ms
+        ]
+        if keys != (self.left_out[-1][1] if self.left_out else []):
+            self.left_out.append((seq, keys))
+        return wake_ms
 
     def _utc_ms(self, now_ms: float) -> int:
         return (self._driver.base_ns + int(now_ms * 1e6)) // 1_000_000

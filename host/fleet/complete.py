@@ -263,6 +263,7 @@ def _verified(
             link_reason=board.link_reason,
             link_detail=board.link_detail,
             ever_connected=board.ever_connected,
+            left_out=board.left_out,
         )
     if collected is None:
         stores, stages = tuple(store.name for store in result.stores), []

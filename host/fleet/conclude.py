@@ -111,6 +111,7 @@ def _facts(plan: Plan, record: RunRecord) -> dict[int, BoardFacts]:
             link_reason=report.link_reason,
             link_detail=report.link_detail,
             ever_connected=report.ever_connected,
+            left_out=report.left_out,
             reconnects=report.reconnects,
             errors=report.errors[1:] if report.crashed else report.errors,
         )

@@ -84,6 +84,8 @@ class BoardResult(_Part):
     """Of its last trouble with the connection (host.model.reasons.LinkReason); empty: it had none."""
     link_detail: str = ""
     ever_connected: bool = True
+    left_out: list[tuple[int, list[str]]] = Field(default_factory=list)
+    """From which message on a configuration left which keys out; each entry replaces the one before."""
     measures: dict[str, dict[str, int]] = Field(default_factory=dict)
     """Measures found: store → key → count."""
     measures_expected: dict[str, int] = Field(default_factory=dict)

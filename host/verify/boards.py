@@ -40,6 +40,8 @@ class BoardFacts:
     """`host.model.reasons.LinkReason` of its last trouble with the connection."""
     link_detail: str = ""
     ever_connected: bool = True
+    left_out: list[tuple[int, list[str]]] = field(default_factory=list)
+    """From which message on a configuration left which keys out; each entry replaces the one before."""
 
 
 @dataclass(slots=True)
@@ -144,6 +146,7 @@ def board_results(
                 link_reason=fact.link_reason,
                 link_detail=fact.link_detail,
                 ever_connected=fact.ever_connected,
+                left_out=fact.left_out,
                 measures={
                     store: {
                         key: 0 if store in unread else keys.get(key, 0) - missing[buoy, store, key]

@@ -172,7 +172,7 @@ def _verify(db: Database, case: Case, ledger: Path) -> Verification:
     real = frozenset(board.buoy_id for board in case.fleet.boards if board.kind == "esp32")
     # Why boards did not send comes first: what is missing elsewhere may follow from it.
     diagnoses = diagnose_sending(db, case.fleet.run.late_send_ms, real) + diagnoses
-    withheld = withheld_measures(db, case.fleet)
+    withheld = withheld_measures(db, case.fleet, {buoy: fact.left_out for buoy, fact in case.boards.items()})
     diagnoses += diagnose_withheld(withheld, sensor_reasons(case.run_folder))
     kept_back = sum(sum(keys.values()) for keys in withheld.values())
     for store in stores:

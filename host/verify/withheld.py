@@ -2,6 +2,7 @@
 
 import json
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 
 from host.model.evidence import EVIDENCE_FOLDER
@@ -16,8 +17,20 @@ _SENSOR_ERROR = "sensor-error"  # kind of an error message (buoy.app)
 _NO_REASON = "it gave no reason; a configuration on `config/sensor/` may leave it out"
 
 
-def withheld_measures(db: Database, fleet: Fleet) -> dict[int, dict[str, int]]:
-    """Buoy → key → measures that were not in its messages, of sensors that are on; only those above 0."""
+LeftOut = list[tuple[int, list[str]]]
+"""From which message on a configuration left which keys out; each entry replaces the one before."""
+
+
+def withheld_measures(
+    db: Database, fleet: Fleet, left_out: Mapping[int, LeftOut]
+) -> dict[int, dict[str, int]]:
+    """Buoy → key → measures that were not in its messages, of sensors that are on; only those above 0.
+
+    Args:
+        db: with the table `wide`.
+        fleet: which sensors are on.
+        left_out: by buoy id; what a configuration leaves out no sensor withholds.
+    """
     counts = ", ".join(f"count({column(key)})" for key in KEYS)
     sent = {
         buoy: (messages, dict(zip(KEYS, numbers, strict=True)))
@@ -33,9 +46,22 @@ def withheld_measures(db: Database, fleet: Fleet) -> dict[int, dict[str, int]]:
             for sensor in board.sensors
             if sensor.mode != "off" and messages > values.get(sensor.key, 0)
         }
+        _take_left_out(db, board.buoy_id, mine, left_out.get(board.buoy_id, []))
         if mine:
             found[board.buoy_id] = mine
     return found
+
+
+def _take_left_out(db: Database, buoy: int, mine: dict[str, int], left_out: LeftOut) -> None:
+    for index, (first, keys) in enumerate(left_out):
+        end = left_out[index + 1][0] if index + 1 < len(left_out) else 1 << 31
+        for key in mine.keys() & set(keys):
+            mine[key] -= db.number(
+                f"SELECT count(*) FROM wide WHERE regular AND buoy = {buoy} AND seq >= {first} "
+                f"AND seq < {end} AND {column(key)} IS NULL"
+            )
+    for key in [key for key, number in mine.items() if not number]:
+        del mine[key]
 
 
 def sensor_reasons(run_folder: Path) -> dict[tuple[int, str], str]:

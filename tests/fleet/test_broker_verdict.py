@@ -1,6 +1,7 @@
 """A plain broker is judged by what an independent subscriber saw: whole runs, and the exit code."""
 
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -127,3 +128,29 @@ def test_what_was_sent_while_the_subscriber_was_cut_off_is_not_proven(tmp_path: 
     assert store["missing"] == store["unproven"] > 0
     assert result["outcome"]["verdict"] == "unproven"
     assert "subscriber-away" in {diagnosis["cause"] for diagnosis in result["diagnoses"]}
+
+
+@pytest.mark.soak
+def test_a_sensor_that_a_retained_configuration_turns_off_withholds_nothing(
+    start_mosquitto: Callable[..., Any], tmp_path: Path
+) -> None:
+    broker = start_mosquitto([], usual_queues=True)
+    off = json.dumps({"ph": {"disable": True}})
+    command = [
+        broker.pub,
+        "-p",
+        str(broker.port),
+        "-r",
+        "-q",
+        "1",
+        "-t",
+        "aws/0/102/config/sensor/",
+        "-m",
+        off,
+    ]
+    subprocess.run(command, check=True, timeout=60)
+    result = judged(tmp_path, broker.port)
+    assert result["outcome"]["verdict"] == "passed"
+    assert result["boards"][2]["left_out"] == [[0, ["ph"]]]
+    (store,) = result["stores"]
+    assert (store["expected"], store["withheld"]) == (4 * 5 * 9 - 5, 0)

@@ -8,6 +8,7 @@ from synthetic_run import SyntheticRun
 from host.model.fleet import SensorSpec
 from host.model.observation import Observation
 from host.report.heatmap import heat_map
+from host.verify.boards import BoardFacts
 from host.verify.verdict import Verification
 from sensors.catalog import KEYS
 
@@ -75,3 +76,16 @@ def test_a_sensor_that_is_off_withholds_nothing(tmp_path: Path) -> None:
     verification = run.verify(tmp_path)
     assert verification.stores[0].withheld == 0
     assert values(verification)["sensors.withheld == 0"] == 0
+
+
+def test_what_a_configuration_leaves_out_is_not_withheld(tmp_path: Path) -> None:
+    run = with_dead_sensor(0, 1, 2, 3)
+    run.facts = {101: BoardFacts(left_out=[(1, ["ph", "do"]), (3, [])])}
+    verification = run.verify(tmp_path)
+    # Of the four, 1 and 2 were left out; 0 came before the configuration, 3 after it was taken back.
+    assert values(verification)["sensors.withheld == 0"] == 2.0
+    assert verification.boards[1].withheld == {"ph": 2}
+    run.facts = {101: BoardFacts(left_out=[(0, ["ph"])])}
+    verification = run.verify(tmp_path / "again")
+    assert verification.thresholds_passed
+    assert verification.boards[1].state == "passed"
