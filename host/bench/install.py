@@ -1,10 +1,10 @@
 """Bringing files onto a board: only what differs, in one batch; what does not belong any more goes."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from host.bench.plan import Software, fallback, is_chosen, to_remove, wanted_digests
-from host.bench.survey import State, survey_by_repl
+from host.bench.survey import State, survey_files
 from host.boards.program_file import SWITCH, switch_to
 from host.model.errors import BoardError
 from host.serial.board_files import remove_files, send_files
@@ -62,7 +62,7 @@ def install(
     gone = to_remove(now, software)
     remove_files(repl, gone)
     if batch or gone:
-        _compare(repl, software)
+        _compare(repl, now, software)
     return Installed(tuple(batch), tuple(gone), line_bytes)
 
 
@@ -74,8 +74,9 @@ def is_installed(now: State, software: Software) -> bool:
     return right and not (now.complete and to_remove(now, software))
 
 
-def _compare(repl: RawRepl, software: Software) -> None:
-    after = survey_by_repl(repl)
+def _compare(repl: RawRepl, now: State, software: Software) -> None:
+    after = replace(now)
+    survey_files(repl, after)
     wanted = wanted_digests(after, software)
     wrong = [path for path, digest in wanted.items() if after.files.get(path) != digest]
     if not wrong and not is_chosen(after, software):

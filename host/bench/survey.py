@@ -92,12 +92,8 @@ def _by_console(session: Session, found: Found, wanted_files: tuple[str, ...]) -
 def survey_by_repl(repl: RawRepl) -> State:
     """Look through the raw REPL."""
     found = ask_repl(repl)
-    state = State(found, complete=True)
-    listing = list_files(repl, PLACES)
-    state.files = {path: file.digest for path, file in listing.files.items()}
-    state.files_free = listing.free
-    if SWITCH in state.files:
-        state.switch = tuple(fetch_file(repl, SWITCH).decode("ascii", "replace").split())
+    state = State(found)
+    survey_files(repl, state)
     try:
         state.settings = json.loads(fetch_file(repl, SETTINGS_FILE)) if SETTINGS_FILE in state.files else None
     except ValueError:
@@ -107,6 +103,17 @@ def survey_by_repl(repl: RawRepl) -> State:
     state.ssid = who["ssid"]
     state.umqtt_frozen = who["umqtt"]
     return state
+
+
+def survey_files(repl: RawRepl, state: State) -> None:
+    """Look at files alone, which is a second less on the line, and put them into a state."""
+    listing = list_files(repl, PLACES)
+    state.complete = True
+    state.files = {path: file.digest for path, file in listing.files.items()}
+    state.files_free = listing.free
+    state.switch = ()
+    if SWITCH in state.files:
+        state.switch = tuple(fetch_file(repl, SWITCH).decode("ascii", "replace").split())
 
 
 def read_identity(repl: RawRepl) -> dict[str, Any]:
@@ -209,5 +216,5 @@ def _for_any_board(source: str) -> str:
 
 __all__ = [
     "BOARD_KEY", "PLACES", "SETTINGS_FILE", "State", "identity_code", "read_identity", "set_maintenance",
-    "survey", "survey_by_repl", "write_identity",
+    "survey", "survey_by_repl", "survey_files", "write_identity",
 ]  # fmt: skip
