@@ -54,7 +54,7 @@ def run(folder: Path, hours: float) -> tuple[dict[str, int], dict[str, object]]:
         env={"MICROPYPATH": str(folder)},
         capture_output=True,
         text=True,
-        timeout=1800,
+        timeout=2300,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     told = json.loads(done.stdout.splitlines()[-1])
@@ -77,5 +77,6 @@ def test_what_a_session_leaves_in_memory_is_bounded(tmp_path: Path) -> None:
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(2400)
 def test_a_day_after_a_session_nothing_more_is_in_memory(tmp_path: Path) -> None:
     judge(*run(tmp_path, 24))
