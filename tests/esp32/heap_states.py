@@ -26,6 +26,7 @@ from host.boards.simulated import FACTORY
 from host.model.errors import BoardError
 from host.serial.console import Console
 from host.serial.records import BoardEvent, ConsoleRecord
+from host.serial.trouble import Refusal
 from host.simulation.buses.idf_heap import Lows
 from host.simulation.esp32.factory import factory_image
 from host.simulation.esp32.simulator import Simulator
@@ -272,10 +273,18 @@ class MemoryBench:
             if isinstance(record, BoardEvent) and record.body["what"] == "acknowledged":
                 arrived.add(record.body["seq"])
 
-        before = self.simulator.flash_use(buoy_id).reads
+        def begin() -> bool:
+            start_ms = time.time_ns() // 1_000_000 + 500
+            with suppress(Refusal):  # a message from before is still on its way
+                console.request(
+                    "run", ANSWER_S, start=start_ms, interval_us=20_000, count=count, durable=True
+                )
+                return True
+            return False
+
         console.add_listener(listen)
-        start_ms = time.time_ns() // 1_000_000 + 500
-        console.request("run", ANSWER_S, start=start_ms, interval_us=20_000, count=count, durable=True)
+        wait_for(begin, LINK_S)
+        before = self.simulator.flash_use(buoy_id).reads
         wait_for(lambda: len(arrived) == count, LINK_S)
         console.remove_listener(listen)
         reads = self.simulator.flash_use(buoy_id).reads - before

@@ -163,7 +163,8 @@ def test_python_can_take_all_that_wifi_left_and_no_more(simulator, prompt):
     live, free, *_ = prompt.look()
     count = int(prompt.run(FILL))
     assert 1_000 * count == pytest.approx(live + free, rel=0.08)
-    assert simulator.with_board(128, lambda board: board.chip.idf.largest) < 2_048
+    # Less than an area for one more piece: that and 2,048 bytes (gc_try_add_heap).
+    assert simulator.with_board(128, lambda board: board.chip.idf.largest) < 2_048 + 1_000
 
 
 def test_the_receive_buffer_of_a_uart_is_one_piece_of_the_idf_heap(prompt):

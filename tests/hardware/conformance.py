@@ -269,6 +269,8 @@ KNOWN = """
   that a further area is taken 2 KB before the heap is full.
 - Order and size of the pieces in the IDF heap are modelled, not their places: the largest block beside nine
   drivers is 34 KB here and 22.5 KB on a chip.
+- The 0.85 KB that importing `umqtt.simple` takes count from the start, not from its import.
+- PSRAM is not modelled: every board has the RAM of a chip without it.
 - Before Wi-Fi is on, the free IDF heap was not measured; Wi-Fi's share follows from what is left with it.
 - A handshake that fits does not hold up the console for seconds, as a chip's does.
 - Without 32-bit words (a computer that runs no i386 programs) the figures are scaled by 1.52.
