@@ -142,9 +142,6 @@ class Pack:
             self.ledger.plan(list(self._job.plans), at_ns)
         except OSError as error:
             self.driver.failure = error
-        # What lives by now lives to the end: the collector need not look at it again and again.
-        gc.collect()
-        gc.freeze()
         for board in self.boards:
             board.start(start_ms)
             self.driver.wake(board)
@@ -324,6 +321,9 @@ async def _main(path: Path) -> int:
     commands = asyncio.create_task(_obey(reader, pack, start))
     ticker = asyncio.create_task(_tick(pack))
     await pack.connect()
+    # What lives by now lives to the end: the collector need not look at it again and again.
+    gc.collect()
+    gc.freeze()
     trouble = pack.trouble()
     _say({"event": "ready", "connected": len(pack.boards) - len(trouble), "trouble": trouble})
     at_ns = await start

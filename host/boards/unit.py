@@ -21,6 +21,8 @@ from host.model.errors import BoardError
 _PACK_SILENT_S = 60.0
 """A pack tells of its progress twice a second, but not while it makes its boards."""
 _PACK_END_TIMEOUT_S = 5.0
+_NOTICE_S, _NOTICE_PER_BOARD_S = 0.01, 0.0001
+"""A pack writes down what its boards plan before the first of them is due."""
 
 
 @dataclass(slots=True)
@@ -108,7 +110,7 @@ class PackUnit:
     buoys: tuple[int, ...] = field(init=False)
     progress: UnitProgress = field(default_factory=UnitProgress)
     usage: UnitUsage = field(default_factory=UnitUsage)
-    notice_s: float = 0.01
+    notice_s: float = field(init=False)
     remarks: list[str] = field(default_factory=list)
     _running: _Running | None = None
     _heard: int = 0
@@ -122,6 +124,7 @@ class PackUnit:
     def __post_init__(self) -> None:
         self.name = self.job.name
         self.buoys = tuple(board.buoy_id for board in self.job.boards)
+        self.notice_s = _NOTICE_S + _NOTICE_PER_BOARD_S * len(self.job.boards)
 
     @property
     def pid(self) -> int | None:

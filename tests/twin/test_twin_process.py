@@ -141,7 +141,7 @@ def test_a_drain_that_runs_out_of_time_says_so(tmp_path: Path) -> None:
             await publish(twin.endpoint, 100, 1)
             answer = await twin.ask("drain", expected=1, timeout_s=0.5)
             assert answer["complete"] is False
-            assert "still at work" in (await twin.ask("status"))["problems"][0]
+            assert "did not get on for 0.5 s" in (await twin.ask("status"))["problems"][0]
 
     asyncio.run(main())
 
