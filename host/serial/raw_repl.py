@@ -127,7 +127,7 @@ class RawRepl:
             attempt += 1
             self._waiting.clear()
             # A board that waits for the rest of a block of a transfer takes Ctrl-C as data.
-            self.send(b"\x03" * (_FLUSH if attempt % 4 == 0 else 2))
+            self.send(b"\x03" * (_FLUSH if attempt % 4 == 0 else 8 if attempt > 1 else 2))
             self._drain(min(0.05 * attempt, 0.3))
             self.send(b"\r\x01")
             text = self._until(PROMPT, Deadline(min(_ATTEMPT_S, max(0.2, deadline.remaining_s))))

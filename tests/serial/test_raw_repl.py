@@ -12,6 +12,7 @@ from host.serial.board_files import fetch_file, list_files, remove_files, send_f
 from host.serial.esptool import Esptool
 from host.serial.find import find_board
 from host.serial.lock import PortLock
+from host.serial.on_board import program
 from host.serial.port import open_port
 from host.serial.probe import probe
 from host.serial.raw_repl import RawRepl, ReplError
@@ -225,6 +226,22 @@ def test_esptool_writes_with_progress_and_tells_the_mac(empty, tmp_path):
         Esptool(empty.path(132), stopped=lambda: True).identify()
     with pytest.raises(BoardError, match="the port is gone or in use"):
         Esptool("/nowhere/at-all").identify()
+
+
+def test_a_host_that_died_in_a_transfer_leaves_a_board_that_the_next_one_gets_at_once(simulator):
+    port = simulator.path(131)
+    line = open_port(port)
+    repl = RawRepl(line, port)
+    repl.enter()
+    repl.begin(f"{program('receive')}\nreceive(2048)")
+    assert repl.read_line(20.0) == "ready"
+    repl.send(bytes(700))  # the beginning of a block, and nothing more
+    line.close()
+    line = open_port(port)
+    repl = RawRepl(line, port)
+    repl.enter()
+    assert repl.run("print('mine')").strip() == "mine"
+    line.close()
 
 
 class Script:

@@ -7,7 +7,8 @@ Block: number, kind, length (2 bytes), CRC-32 (4 bytes), data. Answers are lines
 Kinds: 0 data, 1 compressed data, 2 the end: put everything in place, 3 give up.
 What was not put in place is removed.
 Data is a stream of files: length of the path (1), size (4), SHA-256 (32), path, content.
-Ctrl-C is data meanwhile; a host that is gone is noticed after 5 s without a block.
+Ctrl-C is data meanwhile; a row of them where a block begins is somebody else who wants the prompt, and ends it. A
+host that is gone is noticed after 30 s without a block: one that is busy, or was suspended, comes back before.
 """
 
 
@@ -43,8 +44,11 @@ def receive(size):
     micropython.kbd_intr(-1)
     try:
         say("ready")
-        while poll.poll(5000):
+        while poll.poll(30000):
             line.readinto(head)
+            if head.find(b"\x03\x03\x03\x03") >= 0:
+                say("E given up")
+                return
             number, kind, length, crc = struct.unpack("<BBHI", head)
             good = kind <= 3 and length <= size
             if good:
@@ -111,7 +115,7 @@ def receive(size):
             data = None
             last = number
             say("+")
-        say("E no block came for 5 s")
+        say("E no block came for 30 s")
     except (OSError, MemoryError) as error:
         say("E %s" % (error or type(error).__name__))
     finally:
