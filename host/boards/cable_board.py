@@ -15,6 +15,7 @@ from buoy.link import UP
 
 from host.boards.board_settings import RunSettings, changes_between, settings_for
 from host.boards.clock_track import ClockTrack, Ping
+from host.model.board_names import may_be_simulated
 from host.model.clock import Deadline
 from host.model.endpoint import LOOPBACK, Endpoint
 from host.model.errors import BoardError
@@ -142,7 +143,8 @@ class CableBoard:
                 where=console.port,
                 next_step="write `wifi: {ssid: …, password: ${env:WIFI_PASSWORD}}` at its group",
             )
-        if not plug.on_this_machine and endpoint.host in LOOPBACK:
+        here = plug.on_this_machine or may_be_simulated(console.port)
+        if not here and endpoint.host in LOOPBACK:
             raise BoardError(
                 f"a board cannot reach {endpoint.host}, which is this computer itself",
                 where=console.port,
