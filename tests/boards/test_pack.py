@@ -149,7 +149,7 @@ def test_a_broker_that_is_gone_for_good_ends_the_run_and_the_rest_is_counted_as_
         await until(lambda: unit.progress.acknowledged > 50, "50 acknowledgements")
         await asyncio.to_thread(mosquitto.stop)
 
-    link = LinkSpec(backoff_min_s=0.05, backoff_max_s=0.2)
+    link = LinkSpec(backoff_min_s=0.05, backoff_max_s=0.2, outbox=2000)
     try:
         reports = run(
             job(tmp_path, boards=2, messages=2000, interval_ms=5.0, link=link, drain_timeout_s=0.5),
