@@ -1,76 +1,20 @@
-"""`buoy`: the commands, and the one place where exceptions become messages and exit codes."""
+"""`buoy`: the one place where exceptions become messages and exit codes.
 
+The commands are loaded only when the board that one of them names can be there: that takes half a second.
+"""
+
+import glob
 import sys
 
-import typer
-
-from host.cli import calibration, cloud, hand, twin
-from host.cli.board_console import console
-from host.cli.calibrate import EPILOG as CALIBRATE_EXAMPLES
-from host.cli.calibrate import calibrate
-from host.cli.check import check
-from host.cli.commission import commission, flash
-from host.cli.console import print_error
-from host.cli.fetch import EXAMPLES as FETCH_EXAMPLES
-from host.cli.fetch import fetch
-from host.cli.label import label
-from host.cli.monitor import monitor
-from host.cli.one_board import files_app, identity, settings_app, wipe
-from host.cli.ports import ports
-from host.cli.records import records
-from host.cli.report import report
-from host.cli.run import run
-from host.cli.schema import schema
-from host.cli.sensors import sensors
-from host.cli.simulate import simulate
-from host.cli.verify import EXAMPLES as VERIFY_EXAMPLES
-from host.cli.verify import verify
-from host.cli.water import water
+from host.model.board_names import parse_name
 from host.model.errors import BuoyError
 from host.model.exit_codes import ExitCode
+from host.serial.port import require_port
 
-app = typer.Typer(
-    name="buoy",
-    help="Flash, load-test, verify and calibrate ESP32 water-quality buoys.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.command()(run)
-app.command()(check)
-app.command()(report)
-app.command(epilog=FETCH_EXAMPLES)(fetch)
-app.command(epilog=VERIFY_EXAMPLES)(verify)
-app.add_typer(twin.app, name="twin")
-app.command(epilog=CALIBRATE_EXAMPLES)(calibrate)
-app.add_typer(cloud.app, name="cloud")
-app.add_typer(calibration.app, name="calibration")
-app.command()(schema)
-app.command()(sensors)
-app.command()(simulate)
-app.add_typer(hand.app, name="hand")
-app.command()(water)
-app.command()(ports)
-app.command()(flash)
-app.command()(commission)
-app.command(name="id")(identity)
-app.add_typer(settings_app, name="settings")
-app.command()(console)
-app.command()(monitor)
-app.add_typer(files_app, name="files")
-app.command()(wipe)
-app.command()(records)
-app.command()(label)
-
-
-@app.callback()
-def _root() -> None:
-    """Flash, load-test, verify and calibrate ESP32 water-quality buoys.
-
-    Every command takes --debug: a traceback where there would be a message.
-    """
+BOARD_COMMANDS = ("console", "id", "wipe", "settings", "files")
+"""Commands for one board: its name follows them, or their own command."""
+BOARDS_COMMANDS = ("ports", "flash", "commission", "monitor")
+"""Commands for several boards; one that is missing does not keep the others."""
 
 
 def main() -> None:
@@ -83,17 +27,57 @@ def main() -> None:
 def invoke(arguments: list[str], *, debug: bool = False) -> int:
     """Run one command; returns its exit code."""
     try:
-        code = app(args=arguments, prog_name="buoy", standalone_mode=False)
+        require_named_port(arguments)
+        return _run(arguments, debug=debug)
     except BuoyError as error:
+        from host.cli.console import print_error
+
         if debug:
             raise
         print_error(error)
         return int(error.exit_code)
-    except typer.Exit as leave:
-        return int(leave.exit_code)
-    except (typer.Abort, KeyboardInterrupt):
+    except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)  # noqa: T201
         return int(ExitCode.INTERRUPTED)
+
+
+def require_named_port(arguments: list[str]) -> None:
+    """Refuse a command for one port that does not exist.
+
+    Raises:
+        NoSuchPort: there is no such port.
+        UsageError: the name is none of a board.
+    """
+    command, *words = arguments or [""]
+    if command in ("settings", "files"):
+        words = words[1:]
+    if command in BOARD_COMMANDS:
+        words = words[:1]
+    elif command not in BOARDS_COMMANDS or len(words) > 1:
+        return
+    if command == "commission":
+        words = [name for word in words for name, mark, _ in (word.rpartition("="),) if mark]
+    for word in words:
+        if word.startswith("-") or (command == "ports" and glob.has_magic(word)):
+            continue
+        name = parse_name(word)
+        if name.kind == "port":
+            require_port(name.value)
+
+
+def _run(arguments: list[str], *, debug: bool) -> int:
+    import typer
+
+    from host.cli.commands import app
+
+    try:
+        code = app(args=arguments, prog_name="buoy", standalone_mode=False)
+    except BuoyError:
+        raise
+    except typer.Exit as leave:
+        return int(leave.exit_code)
+    except typer.Abort:
+        raise KeyboardInterrupt from None
     except Exception as error:
         if debug:
             raise

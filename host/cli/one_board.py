@@ -14,22 +14,9 @@ if TYPE_CHECKING:
     from host.model.board_names import BoardName
 
 
-def _there(board: str) -> str:
-    """Refuse a port that does not exist before anything larger is loaded."""
-    from host.model.board_names import parse_name
-    from host.serial.port import require_port
-
-    name = parse_name(board)
-    if name.kind == "port":
-        require_port(name.value)
-    return board
-
-
 Board = Annotated[
     str,
-    typer.Argument(
-        metavar="BOARD", help="A port, mac:…, usb:…, location:…, a URL or an id.", callback=_there
-    ),
+    typer.Argument(metavar="BOARD", help="A port, mac:…, usb:…, location:…, a URL or an id."),
 ]
 
 

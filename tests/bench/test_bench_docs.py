@@ -3,7 +3,7 @@
 import re
 
 from host.bench.plan import STEPS
-from host.cli.main import app
+from host.cli.commands import app
 from host.cli.simulate import FIRST_ID, IMAGE
 from host.inventory.loader import load_fleet
 from host.model.board_names import mac_text

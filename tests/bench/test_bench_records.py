@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from host.bench.identity import Claim, conflicts
 from host.bench.records import Book, Record, Records, as_csv, matching
-from host.cli.main import app
+from host.cli.commands import app
 from host.model.errors import PreflightError, UsageError
 
 A, B, C = "240ac4000080", "240ac4000081", "240ac4000082"

@@ -2,7 +2,7 @@
 
 import typer
 
-from host.cli.main import app
+from host.cli.commands import app
 
 
 def commands(command, path):

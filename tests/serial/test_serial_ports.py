@@ -135,3 +135,23 @@ def test_a_name_that_does_not_exist_is_refused_before_anything_is_waited_for(tmp
         session.persevere(session.look)
     assert time.monotonic() - began < 5.0, "a port that never was is not waited for (20 s)"
     assert invoke(["id", missing]) == invoke(["ports", missing]) == ExitCode.PREFLIGHT
+
+
+def test_a_command_for_a_port_that_does_not_exist_loads_no_more_than_it_takes_to_say_so(tmp_path):
+    """The command line's and the schema's libraries take half a second of a slow computer."""
+    commands = ("ports", "flash", "monitor", "console", "id", "wipe", "settings get", "files ls")
+    program = (
+        "import sys; from host.cli.main import invoke; "
+        "codes = {invoke(words.split('|')) for words in sys.argv[1:]}; "
+        "print(codes, {'typer', 'pydantic', 'yaml', 'serial'} & set(sys.modules))"
+    )
+    missing = tmp_path / "ttyÜ SB 7"
+    lines = [f"{command.replace(' ', '|')}|{missing}" for command in commands]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *lines, f"commission|{missing}=131"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert done.stdout.strip() == "{3} set()", done.stderr
+    assert done.stderr.count(f"error: {missing}: no such port.") == len(commands) + 1
