@@ -1,4 +1,7 @@
-"""Ctrl-C on a simulated board comes between two bytecodes of the program, as on a chip."""
+"""Ctrl-C on a simulated board comes between two bytecodes of the program, as on a chip.
+
+Neither it nor the collector comes while LittleFS is at work.
+"""
 
 import pytest
 
@@ -23,6 +26,21 @@ print("begun")
 while True:
     n += 1
     {}
+"""
+FORGETS = """
+import gc, os
+gc.collect()
+before = gc.mem_alloc()
+for n in range(400):
+    open("forgot-%d.txt" % (n % 7), "w").write("%d" % n)
+gc.collect()
+print(gc.mem_alloc() - before < 8192)
+found = []
+for n in range(7):
+    with open("forgot-%d.txt" % n) as file:
+        found.append(int(file.read()))
+    os.remove("forgot-%d.txt" % n)
+print([value % 7 for value in found])
 """
 SWALLOWS = """
 n = 0
@@ -85,3 +103,12 @@ def test_as_many_as_a_line_carries_at_the_end_of_a_program_do_not_end_the_board(
     assert repl.run("print(42)").strip() == "42"
     assert b"Guru" not in log
     assert b"rst:0x" not in log
+
+
+def test_files_that_a_program_forgot_are_closed_by_the_collector(board):
+    """As on a chip: each has what was written to it, and its memory comes back."""
+    repl, log = board
+    log.clear()
+    for _ in range(3):
+        assert repl.run(FORGETS, 60.0).splitlines() == ["True", str(list(range(7)))]
+    assert b"Guru" not in log

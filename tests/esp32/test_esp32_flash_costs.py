@@ -84,6 +84,8 @@ def test_no_operation_of_the_flash_waits_for_the_disk_of_this_computer(tmp_path,
     (tmp_path / "flash.bin").write_bytes(bytes(8192))
     (tmp_path / "control.bin").write_bytes(bytes(15))
     monkeypatch.setitem(sys.modules, "utime", SimpleNamespace(sleep_us=lambda _us: None))
+    locks = SimpleNamespace(heap_lock=lambda: None, heap_unlock=lambda: None)
+    monkeypatch.setitem(sys.modules, "micropython", locks)
     monkeypatch.setattr(builtins, "open", lambda path, mode: Unsynchronised(path, mode.replace("b", "")))
     there = runpy.run_path(str(REPL / "partition.py"))
     control = there["Control"](tmp_path / "control.bin", lambda _what: None)

@@ -195,6 +195,12 @@ ROWS = (
     ),
     Row(
         "flash",
+        "Files that a program forgot to close are closed, and written, by the collector.",
+        "finaliser of files in extmod/vfs_lfsx.c; gc_sweep in py/gc.c",
+        _esp32("test_esp32_ctrl_c.py", "test_files_that_a_program_forgot_are_closed_by_the_collector"),
+    ),
+    Row(
+        "flash",
         "LittleFS reads 32 bytes at a time; a rename among thirty files takes 800 to 2,800 reads.",
         MEASURED,
         _esp32("test_esp32_flash_costs.py", "test_a_rename_among_thirty_files_reads_as_much_as_on_a_chip"),

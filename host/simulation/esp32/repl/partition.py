@@ -10,6 +10,7 @@ first byte of a page 30 us, each further byte 2.5 us, sector 45 ms.
 
 import struct
 import utime
+from micropython import heap_lock, heap_unlock
 
 READ_US = 50
 PROGRAM_US, PROGRAM_BYTE_US = 30, 2.5
@@ -95,8 +96,14 @@ class Control:
 class Partition:
     """Range of the flash image.
 
-    Ctrl-C never comes while LittleFS is at work, as on a chip, where the block device is no Python: it would be
-    left with half of what it was doing.
+    On a chip the block device is no Python. Two things that Python does must not happen while LittleFS is at work:
+    - Ctrl-C would leave it with half of what it was doing: the gate.
+    - A collection would close the files that a program forgot, so LittleFS would be entered again in the middle of
+      an operation, and breaks. Each call of a larger function takes memory, which may start a collection: so the
+      heap is locked. What is called before that has no `try` and few variables: its state fits on the C stack
+      (VM_MAX_STATE_ON_STACK of py/objfun.c, 11 words).
+
+    An operation returns 0, or a negative error number, which LittleFS raises as OSError.
 
     Args:
         control: hears of every operation before it is done; None: nobody does.
@@ -121,24 +128,27 @@ class Partition:
 
     def readblocks(self, number, buffer, offset=0):
         self.gate.enter()
-        try:
-            self.read(number, buffer, offset)
-        finally:
-            self.gate.leave()
+        heap_lock()
+        outcome = self.read(number, buffer, offset)
+        heap_unlock()
+        self.gate.leave()
+        return outcome
 
     def writeblocks(self, number, buffer, offset=0):
         self.gate.enter()
-        try:
-            self.write(number, buffer, offset)
-        finally:
-            self.gate.leave()
+        heap_lock()
+        outcome = self.write(number, buffer, offset)
+        heap_unlock()
+        self.gate.leave()
+        return outcome
 
     def ioctl(self, operation, argument):
         self.gate.enter()
-        try:
-            return self.control_block(operation, argument)
-        finally:
-            self.gate.leave()
+        heap_lock()
+        outcome = self.control_block(operation, argument)
+        heap_unlock()
+        self.gate.leave()
+        return outcome
 
     def control_block(self, operation, argument):
         if operation == 4:
@@ -146,23 +156,41 @@ class Partition:
         if operation == 5:
             return self.BLOCK
         if operation == 6:
-            self.erase(argument)
+            return self.erase(argument)
         return 0
 
     def read(self, number, buffer, offset):
-        if self.control:
-            self.control.read()
-        self.file.seek(self.offset + number * self.BLOCK + offset)
-        self.file.readinto(buffer)
+        try:
+            if self.control:
+                self.control.read()
+            self.file.seek(self.offset + number * self.BLOCK + offset)
+            self.file.readinto(buffer)
+        except Exception as error:
+            return failure(error)
+        return 0
 
     def write(self, number, buffer, offset):
-        if self.control:
-            self.control.write(len(buffer))
-        self.file.seek(self.offset + number * self.BLOCK + offset)
-        self.file.write(buffer)
+        try:
+            if self.control:
+                self.control.write(len(buffer))
+            self.file.seek(self.offset + number * self.BLOCK + offset)
+            self.file.write(buffer)
+        except Exception as error:
+            return failure(error)
+        return 0
 
     def erase(self, number):
-        if self.control:
-            self.control.erase()
-        self.file.seek(self.offset + number * self.BLOCK)
-        self.file.write(self.erased)
+        try:
+            if self.control:
+                self.control.erase()
+            self.file.seek(self.offset + number * self.BLOCK)
+            self.file.write(self.erased)
+        except Exception as error:
+            return failure(error)
+        return 0
+
+
+def failure(error):
+    """Its negative number: EIO if it is no OSError."""
+    number = getattr(error, "errno", None)
+    return -number if isinstance(number, int) and number > 0 else -5
