@@ -1,5 +1,7 @@
 """One program at a time on a port: a lock between processes that says who holds it.
 
+A program that has the port open without our lock counts, too, where the system shows it (Linux, same user).
+
 The lock is the system's (`flock`): it goes with the process, however that ends. It is held for as long as a
 board is worked with, also while the port is closed in between for a program such as esptool.
 """
@@ -17,6 +19,7 @@ from urllib.parse import quote
 
 from host.model.board_names import canonical_port
 from host.model.errors import PreflightError
+from host.serial.listing import holder
 
 _FOLDER_VARIABLE = "BUOY_LOCKS"
 
@@ -59,6 +62,10 @@ class PortLock:
             if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
                 raise PreflightError(f"cannot lock it: {error}", where=port) from error
             raise PortBusy(program, port) from None
+        # A program without our lock can have the port open and take what the board says.
+        if program := holder(port):
+            self.release()
+            raise PortBusy(program, port)
         self._tell(purpose)
 
     def release(self) -> None:

@@ -16,7 +16,7 @@ from host.model.exit_codes import ExitCode
 from host.serial.console import Console
 from host.serial.find import find_board
 from host.serial.listing import holder
-from host.serial.lock import PortLock
+from host.serial.lock import PortBusy, PortLock
 from host.serial.port import NoSuchPort, open_port
 from host.serial.probe import probe
 
@@ -117,7 +117,10 @@ def test_a_program_without_our_lock_is_named_and_the_end_that_made_the_port_is_n
         subprocess.Popen(["sleep", "60"], stdin=line) as other,
     ):
         found = probe(str(board.path), patience_s=0.2)
+        with pytest.raises(PortBusy, match=rf"in use by sleep \(process {other.pid}\)"):
+            PortLock(str(board.path))
         other.kill()
+    PortLock(str(board.path)).release()
     assert found.state == "busy"
     assert found.runs == f"in use by sleep (process {other.pid}). Close it."
 
