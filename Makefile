@@ -10,6 +10,8 @@ FLEET ?=
 ARGS ?=
 PORTS ?=
 TESTS ?= tests
+# In the order that tests/conftest.py gives, not by how many tests a file has.
+BY_FILE := --dist loadfile --no-loadscope-reorder
 # Seconds for a test that has no limit of its own.
 SOAK_LIMIT := 600
 # Tests that draw their examples: `make soak` draws new ones each time, `make test` the same ones.
@@ -23,7 +25,7 @@ run: setup ## the fleet of boards.yaml against the local twin, to the verdict
 
 test: setup-test ## every check and every test
 	@$(MAKE) --no-print-directory -j 2 lint collected
-	$(BIN)/pytest -n 3 --dist loadfile $(TESTS)
+	$(BIN)/pytest -n 3 $(BY_FILE) $(TESTS)
 
 # Compiles the tests once, while the types are checked; else each of the workers would. Their run says what fails.
 collected: setup-test
@@ -39,8 +41,8 @@ format: setup-test ## let ruff rewrite what it can
 	$(BIN)/ruff check --fix .
 
 soak: setup-test ## the long tests that `make test` leaves out, and property tests with new examples
-	$(BIN)/pytest -n 2 --dist loadfile -m soak --timeout $(SOAK_LIMIT) $(TESTS)
-	$(BIN)/pytest -n 2 --dist loadfile --timeout $(SOAK_LIMIT) --hypothesis-profile explore $(PROPERTIES)
+	$(BIN)/pytest -n 2 $(BY_FILE) -m soak --timeout $(SOAK_LIMIT) $(TESTS)
+	$(BIN)/pytest -n 2 $(BY_FILE) --timeout $(SOAK_LIMIT) --hypothesis-profile explore $(PROPERTIES)
 
 bench: setup-test ## every benchmark, one after another
 	@set -e; for file in benchmarks/[!_]*.py; do echo "== $$file"; $(BIN)/python "$$file"; done

@@ -40,6 +40,17 @@ def unused_port() -> int:
 
 
 @pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begins with the files whose tests may take long: no worker is alone with one at the end."""
+    longest_s: dict[Path, float] = {}
+    for item in items:
+        mark = item.get_closest_marker("timeout")
+        limit_s = mark.args[0] if mark and mark.args else 0.0
+        longest_s[item.path] = max(limit_s, longest_s.get(item.path, 0.0))
+    items.sort(key=lambda item: -longest_s[item.path])
+
+
+@pytest.hookimpl(trylast=True)
 def pytest_collection_finish() -> None:
     """Keeps the tests out of garbage collections: the firmware collects as often as a board must."""
     gc.collect()

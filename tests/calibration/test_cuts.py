@@ -7,6 +7,8 @@ from bench_world import BenchBoard, SimulatedBoard, Technician, calibrate
 
 from host.model.errors import BoardError
 
+pytestmark = pytest.mark.timeout(600)
+
 
 @pytest.fixture(autouse=True)
 def _in_a_folder_of_its_own(tmp_path, monkeypatch):

@@ -11,6 +11,8 @@ from bench_world import SimulatedBoard
 
 from host.calibration.record import read_record
 
+pytestmark = pytest.mark.timeout(600)
+
 PROGRAM = Path(__file__).resolve().parent / "dialogue_program.py"
 READY = "q to give up: "
 TIMEOUT_S = 200

@@ -7,6 +7,8 @@ from bench_world import ROOM_C, SimulatedBoard, Technician, calibrate, water
 
 from host.simulation.parts.solutions import Vessel, vessel
 
+pytestmark = pytest.mark.timeout(600)
+
 
 @pytest.fixture(autouse=True)
 def _in_a_folder_of_its_own(tmp_path, monkeypatch):

@@ -13,6 +13,8 @@ from esp32_bench import mpremote, wait_for
 
 from host.simulation.esp32.simulator import Simulator
 
+pytestmark = pytest.mark.timeout(600)
+
 
 @pytest.fixture(scope="module")
 def simulator(tmp_path_factory):

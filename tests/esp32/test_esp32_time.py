@@ -21,6 +21,8 @@ from host.serial.console import Console
 from host.simulation.esp32.factory import factory_image
 from host.simulation.esp32.simulator import Simulator
 
+pytestmark = pytest.mark.timeout(600)
+
 BOARD = 146
 STOP = b"stop"
 WRONG_S = 30 * 365 * 86400

@@ -15,6 +15,8 @@ from host.inventory.overrides import Overrides
 from host.model.exit_codes import ExitCode
 from host.mqtt.codec import Publish
 
+pytestmark = pytest.mark.timeout(600)
+
 
 @pytest.fixture(autouse=True)
 def _short_silence(monkeypatch: pytest.MonkeyPatch) -> None:

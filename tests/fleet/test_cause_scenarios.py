@@ -10,6 +10,8 @@ from run_bench import ROOT, result_of
 from host.cli.main import invoke
 from host.model.exit_codes import ExitCode
 
+pytestmark = pytest.mark.timeout(600)
+
 Place = tuple[str, str, str]
 """Kind, stage and cause of a diagnosis."""
 

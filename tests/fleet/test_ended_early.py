@@ -14,6 +14,8 @@ from run_bench import ROOT, buoy, fleet_text, only_folder, processes_of, until
 from host.fleet.run_state import PHASES
 from host.model.exit_codes import ExitCode
 
+pytestmark = pytest.mark.timeout(600)
+
 PROGRAM = Path(__file__).with_name("ending_program.py")
 OK, PREFLIGHT = ExitCode.OK, ExitCode.PREFLIGHT
 BOARDS, VERDICT, INTERRUPTED = ExitCode.BOARDS_FAILED, ExitCode.VERDICT_FAILED, ExitCode.INTERRUPTED

@@ -13,6 +13,8 @@ from run_bench import buoy, fleet_text, only_folder, process_of, processes_of, r
 from host.model.exit_codes import ExitCode
 from host.model.result import Result
 
+pytestmark = pytest.mark.timeout(600)
+
 
 @pytest.fixture
 def fleet_file(tmp_path: Path) -> Path:

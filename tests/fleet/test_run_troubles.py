@@ -13,6 +13,8 @@ from run_bench import Run, buoy, fleet_text, only_folder, result_of
 
 from host.model.exit_codes import ExitCode
 
+pytestmark = pytest.mark.timeout(600)
+
 FAULTS = [
     {"stage": "kinesis", "kind": "lost", "buoys": 100, "messages": 7},
     {"stage": "timestream", "kind": "lost", "buoys": 101, "messages": 3},

@@ -15,6 +15,8 @@ from host.serial.probe import Found, probe
 from host.serial.raw_repl import RawRepl
 from host.simulation.esp32.simulator import Simulator
 
+pytestmark = pytest.mark.timeout(600)
+
 LEFT_OVER = b"""# left over from an earlier project
 def save(name, value):
     with open(name, "w") as f:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.timeout(600)
+
 LIMIT_S = 1.0
 END_S = 100.0
 """A loaded machine starts workers slowly; what is looked for never ends."""
