@@ -2,6 +2,7 @@
 
 import datetime
 import os
+import re
 import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,16 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric import ec
 
 T = TypeVar("T")
+_BEGIN = re.compile(rb"-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----")
+_KINDS = {
+    b"OPENSSH PRIVATE KEY": "a key of OpenSSH; `ssh-keygen -p -m PEM -f FILE` rewrites it",
+    b"PRIVATE KEY-----": "a private key",
+    b"CERTIFICATE REQUEST": "a request, which a CA has not signed yet",
+    b"TRUSTED CERTIFICATE": "OpenSSL's own form; `openssl x509 -in FILE` prints it as PEM",
+    b"PUBLIC KEY": "a public key",
+    b"BEGIN CERTIFICATE": "a certificate",
+}
+"""Mark in a file → what it is."""
 MOST_BYTES = 8192
 """Of a file on a board, as PEM: it is read into the Python heap when the link starts."""
 CLOCKS_DIFFER = datetime.timedelta(minutes=5)
@@ -69,6 +80,7 @@ class _Files:
             if size > MOST_BYTES:
                 what = f"{len(found)} certificates of {size} bytes do not fit into a board's memory"
                 wrong.add(what, path, f"keep those that are needed, at most {MOST_BYTES} bytes")
+        wrong.problems += _no_authority(ca, self.authorities)
         wrong.problems += _broken_chain(certificate, self.own)
         if self.own and self.private is not None:
             wrong.problems += _not_its_key(certificate, self.own, key, self.private)
@@ -127,9 +139,62 @@ def _certificates(path: Path) -> "list[x509.Certificate]":
             found = x509.load_pem_x509_certificates(data)
         else:
             found = [x509.load_der_x509_certificate(data)]
-    except ValueError as error:
-        raise PreflightError(f"no certificate: {error}", where=str(path)) from None
+    except ValueError:
+        raise _other_content("no certificate", data, path) from None
+    # What is cut off behind a whole certificate is passed over in silence.
+    begun = len(_BEGIN.findall(data))
+    if begun > len(found):
+        raise PreflightError(
+            f"{len(found)} of {begun} certificates can be read",
+            where=str(path),
+            cause="the file was cut off or changed",
+            next_step=f"bring {path} again",
+        )
     return found
+
+
+def _other_content(what: str, data: bytes, path: Path) -> PreflightError:
+    """The error for a file that holds something else."""
+    kind = next((text for mark, text in _KINDS.items() if mark in data), "")
+    # PKCS #12 begins with its version, 3 (RFC 7292).
+    if data[:1] == b"\x30" and b"\x02\x01\x03" in data[:8]:
+        kind = "a PKCS #12 file; `openssl pkcs12 -in FILE -nodes` shows what is in it, as PEM"
+    elif data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        kind = "text in UTF-16; save it as ASCII"
+    elif len(_BEGIN.findall(data)) > len(re.findall(rb"-----END ", data)):
+        kind = "a certificate that was cut off; bring it again"
+    elif not data:
+        kind = "an empty file"
+    elif data[:2] == b"\x30\x82" and len(data) > int.from_bytes(data[2:4]) + 4:
+        kind = "more than one thing in DER; join certificates as PEM"
+    return PreflightError(
+        f"{what} in PEM or DER" + (f": it is {kind}" if kind else ""),
+        where=str(path),
+        next_step="name the right file under `tls` of the target",
+    )
+
+
+def _no_authority(path: Path, found: "Sequence[x509.Certificate]") -> list[PreflightError]:
+    """Mbed TLS takes who signed from certificates of a CA, and a broker's own if that signed itself."""
+    from cryptography import x509
+
+    for one in found:
+        try:
+            may_sign = one.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+        except x509.ExtensionNotFound:
+            may_sign = one.version is x509.Version.v1
+        if may_sign or one.issuer == one.subject:
+            return []
+    if not found:
+        return []
+    return [
+        PreflightError(
+            f"{_place(found, 0)} is not the certificate of a CA",
+            where=str(path),
+            cause="it is the certificate of a board or of the broker",
+            next_step="`ca` names the certificate of who signed the broker's",
+        )
+    ]
 
 
 def _place(found: "Sequence[x509.Certificate]", index: int) -> str:
@@ -212,13 +277,14 @@ def _key(path: Path) -> "ec.EllipticCurvePrivateKey":
             next_step=f"openssl pkey -in {path} -out {path}.plain, mode 0600, and name that file",
         ) from None
     except ValueError:
-        raise PreflightError("no private key", where=str(path)) from None
+        raise _other_content("no private key", data, path) from None
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
-        size = getattr(key, "key_size", "")
+        name = type(key).__name__.removesuffix("PrivateKey").lstrip("_")
+        size = [str(key.key_size)] if hasattr(key, "key_size") else []
         raise PreflightError(
-            f"the key is {type(key).__name__.removesuffix('PrivateKey').lstrip('_')} {size}, not EC P-256",
+            f"the key is {' '.join([name, *size])}, not EC P-256",
             where=str(path),
-            cause="an RSA key does not fit into a board's memory during the handshake",
+            cause="its handshake does not fit into a board's memory" if name == "RSA" else "",
             next_step="openssl ecparam -name prime256v1 -genkey -noout, and a certificate for it",
         )
     return key

@@ -15,6 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization.pkcs12 import serialize_key_and_certificates
 from cryptography.x509.oid import NameOID
 
 from host.bench.credentials import Credentials
@@ -246,6 +247,48 @@ def test_a_key_as_openssl_writes_it_is_taken(tmp_path, good):
 def test_what_does_not_fit_is_named(tmp_path, good, own: Sequence[Party], key: Party, said):
     chain = put(tmp_path, "own.pem", *(one.pem for one in own))
     assert said in refusal(good[0], chain, put(tmp_path, "own.key", key.key_pem()))
+
+
+PKCS12 = serialize_key_and_certificates(b"buoy", BUOY.key, BUOY.certificate, None, NoEncryption())
+PUBLIC = BUOY.key.public_key().public_bytes(Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+OPENSSH = BUOY.key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+P384 = party("large", key=ec.generate_private_key(ec.SECP384R1()))
+
+
+@pytest.mark.parametrize(
+    ("of", "data", "said"),
+    [
+        ("ca", ONE.pem + TWO.pem[:300], "1 of 2 certificates can be read"),
+        ("ca", ONE.pem[:300], "it is a certificate that was cut off"),
+        ("ca", ONE.der + TWO.der, "more than one thing in DER"),
+        ("ca", b"", "an empty file"),
+        ("ca", ONE.pem.decode().encode("utf-16"), "UTF-16"),
+        ("ca", ONE.pem.replace(b"CERTIFICATE", b"TRUSTED CERTIFICATE"), "OpenSSL's own form"),
+        ("ca", BUOY.pem, "(CN=buoy) is not the certificate of a CA"),
+        ("ca", SERVER.der, "(CN=localhost) is not the certificate of a CA"),
+        ("certificate", PKCS12, "a PKCS #12 file"),
+        ("certificate", ONE.pem.replace(b"CERTIFICATE", b"CERTIFICATE REQUEST"), "has not signed yet"),
+        ("certificate", BUOY.key_pem(), "no certificate in PEM or DER: it is a private key"),
+        ("key", BUOY.pem, "no private key in PEM or DER: it is a certificate"),
+        ("key", PUBLIC, "a public key"),
+        ("key", OPENSSH, "ssh-keygen"),
+        ("key", PKCS12, "a PKCS #12 file"),
+        ("key", P384.key_pem(), "the key is EC 384, not EC P-256"),
+        ("key", BUOY.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8,
+                                       serialization.BestAvailableEncryption(b"x")), "the key is encrypted"),
+    ],
+)  # fmt: skip
+def test_a_file_of_another_kind_is_named_for_what_it_is(tmp_path, good, of, data, said):
+    files = dict(zip(("ca", "certificate", "key"), good, strict=True))
+    files[of] = put(tmp_path, "größer als nötig.pem", data)
+    told = refusal(*files.values())
+    assert said in told
+    assert f"{files[of]}" in told
+    assert not any(word in told for word in ("ParseError", "MalformedFraming")), "a library's words"
+
+
+def test_a_broker_that_signed_its_own_certificate_is_its_own_ca(tmp_path, good):
+    assert load(put(tmp_path, "own.pem", party("localhost").pem), *good[1:]).chain
 
 
 def test_a_bundle_of_the_whole_world_is_refused(tmp_path, good):
