@@ -1,9 +1,14 @@
 """Requests of a console that wait for their answers."""
 
+import random
 import threading
 from dataclasses import dataclass, field
+from typing import Final
 
 from host.serial.lines import Answer
+
+_IDS: Final = 1 << 24
+"""Small integers of a 32-bit board go up to 2**30."""
 
 
 @dataclass(slots=True)
@@ -24,7 +29,8 @@ class Requests:
     def __init__(self) -> None:
         self._guard = threading.Lock()
         self._waiting: dict[int, Waiting] = {}
-        self._next_id = 1
+        # An answer to whoever had the port before may come late; it must not be taken for one of ours.
+        self._next_id = random.randrange(1, _IDS)
 
     def begin(self, waiting: Waiting) -> int:
         """The id of one more try."""

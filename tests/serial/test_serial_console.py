@@ -110,6 +110,25 @@ def test_a_board_that_answers_each_try_too_late_is_understood(board, console):
     assert console.wait_until_ready(WAIT_S)["buoy"] == 7
 
 
+def test_a_late_answer_to_whoever_had_the_port_before_is_not_taken_for_ours(board, console):
+    """As `buoy commission` does: a look at the port, then a console on it."""
+    asked = []
+    board.answer = lambda request: asked.append(request)
+    with pytest.raises(BoardError):
+        console.request("identify", 0.1, tries=3)
+    console.close()
+    early = list(asked)
+
+    def answer(request):
+        for late in early:
+            board.say(ok(late, "who the board is"))
+        return ok(request, "a hash")
+
+    board.answer = answer
+    with Console(str(board.path)) as ours:
+        assert ours.request("hash", WAIT_S) == "a hash"
+
+
 def test_a_look_at_a_port_understands_it_too(board):
     a_try_late(board)
     found = probe(str(board.path))
