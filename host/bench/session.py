@@ -18,7 +18,7 @@ from host.serial.find import Finder, port_of
 from host.serial.lines import visible
 from host.serial.listing import list_ports
 from host.serial.lock import PortLock
-from host.serial.port import SerialPort, open_port, require_port
+from host.serial.port import NO_SERVER, START_SERVER, SerialPort, open_port, require_port
 from host.serial.probe import Found, probe_locked
 from host.serial.raw_repl import LineError, NoPrompt, RawRepl, ReplError
 from host.serial.records import ConsoleRecord, Line
@@ -141,7 +141,7 @@ class Session:
             )
         if found.state == "gone":
             if not self._reached:  # nothing that could come back
-                raise BoardError(found.detail, where=self.port, next_step="buoy ports")
+                raise BoardError(found.detail, where=self.port, cause=NO_SERVER, next_step=START_SERVER)
             raise PreflightError(f"the port went away: {found.detail}", where=self.port)
         self._reached = True
         if found.mac and self.mac and found.mac != self.mac:

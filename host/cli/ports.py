@@ -42,6 +42,7 @@ def ports(
     buoy ports --watch                          what comes and goes
     """  # fmt: skip
     from host.model.board_names import parse_name
+    from host.model.errors import PreflightError
     from host.serial.find import fits, look_at_all, port_of
     from host.serial.listing import expanded, list_ports
     from host.serial.port import require_port
@@ -50,7 +51,7 @@ def ports(
     given = [parse_name(word) for word in words or ()]
     all_are_asked = not given or any(name.kind in ("mac", "id") for name in given)
     patterns = [name.value for name in given if name.kind == "port"]
-    patterns += [*(more or ()), *([] if given else _fleet_ports(fleet))]
+    patterns += [*(more or ()), *(_fleet_ports(fleet) if all_are_asked else [])]
 
     def listed() -> "list[PortInfo]":
         found, named = list_ports(patterns), expanded(patterns)
@@ -72,6 +73,12 @@ def ports(
             if any(port.answers_to(name) or fits(name, one) for name in given)
         ]
         before, found = [port for port, _ in kept], [one for _, one in kept]
+    if given and not before and not watch:
+        raise PreflightError(
+            f"no port or board matches {', '.join(map(str, given))}",
+            cause="not plugged in, or its port is not among those of this computer and of the fleet file",
+            next_step="buoy ports lists what there is; --ports 'FOLDER/*' looks at more",
+        )
     if as_json:
         for port, one in zip(before, found, strict=True):
             typer.echo(json.dumps({"event": "there", **_document(port, one)}))

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import stat
 import termios
 import time
 from typing import Protocol
@@ -19,9 +20,13 @@ READ_TIMEOUT_S = 0.1
 """A reader looks up at least this often. Set once: over RFC 2217 a change costs a round trip and 50 ms."""
 WRITE_TIMEOUT_S = 10.0
 """A port that takes nothing for so long is broken."""
-
-
+NO_SERVER = "nothing listens there, or another program has the port"
+START_SERVER = (
+    "start the server of that port: `buoy simulate`, or esp_rfc2217_server on the computer with the cable"
+)
 _SHARED_S = 0.5
+_MEMORY_DEVICES = 1
+"""Major number of /dev/null and others of Linux (Documentation/admin-guide/devices.txt)."""
 
 
 class NoSuchPort(PreflightError):
@@ -37,13 +42,31 @@ class NoSuchPort(PreflightError):
 
 
 def require_port(port: str) -> None:
-    """Refuse a path that does not exist. What a URL leads to is only known when it is opened.
+    """Refuse a path that cannot be a port. What a URL leads to is only known when it is opened.
 
     Raises:
         NoSuchPort: there is nothing of that name.
+        PreflightError: it is no serial port, or this user may not open it.
     """
-    if not is_url(port) and not os.path.exists(port):
-        raise NoSuchPort(port)
+    if is_url(port):
+        return
+    try:
+        there = os.stat(port)
+    except OSError:
+        raise NoSuchPort(port) from None
+    if not stat.S_ISCHR(there.st_mode) or os.major(there.st_rdev) == _MEMORY_DEVICES:
+        raise PreflightError("not a serial port", where=port, next_step="buoy ports")
+    if not os.access(port, os.R_OK | os.W_OK):
+        raise _not_permitted(port)
+
+
+def _not_permitted(port: str) -> PreflightError:
+    return PreflightError(
+        "permission denied",
+        where=port,
+        cause="your user is not in the group that owns serial ports",
+        next_step="sudo usermod -aG dialout $USER, then log in again",
+    )
 
 
 class SerialPort(Protocol):
@@ -129,19 +152,13 @@ def _cannot_open(port: str, error: Exception) -> PreflightError:
         return PreflightError(
             f"cannot be opened: {error}",
             where=port,
-            cause="nothing listens there, or another program has the port",
-            next_step="start the server of that port (`buoy simulate`, or esp_rfc2217_server on the computer "
-            "that has the cable)",
+            cause=NO_SERVER,
+            next_step=START_SERVER,
         )
     if number in (errno.ENOENT, errno.ENXIO, errno.ENODEV) or not os.path.exists(port):
         return NoSuchPort(port)
     if number in (errno.EACCES, errno.EPERM):
-        return PreflightError(
-            "permission denied",
-            where=port,
-            cause="your user is not in the group that owns serial ports",
-            next_step="sudo usermod -aG dialout $USER, then log in again",
-        )
+        return _not_permitted(port)
     if _in_use(error):
         if who := holder(port):
             return PortBusy(who, port)

@@ -109,6 +109,28 @@ def test_a_file_that_is_no_port_is_refused(tmp_path):
     assert "serial port" in error.value.next_step
 
 
+@pytest.mark.parametrize("command", [["id"], ["ports"], ["console"]])
+def test_what_is_no_serial_port_is_refused_and_not_waited_for(tmp_path, capsys, command):
+    (tmp_path / "boards.yaml").write_text("")
+    for path in (tmp_path, tmp_path / "boards.yaml", "/dev/null"):
+        assert invoke([*command, str(path)]) == ExitCode.PREFLIGHT
+        assert f"{path}: not a serial port" in capsys.readouterr().err
+
+
+def test_a_port_of_another_group_is_told_with_the_way_in(board, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(PreflightError, match="permission denied") as caught:
+        Session(parse_name(str(board.path))).open()
+    assert "dialout" in caught.value.next_step
+
+
+@pytest.mark.parametrize("word", ["mac:24:0a:c4:00:00:fe", "999999", "nowhere/*"])
+def test_a_name_that_no_port_has_is_no_empty_list(tmp_path, capsys, word):
+    fleet = tmp_path / "none.yaml"
+    assert invoke(["ports", word, "--fleet", str(fleet)]) == ExitCode.PREFLIGHT
+    assert f"no port or board matches {word}" in capsys.readouterr().err
+
+
 def test_a_program_without_our_lock_is_named_and_the_end_that_made_the_port_is_not(board):
     board.answer = lambda _request: None
     assert holder(str(board.path)) == "", "the process that made a PTY is no other user of it"
