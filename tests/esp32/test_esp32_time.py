@@ -1,13 +1,9 @@
 """Boards that start cold, mutual TLS and time servers: certificates are judged by the board's own clock."""
 
 import json
-import socket
 import ssl
-import struct
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import paho.mqtt.client as paho
 import pytest
@@ -15,6 +11,7 @@ from cryptography.hazmat.primitives import serialization
 from esp32_bench import wait_for
 from mqtt_certificates import Authority
 from paho.mqtt.enums import CallbackAPIVersion
+from time_server import right, running_time_server
 
 from host.boards.firmware_files import firmware_files
 from host.serial.console import Console
@@ -24,45 +21,7 @@ from host.simulation.esp32.simulator import Simulator
 pytestmark = pytest.mark.timeout(600)
 
 BOARD = 146
-STOP = b"stop"
 WRONG_S = 30 * 365 * 86400
-_NTP_TO_UNIX_S = 2208988800
-
-
-@dataclass
-class TimeServer:
-    """A time server on loopback; what it makes of a request can be exchanged."""
-
-    line: socket.socket
-    bad: list[Callable[[bytes], list[bytes]]] = field(default_factory=list)
-    """What the next requests get instead of the time."""
-    asked: int = 0
-    silent: bool = False
-
-    @property
-    def port(self) -> int:
-        return int(self.line.getsockname()[1])
-
-    def serve(self) -> None:
-        while True:
-            try:
-                request, address = self.line.recvfrom(512)
-            except OSError:
-                return
-            if request == STOP:
-                return
-            self.asked += 1
-            if self.silent:
-                continue
-            for packet in self.bad.pop(0)(request) if self.bad else [right(request)]:
-                self.line.sendto(packet, address)
-
-
-def right(request: bytes, shift_s: float = 0.0) -> bytes:
-    """The time of this computer, as a server of stratum 2 gives it."""
-    now = time.time() + _NTP_TO_UNIX_S + shift_s
-    head = struct.pack(">BBBb", 0x24, 2, 6, -20) + bytes(20) + request[40:48] + bytes(8)
-    return head + struct.pack(">II", int(now) & 0xFFFFFFFF, int(now % 1 * 2**32))
 
 
 def without_a_time(request: bytes) -> list[bytes]:
@@ -77,14 +36,8 @@ def a_flood(request: bytes) -> list[bytes]:
 
 @pytest.fixture(scope="module")
 def time_server():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
-        line.bind(("127.0.0.1", 0))
-        server = TimeServer(line)
-        thread = threading.Thread(target=server.serve, daemon=True)
-        thread.start()
+    with running_time_server() as server:
         yield server
-        line.sendto(STOP, line.getsockname())
-        thread.join(5)
 
 
 @pytest.fixture(scope="module")
