@@ -4,9 +4,13 @@ The heap must not grow (docs/firmware.md, Memory), so the code of `buoy.settings
 sensors are never in memory together.
 """
 
-from buoy.console import Refused
+from buoy.console import Refused, pieces
 from buoy.settings import CALIBRATION, FILE, SECTIONS
 from buoy.shims import forget
+
+# Of all settings, as JSON; nine calibrated sensors take 4 KB. With nine drivers and mutual TLS the heap grew
+# where some 6 KB were in force, and a request has at most 2 KB (tests/esp32/test_esp32_heap.py).
+_MOST_BYTES = 5120
 
 
 def do_get(board, _request):
@@ -26,7 +30,15 @@ def do_set(board, request):
     forget("buoy", ("settings",))
     new = settings.laid_over(held, changes)
     settings = held = None
+    _check_size(new)
     return _save(board, new, [name for name in SECTIONS if name in changes])
+
+
+def _check_size(new):
+    """Before their parts are checked, which takes memory, too."""
+    size = sum(len(piece) for piece in pieces(new))
+    if size > _MOST_BYTES:
+        raise Refused("settings of %d bytes; at most %d" % (size, _MOST_BYTES))
 
 
 def do_calibrate(board, request):
@@ -44,6 +56,7 @@ def do_calibrate(board, request):
         if not isinstance(changes, dict) or not isinstance(note, dict):
             raise Refused("set and note are objects")
         new = settings.calibrated(held, key, changes, note)
+        _check_size(new)
     elif step in ("accept", "revert"):
         new = (settings.accepted if step == "accept" else settings.reverted)(held, key)
     else:

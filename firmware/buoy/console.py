@@ -99,10 +99,7 @@ class Console:
                 if self._too_long:
                     self.dropped_lines += 1
                 elif self._line:
-                    # The line is the request's own: its memory is free when the request was followed.
-                    line = self._line
-                    self._line = bytearray()
-                    self._take_line(line)
+                    self._take_line()
                 self._line = bytearray()
                 self._too_long = False
             elif not self._too_long:
@@ -173,7 +170,8 @@ class Console:
     # Inside
 
     @seldom
-    def _take_line(self, line):
+    def _take_line(self):
+        line, self._line = self._line, bytearray()
         start = line.find(MARKER)  # noise may stand before it
         if start < 0:
             self.dropped_lines += 1

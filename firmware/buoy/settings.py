@@ -47,10 +47,7 @@ SECTIONS = ("sensors", "pins", "power")
 CALIBRATION = "calibration"
 _OBJECTS = SECTIONS + (CALIBRATION,)
 _MAX_TEXT = 128
-_MAX_BYTES = 16384  # of a file that is read: what older firmware wrote
-# Of a file that is written; nine calibrated sensors take 4 KB. With nine drivers and mutual TLS the heap grew at
-# 8.4 KB, and a request has at most 2 KB (tests/esp32/test_esp32_heap.py).
-_MAX_SAVED = 6144
+_MAX_BYTES = 16384  # of a file; the console lets in less (buoy.commands_settings)
 _MAX_TROUBLE = 300
 
 
@@ -217,10 +214,6 @@ def save(settings, keep=None):
         raise SettingsError("; ".join(wrong))
     with open(_TEMPORARY, "w") as file:
         json.dump(settings, file)
-    size = os.stat(_TEMPORARY)[6]
-    if size > _MAX_SAVED:
-        os.remove(_TEMPORARY)
-        raise SettingsError("settings of %d bytes; at most %d" % (size, _MAX_SAVED))
     if _good(FILE) if keep is None else keep and FILE in os.listdir():
         _replace(FILE, LAST)
     _replace(_TEMPORARY, FILE)

@@ -49,6 +49,9 @@ def console(
     """  # fmt: skip
     from host.cli.one_board import session_of
 
+    if command in (["help"], ["?"]):
+        typer.echo(HELP)
+        return
     with session_of(board, fleet, ports, "buoy console") as session:
         talk = session.console()
         if command:
@@ -144,7 +147,7 @@ def _ask(talk: "Console", line: str) -> str:
     elif word == "thing":
         fields["thing"] = rest
     elif word == "wifi":
-        fields = {"ssid": rest, "password": getpass.getpass("password (empty: open network): ")}
+        fields = {"ssid": rest, "password": _password()}
     elif word == "sensors":
         fields = {"keys": rest.split()} if rest else {}
     elif word == "ezo":
@@ -166,6 +169,20 @@ def _ask(talk: "Console", line: str) -> str:
             fields = {"settings": fields}
     answer = talk.request(word, ANSWER_S, **fields)
     return json.dumps(answer, indent=1, ensure_ascii=False) if isinstance(answer, dict) else str(answer)
+
+
+def _password() -> str:
+    """Typed without being shown, or a line of what is piped in."""
+    if sys.stdin.isatty():
+        return getpass.getpass("password (empty: open network): ")
+    line = sys.stdin.readline()
+    if not line:
+        from host.model.errors import UsageError
+
+        raise UsageError(
+            "no password", next_step="type it in a terminal, or pipe it in; an empty line: open network"
+        )
+    return line.rstrip("\r\n")
 
 
 def _value(text: str) -> object:

@@ -263,6 +263,21 @@ def test_settings_are_checked_and_kept():
     assert settings.load()[0]["publish_interval_s"] == 77
 
 
+def test_settings_that_are_too_large_are_refused_with_their_size_and_the_limit():
+    world = World()
+    world.boot()
+    keys = ("ph", "do", "temp")
+    assert "ok" in world.ask("set", settings={"sensors": {key: {"mode": "counter"} for key in keys}})
+    for key in keys:
+        before = world.ask("get")["ok"]
+        note = {"record": "n" * 1700}
+        answer = world.ask("calibrate", key=key, step="write", set={}, note=note)
+    assert answer["error"].endswith(" bytes; at most 5120")
+    assert world.ask("get")["ok"] == before
+    assert list(settings.load()[0]["calibration"]) == list(before["calibration"])
+    assert len(before["calibration"]) == 2
+
+
 def events_of(world):
     lines = [line for line in world.output.split(b"\r\n") if b'"event"' in line]
     return [json.loads(checked(line[len(MARKER) :]))["event"] for line in lines]

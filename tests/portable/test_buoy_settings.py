@@ -67,21 +67,6 @@ def test_wrong_settings_are_not_written():
     assert settings.load() == (settings.defaults(), "", settings.FILE)
 
 
-def test_settings_that_are_too_large_are_refused_with_their_size_and_the_old_ones_hold():
-    start_over()
-    old = settings.defaults()
-    old["sensors"] = {"ph": {"mode": "counter"}}
-    old["calibration"] = {"ph": {"record": "n" * 5000}}
-    settings.save(old)
-    new = dict(old)
-    new["calibration"] = {"ph": {"record": "n" * 6200}}
-    with raises(settings.SettingsError) as caught:
-        settings.save(new)
-    assert "bytes; at most 6144" in str(caught.value)
-    assert settings.load() == (old, "", settings.FILE)
-    assert "settings.new.json" not in os.listdir()
-
-
 def test_a_damaged_file_falls_back_to_the_last_good_one_and_says_so():
     start_over()
     old = settings.merge(settings.defaults(), {"publish_interval_s": 60})
