@@ -38,8 +38,8 @@ LINK_S = 300.0
 BEFORE_HANDSHAKE = 50_000
 STANDING, STANDING_BLOCK = 25_000, 16_384
 """Of the IDF heap that must be free, in bytes, before a handshake and while a connection stands."""
-LONGEST_NOTE = 1700
-"""Characters of a calibration's note: with the rest of the request as many as a line of the console takes."""
+NOTES = (250, 500, 1700)
+"""Characters of a calibration's note; the last makes a request nearly as long as a line may be."""
 AREAS = 2
 """Of the Python heap: the first, and the one that the firmware sizes at its start."""
 
@@ -363,26 +363,6 @@ def states(
         bench.configure(buoy_id, "sensor", dict.fromkeys(KEYS, averages))
         bench.configure(buoy_id, "global", {"publish-time-interval": 2})
 
-    def largest_settings() -> None:
-        """Notes of calibrations until the board refuses to keep more; the last request is a long one."""
-        keys = list(console.request("get", ANSWER_S)["sensors"])
-
-        def note(key: str, length: int) -> None:
-            more = {"set": {}, "note": {"date": "2026-11-30", "record": "n" * length}}
-            console.request("calibrate", ANSWER_S, key=key, step="write", **more)
-            console.request("calibrate", ANSWER_S, key=key, step="accept")
-
-        try:
-            for length in (250, 500, LONGEST_NOTE):
-                for key in keys:
-                    note(key, length)
-        except Refusal as refusal:
-            if "at most" not in str(refusal):
-                raise
-        else:
-            raise AssertionError("settings of any size are taken")
-        console.request("set", ANSWER_S, settings={"sensors": console.request("get", ANSWER_S)["sensors"]})
-
     def low_power() -> None:
         """Two wakes from deep sleep: Wi-Fi, TLS, a message, the retained configuration."""
         console.request("set", ANSWER_S, settings={"low_power": True, "publish_interval_s": 10})
@@ -395,11 +375,32 @@ def states(
         "TLS, every console command": linked(lambda: every_command(console, buoy_id, uses)),
         "TLS, self-test": linked(self_test),
         "TLS, configuration change": linked(change),
-        "TLS, largest settings": linked(largest_settings),
         f"TLS, {reconnects} reconnects": lambda: bench.reconnect(console, buoy_id, reconnects),
         "TLS, restart with that": linked(lambda: console.restart(ANSWER_S)),
         "low power: two wakes with TLS": low_power,
     }
+
+
+def largest_settings(console: Console) -> None:
+    """Notes of calibrations until the board refuses to keep more; then a large request, which it takes."""
+    keys = list(console.request("get", ANSWER_S)["sensors"])
+
+    def note(key: str, length: int) -> None:
+        more = {"set": {}, "note": {"date": "2026-11-30", "record": "n" * length}}
+        console.request("calibrate", ANSWER_S, key=key, step="write", **more)
+        console.request("calibrate", ANSWER_S, key=key, step="accept")
+
+    for length in NOTES:
+        try:
+            for key in keys:
+                note(key, length)
+        except Refusal as refusal:
+            if "bytes; at most" not in str(refusal):
+                raise
+            break
+    else:
+        raise AssertionError("settings of any size are taken")
+    console.request("set", ANSWER_S, settings={"sensors": console.request("get", ANSWER_S)["sensors"]})
 
 
 def process_kb(pid: int | None) -> int:

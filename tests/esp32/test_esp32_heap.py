@@ -23,6 +23,7 @@ from heap_states import (
     broker_lines,
     every_command,
     is_kept,
+    largest_settings,
     process_kb,
     states,
 )
@@ -124,3 +125,22 @@ def test_in_every_state_of_the_table_tls_has_its_room(tmp_path, start_mosquitto,
     assert {name: lows for name, lows in found.items() if not is_kept(lows)} == {}
     connecting = {name for name, lows in found.items() if lows.before_handshake is not None}
     assert {"TLS up", f"TLS, {RECONNECTS} reconnects", "low power: two wakes with TLS"} <= connecting
+
+
+@pytest.mark.soak
+def test_settings_of_the_largest_size_leave_tls_its_room(tmp_path, start_mosquitto):
+    authority = Authority(tmp_path / "ca")
+    broker = Broker(start_mosquitto(broker_lines(authority)).port, authority)
+    with MemoryBench(tmp_path / "board", [150], broker) as bench, bench.console(150) as console:
+        bench.set_up(console, 150, Uses.DRIVERS)
+        bench.wait_for_link(console, 150)
+        every_command(console, 150, Uses.DRIVERS)
+        largest_settings(console)
+        bench.reconnect(console, 150, 1)
+        changed = bench.lows(150)
+        console.restart(ANSWER_S)
+        bench.wait_for_link(console, 150)
+        bench.reconnect(console, 150, 1)
+        started_with_them = bench.lows(150)
+    assert is_kept(changed), changed
+    assert is_kept(started_with_them), started_with_them
