@@ -13,15 +13,18 @@ import json
 import os
 import sys
 import tempfile
+import time
 from pathlib import Path
 from types import TracebackType
 from urllib.parse import quote
 
 from host.model.board_names import canonical_port
+from host.model.clock import Deadline
 from host.model.errors import PreflightError
 from host.serial.listing import holder
 
 _FOLDER_VARIABLE = "BUOY_LOCKS"
+_SHARED_S = 0.5
 
 
 class PortBusy(PreflightError):
@@ -62,10 +65,14 @@ class PortLock:
             if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
                 raise PreflightError(f"cannot lock it: {error}", where=port) from error
             raise PortBusy(program, port) from None
-        # A program without our lock can have the port open and take what the board says.
-        if program := holder(port):
-            self.release()
-            raise PortBusy(program, port)
+        # A program without our lock can have the port open and take what the board says. One that this one
+        # is just starting has, for a moment, every port that another thread has open.
+        deadline = Deadline(_SHARED_S)
+        while program := holder(port):
+            if deadline.expired:
+                self.release()
+                raise PortBusy(program, port)
+            time.sleep(_SHARED_S / 10)
         self._tell(purpose)
 
     def release(self) -> None:
