@@ -50,8 +50,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: -longest_s[item.path])
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_finish() -> None:
+@pytest.fixture(scope="module", autouse=True)
+def _short_collections() -> None:
     """Keeps the tests out of garbage collections: the firmware collects as often as a board must."""
     gc.collect()
     gc.freeze()
