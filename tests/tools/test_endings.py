@@ -102,6 +102,7 @@ def project(tmp_path: Path, project_root: Path) -> Project:
     return Project(tmp_path, project_root)
 
 
+@pytest.mark.soak  # A run stands still in some of its tries, for a reason that is not found yet.
 def test_what_overruns_is_named_and_everything_else_is_run(project):
     for name, text in OVERRUNS.items():
         project.write(f"test_{name}.py", text)
