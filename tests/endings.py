@@ -71,10 +71,15 @@ class WholeFiles(LoadFileScheduling):
         return left[0]
 
     def _reschedule(self, node: Any) -> None:
-        """More files for a worker, or its end: it begins a test when it knows what comes after."""
+        """More files for a worker, or its end: it begins a test when it knows what comes after.
+
+        Each call of xdist's gives one file, which may be a single test; the worker would wait with it.
+        """
         if node not in self.registered_collections:
             return
         super()._reschedule(node)
+        while self.workqueue and not node.shutting_down and self._pending_of(self.assigned_work[node]) < 2:
+            super()._reschedule(node)
         if not self.workqueue and not node.shutting_down:
             node.shutdown()
 

@@ -5,8 +5,11 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from endings import WholeFiles
+from xdist.remote import Producer
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -102,7 +105,6 @@ def project(tmp_path: Path, project_root: Path) -> Project:
     return Project(tmp_path, project_root)
 
 
-@pytest.mark.soak  # A run stands still in some of its tries, for a reason that is not found yet.
 def test_what_overruns_is_named_and_everything_else_is_run(project):
     for name, text in OVERRUNS.items():
         project.write(f"test_{name}.py", text)
@@ -118,6 +120,48 @@ def test_what_overruns_is_named_and_everything_else_is_run(project):
     passed = 3 + sum(text.count("def test_") - 1 for text in OVERRUNS.values())
     assert f" {passed} passed" in summary, out
     assert out.index("AssertionError: assert 'apples' == 'pears'") < out.index("= FAILURES ="), out
+
+
+class Worker:
+    """In place of an xdist worker: it begins a test when it knows what comes after, a test or the end."""
+
+    def __init__(self) -> None:
+        self.shutting_down = False
+        self.waiting: list[int] = []
+
+    def send_runtest_some(self, indices: list[int]) -> None:
+        self.waiting += indices
+
+    def shutdown(self) -> None:
+        self.shutting_down = True
+
+    @property
+    def stands_still(self) -> bool:
+        return len(self.waiting) == 1 and not self.shutting_down
+
+
+@pytest.mark.parametrize("files", range(1, 5))
+def test_a_worker_in_place_of_one_that_died_never_waits_with_a_single_test(files):
+    """All that is left are files of one test, and whoever else there was has been told to end."""
+    options = SimpleNamespace(loadscopereorder=False)
+    config = SimpleNamespace(option=options, getvalue=lambda _: ["popen"])
+    scheduler = WholeFiles(config, Producer("test", enabled=False))
+    tests = [f"test_{number}.py::test_alone" for number in range(files)]
+    first, second = Worker(), Worker()
+    for worker in (first, second):
+        scheduler.add_node(worker)
+        scheduler.add_node_collection(worker, tests)
+        scheduler.schedule()
+        done: list[int] = []
+        while worker.waiting and not worker.stands_still:
+            done.append(worker.waiting[0])
+            if worker is first:  # dies with the first
+                assert scheduler.remove_node(first) == tests[0]
+                break
+            scheduler.mark_test_complete(worker, worker.waiting.pop(0))
+    assert sorted(done) == list(range(1, files))
+    assert second.shutting_down
+    assert scheduler.tests_finished
 
 
 def test_the_place_is_shown_when_the_process_itself_has_to_be_ended(project):
