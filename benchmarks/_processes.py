@@ -1,11 +1,14 @@
 """CPU and memory of a command's processes, by the part of the tool that each of them is."""
 
 import contextlib
+import json
 import os
 import subprocess
+import sys
+import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -91,3 +94,23 @@ def _sample(pid: int) -> tuple[str, float, float]:
     status = Path(f"/proc/{pid}/status").read_text()
     peak_kb = int(status.partition("VmHWM:")[2].split()[0])
     return part, cpu_s, peak_kb / 1024
+
+
+@contextlib.contextmanager
+def twin_alone(**settings: object) -> Iterator[int]:
+    """A twin in a process of its own, with settings of `TwinConfig`; gives its MQTT port."""
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / "config.json"
+        config.write_text(json.dumps({"folder": str(Path(folder) / "twin"), **settings}))
+        with subprocess.Popen(
+            [sys.executable, "-m", "host.cloud.local.server", str(config)],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        ) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            try:
+                yield int(json.loads(process.stdout.readline())["port"])
+            finally:
+                process.stdin.close()

@@ -19,22 +19,20 @@ not in it. Ratios are taken in one run of this script. Absolute times depend on 
 
 import argparse
 import asyncio
-import contextlib
 import json
 import multiprocessing
 import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from _bench import ROOT, mosquitto
-from _processes import Usage, watch
+from _bench import mosquitto
+from _processes import Usage, twin_alone, watch
 from virtual_boards import PACED, boards, paced_peer
 
 from host.cloud.local import rules
@@ -221,26 +219,6 @@ def original() -> bool:
     return reached
 
 
-@contextlib.contextmanager
-def twin_alone() -> Iterator[int]:
-    """A twin without rates, in a process of its own; gives its MQTT port."""
-    with tempfile.TemporaryDirectory() as folder:
-        config = Path(folder) / "config.json"
-        config.write_text(json.dumps({"folder": str(Path(folder) / "twin"), "limits": "lifted"}))
-        with subprocess.Popen(
-            [sys.executable, "-m", "host.cloud.local.server", str(config)],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        ) as process:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            try:
-                yield int(json.loads(process.stdout.readline())["port"])
-            finally:
-                process.stdin.close()
-
-
 def flood(port: int, window: int = 1000) -> None:
     """Publish QoS 1 messages on one connection as fast as they are acknowledged; never returns."""
     with socket.create_connection(("127.0.0.1", port)) as connection:
@@ -255,7 +233,7 @@ def flood(port: int, window: int = 1000) -> None:
 def flooder() -> bool:
     """Whether a board waits for another one's flood."""
     alone, beside = [], []
-    with twin_alone() as port:
+    with twin_alone(limits="lifted") as port:
         for _ in range(3):
             alone.append(boards(port, 30, 40, interval_ms=250).ack_p50_ms)
             process = multiprocessing.get_context("spawn").Process(target=flood, args=(port,), daemon=True)

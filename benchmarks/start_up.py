@@ -4,7 +4,6 @@ Each figure stands beside a peer of the same run: the file beside PyYAML's own p
 twin beside a Python process that imports uvloop and pyarrow and does nothing.
 """
 
-import json
 import statistics
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import yaml
 from _bench import ROOT
+from _processes import twin_alone
 
 from host.inventory.loader import load_fleet
 
@@ -45,18 +45,9 @@ def void(_value: object) -> None:
 
 
 def start_twin() -> None:
-    """From the start of the process to its ready line."""
-    with tempfile.TemporaryDirectory() as folder:
-        config = Path(folder) / "twin.json"
-        config.write_text(json.dumps({"folder": f"{folder}/twin"}))
-        with subprocess.Popen(
-            [sys.executable, "-m", "host.cloud.local.server", str(config)],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        ) as process:
-            assert process.stdout is not None
-            process.stdout.readline()
+    """From the start of the process to its end; the ready line is waited for."""
+    with twin_alone():
+        pass
 
 
 def start_python() -> None:

@@ -41,7 +41,7 @@ def unused_port() -> int:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begins with the files whose tests may take long: no worker is alone with one at the end."""
+    """Runs slow files first, by the time limits of their tests, so that all workers end together."""
     longest_s: dict[Path, float] = {}
     for item in items:
         mark = item.get_closest_marker("timeout")

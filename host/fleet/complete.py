@@ -120,7 +120,7 @@ def verify_unfinished(run_folder: Path, say: Callable[[str], None]) -> Result:
         BuoyError: the fleet, the ledger or the stores cannot be read.
     """
     fleet = load_fleet(run_folder / FLEET_FILE)
-    # A run that noted nothing is one of an earlier version: its ledger says when it was.
+    # An earlier version wrote no record; the ledger has the times then.
     record = read_record(run_folder) or RunRecord(run_folder, run_id=run_folder.name, phase="send")
     plan = make_plan(fleet, record.run_id)
     say(f"the run ended early, while {DOING[record.phase]}")

@@ -5,7 +5,7 @@ BuoyError
 │   └── ConfigurationError   a fleet file: carries every problem found, with lines
 ├── PreflightError    this machine or the target is not ready: exit 3
 ├── TargetError       the target failed while a run was under way: exit 5
-├── VerificationError a run cannot be verified, so that nothing is proven: exit 5
+├── VerificationError a run cannot be verified, so it is unproven: exit 5
 └── BoardError        a board failed: exit 4
 """
 
@@ -104,7 +104,7 @@ class TargetError(BuoyError):
 
 
 class VerificationError(BuoyError):
-    """A run cannot be verified: nothing is proven, and nothing is known to be lost."""
+    """A run cannot be verified: it is unproven, whether measures were lost or not."""
 
     exit_code = ExitCode.VERDICT_FAILED
 

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
-from host.mqtt.turns import Turns
+from host.mqtt.turns import TurnQueue, Turns
 
 _Address = tuple[socket.AddressFamily, Any]
 
@@ -98,10 +98,8 @@ class Dialler:
         self._sources = tuple(sources)
         self._first_number = first_number
         self._max_connecting = max_connecting
-        self._turns = turns
-        self._turn_timer: asyncio.TimerHandle | None = None
         self._clients = 0
-        self._waiting: deque[Wire] = deque()
+        self._waiting: TurnQueue[Wire] = TurnQueue(turns, self._pump)
         self._connecting: dict[Wire, asyncio.Task[None]] = {}
         self._wires: set[Wire] = set()
         self._parting: deque[tuple[float, Wire]] = deque()
@@ -120,7 +118,7 @@ class Dialler:
 
     def dial(self, wire: Wire) -> None:
         """Connect when it is this wire's turn; ends in `wire.connection_made` or `wire.fail`."""
-        self._waiting.append(wire)
+        self._waiting.add(wire)
         self._pump()
 
     def settled(self, wire: Wire) -> None:
@@ -161,9 +159,6 @@ class Dialler:
     async def close(self, timeout_s: float = LINGER_S) -> None:
         """Wait until the connections of disconnected clients are closed; after `timeout_s` drop the rest."""
         self._waiting.clear()
-        if self._turn_timer is not None:
-            self._turn_timer.cancel()
-            self._turn_timer = None
         for task in list(self._connecting.values()):
             task.cancel()
         if self._wires:
@@ -182,25 +177,9 @@ class Dialler:
     # Inside
 
     def _pump(self) -> None:
-        if self._turn_timer is not None:
-            return
         loop = asyncio.get_running_loop()
-        while self._waiting and len(self._connecting) < self._max_connecting:
-            if not self._waiting[0].wanted:
-                self._waiting.popleft()
-                continue
-            if self._turns is not None:
-                now_s = loop.time()
-                if now_s < self._turns.due_s:
-                    self._turn_timer = loop.call_at(self._turns.due_s, self._on_turn)
-                    return
-                self._turns.take(now_s)
-            wire = self._waiting.popleft()
+        while len(self._connecting) < self._max_connecting and (wire := self._waiting.next()):
             self._connecting[wire] = loop.create_task(self._dial(wire))
-
-    def _on_turn(self) -> None:
-        self._turn_timer = None
-        self._pump()
 
     async def _dial(self, wire: Wire) -> None:
         wire.begin()

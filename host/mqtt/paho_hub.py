@@ -3,11 +3,10 @@
 import asyncio
 import ssl
 import time
-from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
-from host.mqtt.turns import Turns
+from host.mqtt.turns import TurnQueue, Turns
 
 LINGER_S = 5.0
 """How long a polite close may wait for a peer that does not read."""
@@ -75,9 +74,7 @@ class PahoHub:
         self.server_name = server_name or host
         self.connect_timeout_s = connect_timeout_s
         self._pool: ThreadPoolExecutor | None = None
-        self._turns = turns
-        self._waiting: deque[Session] = deque()
-        self._turn_timer: asyncio.TimerHandle | None = None
+        self._waiting: TurnQueue[Session] = TurnQueue(turns, self._on_turn)
         self._sessions: set[Session] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._empty: asyncio.Event | None = None
@@ -89,27 +86,14 @@ class PahoHub:
 
     def dial(self, session: Session) -> None:
         """Connect in a thread when it is the session's turn, then go on in the loop."""
-        self._waiting.append(session)
-        if self._turn_timer is None:
-            due_s = 0.0 if self._turns is None else self._turns.due_s
-            self._turn_timer = asyncio.get_running_loop().call_at(due_s, self._on_turn)
+        self._waiting.add(session)
+        self._waiting.wake()
 
     def _on_turn(self) -> None:
-        self._turn_timer = None
         loop = asyncio.get_running_loop()
         if self._pool is None:
             self._pool = ThreadPoolExecutor(_CONNECTING_THREADS, thread_name_prefix="paho-connect")
-        while self._waiting:
-            if not self._waiting[0].wanted:
-                self._waiting.popleft()
-                continue
-            if self._turns is not None:
-                now_s = loop.time()
-                if now_s < self._turns.due_s:
-                    self._turn_timer = loop.call_at(self._turns.due_s, self._on_turn)
-                    return
-                self._turns.take(now_s)
-            session = self._waiting.popleft()
+        while session := self._waiting.next():
             session.begin()
             loop.run_in_executor(self._pool, session.connect).add_done_callback(session.connected)
 
@@ -128,9 +112,6 @@ class PahoHub:
     async def close(self, timeout_s: float = LINGER_S) -> None:
         """Wait until disconnected clients are closed, drop the rest after `timeout_s`; end the threads."""
         self._waiting.clear()
-        if self._turn_timer is not None:
-            self._turn_timer.cancel()
-            self._turn_timer = None
         if self._sessions:
             self._empty = asyncio.Event()
             try:

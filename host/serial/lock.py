@@ -24,7 +24,10 @@ from host.model.errors import PreflightError
 from host.serial.listing import holder
 
 _FOLDER_VARIABLE = "BUOY_LOCKS"
-_SHARED_S = 0.5
+STARTING_S = 0.5
+"""A program that this one starts has copies of all open ports until it runs (between fork and exec)."""
+LOOK_AGAIN_S = 0.05
+"""The system tells nobody when a program lets a port go, so that it is looked at again."""
 
 
 class PortBusy(PreflightError):
@@ -65,14 +68,13 @@ class PortLock:
             if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
                 raise PreflightError(f"cannot lock it: {error}", where=port) from error
             raise PortBusy(program, port) from None
-        # A program without our lock can have the port open and take what the board says. One that this one
-        # is just starting has, for a moment, every port that another thread has open.
-        deadline = Deadline(_SHARED_S)
+        # A program without our lock can have the port open and take what the board says.
+        deadline = Deadline(STARTING_S)
         while program := holder(port):
             if deadline.expired:
                 self.release()
                 raise PortBusy(program, port)
-            time.sleep(_SHARED_S / 10)
+            time.sleep(LOOK_AGAIN_S)
         self._tell(purpose)
 
     def release(self) -> None:

@@ -12,7 +12,7 @@ from host.model.board_names import is_url
 from host.model.clock import Deadline
 from host.model.errors import PreflightError
 from host.serial.listing import holder
-from host.serial.lock import PortBusy
+from host.serial.lock import LOOK_AGAIN_S, STARTING_S, PortBusy
 
 BAUD = 115200
 """Of the REPL on every ESP32 image."""
@@ -24,7 +24,6 @@ NO_SERVER = "nothing listens there, or another program has the port"
 START_SERVER = (
     "start the server of that port: `buoy simulate`, or esp_rfc2217_server on the computer with the cable"
 )
-_SHARED_S = 0.5
 _MEMORY_DEVICES = 1
 """Major number of /dev/null and others of Linux (Documentation/admin-guide/devices.txt)."""
 
@@ -114,8 +113,7 @@ def open_port(port: str, baud: int = BAUD, read_timeout_s: float = READ_TIMEOUT_
     # pyserial's exclusive lock also keeps out programs that know nothing of ours, such as mpremote. Over
     # RFC 2217 it cannot limit a write, but there the socket's own time-out does.
     local = {} if is_url(port) else {"exclusive": True, "write_timeout": WRITE_TIMEOUT_S}
-    # A program that this one is just starting holds, for a moment, every port that another thread has open.
-    deadline = Deadline(_SHARED_S)
+    deadline = Deadline(STARTING_S)
     while True:
         try:
             opened: SerialPort = serial.serial_for_url(port, baudrate=baud, timeout=read_timeout_s, **local)
@@ -123,7 +121,7 @@ def open_port(port: str, baud: int = BAUD, read_timeout_s: float = READ_TIMEOUT_
         except (serial.SerialException, OSError, ValueError) as error:
             if deadline.expired or not _in_use(error):
                 raise _cannot_open(port, error) from error
-        time.sleep(_SHARED_S / 10)
+        time.sleep(LOOK_AGAIN_S)
     if not is_url(port):
         _keep_lines_on_close(opened)
     return opened

@@ -256,7 +256,7 @@ def _reconcile(
 
 
 def _unread(store: str, expected: int, late_after_s: float) -> StoreResult:
-    """A store that nobody could read: nothing is known to be there, and nothing to be lost."""
+    """The result of a store that could not be read: all of its measures are unproven."""
     return StoreResult(
         name=store,
         expected=expected,

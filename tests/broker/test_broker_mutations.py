@@ -1,6 +1,6 @@
 """20,000 packets with changed bytes, of each version: nothing raises or stays behind, answers are whole.
 
-No sockets: the bytes go to connections whose transport only notes what is written.
+No sockets: the bytes go straight to connections, and a list takes what they write.
 """
 
 import asyncio

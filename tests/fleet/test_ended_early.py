@@ -124,7 +124,7 @@ def test_whatever_befalls_a_run_it_ends_in_words_and_can_be_verified(cell: Cell,
     assert "Traceback" not in told, told
     assert "internal error" not in told, told
     assert cell.said in told, told
-    until(lambda: processes_of(out) == [], "nothing is left running", 90)
+    until(lambda: processes_of(out) == [], "all processes of the run ended", 90)
     if cell.fault == "delete":
         return
     again = buoy("verify", str(only_folder(out)))

@@ -53,7 +53,7 @@ class Channel:
 def asked(
     tmp_path: Path, answer: Answer | None, use: Callable[[LocalTarget, Channel], Awaitable[Any]]
 ) -> Any:
-    """Use a target whose twin answers like that."""
+    """What `use` returns, given a target and the channel of a twin that answers with `answer`."""
 
     async def main() -> Any:
         channel = Channel(answer)

@@ -10,7 +10,7 @@ from host.cloud.local.control import MAX_LINE_BYTES
 from host.model.errors import TargetError
 
 ANSWER_TIMEOUT_S = 10.0
-"""Where a person waits, and nothing is at stake yet."""
+"""For commands at which a person waits. A run waits longer, since it would lose its twin."""
 
 
 class ConnectionLost(TargetError):

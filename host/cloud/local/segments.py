@@ -126,7 +126,7 @@ def due_age_s(running_s: float) -> float:
 
 
 class ColumnRows:
-    """Rows as tuples, which become columns when they are written: for logs whose rows need no arithmetic."""
+    """Keeps rows as tuples and makes columns of them when it writes: for logs that are only copied."""
 
     def __init__(self, schema: Callable[[], "pa.Schema"]) -> None:
         # The schema is asked for when a table is made: pyarrow is dear to import.

@@ -252,7 +252,7 @@ class Twin:
         }
 
     def _counts(self, request: dict[str, Any]) -> dict[str, Any]:
-        """In the control channel's thread: numbers are read, and nothing is gone through."""
+        """Called in the control channel's thread: it reads counters and loops over no rows."""
         return self.live(self._marked(request))
 
     async def _metrics(self, _request: dict[str, Any], _progress: Progress) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 # mypy: ignore-errors
 """Runs on the board: prints a line `SHA-256 SIZE PATH` per file under the given places, and the free bytes.
 
-A folder ends with "/", a beginning of names in the root with "*"; `hidden` are paths whose content is nobody's
-business: `-` stands for their hash. What is mounted in the root is no folder of the flash and is left out: the
+A place that ends with "/" is a folder; one that ends with "*" matches names in the root. Files in `hidden` are
+secret: `-` is printed in place of their hash. What is mounted in the root is no folder of the flash and is left out: the
 program that the firmware mounts at /app lists nothing, and what `mpremote mount` left waits for a computer.
 """
 
