@@ -13,7 +13,9 @@ class Visibility:
     """Where the time comes from; where there is none, why."""
 
 
-_TWIN = "the twin's own time; buffers that it ran ahead of time count as long as AWS's would have taken"
+_TWIN = (
+    "by the twin's clock, in which Firehose's buffers last as long as on AWS (the run itself does not wait)"
+)
 _SERIES = "the store does not say since when a query sees a row"
 
 _VISIBILITY: dict[tuple[str, str], Visibility] = {

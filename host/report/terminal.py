@@ -151,6 +151,9 @@ def _sending(result: Result) -> list[Block]:
         for store in result.stores
         if store.latency is not None
     ]
+    # One explanation each: several stores of a target have their time from the same clock.
+    timed = dict.fromkeys(store.latency_words for store in result.stores if store.latency is not None)
+    blocks += [Sentence(f"visible means: {printable(words)}", "plain", indent=2) for words in timed if words]
     if (witness := result.witness) is not None and all(store.name != SUBSCRIBER for store in result.stores):
         expected = figures.plural(witness.expected, "message")
         text = f"subscriber saw {figures.count(witness.seen)} of {expected}"

@@ -331,8 +331,8 @@ def test_more_than_the_brokers_receive_maximum_ends_the_connection(raw: Raw, sta
     client = raw(bench.port)
     client.send(bytes.fromhex("1010 0004 4d515454 05 02 003c 00 0003 616263"))
     client.socket.recv(100)
-    # At once: the first is answered, three may wait. None comes behind the fifth, since a socket that is closed
-    # with bytes unread resets the connection.
+    # At once: the first is answered, three may wait. None comes behind the fifth: closing a socket with bytes
+    # unread resets the connection.
     packets = b""
     for number in range(1, 6):
         head = b"\x00\x01t" + bytes((0, number)) + b"\x00"

@@ -56,6 +56,16 @@ def test_every_store_has_its_counts_under_their_names():
     assert dict(zip(names, cells(text, "timestream"), strict=True))["redelivered"] == "18"
 
 
+def test_latency_to_a_store_comes_with_what_it_means_said_once():
+    result = run_results.passed()
+    for store in result.stores:
+        store.latency, store.latency_words = run_results.latency(30), "by the clock of the stores"
+    text = said(result)
+    assert "visible in timestream p50 " in text
+    assert "visible in s3 p50 " in text
+    assert text.count("visible means: by the clock of the stores") == 1
+
+
 def test_only_what_is_wrong_is_red():
     tables = [block for block in verdict_blocks(run_results.lost(), FOLDER) if isinstance(block, Columns)]
     s3 = tables[0].rows[1]
