@@ -16,8 +16,8 @@ from _bench import ROOT
 
 _LOOK_S = 0.05
 _PARTS = (
-    ("host.boards.pack", "pack"),
-    ("host.cloud.local.server", "twin"),
+    ("buoyfleet.boards.pack", "pack"),
+    ("buoyfleet.cloud.local.server", "twin"),
     ("lambda_worker", "handler"),
 )
 """What a command line holds → the part; all others are the main process."""
@@ -103,7 +103,7 @@ def twin_alone(**settings: object) -> Iterator[int]:
         config = Path(folder) / "config.json"
         config.write_text(json.dumps({"folder": str(Path(folder) / "twin"), **settings}))
         with subprocess.Popen(
-            [sys.executable, "-m", "host.cloud.local.server", str(config)],
+            [sys.executable, "-m", "buoyfleet.cloud.local.server", str(config)],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

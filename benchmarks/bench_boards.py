@@ -18,21 +18,21 @@ import time
 from pathlib import Path
 from typing import Any, cast
 
-from host.bench.install import install as install_files
-from host.bench.prepare import make_software
-from host.bench.survey import survey_by_repl
-from host.serial.port import BAUD, SerialPort, open_port
-from host.serial.raw_repl import RawRepl
-from host.simulation.esp32.pacer import BITS_PER_BYTE
-from host.simulation.esp32.simulator import Simulator
-from host.simulation.esp32.synthetic import synthetic_image, write_synthetic
+from buoyfleet.bench.install import install as install_files
+from buoyfleet.bench.prepare import make_software
+from buoyfleet.bench.survey import survey_by_repl
+from buoyfleet.serial.port import BAUD, SerialPort, open_port
+from buoyfleet.serial.raw_repl import RawRepl
+from buoyfleet.simulation.esp32.pacer import BITS_PER_BYTE
+from buoyfleet.simulation.esp32.simulator import Simulator
+from buoyfleet.simulation.esp32.synthetic import synthetic_image, write_synthetic
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 PASSWORD = "bench-password"
 INSTALL_S = 8.0
 READ_S, PROGRAM_S, PROGRAM_BYTE_S, ERASE_S = 50e-6, 30e-6, 2.5e-6, 45e-3
-"""Of the flash, as in host/simulation/esp32/repl/partition.py."""
+"""Of the flash, as in host/buoyfleet/simulation/esp32/repl/partition.py."""
 
 
 def timed(folder: Path, *command: object) -> float:

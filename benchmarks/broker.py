@@ -23,9 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import uvloop
-
-from host.cloud.local.broker import Broker, Limits
-from host.mqtt.codec import Connect, encode_connect, encode_publish
+from buoyfleet.cloud.local.broker import Broker, Limits
+from buoyfleet.mqtt.codec import Connect, encode_connect, encode_publish
 
 PAYLOAD = (
     b'{"do":98.21,"ec":1.41,"liqlev":true,"ph":7.02,"tds":410.55,"tbd":3.11,"wf":0.52,"wp":101.3,"temp":11.2}'

@@ -26,11 +26,10 @@ from pathlib import Path
 
 import uvloop
 from _bench import mosquitto
-
-from host.mqtt.codec import Connect, encode_connect, encode_publish, encode_subscribe
-from host.mqtt.dialler import Dialler
-from host.mqtt.fleet_client import FleetClient
-from host.mqtt.transport import Transport
+from buoyfleet.mqtt.codec import Connect, encode_connect, encode_publish, encode_subscribe
+from buoyfleet.mqtt.dialler import Dialler
+from buoyfleet.mqtt.fleet_client import FleetClient
+from buoyfleet.mqtt.transport import Transport
 
 CLIENTS = 30
 WINDOW = 20
@@ -206,7 +205,7 @@ async def fleet(port: int, messages: int) -> Cost:
 
 async def link_paho(port: int, messages: int) -> Cost:
     """paho on one loop: `link: paho`."""
-    from host.mqtt.paho_client import PahoClient, PahoHub
+    from buoyfleet.mqtt.paho_client import PahoClient, PahoHub
 
     hub = PahoHub("127.0.0.1", port)
     return await _senders([PahoClient(hub, Connect(f"link-{n}", 0)) for n in range(CLIENTS)], messages)

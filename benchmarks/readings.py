@@ -21,9 +21,10 @@ import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
-from host.simulation.buoy import SimulatedBuoy, simulated_buoy
-from host.simulation.water.environment import Environment
-from host.simulation.water.place import Place
+from buoyfleet.simulation.buoy import SimulatedBuoy, simulated_buoy
+from buoyfleet.simulation.water.environment import Environment
+from buoyfleet.simulation.water.place import Place
+
 from sensors.build import make_sensors
 from sensors.catalog import KEYS
 from sensors.fakes import make_fake
@@ -168,7 +169,7 @@ print(sorted(took[1:])[2], time.ticks_diff(time.ticks_us(), begin) / 2000)
 
 def micropython_lines() -> list[str]:
     """The same on MicroPython; wall time of both processes."""
-    from host.simulation.buses.server import SHIMS, serving
+    from buoyfleet.simulation.buses.server import SHIMS, serving
 
     fetched = ROOT / ".tools" / "bin" / "micropython"
     binary = str(fetched) if fetched.exists() else shutil.which("micropython")

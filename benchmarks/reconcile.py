@@ -31,8 +31,8 @@ def make_run(folder: Path, measures: int, lost_share: float) -> None:
     import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
+    from buoyfleet.model import evidence, ledger, store
 
-    from host.model import evidence, ledger, store
     from sensors.catalog import BOOLEAN_KEYS, KEYS
 
     boards = measures // _MEASURES // _PER_BOARD
@@ -124,8 +124,7 @@ def _write_ledger(path, buoy, seq, ts, payload) -> None:  # type: ignore[no-unty
     """Planned, sent and acknowledged rows, in batches as small as a busy pack's."""
     import numpy as np
     import pyarrow as pa
-
-    from host.model.ledger import SCHEMA
+    from buoyfleet.model.ledger import SCHEMA
 
     count = len(buoy)
     nothing = pa.nulls(count, pa.binary())
@@ -151,10 +150,10 @@ def _write_ledger(path, buoy, seq, ts, payload) -> None:  # type: ignore[no-unty
 def verify_run(folder: Path, boards: int) -> None:
     """What is measured: a fresh process from import to result; prints one JSON line."""
     began = time.monotonic()
-    from host.model.evidence import StageCount
-    from host.model.fleet import BoardSpec, Fleet, LinkSpec, RunSpec, TargetSpec
-    from host.verify.ledger import compact_ledger
-    from host.verify.verdict import Case, verify
+    from buoyfleet.model.evidence import StageCount
+    from buoyfleet.model.fleet import BoardSpec, Fleet, LinkSpec, RunSpec, TargetSpec
+    from buoyfleet.verify.ledger import compact_ledger
+    from buoyfleet.verify.verdict import Case, verify
 
     imported = time.monotonic()
     compacted = compact_ledger(folder)

@@ -19,7 +19,7 @@ sys.path.insert(0, sys.argv[1])
 import run_results
 result = run_results.lost()
 began = time.perf_counter()
-from host.report.write import write_reports
+from buoyfleet.report.write import write_reports
 write_reports(result, Path(sys.argv[2]))
 print(time.perf_counter() - began)
 """

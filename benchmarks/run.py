@@ -41,7 +41,7 @@ def run(fleet: Path, cores: set[int] | None) -> tuple[float, float, dict[str, fl
         command = [
             sys.executable,
             "-m",
-            "host.cli.main",
+            "buoyfleet.cli.main",
             "run",
             str(fleet),
             "--flat-out",

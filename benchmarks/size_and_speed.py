@@ -33,12 +33,11 @@ from typing import Any
 
 from _bench import mosquitto
 from _processes import Usage, twin_alone, watch
+from buoyfleet.cloud.local import rules
+from buoyfleet.cloud.local.config import TwinConfig
+from buoyfleet.cloud.local.pipeline import Pipeline
+from buoyfleet.mqtt.codec import Connect, encode_connect, encode_publish
 from virtual_boards import PACED, boards, paced_peer
-
-from host.cloud.local import rules
-from host.cloud.local.config import TwinConfig
-from host.cloud.local.pipeline import Pipeline
-from host.mqtt.codec import Connect, encode_connect, encode_publish
 
 CLIENTS = 1000
 FEW, MANY = 15, 35
@@ -77,7 +76,7 @@ def buoy_run(ids: range, run: dict[str, object], target: object = TWIN, options:
         path = Path(folder) / "fleet.yaml"
         path.write_text(json.dumps(fleet))
         out = Path(folder) / "runs"
-        command = [sys.executable, "-m", "host.cli.main", "run", str(path), "--quiet", "--out", str(out)]
+        command = [sys.executable, "-m", "buoyfleet.cli.main", "run", str(path), "--quiet", "--out", str(out)]
         usage = watch([*command, *options])
         made = sorted(out.glob("*/result.json"))
         if not made:

@@ -15,8 +15,7 @@ from pathlib import Path
 import yaml
 from _bench import ROOT
 from _processes import twin_alone
-
-from host.inventory.loader import load_fleet
+from buoyfleet.inventory.loader import load_fleet
 
 TURNS = 5
 

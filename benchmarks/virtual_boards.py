@@ -26,14 +26,14 @@ from pathlib import Path
 
 import pyarrow as pa
 from _bench import mosquitto
+from buoyfleet.boards.job import PackJob
+from buoyfleet.boards.unit import PackUnit
+from buoyfleet.fleet.pacing import phase_ms
+from buoyfleet.model.endpoint import Endpoint
+from buoyfleet.model.fleet import BoardSpec, LinkSpec, SensorSpec
+from buoyfleet.model.ledger import STREAM_FOLDER, STREAM_SUFFIX, Event
+from buoyfleet.model.plan import BoardPlan, interval_us
 
-from host.boards.job import PackJob
-from host.boards.unit import PackUnit
-from host.fleet.pacing import phase_ms
-from host.model.endpoint import Endpoint
-from host.model.fleet import BoardSpec, LinkSpec, SensorSpec
-from host.model.ledger import STREAM_FOLDER, STREAM_SUFFIX, Event
-from host.model.plan import BoardPlan, interval_us
 from sensors.catalog import KEYS
 
 CLIENTS = 30

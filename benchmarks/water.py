@@ -4,8 +4,8 @@ import math
 import time
 from collections.abc import Callable
 
-from host.simulation.water.environment import Environment
-from host.simulation.water.place import Place
+from buoyfleet.simulation.water.environment import Environment
+from buoyfleet.simulation.water.place import Place
 
 HOUR = 3600.0
 BUOYS = 1000

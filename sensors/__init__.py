@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 def seldom(function: "Function") -> "Function":
     """Marks a function that a board runs seldom: what is installed loads its code for each call.
 
-    That takes some 10 ms, and the rest of the time its memory is free. See host/boards/shrink/seldom.py.
+    That takes some 10 ms, and the rest of the time its memory is free. See buoyfleet.boards.shrink.seldom.
     """
     return function
 

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-
-from host.model.ledger import Event
+from buoyfleet.model.ledger import Event
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -43,7 +42,7 @@ class Run:
         before: Callable[[], None] | None = None,
     ) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "host.cli.main", *arguments],
+            [sys.executable, "-m", "buoyfleet.cli.main", *arguments],
             cwd=ROOT,
             env={**os.environ, "NO_COLOR": "1", **(environment or {})},
             stdin=subprocess.DEVNULL,

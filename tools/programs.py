@@ -19,7 +19,7 @@ CLOCK_VARIABLES = {"FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"
 _YEAR_2000_S = 946684800 + 86400  # and a day: in every time zone
 _SYSTEM_LIBRARIES = Path("/usr/lib")
 NO_NARROW_WORDS = "no-32-bit-micropython"
-"""File that says why; read by host/simulation/esp32/interpreter.py."""
+"""File that says why; read by host/buoyfleet/simulation/esp32/interpreter.py."""
 RETRY_S = 86400.0
 # Debian puts daemons where the PATH of a plain user does not look.
 DAEMON_FOLDERS = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin")

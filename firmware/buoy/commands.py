@@ -8,7 +8,7 @@ from buoy.console import Refused
 from buoy.shims import forget
 from sensors import seldom
 
-# Release, and what stands for the hash of all files; host/boards/firmware_files.py puts that in.
+# Release, and what stands for the hash of all files; host/buoyfleet/boards/firmware_files.py puts that in.
 FIRMWARE = "1.0.0+source"
 
 # Module behind "buoy.commands_" → its commands.

@@ -8,7 +8,9 @@ class Schedule:
     link has room.
 
     Times are whole milliseconds of the application's clock: nothing adds up to something else than the plan
-    (host.model.plan) says. `part_us` and `rest_us` are what the interval and the time until then have beyond.
+    (buoyfleet.model.plan) says.
+
+    `part_us` and `rest_us` are what the interval and the time until then have beyond.
     """
 
     __slots__ = ("_count", "_end_ms", "_part_us", "_rest_us", "due_ms", "interval_ms", "seq")

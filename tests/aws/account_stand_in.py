@@ -24,13 +24,12 @@ from typing import Any
 
 import duckdb
 import pyarrow.parquet as pq
-
-from host.cloud.local.s3 import list_objects
-from host.cloud.local.target import LocalTarget
-from host.model.endpoint import Endpoint
-from host.model.fleet import TargetSpec, TwinSpec
-from host.model.stage_count import StageCount
-from host.model.store import SCHEMA
+from buoyfleet.cloud.local.s3 import list_objects
+from buoyfleet.cloud.local.target import LocalTarget
+from buoyfleet.model.endpoint import Endpoint
+from buoyfleet.model.fleet import TargetSpec, TwinSpec
+from buoyfleet.model.stage_count import StageCount
+from buoyfleet.model.store import SCHEMA
 
 REGION = "us-west-2"
 ACCOUNT = "123456789012"

@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 from account_stand_in import NAME, AccountStandIn, Pipeline
-
-from host.model.fleet import TwinSpec
-from host.model.twin import TwinTls
+from buoyfleet.model.fleet import TwinSpec
+from buoyfleet.model.twin import TwinTls
 
 
 @pytest.fixture(autouse=True, scope="session")

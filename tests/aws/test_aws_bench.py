@@ -5,15 +5,14 @@ from pathlib import Path
 
 import pytest
 from account_stand_in import NAME
+from buoyfleet.bench.folder import BenchFolder
+from buoyfleet.bench.prepare import bench_target, credential_source, endpoint_of
+from buoyfleet.bench.records import Book, Record
+from buoyfleet.cli.in_service import service_check
+from buoyfleet.cloud.certificates import CertificateAuthority
+from buoyfleet.inventory.loader import load_fleet
+from buoyfleet.model.fleet import Fleet
 from run_bench import fleet_text
-
-from host.bench.folder import BenchFolder
-from host.bench.prepare import bench_target, credential_source, endpoint_of
-from host.bench.records import Book, Record
-from host.cli.in_service import service_check
-from host.cloud.certificates import CertificateAuthority
-from host.inventory.loader import load_fleet
-from host.model.fleet import Fleet
 
 ENDPOINT = "a1b2-ats.iot.us-west-2.amazonaws.com"
 

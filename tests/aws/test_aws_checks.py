@@ -3,15 +3,14 @@
 from pathlib import Path
 
 from account_stand_in import NAME, AccountStandIn
+from buoyfleet.cloud.aws.account import Account
+from buoyfleet.cloud.aws.checks import check_account, check_certificates, check_pipeline
+from buoyfleet.cloud.aws.series import series_reader
+from buoyfleet.cloud.certificates import CertificateAuthority
+from buoyfleet.inventory.loader import load_fleet
+from buoyfleet.model.aws import AwsSpec
+from buoyfleet.model.fleet import Fleet
 from run_bench import fleet_text
-
-from host.cloud.aws.account import Account
-from host.cloud.aws.checks import check_account, check_certificates, check_pipeline
-from host.cloud.aws.series import series_reader
-from host.cloud.certificates import CertificateAuthority
-from host.inventory.loader import load_fleet
-from host.model.aws import AwsSpec
-from host.model.fleet import Fleet
 
 SPEC = AwsSpec(region="us-west-2")
 

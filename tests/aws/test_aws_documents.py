@@ -4,11 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
+from buoyfleet.cli.main import invoke
+from buoyfleet.inventory.loader import load_fleet
+from buoyfleet.model.exit_codes import ExitCode
 from run_bench import ROOT
-
-from host.cli.main import invoke
-from host.inventory.loader import load_fleet
-from host.model.exit_codes import ExitCode
 
 TEXT = (ROOT / "docs" / "cloud.md").read_text()
 BLOCKS = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)

@@ -8,18 +8,17 @@ from typing import Any
 
 import pytest
 from account_stand_in import ACCOUNT, NAME, PREFIX, REGION, AccountStandIn
+from buoyfleet.cli.main import invoke
+from buoyfleet.cloud.aws.account import Account, AwsError
+from buoyfleet.cloud.aws.bulk import Outcome
+from buoyfleet.cloud.aws.enroll import Enrolment, Keys, Wanted, wanted_things
+from buoyfleet.cloud.aws.retire import Retirement
+from buoyfleet.model.aws import AwsSpec
+from buoyfleet.model.exit_codes import ExitCode
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from run_bench import fleet_text
-
-from host.cli.main import invoke
-from host.cloud.aws.account import Account, AwsError
-from host.cloud.aws.bulk import Outcome
-from host.cloud.aws.enroll import Enrolment, Keys, Wanted, wanted_things
-from host.cloud.aws.retire import Retirement
-from host.model.aws import AwsSpec
-from host.model.exit_codes import ExitCode
 
 BOARDS = [(f"{NAME}-{number}", number) for number in (100, 101)]
 THINGS = [name for name, _ in BOARDS]

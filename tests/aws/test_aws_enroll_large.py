@@ -6,13 +6,12 @@ from typing import Any
 
 import pytest
 from account_stand_in import NAME, PREFIX
-
-from host.cloud.aws.account import Account, AwsError
-from host.cloud.aws.bulk import WORKERS
-from host.cloud.aws.enroll import Enrolment, wanted_things
-from host.cloud.aws.quotas import RATES, Quotas
-from host.cloud.aws.retire import Retirement
-from host.model.aws import AwsSpec
+from buoyfleet.cloud.aws.account import Account, AwsError
+from buoyfleet.cloud.aws.bulk import WORKERS
+from buoyfleet.cloud.aws.enroll import Enrolment, wanted_things
+from buoyfleet.cloud.aws.quotas import RATES, Quotas
+from buoyfleet.cloud.aws.retire import Retirement
+from buoyfleet.model.aws import AwsSpec
 
 THINGS = 10_000
 

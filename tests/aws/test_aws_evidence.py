@@ -7,16 +7,15 @@ from typing import Any
 
 import pytest
 from account_stand_in import NAME, PREFIX, AccountStandIn
-
-from host.cloud.aws.account import Account, AwsError
-from host.cloud.aws.connections import ask_connections, trouble, trouble_notes
-from host.cloud.aws.failures import Noted
-from host.cloud.aws.logs import LogLines, read_log
-from host.cloud.aws.metrics import MetricReader, Reading
-from host.cloud.aws.quotas import CONNECTIONS, CONNECTS_PER_S, Quotas
-from host.cloud.aws.retained import RetainedMessages
-from host.cloud.aws.stages import Facts, stage_counts
-from host.cloud.local.firehose_events import (
+from buoyfleet.cloud.aws.account import Account, AwsError
+from buoyfleet.cloud.aws.connections import ask_connections, trouble, trouble_notes
+from buoyfleet.cloud.aws.failures import Noted
+from buoyfleet.cloud.aws.logs import LogLines, read_log
+from buoyfleet.cloud.aws.metrics import MetricReader, Reading
+from buoyfleet.cloud.aws.quotas import CONNECTIONS, CONNECTS_PER_S, Quotas
+from buoyfleet.cloud.aws.retained import RetainedMessages
+from buoyfleet.cloud.aws.stages import Facts, stage_counts
+from buoyfleet.cloud.local.firehose_events import (
     BAD_RESPONSE,
     DUPLICATED_ID,
     FUNCTION_ERROR,
@@ -24,8 +23,8 @@ from host.cloud.local.firehose_events import (
     PROCESSING_FAILED,
     TIMED_OUT,
 )
-from host.cloud.s3_reader import FIREHOSE_REASONS
-from host.model.aws import AwsSpec
+from buoyfleet.cloud.s3_reader import FIREHOSE_REASONS
+from buoyfleet.model.aws import AwsSpec
 
 SPEC = AwsSpec(region="us-west-2")
 NOW_NS = time.time_ns()

@@ -9,21 +9,20 @@ from typing import Any
 
 import pytest
 from account_stand_in import NAME, PREFIX, AccountStandIn
+from buoyfleet.cli.consent import agree
+from buoyfleet.cloud.aws.account import Account
+from buoyfleet.cloud.aws.guard import Guard
+from buoyfleet.cloud.aws.pipeline import Settings
+from buoyfleet.cloud.target import Check, Manners, Stakes
+from buoyfleet.fleet.pacing import make_plan
+from buoyfleet.inventory.loader import load_fleet
+from buoyfleet.model.aws import AwsSpec
+from buoyfleet.model.endpoint import Endpoint
+from buoyfleet.model.errors import PreflightError, UsageError
+from buoyfleet.model.fleet import Fleet
+from buoyfleet.mqtt.codec import DISCONNECT, Connect, encode_connect, encode_publish
+from buoyfleet.mqtt.tls import client_context
 from run_bench import fleet_text
-
-from host.cli.consent import agree
-from host.cloud.aws.account import Account
-from host.cloud.aws.guard import Guard
-from host.cloud.aws.pipeline import Settings
-from host.cloud.target import Check, Manners, Stakes
-from host.fleet.pacing import make_plan
-from host.inventory.loader import load_fleet
-from host.model.aws import AwsSpec
-from host.model.endpoint import Endpoint
-from host.model.errors import PreflightError, UsageError
-from host.model.fleet import Fleet
-from host.mqtt.codec import DISCONNECT, Connect, encode_connect, encode_publish
-from host.mqtt.tls import client_context
 
 NOWHERE = Endpoint("localhost", 1)
 MANNERS = Manners(witness="witness", enforced=True, settle_s=1.1)

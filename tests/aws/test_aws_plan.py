@@ -7,21 +7,20 @@ from typing import Any
 
 import pytest
 from account_stand_in import AccountStandIn
+from buoyfleet.cli.main import invoke
+from buoyfleet.cloud.aws.estimate import cost_of, limits_of, usage_of
+from buoyfleet.cloud.aws.names import names_in
+from buoyfleet.cloud.aws.pacer import SHARE, Pacer
+from buoyfleet.cloud.aws.permissions import CALLS, JOBS, document
+from buoyfleet.cloud.aws.pipeline import Settings
+from buoyfleet.cloud.aws.prices import load_prices
+from buoyfleet.cloud.aws.quotas import CONNECTS_PER_S, RATES, Quotas
+from buoyfleet.fleet.pacing import make_plan
+from buoyfleet.inventory.loader import load_fleet
+from buoyfleet.inventory.overrides import Overrides
+from buoyfleet.model.aws import AwsSpec
+from buoyfleet.model.exit_codes import ExitCode
 from run_bench import ROOT, fleet_text
-
-from host.cli.main import invoke
-from host.cloud.aws.estimate import cost_of, limits_of, usage_of
-from host.cloud.aws.names import names_in
-from host.cloud.aws.pacer import SHARE, Pacer
-from host.cloud.aws.permissions import CALLS, JOBS, document
-from host.cloud.aws.pipeline import Settings
-from host.cloud.aws.prices import load_prices
-from host.cloud.aws.quotas import CONNECTS_PER_S, RATES, Quotas
-from host.fleet.pacing import make_plan
-from host.inventory.loader import load_fleet
-from host.inventory.overrides import Overrides
-from host.model.aws import AwsSpec
-from host.model.exit_codes import ExitCode
 
 
 def plan_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict[str, Any]]:
@@ -106,9 +105,9 @@ _OF_IOT = {"_call", "_gone", "_made", "_pages"}
 
 
 def calls_in_the_source() -> set[tuple[str, str]]:
-    """Every (service, operation) that a file of host/cloud/aws names in a call."""
+    """Every (service, operation) that a file of host/buoyfleet/cloud/aws names in a call."""
     found = set()
-    for file in (ROOT / "host" / "cloud" / "aws").glob("*.py"):
+    for file in (ROOT / "host" / "buoyfleet" / "cloud" / "aws").glob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
                 continue

@@ -7,12 +7,11 @@ from typing import Any
 
 from account_stand_in import PREFIX, AccountStandIn
 from aws_bench import aws_fleet, buoy_on
+from buoyfleet.cli.main import invoke
+from buoyfleet.model.exit_codes import ExitCode
+from buoyfleet.model.twin import InfluxSpec
 from influxdb_server import InfluxServer
 from run_bench import fleet_text, only_folder, result_of, under_way
-
-from host.cli.main import invoke
-from host.model.exit_codes import ExitCode
-from host.model.twin import InfluxSpec
 
 
 def test_a_fleet_is_enrolled_with_keys_of_its_own_runs_and_every_measure_is_found(

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from account_stand_in import ACCOUNT, BUCKET, NAME, AccountStandIn
 from botocore.stub import Stubber
+from buoyfleet.cloud.aws.account import Account, AwsError
+from buoyfleet.cloud.aws.bucket import BucketReader, safe_path
+from buoyfleet.cloud.aws.stores import Stores, Window
+from buoyfleet.cloud.aws.timestream import IDS_PER_QUERY, Range, TimestreamReader
+from buoyfleet.cloud.measure_rows import MeasureRows
+from buoyfleet.model.aws import AwsSpec
 
-from host.cloud.aws.account import Account, AwsError
-from host.cloud.aws.bucket import BucketReader, safe_path
-from host.cloud.aws.stores import Stores, Window
-from host.cloud.aws.timestream import IDS_PER_QUERY, Range, TimestreamReader
-from host.cloud.measure_rows import MeasureRows
-from host.model.aws import AwsSpec
 from sensors.catalog import KEYS
 
 SPEC = AwsSpec(region="us-west-2")
@@ -300,7 +300,7 @@ def test_an_object_that_is_too_much_is_told_and_left_alone(
     here.client("s3").create_bucket(
         Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "us-west-2"}
     )
-    monkeypatch.setattr("host.cloud.aws.bucket.MAX_BYTES", 10)
+    monkeypatch.setattr("buoyfleet.cloud.aws.bucket.MAX_BYTES", 10)
     put(here, f"data/{HOUR}/a", b"x" * 11)
     reader = BucketReader(Account(SPEC), BUCKET, tmp_path)
     assert reader.fetch(("data/",), WINDOW.since_ns, NOW_NS, lambda _: None) == []

@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 import yaml
-
-from host.cloud.aws.template import HANDLER, pipeline_template
-from host.cloud.local.config import TwinConfig
-from host.cloud.local.rules import default_rules
-from host.model.aws import AwsSpec
+from buoyfleet.cloud.aws.template import HANDLER, pipeline_template
+from buoyfleet.cloud.local.config import TwinConfig
+from buoyfleet.cloud.local.rules import default_rules
+from buoyfleet.model.aws import AwsSpec
 
 
 class _Loader(yaml.SafeLoader):

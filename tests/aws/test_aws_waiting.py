@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from buoyfleet.cloud.aws import target as module
+from buoyfleet.cloud.aws.failures import Noted
+from buoyfleet.cloud.aws.metrics import Reading
+from buoyfleet.cloud.aws.stores import Look
+from buoyfleet.cloud.aws.target import AwsTarget
+from buoyfleet.cloud.target import LiveCounts
+from buoyfleet.model.aws import AwsSpec
+from buoyfleet.model.fleet import BoardSpec, Fleet, LinkSpec, RunSpec, SensorSpec, TargetSpec
 
-from host.cloud.aws import target as module
-from host.cloud.aws.failures import Noted
-from host.cloud.aws.metrics import Reading
-from host.cloud.aws.stores import Look
-from host.cloud.aws.target import AwsTarget
-from host.cloud.target import LiveCounts
-from host.model.aws import AwsSpec
-from host.model.fleet import BoardSpec, Fleet, LinkSpec, RunSpec, SensorSpec, TargetSpec
 from sensors.catalog import KEYS
 
 SENSORS = tuple(SensorSpec(key, "counter") for key in KEYS)

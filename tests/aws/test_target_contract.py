@@ -10,18 +10,18 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from account_stand_in import NAME, PREFIX
+from buoyfleet.cloud.aws.target import AwsTarget
+from buoyfleet.cloud.local.target import LocalTarget
+from buoyfleet.cloud.target import Collected, LiveCounts, Target
+from buoyfleet.fleet.pacing import make_plan
+from buoyfleet.model.aws import AwsSpec
+from buoyfleet.model.endpoint import Endpoint
+from buoyfleet.model.fleet import BoardSpec, Fleet, LinkSpec, RunSpec, SensorSpec, TargetSpec, TwinSpec
+from buoyfleet.model.store import SCHEMA
+from buoyfleet.model.twin import TwinTls
+from buoyfleet.mqtt.codec import DISCONNECT, Connect, Decoder, Puback, encode_connect, encode_publish
+from buoyfleet.mqtt.tls import client_context
 
-from host.cloud.aws.target import AwsTarget
-from host.cloud.local.target import LocalTarget
-from host.cloud.target import Collected, LiveCounts, Target
-from host.fleet.pacing import make_plan
-from host.model.aws import AwsSpec
-from host.model.endpoint import Endpoint
-from host.model.fleet import BoardSpec, Fleet, LinkSpec, RunSpec, SensorSpec, TargetSpec, TwinSpec
-from host.model.store import SCHEMA
-from host.model.twin import TwinTls
-from host.mqtt.codec import DISCONNECT, Connect, Decoder, Puback, encode_connect, encode_publish
-from host.mqtt.tls import client_context
 from sensors.catalog import BOOLEAN_KEYS, KEYS
 
 BUOYS = (100, 101)

@@ -6,11 +6,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from host.simulation.esp32.simulator import Simulator
+from buoyfleet.simulation.esp32.simulator import Simulator
 
 TIMEOUT_S = 400
 """Of a command; esptool over RFC 2217 takes most of a minute (docs/simulated-esp32.md)."""
-PROGRAM = (sys.executable, "-m", "host.cli.main")
+PROGRAM = (sys.executable, "-m", "buoyfleet.cli.main")
 
 
 def environment() -> dict[str, str]:

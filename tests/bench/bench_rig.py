@@ -7,18 +7,18 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from host.bench.batch import Job, Limits, Outcome, Stop, run_all
-from host.bench.commission import Commission
-from host.bench.folder import BenchFolder
-from host.bench.plan import Options
-from host.bench.prepare import bench_target, choose, load_image, make_software, make_wanted
-from host.bench.session import Patience, Session
-from host.bench.shared import Bench, Happening, Result
-from host.bench.target import SelfTestTarget
-from host.inventory.loader import load_fleet
-from host.serial.find import Finder
-from host.simulation.esp32.simulator import Simulator
-from host.simulation.esp32.synthetic import write_synthetic
+from buoyfleet.bench.batch import Job, Limits, Outcome, Stop, run_all
+from buoyfleet.bench.commission import Commission
+from buoyfleet.bench.folder import BenchFolder
+from buoyfleet.bench.plan import Options
+from buoyfleet.bench.prepare import bench_target, choose, load_image, make_software, make_wanted
+from buoyfleet.bench.session import Patience, Session
+from buoyfleet.bench.shared import Bench, Happening, Result
+from buoyfleet.bench.target import SelfTestTarget
+from buoyfleet.inventory.loader import load_fleet
+from buoyfleet.serial.find import Finder
+from buoyfleet.simulation.esp32.simulator import Simulator
+from buoyfleet.simulation.esp32.synthetic import write_synthetic
 
 WIFI_PASSWORD = "k7-wifi-password-of-the-test"
 SSID = "bench-of-the-test"

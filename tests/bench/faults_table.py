@@ -7,9 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from bench_rig import Rig, later
-
-from host.bench.plan import StepName
-from host.bench.shared import Happening
+from buoyfleet.bench.plan import StepName
+from buoyfleet.bench.shared import Happening
 
 Action = Callable[[Rig, int], None]
 
@@ -187,7 +186,7 @@ def short_table() -> list[Row]:
 def hold_port(port: str) -> "subprocess.Popen[str]":
     """Another process that has a port locked until its input ends."""
     code = (
-        "import sys\nfrom host.serial.lock import PortLock\n"
+        "import sys\nfrom buoyfleet.serial.lock import PortLock\n"
         f"lock = PortLock({port!r}, 'somebody else')\nprint('held', flush=True)\nsys.stdin.read()"
     )
     process = subprocess.Popen(

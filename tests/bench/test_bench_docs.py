@@ -2,13 +2,14 @@
 
 import re
 
-from host.bench.plan import STEPS
-from host.cli.commands import app
-from host.cli.simulate import FIRST_ID, IMAGE
-from host.inventory.loader import load_fleet
-from host.model.board_names import mac_text
-from host.simulation.buses.chip import ESPRESSIF_OUI
-from host.simulation.parts.radio import ACCESS_POINT, PASSWORD
+from buoyfleet.bench.plan import STEPS
+from buoyfleet.cli.commands import app
+from buoyfleet.cli.simulate import FIRST_ID, IMAGE
+from buoyfleet.inventory.loader import load_fleet
+from buoyfleet.model.board_names import mac_text
+from buoyfleet.simulation.buses.chip import ESPRESSIF_OUI
+from buoyfleet.simulation.parts.radio import ACCESS_POINT, PASSWORD
+
 from sensors import pins
 from sensors.parts import PARTS
 

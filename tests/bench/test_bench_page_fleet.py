@@ -5,10 +5,9 @@ import re
 
 import pytest
 from bench_place import Place
-
-from host.cli.simulate import FIRST_ID, IMAGE
-from host.simulation.esp32.simulator import Simulator
-from host.simulation.esp32.synthetic import write_synthetic
+from buoyfleet.cli.simulate import FIRST_ID, IMAGE
+from buoyfleet.simulation.esp32.simulator import Simulator
+from buoyfleet.simulation.esp32.synthetic import write_synthetic
 
 IDS = ("131", "132", "133")
 

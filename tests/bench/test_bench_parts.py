@@ -9,25 +9,24 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
-
-from host.bench.batch import Job, Limits, Stop, Stopped, is_defect, run_all
-from host.bench.credentials import Credentials
-from host.bench.flashing import confirmed_mac, refuse_old_board
-from host.bench.images import RELEASES, get_image, remember
-from host.bench.keys import CredentialFiles, OwnAuthority
-from host.bench.plan import Options, Software, missing, to_remove
-from host.bench.self_test import SelfTest, run_self_test
-from host.bench.session import TRANSIENT
-from host.bench.survey import State
-from host.bench.tls_files import load
-from host.bench.wanted import Wanted
-from host.model.board_names import parse_name
-from host.model.errors import BoardError, PreflightError, UsageError
-from host.model.fleet import TlsSpec
-from host.serial.esp_image import read_image
-from host.serial.esptool import ChipInfo
-from host.serial.probe import Found
-from host.simulation.esp32.synthetic import synthetic_image, write_synthetic
+from buoyfleet.bench.batch import Job, Limits, Stop, Stopped, is_defect, run_all
+from buoyfleet.bench.credentials import Credentials
+from buoyfleet.bench.flashing import confirmed_mac, refuse_old_board
+from buoyfleet.bench.images import RELEASES, get_image, remember
+from buoyfleet.bench.keys import CredentialFiles, OwnAuthority
+from buoyfleet.bench.plan import Options, Software, missing, to_remove
+from buoyfleet.bench.self_test import SelfTest, run_self_test
+from buoyfleet.bench.session import TRANSIENT
+from buoyfleet.bench.survey import State
+from buoyfleet.bench.tls_files import load
+from buoyfleet.bench.wanted import Wanted
+from buoyfleet.model.board_names import parse_name
+from buoyfleet.model.errors import BoardError, PreflightError, UsageError
+from buoyfleet.model.fleet import TlsSpec
+from buoyfleet.serial.esp_image import read_image
+from buoyfleet.serial.esptool import ChipInfo
+from buoyfleet.serial.probe import Found
+from buoyfleet.simulation.esp32.synthetic import synthetic_image, write_synthetic
 
 MAC = "240ac4000080"
 FILES = {"boot.py": b"b", "main.py": b"m", "buoy/app.mpy": b"a"}

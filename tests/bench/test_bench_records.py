@@ -7,12 +7,11 @@ import subprocess
 import sys
 
 import pytest
+from buoyfleet.bench.identity import Claim, conflicts
+from buoyfleet.bench.records import Book, Record, Records, as_csv, matching
+from buoyfleet.cli.commands import app
+from buoyfleet.model.errors import PreflightError, UsageError
 from typer.testing import CliRunner
-
-from host.bench.identity import Claim, conflicts
-from host.bench.records import Book, Record, Records, as_csv, matching
-from host.cli.commands import app
-from host.model.errors import PreflightError, UsageError
 
 A, B, C = "240ac4000080", "240ac4000081", "240ac4000082"
 
@@ -45,7 +44,7 @@ def test_a_crash_in_mid_write_costs_the_line_it_cut_and_no_other(tmp_path):
 
 def test_processes_that_write_at_once_lose_nothing(tmp_path):
     code = (
-        "import sys; from pathlib import Path; from host.bench.records import Record, Records\n"
+        "import sys; from pathlib import Path; from buoyfleet.bench.records import Record, Records\n"
         "for n in range(40):\n"
         "    Records(Path(sys.argv[1])).append(Record('commissioned', sys.argv[2], n, 'x' * 3000))"
     )
@@ -60,7 +59,7 @@ def test_processes_that_write_at_once_lose_nothing(tmp_path):
 def test_a_locked_file_is_given_up_with_its_name(tmp_path, monkeypatch):
     import fcntl
 
-    import host.bench.records as module
+    import buoyfleet.bench.records as module
 
     monkeypatch.setattr(module, "_LOCK_S", 0.1)
     records = Records(tmp_path)

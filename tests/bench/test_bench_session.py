@@ -5,14 +5,13 @@ import os
 import tty
 
 import pytest
-
-from host.bench import session as bench_session
-from host.bench.session import Patience, Session
-from host.model.board_names import parse_name
-from host.model.errors import BoardError, PreflightError
-from host.serial.lock import PortLock
-from host.serial.probe import Found
-from host.serial.trouble import Unanswered
+from buoyfleet.bench import session as bench_session
+from buoyfleet.bench.session import Patience, Session
+from buoyfleet.model.board_names import parse_name
+from buoyfleet.model.errors import BoardError, PreflightError
+from buoyfleet.serial.lock import PortLock
+from buoyfleet.serial.probe import Found
+from buoyfleet.serial.trouble import Unanswered
 
 GONE = PreflightError("the port is gone")
 

@@ -3,10 +3,9 @@
 from pathlib import Path
 
 import pytest
-
-from host.bench.folder import BenchFolder
-from host.bench.prepare import boards_authority
-from host.inventory.loader import load_fleet
+from buoyfleet.bench.folder import BenchFolder
+from buoyfleet.bench.prepare import boards_authority
+from buoyfleet.inventory.loader import load_fleet
 
 PLUGGED = "{kind: simulated, ids: 131, port: sim/ports/buoy-131}"
 

@@ -3,15 +3,14 @@
 import pytest
 from bench_rig import PATIENT, SSID, WIFI_PASSWORD, Rig
 from buoy.identity import NAMESPACE, keys
-
-from host.bench.plan import Options
-from host.bench.session import Session
-from host.bench.shared import StepFailed
-from host.bench.single import held_repl, wipe
-from host.model.board_names import parse_name
-from host.serial.board_files import list_files, send_files
-from host.serial.console import Console
-from host.simulation.esp32.simulator import Simulator
+from buoyfleet.bench.plan import Options
+from buoyfleet.bench.session import Session
+from buoyfleet.bench.shared import StepFailed
+from buoyfleet.bench.single import held_repl, wipe
+from buoyfleet.model.board_names import parse_name
+from buoyfleet.serial.board_files import list_files, send_files
+from buoyfleet.serial.console import Console
+from buoyfleet.simulation.esp32.simulator import Simulator
 
 FIRST, SECOND = 320, 321
 pytestmark = pytest.mark.timeout(600)

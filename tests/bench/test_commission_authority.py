@@ -5,10 +5,9 @@ import json
 import pytest
 from bench_place import Place
 from bench_rig import SSID, WIFI_PASSWORD
+from buoyfleet.simulation.esp32.simulator import Simulator
+from buoyfleet.simulation.esp32.synthetic import write_synthetic
 from test_tls_files import BETWEEN, BUOY, ONE, SERVER, TWO, Party, party, put
-
-from host.simulation.esp32.simulator import Simulator
-from host.simulation.esp32.synthetic import write_synthetic
 
 ID = 330
 WITNESS = party("witness", BETWEEN)

@@ -15,13 +15,12 @@ import pexpect
 import pytest
 from bench_place import PROGRAM, Place, environment
 from bench_rig import IMAGE_BYTES, SSID, WIFI_PASSWORD, write_fleet
+from buoyfleet.bench.records import Records
+from buoyfleet.boards.firmware_files import installed_firmware
+from buoyfleet.simulation.esp32.board import Board
+from buoyfleet.simulation.esp32.simulator import Simulator
+from buoyfleet.simulation.esp32.synthetic import synthetic_image, write_synthetic
 from cryptography.hazmat.primitives import serialization
-
-from host.bench.records import Records
-from host.boards.firmware_files import installed_firmware
-from host.simulation.esp32.board import Board
-from host.simulation.esp32.simulator import Simulator
-from host.simulation.esp32.synthetic import synthetic_image, write_synthetic
 
 IDS = range(160, 170)
 NETWORKED = (168, 169)
@@ -236,7 +235,7 @@ def settings_are_read_changed_and_read_back(commissioned: Place) -> None:
 def a_person_at_the_console_has_commands_log_and_repl(commissioned: Place) -> None:
     session = pexpect.spawn(
         sys.executable,
-        ["-m", "host.cli.main", "console", f"sim/ports/buoy-{IDS[6]}"],
+        ["-m", "buoyfleet.cli.main", "console", f"sim/ports/buoy-{IDS[6]}"],
         cwd=str(commissioned.folder),
         env=environment(),
         encoding="utf-8",

@@ -10,16 +10,15 @@ from pathlib import Path
 
 import pytest
 from bench_rig import HASTY, PATIENT, SSID, WIFI_PASSWORD, Rig
+from buoyfleet.bench.batch import Outcome, is_defect
+from buoyfleet.bench.session import Patience
+from buoyfleet.bench.shared import Result, StepFailed
+from buoyfleet.serial.board_files import send_files
+from buoyfleet.serial.port import open_port
+from buoyfleet.serial.raw_repl import RawRepl
+from buoyfleet.simulation.esp32.simulator import Simulator
+from buoyfleet.simulation.esp32.synthetic import synthetic_image
 from faults_table import Row, Striker, hold_port, short_table, whole_table
-
-from host.bench.batch import Outcome, is_defect
-from host.bench.session import Patience
-from host.bench.shared import Result, StepFailed
-from host.serial.board_files import send_files
-from host.serial.port import open_port
-from host.serial.raw_repl import RawRepl
-from host.simulation.esp32.simulator import Simulator
-from host.simulation.esp32.synthetic import synthetic_image
 
 FIRST = 200
 HOG = b"""

@@ -2,15 +2,14 @@
 
 import pytest
 from bench_rig import IMAGE_BYTES, PATIENT, SSID, WIFI_PASSWORD, Rig
-
-from host.bench.plan import Options
-from host.bench.shared import Happening, StepFailed
-from host.serial.board_files import send_files
-from host.serial.port import open_port
-from host.serial.raw_repl import RawRepl
-from host.simulation.esp32.child import Child
-from host.simulation.esp32.simulator import Simulator
-from host.simulation.esp32.synthetic import synthetic_image
+from buoyfleet.bench.plan import Options
+from buoyfleet.bench.shared import Happening, StepFailed
+from buoyfleet.serial.board_files import send_files
+from buoyfleet.serial.port import open_port
+from buoyfleet.serial.raw_repl import RawRepl
+from buoyfleet.simulation.esp32.child import Child
+from buoyfleet.simulation.esp32.simulator import Simulator
+from buoyfleet.simulation.esp32.synthetic import synthetic_image
 
 BUOY = 345
 DEAF = b"""

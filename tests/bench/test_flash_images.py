@@ -1,17 +1,16 @@
 """What `buoy flash` writes on which board, and what it refuses before anything is written."""
 
 import pytest
-
-from host.bench.flash_only import FlashOnly
-from host.bench.images import get_image, notes_on
-from host.bench.session import Patience, Session
-from host.bench.shared import StepFailed
-from host.model.board_names import parse_name
-from host.model.errors import UsageError
-from host.serial.esp_image import read_image
-from host.simulation.esp32.efuse import ESP32, ESP32_C3, ESP32_S3
-from host.simulation.esp32.simulator import Simulator
-from host.simulation.esp32.synthetic import synthetic_image, write_synthetic
+from buoyfleet.bench.flash_only import FlashOnly
+from buoyfleet.bench.images import get_image, notes_on
+from buoyfleet.bench.session import Patience, Session
+from buoyfleet.bench.shared import StepFailed
+from buoyfleet.model.board_names import parse_name
+from buoyfleet.model.errors import UsageError
+from buoyfleet.serial.esp_image import read_image
+from buoyfleet.simulation.esp32.efuse import ESP32, ESP32_C3, ESP32_S3
+from buoyfleet.simulation.esp32.simulator import Simulator
+from buoyfleet.simulation.esp32.synthetic import synthetic_image, write_synthetic
 
 STOCK, MOVED, BARE, FOREIGN, S3, C3 = range(210, 216)
 SIZE = 80_000

@@ -7,21 +7,20 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-
-from host.bench.install import install, is_installed
-from host.bench.plan import Software
-from host.bench.prepare import make_software
-from host.bench.survey import survey_by_repl
-from host.boards.program_file import SWITCH, program_path
-from host.model.errors import BuoyError
-from host.serial.port import open_port
-from host.serial.raw_repl import RawRepl
-from host.simulation.esp32.simulator import Simulator
+from buoyfleet.bench.install import install, is_installed
+from buoyfleet.bench.plan import Software
+from buoyfleet.bench.prepare import make_software
+from buoyfleet.bench.survey import survey_by_repl
+from buoyfleet.boards.program_file import SWITCH, program_path
+from buoyfleet.model.errors import BuoyError
+from buoyfleet.serial.port import open_port
+from buoyfleet.serial.raw_repl import RawRepl
+from buoyfleet.simulation.esp32.simulator import Simulator
 
 COSTS, CUTS = 220, 221
 FILES_STEP_S = 8.0
 READ_S, WRITE_S, ERASE_S = 50e-6, 350e-6, 45e-3
-"""As host/simulation/esp32/repl/partition.py has them; a write is 128 bytes."""
+"""As host/buoyfleet/simulation/esp32/repl/partition.py has them; a write is 128 bytes."""
 pytestmark = pytest.mark.timeout(600)
 
 

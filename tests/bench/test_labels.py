@@ -4,12 +4,11 @@ import re
 
 import pytest
 import zxingcpp
+from buoyfleet.bench.code128 import QUIET, modules
+from buoyfleet.bench.labels import Label, write_label
+from buoyfleet.model.errors import UsageError
 from hypothesis import given
 from hypothesis import strategies as st
-
-from host.bench.code128 import QUIET, modules
-from host.bench.labels import Label, write_label
-from host.model.errors import UsageError
 
 LABEL = Label(131, "240ac4000083", "buoy-131")
 

@@ -7,8 +7,7 @@ import threading
 
 import pytest
 from bench_place import PROGRAM, environment
-
-from host.simulation.esp32.simulator import Simulator
+from buoyfleet.simulation.esp32.simulator import Simulator
 
 WAIT_S = 60.0
 

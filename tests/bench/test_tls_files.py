@@ -11,25 +11,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from buoyfleet.bench.credentials import Credentials
+from buoyfleet.bench.keys import CredentialFiles
+from buoyfleet.bench.plan import Options, Software, missing
+from buoyfleet.bench.survey import State
+from buoyfleet.bench.target import refuse_wrong_authority
+from buoyfleet.bench.tls_files import load
+from buoyfleet.bench.wanted import Wanted
+from buoyfleet.model.board_names import parse_name
+from buoyfleet.model.errors import PreflightError
+from buoyfleet.model.fleet import Fleet, RunSpec, TargetSpec, TlsSpec
+from buoyfleet.serial.probe import Found
+from buoyfleet.simulation.esp32.child import interpreter
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.hazmat.primitives.serialization.pkcs12 import serialize_key_and_certificates
 from cryptography.x509.oid import NameOID
-
-from host.bench.credentials import Credentials
-from host.bench.keys import CredentialFiles
-from host.bench.plan import Options, Software, missing
-from host.bench.survey import State
-from host.bench.target import refuse_wrong_authority
-from host.bench.tls_files import load
-from host.bench.wanted import Wanted
-from host.model.board_names import parse_name
-from host.model.errors import PreflightError
-from host.model.fleet import Fleet, RunSpec, TargetSpec, TlsSpec
-from host.serial.probe import Found
-from host.simulation.esp32.child import interpreter
 
 NOW = datetime.datetime.now(datetime.UTC)
 DAY = datetime.timedelta(days=1)

@@ -5,9 +5,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-
-from host.bench.records import Book, Record
-from host.bench.twin_port import CHOICE, choose_port
+from buoyfleet.bench.records import Book, Record
+from buoyfleet.bench.twin_port import CHOICE, choose_port
 
 FOLDER = Path("/somewhere/bench")
 

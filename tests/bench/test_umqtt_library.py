@@ -7,9 +7,8 @@ import json
 import threading
 
 import pytest
-
-from host.bench.umqtt import INDEX_VARIABLE, Umqtt
-from host.model.errors import PreflightError
+from buoyfleet.bench.umqtt import INDEX_VARIABLE, Umqtt
+from buoyfleet.model.errors import PreflightError
 
 NEWEST = b"class MQTTClient:\n    pass\n"
 

@@ -6,20 +6,20 @@ import re
 import pyarrow as pa
 import pytest
 from buoy import settings as firmware_settings
+from buoyfleet.boards.board_log import BoardLog
+from buoyfleet.boards.board_settings import RunSettings, changes_between, settings_for
+from buoyfleet.boards.cable_ledger import CableLedger
+from buoyfleet.boards.clock_track import RESOLUTION_NS, ClockTrack, Ping
+from buoyfleet.cloud.aws.endpoint import account_endpoint
+from buoyfleet.model.aws import AwsSpec
+from buoyfleet.model.endpoint import Endpoint
+from buoyfleet.model.errors import BoardError
+from buoyfleet.model.fleet import BoardSpec, LinkSpec, SensorSpec
+from buoyfleet.model.ledger import STREAM_FOLDER, Event
+from buoyfleet.model.plan import BoardPlan
 from hypothesis import given
 from hypothesis import strategies as st
 
-from host.boards.board_log import BoardLog
-from host.boards.board_settings import RunSettings, changes_between, settings_for
-from host.boards.cable_ledger import CableLedger
-from host.boards.clock_track import RESOLUTION_NS, ClockTrack, Ping
-from host.cloud.aws.endpoint import account_endpoint
-from host.model.aws import AwsSpec
-from host.model.endpoint import Endpoint
-from host.model.errors import BoardError
-from host.model.fleet import BoardSpec, LinkSpec, SensorSpec
-from host.model.ledger import STREAM_FOLDER, Event
-from host.model.plan import BoardPlan
 from sensors.catalog import BOOLEAN_KEYS, KEYS
 
 RUN = RunSettings("aws/0", "stamped", 1, 100.0)

@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 from buoy.commands import FIRMWARE
 from buoy.timekeeping import BUILT_S
-
-from host.boards import firmware_files
-from host.boards.firmware_files import Firmware, firmware_sources, installed_firmware
-from host.boards.shrink import Small
-from host.boards.shrink.symbols import Symbols
+from buoyfleet.boards import firmware_files
+from buoyfleet.boards.firmware_files import Firmware, firmware_sources, installed_firmware
+from buoyfleet.boards.shrink import Small
+from buoyfleet.boards.shrink.symbols import Symbols
 
 RELEASE = FIRMWARE.partition("+")[0]
 MOST_AGE_S = 92 * 86_400

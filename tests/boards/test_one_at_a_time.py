@@ -7,13 +7,12 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from buoyfleet.bench.images import INDEX_FILE, remember
+from buoyfleet.cloud.certificates import CertificateAuthority
+from buoyfleet.model.errors import PreflightError
+from buoyfleet.model.file_lock import file_lock
+from buoyfleet.serial.esp_image import FlashImage
 from cryptography import x509
-
-from host.bench.images import INDEX_FILE, remember
-from host.cloud.certificates import CertificateAuthority
-from host.model.errors import PreflightError
-from host.model.file_lock import file_lock
-from host.serial.esp_image import FlashImage
 
 THREADS = 8
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import paho.mqtt.client as paho
 import pytest
+from buoyfleet.boards.unit import PackUnit
+from buoyfleet.model.fleet import LinkSpec, SensorSpec
+from buoyfleet.model.ledger import Event
 from pack_bench import count, job, rows, run, until
 from slow_broker import slow_broker
 
-from host.boards.unit import PackUnit
-from host.model.fleet import LinkSpec, SensorSpec
-from host.model.ledger import Event
 from sensors.catalog import KEYS
 
 
@@ -188,7 +188,7 @@ def test_a_broker_nobody_listens_on_is_trouble_with_a_reason(tmp_path: Path, fre
         unit = PackUnit(job(tmp_path, boards=2))
         await unit.begin()
         try:
-            from host.model.endpoint import Endpoint
+            from buoyfleet.model.endpoint import Endpoint
 
             return await unit.connect(Endpoint("127.0.0.1", free_port))
         finally:
@@ -273,7 +273,7 @@ def test_a_full_disk_stops_the_pack_before_anything_leaves_unrecorded(
     async def body() -> list[Any]:
         import resource
 
-        from host.model.endpoint import Endpoint
+        from buoyfleet.model.endpoint import Endpoint
 
         await unit.begin()
         try:

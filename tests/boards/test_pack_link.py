@@ -4,8 +4,7 @@ from typing import Any
 
 from buoy.link import CONNECTING, WAITING, LinkPolicy
 from buoy.outbox import MemoryOutbox
-
-from host.boards.virtual import PackLink
+from buoyfleet.boards.virtual import PackLink
 
 
 class Transport:

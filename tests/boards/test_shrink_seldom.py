@@ -4,9 +4,8 @@ import sys
 import types
 
 import pytest
-
-from host.boards.shrink import Plan, shrink
-from host.boards.shrink.program import ShrinkError
+from buoyfleet.boards.shrink import Plan, shrink
+from buoyfleet.boards.shrink.program import ShrinkError
 
 PROGRAM = {
     "buoy/__init__.py": "",

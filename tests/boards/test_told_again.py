@@ -1,10 +1,9 @@
 """What a board kept, told again in pieces: over a line that spoils some, from a ring that dropped some."""
 
 import pytest
-
-from host.boards.later import TRIES, told_again
-from host.model.errors import BoardError
-from host.serial.records import BoardEvent
+from buoyfleet.boards.later import TRIES, told_again
+from buoyfleet.model.errors import BoardError
+from buoyfleet.serial.records import BoardEvent
 
 
 class ScriptedConsole:

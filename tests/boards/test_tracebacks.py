@@ -5,17 +5,16 @@ import re
 import time
 
 import pytest
-
-from host.boards.firmware_files import CACHE, ROOT, firmware_files, installed_firmware
-from host.boards.simulated import FACTORY
-from host.boards.tracebacks import BEGIN, SYMBOLS, UNKNOWN, Tracebacks
-from host.cli.board_console import _Shown
-from host.cli.monitor import _Printer
-from host.model.clock import Deadline
-from host.serial.port import open_port
-from host.serial.records import Line
-from host.simulation.esp32.factory import factory_image
-from host.simulation.esp32.simulator import Simulator
+from buoyfleet.boards.firmware_files import firmware_files, installed_firmware
+from buoyfleet.boards.tracebacks import BEGIN, SYMBOLS, UNKNOWN, Tracebacks
+from buoyfleet.cli.board_console import _Shown
+from buoyfleet.cli.monitor import _Printer
+from buoyfleet.model.clock import Deadline
+from buoyfleet.model.places import COMPILED, FACTORY, FILES
+from buoyfleet.serial.port import open_port
+from buoyfleet.serial.records import Line
+from buoyfleet.simulation.esp32.factory import factory_image
+from buoyfleet.simulation.esp32.simulator import Simulator
 
 BOARD = 300
 WAIT_S = 120.0
@@ -55,7 +54,7 @@ def read_until(line, end):
 
 def test_every_frame_names_a_function_where_it_stands(said):
     assert re.search(r'File "\w+", line 1, in \w+', "\n".join(said)), said
-    reader = Tracebacks(CACHE / SYMBOLS, installed_firmware().version)
+    reader = Tracebacks(COMPILED / SYMBOLS, installed_firmware().version)
     shown = [text for line in said for text in reader.feed(line)]
     frames = [
         re.fullmatch(r'  File "(\S+)", lines? (\d+)(?: to (\d+))?, in (\S+)', text) for text in shown[1:-2]
@@ -65,10 +64,10 @@ def test_every_frame_names_a_function_where_it_stands(said):
     assert names[0] == "run"
     assert "Board.__init__" in names
     for caller, called in itertools.pairwise(frames):
-        source = (ROOT / caller[1]).read_text().splitlines()
+        source = (FILES / caller[1]).read_text().splitlines()
         *holder, name = called[4].split(".")
         assert (holder[-1] if name == "__init__" else name) in source[int(caller[2]) - 1]
-    failed = (ROOT / frames[-1][1]).read_text().splitlines()[int(frames[-1][2]) - 1 : int(frames[-1][3])]
+    failed = (FILES / frames[-1][1]).read_text().splitlines()[int(frames[-1][2]) - 1 : int(frames[-1][3])]
     assert failed[0].strip().startswith(f"def {names[-1].rpartition('.')[2]}(")
     assert any("reset_cause()" in text for text in failed)
     assert shown[-2:] == [said[-1], f"(names and lines of firmware {installed_firmware().version})"]
@@ -98,7 +97,7 @@ def test_a_program_that_was_not_made_here_is_shown_as_it_is(said, tmp_path):
 
 
 def test_a_traceback_that_is_cut_off_is_shown_with_what_comes_next(said):
-    reader = Tracebacks(CACHE / SYMBOLS)
+    reader = Tracebacks(COMPILED / SYMBOLS)
     cut = [text for line in said[:3] for text in reader.feed(line)]
     assert cut == []
     shown = reader.feed(BEGIN)

@@ -8,9 +8,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 import uvloop
-
-from host.cloud.local.broker import Authorise, Broker, Limits
-from host.cloud.local.broker.account import Account
+from buoyfleet.cloud.local.broker import Authorise, Broker, Limits
+from buoyfleet.cloud.local.broker.account import Account
 
 DEADLINE_S = 60.0
 Answer = TypeVar("Answer")

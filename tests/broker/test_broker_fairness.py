@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 from broker_bench import Bench
 from broker_clients import RawClient
-
-from host.cloud.local.broker import Limits
-from host.cloud.local.broker.shares import SHARE, Shares, TurnQueue
-from host.mqtt.codec import PINGREQ, Packet, Pingreq, Pingresp, encode_publish
+from buoyfleet.cloud.local.broker import Limits
+from buoyfleet.cloud.local.broker.shares import SHARE, Shares, TurnQueue
+from buoyfleet.mqtt.codec import PINGREQ, Packet, Pingreq, Pingresp, encode_publish
 
 FLOOD = 2000
 NEAR = 200
@@ -81,7 +80,7 @@ def test_the_rest_of_the_loop_has_its_turn_while_many_connections_have_packets(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now_s = 0.0
-    monkeypatch.setattr("host.cloud.local.broker.shares.time.monotonic", lambda: now_s)
+    monkeypatch.setattr("buoyfleet.cloud.local.broker.shares.time.monotonic", lambda: now_s)
     log: list[str] = []
 
     def handle(packets: Sequence[Packet]) -> None:

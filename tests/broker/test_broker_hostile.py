@@ -8,12 +8,9 @@ import pytest
 from broker_bench import DEADLINE_S, Bench
 from broker_certificates import Authority
 from broker_clients import RawClient
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-
-from host.cloud.local.broker import Limits
-from host.cloud.local.broker.tls import server_context
-from host.mqtt.codec import (
+from buoyfleet.cloud.local.broker import Limits
+from buoyfleet.cloud.local.broker.tls import server_context
+from buoyfleet.mqtt.codec import (
     DISCONNECT,
     PINGREQ,
     Connect,
@@ -24,6 +21,8 @@ from host.mqtt.codec import (
     encode_subscribe,
     encode_unsubscribe,
 )
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 Raw = Callable[..., RawClient]
 

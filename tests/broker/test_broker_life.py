@@ -10,9 +10,8 @@ from typing import Protocol
 import pytest
 from broker_bench import DEADLINE_S, Bench
 from broker_clients import Client, RawClient
-
-from host.cloud.local.broker import Broker, Limits
-from host.mqtt.codec import Connect, Publish, Will, encode_connect, encode_publish
+from buoyfleet.cloud.local.broker import Broker, Limits
+from buoyfleet.mqtt.codec import Connect, Publish, Will, encode_connect, encode_publish
 
 New = Callable[..., Client]
 Raw = Callable[..., RawClient]

@@ -5,9 +5,8 @@ from collections.abc import Callable
 import pytest
 from broker_bench import Bench
 from broker_clients import Client, RawClient
-
-from host.cloud.local.broker import DisconnectReason, Limits
-from host.mqtt.codec import PINGREQ, Will, encode_publish
+from buoyfleet.cloud.local.broker import DisconnectReason, Limits
+from buoyfleet.mqtt.codec import PINGREQ, Will, encode_publish
 
 New = Callable[..., Client]
 Raw = Callable[..., RawClient]

@@ -7,11 +7,10 @@ import asyncio
 import random
 
 import pytest
-
-from host.cloud.local.broker import Broker, Limits
-from host.cloud.local.broker.connection import Connection
-from host.cloud.local.things import Services
-from host.mqtt.codec import (
+from buoyfleet.cloud.local.broker import Broker, Limits
+from buoyfleet.cloud.local.broker.connection import Connection
+from buoyfleet.cloud.local.things import Services
+from buoyfleet.mqtt.codec import (
     DISCONNECT,
     PINGREQ,
     Connect,

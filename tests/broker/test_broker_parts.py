@@ -5,17 +5,16 @@ from dataclasses import fields
 from itertools import pairwise
 
 import pytest
+from buoyfleet.cloud.local.broker.message import Message
+from buoyfleet.cloud.local.broker.rates import ByteBucket, SecondWindow
+from buoyfleet.cloud.local.broker.records import Records
+from buoyfleet.cloud.local.broker.routing import Router
+from buoyfleet.cloud.local.broker.session import Session
+from buoyfleet.cloud.local.broker.wheel import DeadlineWheel
+from buoyfleet.model.limits import Limits
+from buoyfleet.mqtt.codec import Publish, topic_matches
 from hypothesis import given
 from hypothesis import strategies as st
-
-from host.cloud.local.broker.message import Message
-from host.cloud.local.broker.rates import ByteBucket, SecondWindow
-from host.cloud.local.broker.records import Records
-from host.cloud.local.broker.routing import Router
-from host.cloud.local.broker.session import Session
-from host.cloud.local.broker.wheel import DeadlineWheel
-from host.model.limits import Limits
-from host.mqtt.codec import Publish, topic_matches
 
 # Rates
 

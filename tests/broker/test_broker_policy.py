@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-
-from host.cloud.local.broker import Principal
-from host.cloud.local.broker.authority import Gate
-from host.cloud.local.broker.policy import Certificate, Policy, PolicyAuthoriser, PolicyError, Thing
+from buoyfleet.cloud.local.broker import Principal
+from buoyfleet.cloud.local.broker.authority import Gate
+from buoyfleet.cloud.local.broker.policy import Certificate, Policy, PolicyAuthoriser, PolicyError, Thing
 
 ARN = "arn:aws:iot:us-west-2:123456789012"
 THING = "${iot:Connection.Thing.ThingName}"

@@ -5,9 +5,8 @@ from collections.abc import Callable
 import pytest
 from broker_bench import Bench
 from broker_clients import Client, RawClient, connected
-
-from host.cloud.local.broker import DisconnectReason, Limits
-from host.mqtt.codec import Will
+from buoyfleet.cloud.local.broker import DisconnectReason, Limits
+from buoyfleet.mqtt.codec import Will
 
 New = Callable[..., Client]
 Start = Callable[..., Bench]

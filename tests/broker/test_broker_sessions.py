@@ -4,9 +4,8 @@ from collections.abc import Callable
 
 from broker_bench import Bench
 from broker_clients import Client, RawClient
-
-from host.cloud.local.broker import Limits
-from host.mqtt.codec import Will, encode_publish
+from buoyfleet.cloud.local.broker import Limits
+from buoyfleet.mqtt.codec import Will, encode_publish
 
 New = Callable[..., Client]
 Raw = Callable[..., RawClient]

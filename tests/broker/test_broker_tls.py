@@ -8,11 +8,10 @@ import pytest
 from broker_bench import Bench
 from broker_certificates import Authority, Identity
 from broker_clients import Client, RawClient
-
-from host.cloud.local.broker import DisconnectReason
-from host.cloud.local.broker.policy import Certificate, Policy, PolicyAuthoriser, Thing
-from host.cloud.local.broker.tls import ALPN_MQTT, server_context
-from host.mqtt.codec import Connack, Connect, Will, encode_connect
+from buoyfleet.cloud.local.broker import DisconnectReason
+from buoyfleet.cloud.local.broker.policy import Certificate, Policy, PolicyAuthoriser, Thing
+from buoyfleet.cloud.local.broker.tls import ALPN_MQTT, server_context
+from buoyfleet.mqtt.codec import Connack, Connect, Will, encode_connect
 
 New = Callable[..., Client]
 Raw = Callable[..., RawClient]

@@ -8,11 +8,10 @@ import pytest
 from broker_bench import Bench
 from broker_clients import Client, RawClient, connected
 from broker_clients5 import Paho5
-
-from host.cloud.local.broker import Limits
-from host.cloud.local.broker.authority import PUBLISH, Principal
-from host.cloud.local.things import Services
-from host.mqtt.codec import Will
+from buoyfleet.cloud.local.broker import Limits
+from buoyfleet.cloud.local.broker.authority import PUBLISH, Principal
+from buoyfleet.cloud.local.things import Services
+from buoyfleet.mqtt.codec import Will
 
 New = Callable[..., Client]
 New5 = Callable[..., Paho5]

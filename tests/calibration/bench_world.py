@@ -14,19 +14,18 @@ from pathlib import Path
 from buoy import settings
 from buoy.board import Board
 from buoy.console import MARKER, checked
-
-from host.calibration.board import BenchBoard
-from host.calibration.dialogue import Answer
-from host.calibration.driver_check import driver_refuses
-from host.calibration.guide import Guide
-from host.calibration.limits import Limits
-from host.calibration.procedure import Bench
-from host.calibration.procedures import PROCEDURES
-from host.calibration.record import RecordWriter, read_record
-from host.calibration.thermometer import thermometer
-from host.model.errors import BoardError
-from host.simulation.buoy import simulated_buoy
-from host.simulation.parts.solutions import vessel, water
+from buoyfleet.calibration.board import BenchBoard
+from buoyfleet.calibration.dialogue import Answer
+from buoyfleet.calibration.driver_check import driver_refuses
+from buoyfleet.calibration.guide import Guide
+from buoyfleet.calibration.limits import Limits
+from buoyfleet.calibration.procedure import Bench
+from buoyfleet.calibration.procedures import PROCEDURES
+from buoyfleet.calibration.record import RecordWriter, read_record
+from buoyfleet.calibration.thermometer import thermometer
+from buoyfleet.model.errors import BoardError
+from buoyfleet.simulation.buoy import simulated_buoy
+from buoyfleet.simulation.parts.solutions import vessel, water
 
 STEP_MS = 20
 START = datetime(2026, 11, 26, 9, 0, tzinfo=UTC)
@@ -140,7 +139,7 @@ class SimulatedBoard:
             self.turn()
         self.now_ms = max(self.now_ms, int(end_ms))
 
-    # host.calibration.board.Console
+    # buoyfleet.calibration.board.Console
 
     def request(self, do, timeout_s=5.0, *, tries=1, **fields):
         del tries

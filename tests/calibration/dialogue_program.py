@@ -17,14 +17,13 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent.parent), str(HERE.parent.parent / "firmware")]
 
 from bench_world import Clock, SimulatedBoard, Technician, vessel  # noqa: E402
-
-from host.calibration import bench_front, session  # noqa: E402
-from host.calibration.certificate.write import HTML_NAME, PDF_NAME, Files  # noqa: E402
-from host.calibration.config import load_config  # noqa: E402
-from host.calibration.session import Wish  # noqa: E402
-from host.calibration.terminal import TerminalDialogue  # noqa: E402
-from host.cli.console import print_error  # noqa: E402
-from host.model.errors import BuoyError  # noqa: E402
+from buoyfleet.calibration import bench_front, session  # noqa: E402
+from buoyfleet.calibration.certificate.write import HTML_NAME, PDF_NAME, Files  # noqa: E402
+from buoyfleet.calibration.config import load_config  # noqa: E402
+from buoyfleet.calibration.session import Wish  # noqa: E402
+from buoyfleet.calibration.terminal import TerminalDialogue  # noqa: E402
+from buoyfleet.cli.console import print_error  # noqa: E402
+from buoyfleet.model.errors import BuoyError  # noqa: E402
 
 
 class Drifting:

@@ -3,11 +3,10 @@
 from datetime import date
 
 import pytest
-
-from host.calibration.config import choose_lots, load_config
-from host.calibration.limits import Limits
-from host.calibration.procedures import PROCEDURES
-from host.model.errors import ConfigurationError, UsageError
+from buoyfleet.calibration.config import choose_lots, load_config
+from buoyfleet.calibration.limits import Limits
+from buoyfleet.calibration.procedures import PROCEDURES
+from buoyfleet.model.errors import ConfigurationError, UsageError
 
 TODAY = date(2026, 11, 26)
 GOOD = """\

@@ -3,10 +3,9 @@
 import re
 
 import pytest
+from buoyfleet.calibration.procedures import PROCEDURES
+from buoyfleet.calibration.solutions import KINDS
 from screens import PAGE, SCREENS, limits_table, screen
-
-from host.calibration.procedures import PROCEDURES
-from host.calibration.solutions import KINDS
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,7 @@ import random
 
 import pytest
 from bench_world import BenchBoard, SimulatedBoard, Technician, calibrate
-
-from host.model.errors import BoardError
+from buoyfleet.model.errors import BoardError
 
 pytestmark = pytest.mark.timeout(600)
 

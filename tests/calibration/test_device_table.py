@@ -5,10 +5,9 @@ from decimal import Decimal
 import boto3
 import pytest
 from bench_world import SimulatedBoard, calibrate
+from buoyfleet.calibration.device_table import open_table, store_calibration
+from buoyfleet.model.errors import TargetError, UsageError
 from moto import mock_aws
-
-from host.calibration.device_table import open_table, store_calibration
-from host.model.errors import TargetError, UsageError
 
 
 @pytest.fixture(autouse=True)
@@ -56,9 +55,9 @@ def test_only_the_calibration_of_its_sensor_changes(table):
 
 
 def test_what_passed_is_stored_right_after_a_calibration(table, monkeypatch, capsys):
-    from host.calibration.guide import Result
-    from host.calibration.session import Done
-    from host.cli import calibrate as command
+    from buoyfleet.calibration.guide import Result
+    from buoyfleet.calibration.session import Done
+    from buoyfleet.cli import calibrate as command
 
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-west-2")
     result, record = calibrate(SimulatedBoard(), "ph")

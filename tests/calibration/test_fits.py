@@ -1,15 +1,15 @@
 """The fits find what the probe is, whatever it is within a working probe's bounds."""
 
 import pytest
+from buoyfleet.calibration.limits import Limits
+from buoyfleet.calibration.model import Plateau, Point, Reference, Step
+from buoyfleet.calibration.procedure import Bench
+from buoyfleet.calibration.procedures import PROCEDURES
+from buoyfleet.calibration.procedures.ph import nernst_mv
+from buoyfleet.calibration.thermometer import Thermometer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from host.calibration.limits import Limits
-from host.calibration.model import Plateau, Point, Reference, Step
-from host.calibration.procedure import Bench
-from host.calibration.procedures import PROCEDURES
-from host.calibration.procedures.ph import nernst_mv
-from host.calibration.thermometer import Thermometer
 from sensors.buffers import buffer_ph
 from sensors.calibration import CalibrationError
 

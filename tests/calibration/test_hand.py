@@ -4,10 +4,9 @@ import json
 import socket
 
 import pytest
-
-from host.cli.main import invoke
-from host.simulation.esp32.hand import FILE_NAME, ask_hand, vessel_of
-from host.simulation.esp32.simulator import Simulator
+from buoyfleet.cli.main import invoke
+from buoyfleet.simulation.esp32.hand import FILE_NAME, ask_hand, vessel_of
+from buoyfleet.simulation.esp32.simulator import Simulator
 
 ID = 140
 

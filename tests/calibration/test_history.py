@@ -4,14 +4,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from bench_world import SimulatedBoard, calibrate
-
-from host.calibration.drift import forecast, forecasts
-from host.calibration.history import History, due_of, new_folder
-from host.calibration.limits import Limits
-from host.calibration.record import RecordWriter
-from host.calibration.status import rows, urgent
-from host.cli.main import invoke
-from host.model.errors import UsageError
+from buoyfleet.calibration.drift import forecast, forecasts
+from buoyfleet.calibration.history import History, due_of, new_folder
+from buoyfleet.calibration.limits import Limits
+from buoyfleet.calibration.record import RecordWriter
+from buoyfleet.calibration.status import rows, urgent
+from buoyfleet.cli.main import invoke
+from buoyfleet.model.errors import UsageError
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 INTERVALS = {"ph": 180.0, "do": 30.0, "wp": 180.0, "tbd": 30.0}

@@ -4,15 +4,14 @@ from pathlib import Path
 
 import pytest
 from bench_world import Clock, SimulatedBoard, Technician
-
-from host.calibration import session as session_module
-from host.calibration.board import BenchBoard
-from host.calibration.certificate.write import Files
-from host.calibration.config import load_config
-from host.calibration.history import History
-from host.calibration.record import read_record
-from host.calibration.session import Session, Wish
-from host.serial.trouble import Unanswered
+from buoyfleet.calibration import session as session_module
+from buoyfleet.calibration.board import BenchBoard
+from buoyfleet.calibration.certificate.write import Files
+from buoyfleet.calibration.config import load_config
+from buoyfleet.calibration.history import History
+from buoyfleet.calibration.record import read_record
+from buoyfleet.calibration.session import Session, Wish
+from buoyfleet.serial.trouble import Unanswered
 
 
 class CutConsole:

@@ -11,12 +11,12 @@ import tty
 from pathlib import Path
 
 import pytest
-
-from host.boards.firmware_files import ROOT, firmware_files
-from host.cli.main import invoke
-from host.serial.console import Console
-from host.simulation.esp32.factory import factory_image
-from host.simulation.esp32.simulator import Simulator
+from buoyfleet.boards.firmware_files import firmware_files
+from buoyfleet.cli.main import invoke
+from buoyfleet.model.places import FILES
+from buoyfleet.serial.console import Console
+from buoyfleet.simulation.esp32.factory import factory_image
+from buoyfleet.simulation.esp32.simulator import Simulator
 
 BUOY = str(Path(sys.executable).with_name("buoy"))
 ID = 131
@@ -26,7 +26,7 @@ ID = 131
 def bench(tmp_path, monkeypatch):
     """(simulator, port) of a board with a pressure sensor, and a plan to calibrate unattended."""
     monkeypatch.chdir(tmp_path)
-    image = factory_image(firmware_files(), ROOT / ".tools" / "factory")
+    image = factory_image(firmware_files(), FILES / ".tools" / "factory")
     with Simulator(tmp_path / "sim", [ID], factory=image) as simulator:
         port = simulator.path(ID)
         with Console(port, purpose="test") as console:

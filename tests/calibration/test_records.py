@@ -6,12 +6,11 @@ import json
 
 import pytest
 from bench_world import SimulatedBoard, Technician, calibrate
-
-from host.calibration.certificate.content import certificate_of
-from host.calibration.certificate.write import html, pdf, pictures_of, write_certificate
-from host.calibration.export import as_csv, as_json, device_calibration
-from host.calibration.record import RecordWriter, read_record
-from host.model.errors import PreflightError, UsageError
+from buoyfleet.calibration.certificate.content import certificate_of
+from buoyfleet.calibration.certificate.write import html, pdf, pictures_of, write_certificate
+from buoyfleet.calibration.export import as_csv, as_json, device_calibration
+from buoyfleet.calibration.record import RecordWriter, read_record
+from buoyfleet.model.errors import PreflightError, UsageError
 
 
 @pytest.fixture(autouse=True)

@@ -5,9 +5,8 @@ After every one the board has its old calibration, whole: settings and the circu
 
 import pytest
 from bench_world import SimulatedBoard, Technician, calibrate, water
-
-from host.model.errors import BoardError
-from host.simulation.parts.solutions import vessel
+from buoyfleet.model.errors import BoardError
+from buoyfleet.simulation.parts.solutions import vessel
 
 
 @pytest.fixture(autouse=True)

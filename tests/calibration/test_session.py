@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 from bench_world import Clock, SimulatedBoard, Technician
+from buoyfleet.calibration import session as session_module
+from buoyfleet.calibration.certificate.write import Files
+from buoyfleet.calibration.config import load_config
+from buoyfleet.calibration.planned import PlannedDialogue
+from buoyfleet.calibration.session import Session, Wish, exit_code, parse_points
+from buoyfleet.cli.main import invoke
+from buoyfleet.model.errors import BoardError, UsageError
+from buoyfleet.model.exit_codes import ExitCode
 
-from host.calibration import session as session_module
-from host.calibration.certificate.write import Files
-from host.calibration.config import load_config
-from host.calibration.planned import PlannedDialogue
-from host.calibration.session import Session, Wish, exit_code, parse_points
-from host.cli.main import invoke
-from host.model.errors import BoardError, UsageError
-from host.model.exit_codes import ExitCode
 from sensors.catalog import KEYS
 
 

@@ -4,8 +4,7 @@ import random
 
 import pytest
 from bench_world import ROOM_C, SimulatedBoard, Technician, calibrate, water
-
-from host.simulation.parts.solutions import Vessel, vessel
+from buoyfleet.simulation.parts.solutions import Vessel, vessel
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -2,12 +2,11 @@
 
 import pytest
 from bench_world import BenchBoard, Clock, SimulatedBoard, calibrate
-
-from host.calibration.config import BenchConfig
-from host.calibration.history import History
-from host.calibration.record import read_record
-from host.calibration.undo import prepare_undo, undo
-from host.model.errors import BoardError, UsageError
+from buoyfleet.calibration.config import BenchConfig
+from buoyfleet.calibration.history import History
+from buoyfleet.calibration.record import read_record
+from buoyfleet.calibration.undo import prepare_undo, undo
+from buoyfleet.model.errors import BoardError, UsageError
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,6 @@
 """Memory of simulated boards in one state after another; used by tests and by benchmarks/heap_32_bit.py.
 
-What a board counts is what a chip would: host/simulation/esp32/repl/buoy_memory.py, docs/conformance.md.
+What a board counts is what a chip would: simulation/esp32/repl/buoy_memory.py, docs/conformance.md.
 """
 
 import json
@@ -15,21 +15,21 @@ from pathlib import Path
 from typing import Any
 
 from buoy.link import UP
+from buoyfleet.boards.firmware_files import firmware_files
+from buoyfleet.model.errors import BoardError
+from buoyfleet.model.places import FACTORY
+from buoyfleet.serial.console import Console
+from buoyfleet.serial.records import BoardEvent, ConsoleRecord
+from buoyfleet.serial.trouble import Refusal
+from buoyfleet.simulation.buses.idf_heap import Lows
+from buoyfleet.simulation.esp32.factory import factory_image
+from buoyfleet.simulation.esp32.simulator import Simulator
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from esp32_bench import mpremote, wait_for
 from mqtt_certificates import Authority
 from paho.mqtt import publish
 
-from host.boards.firmware_files import firmware_files
-from host.boards.simulated import FACTORY
-from host.model.errors import BoardError
-from host.serial.console import Console
-from host.serial.records import BoardEvent, ConsoleRecord
-from host.serial.trouble import Refusal
-from host.simulation.buses.idf_heap import Lows
-from host.simulation.esp32.factory import factory_image
-from host.simulation.esp32.simulator import Simulator
 from sensors.catalog import KEYS
 
 ANSWER_S = 60.0

@@ -4,14 +4,13 @@ import zlib
 from random import Random
 
 import pytest
-
-from host.simulation.buses.chip import DEEPSLEEP_RESET, PWRON_RESET, NvsError
-from host.simulation.esp32.boot import boot
-from host.simulation.esp32.efuse import ESP32, ESP32_C3, ESP32_S3
-from host.simulation.esp32.flash_image import FlashImage
-from host.simulation.esp32.image import OTA_SELECT, read_image, read_partitions
-from host.simulation.esp32.nvs import FlashNvs
-from host.simulation.esp32.synthetic import APP_OFFSET, synthetic_image
+from buoyfleet.simulation.buses.chip import DEEPSLEEP_RESET, PWRON_RESET, NvsError
+from buoyfleet.simulation.esp32.boot import boot
+from buoyfleet.simulation.esp32.efuse import ESP32, ESP32_C3, ESP32_S3
+from buoyfleet.simulation.esp32.flash_image import FlashImage
+from buoyfleet.simulation.esp32.image import OTA_SELECT, read_image, read_partitions
+from buoyfleet.simulation.esp32.nvs import FlashNvs
+from buoyfleet.simulation.esp32.synthetic import APP_OFFSET, synthetic_image
 
 IMAGE = synthetic_image(size=300_000)
 

@@ -8,11 +8,10 @@ import time
 from datetime import UTC, datetime
 
 import pytest
+from buoyfleet.model.errors import PreflightError
+from buoyfleet.simulation.esp32 import board_clock
+from buoyfleet.simulation.esp32.simulator import Simulator
 from esp32_bench import mpremote, wait_for
-
-from host.model.errors import PreflightError
-from host.simulation.esp32 import board_clock
-from host.simulation.esp32.simulator import Simulator
 
 BOARD = 145
 LOOK = """

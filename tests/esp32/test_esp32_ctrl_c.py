@@ -4,10 +4,9 @@ Neither it nor the collector comes while LittleFS is at work.
 """
 
 import pytest
-
-from host.serial.port import open_port
-from host.serial.raw_repl import RawRepl, ReplError
-from host.simulation.esp32.simulator import Simulator
+from buoyfleet.serial.port import open_port
+from buoyfleet.serial.raw_repl import RawRepl, ReplError
+from buoyfleet.simulation.esp32.simulator import Simulator
 
 BOARD = 90
 LOOPS = {

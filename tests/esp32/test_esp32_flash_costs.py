@@ -12,11 +12,10 @@ import time
 from types import SimpleNamespace
 
 import pytest
-
-from host.serial.port import open_port
-from host.serial.raw_repl import RawRepl
-from host.simulation.esp32.child import REPL
-from host.simulation.esp32.simulator import Simulator
+from buoyfleet.serial.port import open_port
+from buoyfleet.serial.raw_repl import RawRepl
+from buoyfleet.simulation.esp32.child import REPL
+from buoyfleet.simulation.esp32.simulator import Simulator
 
 PLAIN, PACED = 150, 151
 LEAST_READS, MOST_READS = 800, 2800

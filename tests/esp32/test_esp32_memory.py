@@ -12,12 +12,11 @@ from collections.abc import Iterator
 
 import pytest
 from buoy.starting import SECOND_AREA
+from buoyfleet.serial.port import open_port
+from buoyfleet.serial.raw_repl import RawRepl
+from buoyfleet.simulation.buses.idf_heap import FIRST_AREA, IdfHeap
+from buoyfleet.simulation.esp32.simulator import Simulator
 from mqtt_certificates import Authority
-
-from host.serial.port import open_port
-from host.serial.raw_repl import RawRepl
-from host.simulation.buses.idf_heap import FIRST_AREA, IdfHeap
-from host.simulation.esp32.simulator import Simulator
 
 WIFI = "import network\nnetwork.WLAN(0).active(True)\n"
 LOOK = """

@@ -3,8 +3,8 @@
 import asyncio
 import time
 
-from host.simulation.esp32.pacer import Pacer
-from host.simulation.esp32.simulator import _new_loop
+from buoyfleet.simulation.esp32.pacer import Pacer
+from buoyfleet.simulation.esp32.simulator import _new_loop
 
 
 def test_bytes_arrive_in_order_and_no_faster_than_the_rate():

@@ -5,13 +5,12 @@ import struct
 import zlib
 
 import pytest
+from buoyfleet.simulation.buses.chip import mac_of
+from buoyfleet.simulation.esp32.flash_image import SIZE, FlashImage
+from buoyfleet.simulation.esp32.rom import RomLoader, checksum
+from buoyfleet.simulation.esp32.slip import SlipReader, encode
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-from host.simulation.buses.chip import mac_of
-from host.simulation.esp32.flash_image import SIZE, FlashImage
-from host.simulation.esp32.rom import RomLoader, checksum
-from host.simulation.esp32.slip import SlipReader, encode
 
 
 class Host:

@@ -3,11 +3,10 @@
 from types import SimpleNamespace
 
 import pytest
+from buoyfleet.boards.kinds import remarks
+from buoyfleet.simulation.esp32 import interpreter
+from buoyfleet.simulation.esp32.simulator import Simulator
 from esp32_bench import mpremote
-
-from host.boards.kinds import remarks
-from host.simulation.esp32 import interpreter
-from host.simulation.esp32.simulator import Simulator
 
 SIMULATED = SimpleNamespace(boards=[SimpleNamespace(kind="simulated", port="")])
 

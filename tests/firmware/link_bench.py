@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from host.mqtt.codec import Connect, Decoder, Disconnect, Packet, Publish, Subscribe
+from buoyfleet.mqtt.codec import Connect, Decoder, Disconnect, Packet, Publish, Subscribe
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PROGRAM = Path(__file__).with_name("link_program.py")

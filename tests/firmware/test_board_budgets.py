@@ -11,9 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from host.boards.firmware_files import BENCH_ONLY, firmware_files, firmware_sources
-from host.boards.shrink.outside import OUTSIDE
+from buoyfleet.boards.firmware_files import BENCH_ONLY, firmware_files, firmware_sources
+from buoyfleet.boards.shrink.outside import OUTSIDE
 
 HERE = Path(__file__).resolve().parent
 FLASH_BUDGET = 80 * 1024

@@ -6,9 +6,8 @@ from binascii import crc32
 from pathlib import Path
 
 import pytest
-
-from host.boards.firmware_files import ROOT
-from host.boards.program_file import SWITCH, pack_program, program_path, switch_to
+from buoyfleet.boards.program_file import SWITCH, pack_program, program_path, switch_to
+from buoyfleet.model.places import FILES
 
 BEGIN = """
 import sys
@@ -43,7 +42,7 @@ def board(micropython: str, tmp_path: Path):
 
         def start(self, prove: bool = False) -> str:
             done = subprocess.run(
-                [micropython, "-c", BEGIN % (str(ROOT / "firmware"), prove)],
+                [micropython, "-c", BEGIN % (str(FILES / "firmware"), prove)],
                 cwd=tmp_path,
                 capture_output=True,
                 text=True,

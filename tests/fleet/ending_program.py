@@ -14,11 +14,10 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from buoyfleet.boards.unit import PackUnit
+from buoyfleet.cli import main
+from buoyfleet.fleet.run_state import RunRecord
 from run_bench import sending, until
-
-from host.boards.unit import PackUnit
-from host.cli import main
-from host.fleet.run_state import RunRecord
 
 STOPPED_S = float(os.environ.get("STOPPED_S", "15"))
 FEW_BYTES = 4096

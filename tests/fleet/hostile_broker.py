@@ -8,7 +8,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator
 
-from host.mqtt.codec import (
+from buoyfleet.mqtt.codec import (
     PINGRESP,
     Connect,
     Decoder,
@@ -21,7 +21,7 @@ from host.mqtt.codec import (
     encode_publish,
     encode_suback,
 )
-from host.mqtt.topics import topic_matches
+from buoyfleet.mqtt.topics import topic_matches
 
 Deliver = Callable[[int, Publish], list[bytes]]
 """(number of the message, message) → payloads that subscribers get."""

@@ -7,20 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from buoyfleet.cli.fleet_run import Request, execute
+from buoyfleet.inventory.overrides import Overrides
+from buoyfleet.model.exit_codes import ExitCode
+from buoyfleet.mqtt.codec import Publish
 from hostile_broker import HostileBroker
 from run_bench import result_of
-
-from host.cli.fleet_run import Request, execute
-from host.inventory.overrides import Overrides
-from host.model.exit_codes import ExitCode
-from host.mqtt.codec import Publish
 
 pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(autouse=True)
 def _short_silence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("host.mqtt.witness._QUIET_S", 0.5)
+    monkeypatch.setattr("buoyfleet.mqtt.witness._QUIET_S", 0.5)
 
 
 def judged(tmp_path: Path, port: int, **run: Any) -> dict[str, Any]:

@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from buoyfleet.cli.main import invoke
+from buoyfleet.model.exit_codes import ExitCode
 from run_bench import ROOT, result_of
-
-from host.cli.main import invoke
-from host.model.exit_codes import ExitCode
 
 pytestmark = pytest.mark.timeout(600)
 

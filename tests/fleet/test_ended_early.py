@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from buoyfleet.fleet.run_state import PHASES
+from buoyfleet.model.exit_codes import ExitCode
 from run_bench import ROOT, buoy, fleet_text, only_folder, processes_of, until
-
-from host.fleet.run_state import PHASES
-from host.model.exit_codes import ExitCode
 
 pytestmark = pytest.mark.timeout(600)
 

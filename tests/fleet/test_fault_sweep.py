@@ -3,9 +3,8 @@
 from pathlib import Path
 
 import pytest
+from buoyfleet.model.exit_codes import ExitCode
 from run_bench import buoy, fleet_text, result_of
-
-from host.model.exit_codes import ExitCode
 
 STORES_AFTER = {
     "broker": {"timestream", "s3"},

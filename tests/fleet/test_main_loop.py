@@ -8,15 +8,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-
-from host.boards.report import BoardReport
-from host.boards.unit import PackUnit
-from host.cli.fleet_run import Request, execute
-from host.fleet.engine import Engine
-from host.inventory.overrides import Overrides
-from host.model.exit_codes import ExitCode
-from host.mqtt import paho_session
-from host.mqtt.paho_session import PahoSession
+from buoyfleet.boards.report import BoardReport
+from buoyfleet.boards.unit import PackUnit
+from buoyfleet.cli.fleet_run import Request, execute
+from buoyfleet.fleet.engine import Engine
+from buoyfleet.inventory.overrides import Overrides
+from buoyfleet.model.exit_codes import ExitCode
+from buoyfleet.mqtt import paho_session
+from buoyfleet.mqtt.paho_session import PahoSession
 
 MOST_HELD_S = 0.05
 BEAT_S = 0.002

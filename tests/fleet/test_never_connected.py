@@ -9,12 +9,11 @@ from socket import create_server
 from typing import Any
 
 import pytest
+from buoyfleet.cli.fleet_run import Request, execute
+from buoyfleet.cloud.broker_target import BrokerTarget
+from buoyfleet.inventory.overrides import Overrides
+from buoyfleet.mqtt.encoder import encode_connack
 from run_bench import result_of
-
-from host.cli.fleet_run import Request, execute
-from host.cloud.broker_target import BrokerTarget
-from host.inventory.overrides import Overrides
-from host.mqtt.encoder import encode_connack
 
 
 @contextlib.contextmanager
@@ -71,7 +70,7 @@ def test_the_transports_own_reason_is_the_headline(
             ],
         }
         (tmp_path / "boards.yaml").write_text(json.dumps(fleet))
-        monkeypatch.setattr("host.mqtt.witness.Witness.open", _refused)
+        monkeypatch.setattr("buoyfleet.mqtt.witness.Witness.open", _refused)
         path, out = tmp_path / "boards.yaml", tmp_path / "runs"
         request = Request(path, Overrides(), None, out, as_json=False, quiet=True, command="")
         execute(request)
@@ -85,6 +84,6 @@ def test_the_transports_own_reason_is_the_headline(
 
 
 async def _refused(_self: object, _endpoint: object) -> None:
-    from host.model.errors import TargetError
+    from buoyfleet.model.errors import TargetError
 
     raise TargetError("the witness was not subscribed")

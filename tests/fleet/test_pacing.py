@@ -3,13 +3,12 @@
 import pyarrow as pa
 import pytest
 from buoy.schedule import planned
+from buoyfleet.boards.ledger import LedgerWriter
+from buoyfleet.fleet.pacing import PHASE_GRID_MS, phase_ms
+from buoyfleet.model.ledger import Event
+from buoyfleet.model.plan import BoardPlan, interval_us
 from hypothesis import given
 from hypothesis import strategies as st
-
-from host.boards.ledger import LedgerWriter
-from host.fleet.pacing import PHASE_GRID_MS, phase_ms
-from host.model.ledger import Event
-from host.model.plan import BoardPlan, interval_us
 
 
 @given(st.integers(1, 5000), st.integers(0, 60_000))
@@ -68,7 +67,7 @@ def test_a_rate_times_a_duration_is_the_number_of_messages(per_s, duration_s):
 
 @pytest.mark.parametrize("rows_per_batch", [4, 65536])
 def test_the_ledger_holds_a_planned_row_for_each_message_of_each_board(tmp_path, monkeypatch, rows_per_batch):
-    monkeypatch.setattr("host.boards.ledger._PLANNED_ROWS_PER_BATCH", rows_per_batch)
+    monkeypatch.setattr("buoyfleet.boards.ledger._PLANNED_ROWS_PER_BATCH", rows_per_batch)
     plans = [
         BoardPlan(100, 0, 1_000_000, 3, None),
         BoardPlan(101, 25, None, 9, None),

@@ -5,9 +5,8 @@ import sys
 from dataclasses import replace
 
 import pytest
-
-from host.cli.progress import Progress, progress_line
-from host.fleet.engine import Snapshot
+from buoyfleet.cli.progress import Progress, progress_line
+from buoyfleet.fleet.engine import Snapshot
 
 SENDING = Snapshot(
     phase="send",

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from buoyfleet.model.exit_codes import ExitCode
+from buoyfleet.model.result import Result
 from run_bench import buoy, fleet_text, only_folder, process_of, processes_of, result_of, under_way, until
-
-from host.model.exit_codes import ExitCode
-from host.model.result import Result
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -164,7 +163,7 @@ def test_a_twin_killed_in_mid_run_is_told_and_what_was_sent_stays(fleet_file: Pa
     out = tmp_path / "runs"
     with under_way("run", str(fleet_file), "--count", "2000", out=out) as run:
         folder = only_folder(out)
-        os.kill(process_of(folder, "host.cloud.local.server"), signal.SIGKILL)
+        os.kill(process_of(folder, "buoyfleet.cloud.local.server"), signal.SIGKILL)
         assert run.finish() == ExitCode.VERDICT_FAILED, run.out + run.err
     assert "twin" in run.out
     assert "SIGKILL" in run.out
@@ -178,7 +177,7 @@ def test_a_killed_pack_fails_its_boards_and_keeps_its_ledger(fleet_file: Path, t
     out = tmp_path / "runs"
     with under_way("run", str(fleet_file), "--count", "2000", out=out) as run:
         folder = only_folder(out)
-        os.kill(process_of(folder, "host.boards.pack"), signal.SIGKILL)
+        os.kill(process_of(folder, "buoyfleet.boards.pack"), signal.SIGKILL)
         code = run.finish()
     assert code == ExitCode.BOARDS_FAILED, run.out + run.err
     result = result_of(out)

@@ -5,14 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from buoyfleet.boards.mqtt_line import MqttLine
+from buoyfleet.model.endpoint import Endpoint
+from buoyfleet.model.errors import PreflightError
+from buoyfleet.model.exit_codes import ExitCode
+from buoyfleet.model.fleet import TlsSpec
 from mqtt_certificates import Authority
 from run_bench import buoy, fleet_text, result_of
-
-from host.boards.mqtt_line import MqttLine
-from host.model.endpoint import Endpoint
-from host.model.errors import PreflightError
-from host.model.exit_codes import ExitCode
-from host.model.fleet import TlsSpec
 
 
 @pytest.fixture

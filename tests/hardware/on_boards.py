@@ -19,19 +19,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from buoyfleet.bench.hold import Hold
+from buoyfleet.bench.session import Session
+from buoyfleet.bench.shared import require_usable
+from buoyfleet.boards.firmware_files import BENCH_ONLY, firmware_sources
+from buoyfleet.model.board_names import mac_text, parse_name
+from buoyfleet.model.errors import BuoyError
+from buoyfleet.model.places import FILES
+from buoyfleet.serial.board_files import fetch_file, list_files, send_files
+from buoyfleet.serial.raw_repl import RawRepl
+from buoyfleet.simulation.esp32.simulator import Simulator
 from conformance import ROWS, conforms
 
-from host.bench.hold import Hold
-from host.bench.session import Session
-from host.bench.shared import require_usable
-from host.boards.firmware_files import BENCH_ONLY, ROOT, firmware_sources
-from host.model.board_names import mac_text, parse_name
-from host.model.errors import BuoyError
-from host.serial.board_files import fetch_file, list_files, send_files
-from host.serial.raw_repl import RawRepl
-from host.simulation.esp32.simulator import Simulator
-
-PORTABLE = ROOT / "tests" / "portable"
+PORTABLE = FILES / "tests" / "portable"
 HELPERS = ("buoy_nvs", "buoy_parts", "runner", "sensor_doubles", "support")
 FOLDER = "t"
 SUITE_S = 60.0
@@ -102,7 +102,7 @@ def everything(pattern: str) -> dict[str, bytes]:
     """What boards need under /t."""
     sources = {name: path for name, path in firmware_sources().items() if "/" in name}
     # Their tests are portable too; on a board nothing else needs them.
-    sources |= {f"sensors/{name}": ROOT / "sensors" / name for name in BENCH_ONLY}
+    sources |= {f"sensors/{name}": FILES / "sensors" / name for name in BENCH_ONLY}
     sources |= {f"{name}.py": PORTABLE / f"{name}.py" for name in (*HELPERS, *suites(pattern))}
     with tempfile.TemporaryDirectory() as folder:
         return compiled(Path(folder), sources)

@@ -4,11 +4,10 @@ import subprocess
 import sys
 
 import pytest
+from buoyfleet.serial.port import open_port
+from buoyfleet.serial.raw_repl import RawRepl
+from buoyfleet.simulation.esp32.simulator import Simulator
 from on_boards import Board, report
-
-from host.serial.port import open_port
-from host.serial.raw_repl import RawRepl
-from host.simulation.esp32.simulator import Simulator
 
 
 @pytest.mark.timeout(600)

@@ -4,11 +4,10 @@ import textwrap
 from pathlib import Path
 
 import pytest
-
-from host.inventory.loader import load_fleet
-from host.inventory.overrides import Overrides
-from host.model.errors import ConfigurationError, Problem
-from host.model.fleet import Fleet
+from buoyfleet.inventory.loader import load_fleet
+from buoyfleet.inventory.overrides import Overrides
+from buoyfleet.model.errors import ConfigurationError, Problem
+from buoyfleet.model.fleet import Fleet
 
 GOOD = """\
 fleet: harbour

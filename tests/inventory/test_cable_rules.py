@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-
-from host.inventory.loader import load_fleet
-from host.inventory.overrides import Overrides
-from host.model.errors import ConfigurationError
+from buoyfleet.inventory.loader import load_fleet
+from buoyfleet.inventory.overrides import Overrides
+from buoyfleet.model.errors import ConfigurationError
 
 PAIR = "certificate: 'c/{thing}.pem', key: 'c/{thing}.key'"
 REAL = "{kind: esp32, ids: 131, port: /dev/ttyUSB0}"

@@ -1,9 +1,8 @@
 """Target `aws`: what a fleet file need not say follows the pipeline's name."""
 
+from buoyfleet.inventory.document import fleet_yaml
+from buoyfleet.inventory.overrides import Overrides
 from fleet_files import load, text_of
-
-from host.inventory.document import fleet_yaml
-from host.inventory.overrides import Overrides
 
 
 def aws_fleet(folder, target: str = "target: aws", *, overrides=None, **changes: str):

@@ -4,16 +4,15 @@ import io
 import json
 
 import pytest
+from buoyfleet.cli.check import check_fleet
+from buoyfleet.cli.console import mark, pretty_problems, print_checks, print_error, summary, write_line
+from buoyfleet.cli.main import invoke
+from buoyfleet.cloud.target import Check
+from buoyfleet.inventory.loader import load_fleet
+from buoyfleet.inventory.overrides import Overrides
+from buoyfleet.model.errors import ConfigurationError, PreflightError, Problem, UsageError
+from buoyfleet.model.exit_codes import ExitCode
 from fleet_files import text_of
-
-from host.cli.check import check_fleet
-from host.cli.console import mark, pretty_problems, print_checks, print_error, summary, write_line
-from host.cli.main import invoke
-from host.cloud.target import Check
-from host.inventory.loader import load_fleet
-from host.inventory.overrides import Overrides
-from host.model.errors import ConfigurationError, PreflightError, Problem, UsageError
-from host.model.exit_codes import ExitCode
 
 READY = [Check("descriptors", True, "158 needed")]
 

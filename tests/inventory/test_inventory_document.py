@@ -5,16 +5,12 @@ import json
 from pathlib import Path
 
 import pytest
-from fleet_files import GOOD, load, text_of
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-
-from host.inventory.document import FILE_NAME, fleet_document, fleet_yaml
-from host.inventory.limits_format import LIMITS
-from host.inventory.loader import load_fleet
-from host.inventory.overrides import Overrides
-from host.model.aws import AwsSpec
-from host.model.fleet import (
+from buoyfleet.inventory.document import FILE_NAME, fleet_document, fleet_yaml
+from buoyfleet.inventory.limits_format import LIMITS
+from buoyfleet.inventory.loader import load_fleet
+from buoyfleet.inventory.overrides import Overrides
+from buoyfleet.model.aws import AwsSpec
+from buoyfleet.model.fleet import (
     BoardSpec,
     FaultSpec,
     Fleet,
@@ -26,8 +22,12 @@ from host.model.fleet import (
     TlsSpec,
     TwinSpec,
 )
-from host.model.thresholds import parse_threshold
-from host.model.twin import ErrorAction, InfluxSpec, LimitSetting, RuleSettings, TwinTls
+from buoyfleet.model.thresholds import parse_threshold
+from buoyfleet.model.twin import ErrorAction, InfluxSpec, LimitSetting, RuleSettings, TwinTls
+from fleet_files import GOOD, load, text_of
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from sensors.catalog import BOOLEAN_KEYS, KEYS
 
 

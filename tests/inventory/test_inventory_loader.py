@@ -3,17 +3,17 @@
 from pathlib import Path
 
 import pytest
+from buoyfleet.boards import kinds
+from buoyfleet.fleet import targets
+from buoyfleet.inventory.available import KINDS, SENSOR_MODES, TARGETS, WATERS
+from buoyfleet.inventory.loader import load_fleet
+from buoyfleet.inventory.overrides import Overrides
+from buoyfleet.model.errors import ConfigurationError
+from buoyfleet.model.exit_codes import ExitCode
+from buoyfleet.model.fleet import LinkSpec, RunSpec, SecretRef, SensorSpec, TwinSpec
+from buoyfleet.simulation.water.scenario import SCENARIOS
 from fleet_files import GOOD, lines_of, load, problems_of, text_of
 
-from host.boards import kinds
-from host.fleet import targets
-from host.inventory.available import KINDS, SENSOR_MODES, TARGETS, WATERS
-from host.inventory.loader import load_fleet
-from host.inventory.overrides import Overrides
-from host.model.errors import ConfigurationError
-from host.model.exit_codes import ExitCode
-from host.model.fleet import LinkSpec, RunSpec, SecretRef, SensorSpec, TwinSpec
-from host.simulation.water.scenario import SCENARIOS
 from sensors.catalog import KEYS, MODES
 
 

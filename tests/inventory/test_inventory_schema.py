@@ -5,19 +5,18 @@ import re
 
 import jsonschema
 import pytest
+from buoyfleet.cli.main import invoke
+from buoyfleet.inventory.format import PLACES
+from buoyfleet.inventory.limits_format import LIMITS, USUAL, limits_document
+from buoyfleet.inventory.problems import Reporter
+from buoyfleet.inventory.reference import reference_page
+from buoyfleet.inventory.schema import fleet_schema
+from buoyfleet.inventory.sections import keys_of
+from buoyfleet.inventory.yaml_nodes import compose, plain_data
+from buoyfleet.model.errors import ConfigurationError
+from buoyfleet.model.twin import LimitSetting
 from fleet_files import GOOD, load, text_of
 from fleet_mistakes import MISTAKES
-
-from host.cli.main import invoke
-from host.inventory.format import PLACES
-from host.inventory.limits_format import LIMITS, USUAL, limits_document
-from host.inventory.problems import Reporter
-from host.inventory.reference import reference_page
-from host.inventory.schema import fleet_schema
-from host.inventory.sections import keys_of
-from host.inventory.yaml_nodes import compose, plain_data
-from host.model.errors import ConfigurationError
-from host.model.twin import LimitSetting
 
 
 @pytest.fixture(scope="module")

@@ -6,16 +6,15 @@ import pickle
 from pathlib import Path
 
 import pytest
+from buoyfleet.cli.console import pretty_problems
+from buoyfleet.inventory.document import fleet_document, fleet_yaml
+from buoyfleet.inventory.loader import load_fleet
+from buoyfleet.inventory.secrets import Secret, resolve_secret, secrets_of
+from buoyfleet.model.errors import ConfigurationError, PreflightError
+from buoyfleet.model.fleet import SecretRef
 from fleet_files import GOOD, load, problems_of, text_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-from host.cli.console import pretty_problems
-from host.inventory.document import fleet_document, fleet_yaml
-from host.inventory.loader import load_fleet
-from host.inventory.secrets import Secret, resolve_secret, secrets_of
-from host.model.errors import ConfigurationError, PreflightError
-from host.model.fleet import SecretRef
 
 SECRET = "hunter2XYZZY"
 

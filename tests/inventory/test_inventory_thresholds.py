@@ -4,11 +4,8 @@ import math
 import re
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-from host.inventory.available import TARGETS
-from host.model.thresholds import (
+from buoyfleet.inventory.available import TARGETS
+from buoyfleet.model.thresholds import (
     METRICS,
     OPERATORS,
     STORE_METRICS,
@@ -17,6 +14,8 @@ from host.model.thresholds import (
     parse_threshold,
     threshold_pattern,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 
 
 @pytest.mark.parametrize(

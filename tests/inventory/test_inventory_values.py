@@ -3,10 +3,7 @@
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-from host.inventory.values import (
+from buoyfleet.inventory.values import (
     Mistake,
     decimal_text,
     duration_text,
@@ -17,6 +14,8 @@ from host.inventory.values import (
     parse_rate,
     parse_size,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 
 
 @pytest.mark.parametrize(

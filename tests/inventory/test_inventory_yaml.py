@@ -5,14 +5,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from buoyfleet.inventory.loader import load_fleet
+from buoyfleet.inventory.problems import Reporter
+from buoyfleet.inventory.yaml_nodes import MAX_DEPTH, compose, plain_data
+from buoyfleet.model.errors import ConfigurationError, Problem
 from fleet_files import GOOD, problems_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-from host.inventory.loader import load_fleet
-from host.inventory.problems import Reporter
-from host.inventory.yaml_nodes import MAX_DEPTH, compose, plain_data
-from host.model.errors import ConfigurationError, Problem
 
 
 def data(text: str) -> object:

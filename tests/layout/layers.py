@@ -4,7 +4,7 @@ import ast
 from dataclasses import dataclass
 from pathlib import Path
 
-OURS = frozenset({"host", "sensors", "buoy", "tests", "tools", "benchmarks"})
+OURS = frozenset({"buoyfleet", "sensors", "buoy", "tests", "tools", "benchmarks"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +12,7 @@ class Import:
     """One import statement of one file."""
 
     importer: str
-    """Dotted module name, e.g. `host.fleet.engine`."""
+    """Dotted module name, e.g. `buoyfleet.fleet.engine`."""
     imported: str
     """Dotted name of one of our modules."""
     line: int
@@ -21,9 +21,9 @@ class Import:
 
 
 def module_name(file: Path, root: Path) -> str:
-    """The name a file is imported by; files of firmware/ are found from there."""
+    """The name a file is imported by; files of firmware/ and host/ are found from there."""
     relative = file.relative_to(root).with_suffix("")
-    parts = relative.parts[1:] if relative.parts[0] == "firmware" else relative.parts
+    parts = relative.parts[1:] if relative.parts[0] in ("firmware", "host") else relative.parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 

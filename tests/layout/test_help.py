@@ -1,8 +1,7 @@
 """Every command's help has an example of it."""
 
 import typer
-
-from host.cli.commands import app
+from buoyfleet.cli.commands import app
 
 
 def commands(command, path):

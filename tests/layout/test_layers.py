@@ -15,22 +15,28 @@ def imports(tmp_path: Path, name: str, source: str) -> dict[str, bool]:
 def test_imports_in_functions_and_for_types_are_seen_too(tmp_path):
     source = """
 from typing import TYPE_CHECKING
-import host.model.result
+import buoyfleet.model.result
 if TYPE_CHECKING:
-    from host.cli import main
+    from buoyfleet.cli import main
 def late():
-    from host.verify import sql
+    from buoyfleet.verify import sql
 """
-    found = imports(tmp_path, "host/fleet/a.py", source)
-    assert found == {"host.model.result": True, "host.cli.main": False, "host.verify.sql": False}
+    found = imports(tmp_path, "host/buoyfleet/fleet/a.py", source)
+    assert found == {
+        "buoyfleet.model.result": True,
+        "buoyfleet.cli.main": False,
+        "buoyfleet.verify.sql": False,
+    }
 
 
 def test_relative_imports_are_resolved(tmp_path):
-    assert imports(tmp_path, "host/fleet/a.py", "from ..verify import sql\nfrom . import b\n") == {
-        "host.verify.sql": True,
-        "host.fleet.b": True,
+    assert imports(tmp_path, "host/buoyfleet/fleet/a.py", "from ..verify import sql\nfrom . import b\n") == {
+        "buoyfleet.verify.sql": True,
+        "buoyfleet.fleet.b": True,
     }
-    assert imports(tmp_path, "host/fleet/__init__.py", "from .b import c\n") == {"host.fleet.b.c": True}
+    assert imports(tmp_path, "host/buoyfleet/fleet/__init__.py", "from .b import c\n") == {
+        "buoyfleet.fleet.b.c": True
+    }
 
 
 def test_firmware_is_named_as_on_a_board(tmp_path):

@@ -5,11 +5,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from buoyfleet.model.exit_codes import MEANINGS
 from layers import Import, circles, imports_of, module_name, our_files
 
-from host.model.exit_codes import MEANINGS
-
-# Inside host, upwards only: a part may import parts of a lower level.
+# Inside buoyfleet, upwards only: a part may import parts of a lower level.
 LEVELS = {
     "model": 0,
     **dict.fromkeys(("inventory", "serial", "mqtt", "simulation"), 1),
@@ -26,7 +25,7 @@ MAX_LINES = 400
 
 
 def part(module: str) -> str:
-    """`host.fleet.engine` → `fleet`."""
+    """`buoyfleet.fleet.engine` → `fleet`."""
     return [*module.split("."), ""][1]
 
 
@@ -49,15 +48,15 @@ def tree(project_root: Path) -> list[Path]:
     return [file for file in files if file.is_file() and b"\0" not in file.read_bytes()[:4096]]
 
 
-def test_every_part_of_host_has_a_level(project_root):
-    parts = {folder.parent.name for folder in (project_root / "host").glob("*/*.py")}
+def test_every_part_of_buoyfleet_has_a_level(project_root):
+    parts = {folder.parent.name for folder in (project_root / "host" / "buoyfleet").glob("*/*.py")}
     assert parts <= set(LEVELS), "a new part needs a level here and in the design"
 
 
-def test_host_imports_upwards_only(imports):
+def test_buoyfleet_imports_upwards_only(imports):
     wrong = []
     for found in imports:
-        if not (found.importer.startswith("host.") and found.imported.startswith("host.")):
+        if not (found.importer.startswith("buoyfleet.") and found.imported.startswith("buoyfleet.")):
             continue
         importer, imported = part(found.importer), part(found.imported)
         if importer == imported or (importer, imported) in SIBLINGS:
@@ -85,7 +84,7 @@ def test_firmware_imports_only_sensors_and_itself(imports):
     wrong = [
         found
         for found in imports
-        if found.importer.split(".")[0] not in ("host", "sensors")
+        if found.importer.split(".")[0] not in ("buoyfleet", "sensors")
         and found.imported.split(".")[0] not in ("buoy", "sensors")
     ]
     assert wrong == []

@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import uvloop
-
-from host.model.clock import Deadline
-from host.mqtt.codec import Connect, Decoder, Packet, encode_connack
-from host.mqtt.dialler import Dialler
-from host.mqtt.fleet_client import FleetClient
-from host.mqtt.paho_client import PahoClient, PahoHub
+from buoyfleet.model.clock import Deadline
+from buoyfleet.mqtt.codec import Connect, Decoder, Packet, encode_connack
+from buoyfleet.mqtt.dialler import Dialler
+from buoyfleet.mqtt.fleet_client import FleetClient
+from buoyfleet.mqtt.paho_client import PahoClient, PahoHub
 
 Value = TypeVar("Value")
 

@@ -3,11 +3,8 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
-
-from host.mqtt import codec
-from host.mqtt.codec import (
+from buoyfleet.mqtt import codec
+from buoyfleet.mqtt.codec import (
     Connack,
     Connect,
     Decoder,
@@ -28,6 +25,8 @@ from host.mqtt.codec import (
     UnsupportedVersion,
     Will,
 )
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 ids = st.integers(1, 65_535)
 qos = st.integers(0, 2)

@@ -6,11 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from paho.mqtt import client as paho
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-
-from host.model.clock import Deadline
-from host.mqtt.codec import (
+from buoyfleet.model.clock import Deadline
+from buoyfleet.mqtt.codec import (
     CONNACK_MEANINGS,
     PINGRESP,
     Connect,
@@ -33,6 +30,8 @@ from host.mqtt.codec import (
     encode_suback,
     encode_unsuback,
 )
+from paho.mqtt import client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 
 def answers(packet: Packet) -> list[bytes]:

@@ -6,17 +6,16 @@ from typing import Any
 
 import pytest
 import uvloop
-from mqtt_support import Network, accept_and_hold, packets_of, run, serving
-
-from host.mqtt.codec import (
+from buoyfleet.mqtt.codec import (
     Connect,
     encode_connack,
     encode_connect,
     encode_puback,
     encode_publish,
 )
-from host.mqtt.dialler import BOARDS_PER_SOURCE
-from host.mqtt.fleet_client import HIGH_WATER_BYTES
+from buoyfleet.mqtt.dialler import BOARDS_PER_SOURCE
+from buoyfleet.mqtt.fleet_client import HIGH_WATER_BYTES
+from mqtt_support import Network, accept_and_hold, packets_of, run, serving
 
 CONNECT = encode_connect(Connect("board"))
 
@@ -95,7 +94,7 @@ def test_writable_turns_false_before_a_flush_so_that_one_turn_cannot_queue_witho
 
 def test_a_broker_that_sends_but_never_reads_our_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     # The system's own buffers would take a million answers: small ones tell the same in less time.
-    monkeypatch.setattr("host.mqtt.fleet_client.MAX_UNREAD_BYTES", 100_000)
+    monkeypatch.setattr("buoyfleet.mqtt.fleet_client.MAX_UNREAD_BYTES", 100_000)
     begin = asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -146,7 +145,7 @@ def test_acknowledgements_before_and_after_other_packets_reach_the_listener_in_o
 
 
 def test_a_goodbye_to_a_broker_that_does_not_read_ends_nevertheless(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("host.mqtt.dialler.LINGER_S", 0.1)
+    monkeypatch.setattr("buoyfleet.mqtt.dialler.LINGER_S", 0.1)
     stop = asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

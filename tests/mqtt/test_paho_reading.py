@@ -3,12 +3,11 @@
 import itertools
 from typing import Any
 
+from buoyfleet.mqtt.codec import encode_publish
+from buoyfleet.mqtt.paho_reading import ReadingPaho
 from hypothesis import given
 from hypothesis import strategies as st
 from paho.mqtt.enums import CallbackAPIVersion
-
-from host.mqtt.codec import encode_publish
-from host.mqtt.paho_reading import ReadingPaho
 
 Heard = list[tuple[bytes, bytes, int, bool]]
 

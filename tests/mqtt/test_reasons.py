@@ -6,9 +6,8 @@ import socket
 import ssl
 
 import pytest
-
-from host.model.reasons import LinkReason
-from host.mqtt.transport import loss, not_mqtt, refusal
+from buoyfleet.model.reasons import LinkReason
+from buoyfleet.mqtt.transport import loss, not_mqtt, refusal
 
 
 @pytest.mark.parametrize(

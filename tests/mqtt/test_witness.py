@@ -8,15 +8,12 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from mqtt_certificates import Authority
-from mqtt_support import Network, packets_of, run, says, serving
-
-from host.model.endpoint import Endpoint
-from host.model.errors import TargetError
-from host.model.evidence import EVIDENCE_FOLDER, WITNESS_SCHEMA, WITNESS_STREAM
-from host.model.fleet import TlsSpec
-from host.model.observation import Blindness, read_observation
-from host.mqtt.codec import (
+from buoyfleet.model.endpoint import Endpoint
+from buoyfleet.model.errors import TargetError
+from buoyfleet.model.evidence import EVIDENCE_FOLDER, WITNESS_SCHEMA, WITNESS_STREAM
+from buoyfleet.model.fleet import TlsSpec
+from buoyfleet.model.observation import Blindness, read_observation
+from buoyfleet.mqtt.codec import (
     PINGRESP,
     Connect,
     Pingreq,
@@ -25,7 +22,9 @@ from host.mqtt.codec import (
     encode_publish,
     encode_suback,
 )
-from host.mqtt.witness import MESSAGES_PER_CONNECTION, Witness
+from buoyfleet.mqtt.witness import MESSAGES_PER_CONNECTION, Witness
+from mqtt_certificates import Authority
+from mqtt_support import Network, packets_of, run, says, serving
 
 
 def endpoint(port: int) -> Endpoint:
@@ -114,7 +113,7 @@ def test_closing_waits_for_what_the_broker_has_still_to_deliver(tmp_path: Path) 
 def test_what_it_sees_reaches_the_disk_in_batches_while_the_run_goes_on(
     monkeypatch: pytest.MonkeyPatch, mosquitto: Any, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("host.mqtt.witness._BATCH_ROWS", 7)
+    monkeypatch.setattr("buoyfleet.mqtt.witness._BATCH_ROWS", 7)
 
     async def main() -> None:
         witness = Witness("aws/batch", {5: None}, folder=tmp_path)

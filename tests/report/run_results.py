@@ -1,7 +1,7 @@
 """Results as real runs give them: passed, lost, interrupted, `original` payloads, a thousand boards."""
 
-from host.model.exit_codes import MEANINGS, ExitCode
-from host.model.result import (
+from buoyfleet.model.exit_codes import MEANINGS, ExitCode
+from buoyfleet.model.result import (
     BoardResult,
     Diagnosis,
     Latency,
@@ -15,6 +15,7 @@ from host.model.result import (
     ThresholdResult,
     WitnessResult,
 )
+
 from sensors.catalog import KEYS
 
 STARTED_NS = 1_795_478_257_000_000_000

@@ -7,12 +7,11 @@ from html.parser import HTMLParser
 
 import pytest
 import run_results
-
-from host.model.result import LatencyPoint, LatencySeries, Loss, RatePoint
-from host.report.charts import latency_chart, rate_chart
-from host.report.flow import places
-from host.report.heatmap import heat_map, level
-from host.report.html import MAX_BOARD_ROWS, html, marked
+from buoyfleet.model.result import LatencyPoint, LatencySeries, Loss, RatePoint
+from buoyfleet.report.charts import latency_chart, rate_chart
+from buoyfleet.report.flow import places
+from buoyfleet.report.heatmap import heat_map, level
+from buoyfleet.report.html import MAX_BOARD_ROWS, html, marked
 
 ALL = [
     run_results.passed,

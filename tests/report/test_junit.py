@@ -4,10 +4,9 @@ from xml.etree import ElementTree
 
 import pytest
 import run_results
+from buoyfleet.model.exit_codes import ExitCode
+from buoyfleet.report.junit import junit
 from junit_schema import violations
-
-from host.model.exit_codes import ExitCode
-from host.report.junit import junit
 
 
 def parsed(result) -> ElementTree.Element:

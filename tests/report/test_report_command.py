@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 import run_results
-
-from host.cli.report import report
-from host.model.errors import PreflightError, UsageError
-from host.model.result import Result
-from host.report import files
-from host.report.load import find_run, read_result
-from host.report.write import write_reports
+from buoyfleet.cli.report import report
+from buoyfleet.model.errors import PreflightError, UsageError
+from buoyfleet.model.result import Result
+from buoyfleet.report import files
+from buoyfleet.report.load import find_run, read_result
+from buoyfleet.report.write import write_reports
 
 
 @pytest.fixture

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 import run_results
-
-from host.report.page import Columns
-from host.report.terminal import one_line, print_verdict, verdict_blocks
+from buoyfleet.report.page import Columns
+from buoyfleet.report.terminal import one_line, print_verdict, verdict_blocks
 
 FOLDER = Path("runs/20261123T231737Z-original")
 

@@ -3,11 +3,10 @@
 import re
 
 import pytest
-
-from host.inventory.loader import load_fleet
-from host.model.board_names import PATTERN, mac_text, parse_name
-from host.model.errors import ConfigurationError, UsageError
-from host.serial.listing import PortInfo, holder, list_ports
+from buoyfleet.inventory.loader import load_fleet
+from buoyfleet.model.board_names import PATTERN, mac_text, parse_name
+from buoyfleet.model.errors import ConfigurationError, UsageError
+from buoyfleet.serial.listing import PortInfo, holder, list_ports
 
 URLS = [
     "rfc2217://127.0.0.1:4000?ign_set_control",

@@ -3,17 +3,16 @@
 import contextlib
 
 import pytest
+from buoyfleet.bench.shared import refuse_in_the_way, require_usable
+from buoyfleet.boards.firmware_files import firmware_files, installed_firmware
+from buoyfleet.model.errors import BoardError
+from buoyfleet.serial import probe as looking
+from buoyfleet.serial.board_files import fetch_file, list_files, remove_files, send_files
+from buoyfleet.serial.port import open_port
+from buoyfleet.serial.probe import Found, probe
+from buoyfleet.serial.raw_repl import RawRepl
+from buoyfleet.simulation.esp32.simulator import Simulator
 from scripted_board import ScriptedBoard
-
-from host.bench.shared import refuse_in_the_way, require_usable
-from host.boards.firmware_files import firmware_files, installed_firmware
-from host.model.errors import BoardError
-from host.serial import probe as looking
-from host.serial.board_files import fetch_file, list_files, remove_files, send_files
-from host.serial.port import open_port
-from host.serial.probe import Found, probe
-from host.serial.raw_repl import RawRepl
-from host.simulation.esp32.simulator import Simulator
 
 pytestmark = pytest.mark.timeout(600)
 

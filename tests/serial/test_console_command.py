@@ -4,10 +4,9 @@ import io
 
 import pytest
 import typer
+from buoyfleet.cli import board_console
+from buoyfleet.model.errors import UsageError
 from typer.testing import CliRunner
-
-from host.cli import board_console
-from host.model.errors import UsageError
 
 app = typer.Typer()
 app.command()(board_console.console)

@@ -7,14 +7,13 @@ import subprocess
 import sys
 
 import pytest
+from buoyfleet.model.errors import UsageError
+from buoyfleet.serial.chips import chip_name
+from buoyfleet.serial.esp_image import read_image
+from buoyfleet.simulation.esp32.synthetic import LAYOUTS, synthetic_image
 from hand_made_image import OTA_TABLE, TABLE_16_MB, application, table, whole
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-from host.model.errors import UsageError
-from host.serial.chips import chip_name
-from host.serial.esp_image import read_image
-from host.simulation.esp32.synthetic import LAYOUTS, synthetic_image
 
 GOOD = whole()
 

@@ -3,9 +3,8 @@
 import sys
 
 import pytest
-
-from host.model.errors import BoardError
-from host.serial.esptool import Esptool
+from buoyfleet.model.errors import BoardError
+from buoyfleet.serial.esptool import Esptool
 
 CONNECTED = "Connected to ESP32 on /dev/ttyUSB0:\nMAC:                24:0a:c4:00:01:92\n"
 FATAL = "A fatal error occurred: "

@@ -5,18 +5,17 @@ import os
 import threading
 
 import pytest
-
-from host.model.errors import BoardError, PreflightError
-from host.serial import board_files
-from host.serial.board_files import fetch_file, list_files, remove_files, send_files
-from host.serial.esptool import Esptool
-from host.serial.find import find_board
-from host.serial.lock import PortLock
-from host.serial.on_board import program
-from host.serial.port import open_port
-from host.serial.probe import probe
-from host.serial.raw_repl import RawRepl, ReplError
-from host.simulation.esp32.simulator import Simulator
+from buoyfleet.model.errors import BoardError, PreflightError
+from buoyfleet.serial import board_files
+from buoyfleet.serial.board_files import fetch_file, list_files, remove_files, send_files
+from buoyfleet.serial.esptool import Esptool
+from buoyfleet.serial.find import find_board
+from buoyfleet.serial.lock import PortLock
+from buoyfleet.serial.on_board import program
+from buoyfleet.serial.port import open_port
+from buoyfleet.serial.probe import probe
+from buoyfleet.serial.raw_repl import RawRepl, ReplError
+from buoyfleet.simulation.esp32.simulator import Simulator
 
 
 @pytest.fixture(scope="module")
@@ -206,8 +205,8 @@ def test_a_port_in_use_is_told_with_who_has_it(simulator):
 
 
 def test_esptool_writes_with_progress_and_tells_the_mac(empty, tmp_path):
-    from host.serial.esp_image import read_image
-    from host.simulation.esp32.synthetic import write_synthetic
+    from buoyfleet.serial.esp_image import read_image
+    from buoyfleet.simulation.esp32.synthetic import write_synthetic
 
     image = read_image(write_synthetic(tmp_path / "image.bin", size=120_000))
     pieces = []

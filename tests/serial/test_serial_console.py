@@ -8,16 +8,15 @@ import threading
 
 import pytest
 from buoy.console import MARKER, sealed
+from buoyfleet.model.errors import BoardError
+from buoyfleet.serial.console import Console
+from buoyfleet.serial.events import EventCounter, ranges_of
+from buoyfleet.serial.lines import LineSplitter, parse_line, visible
+from buoyfleet.serial.probe import probe
+from buoyfleet.serial.records import BoardEvent, EventsLost, Line, PortChange
 from hypothesis import given
 from hypothesis import strategies as st
 from scripted_board import ScriptedBoard, ok, refused
-
-from host.model.errors import BoardError
-from host.serial.console import Console
-from host.serial.events import EventCounter, ranges_of
-from host.serial.lines import LineSplitter, parse_line, visible
-from host.serial.probe import probe
-from host.serial.records import BoardEvent, EventsLost, Line, PortChange
 
 WAIT_S = 60.0
 

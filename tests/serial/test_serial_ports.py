@@ -6,23 +6,22 @@ import sys
 import time
 
 import pytest
+from buoyfleet.bench.session import Session
+from buoyfleet.cli.main import invoke
+from buoyfleet.model.board_names import canonical_port, parse_name
+from buoyfleet.model.errors import BoardError, PreflightError
+from buoyfleet.model.exit_codes import ExitCode
+from buoyfleet.serial.console import Console
+from buoyfleet.serial.find import find_board
+from buoyfleet.serial.listing import holder
+from buoyfleet.serial.lock import PortBusy, PortLock
+from buoyfleet.serial.port import NoSuchPort, open_port
+from buoyfleet.serial.probe import probe
 from scripted_board import ScriptedBoard
-
-from host.bench.session import Session
-from host.cli.main import invoke
-from host.model.board_names import canonical_port, parse_name
-from host.model.errors import BoardError, PreflightError
-from host.model.exit_codes import ExitCode
-from host.serial.console import Console
-from host.serial.find import find_board
-from host.serial.listing import holder
-from host.serial.lock import PortBusy, PortLock
-from host.serial.port import NoSuchPort, open_port
-from host.serial.probe import probe
 
 HOLDER = """
 import sys
-from host.serial.lock import PortLock
+from buoyfleet.serial.lock import PortLock
 lock = PortLock(sys.argv[1], "commissioning")
 print("held", flush=True)
 sys.stdin.read()
@@ -166,7 +165,7 @@ def test_a_command_for_a_port_that_does_not_exist_loads_no_more_than_it_takes_to
     """The command line's and the schema's libraries take half a second of a slow computer."""
     commands = ("ports", "flash", "monitor", "console", "id", "wipe", "settings get", "files ls")
     program = (
-        "import sys; from host.cli.main import invoke; "
+        "import sys; from buoyfleet.cli.main import invoke; "
         "codes = {invoke(words.split('|')) for words in sys.argv[1:]}; "
         "print(codes, {'typer', 'pydantic', 'yaml', 'serial'} & set(sys.modules))"
     )

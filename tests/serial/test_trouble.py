@@ -1,8 +1,7 @@
 """What a board's last words make likely."""
 
 import pytest
-
-from host.serial.trouble import likely_cause, nothing_boots, unanswered
+from buoyfleet.serial.trouble import likely_cause, nothing_boots, unanswered
 
 
 @pytest.mark.parametrize(

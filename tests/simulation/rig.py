@@ -1,7 +1,8 @@
 """Drivers on simulated parts, with the clock in the test's hands."""
 
-from host.simulation.buoy import simulated_buoy
-from host.simulation.parts.solutions import water
+from buoyfleet.simulation.buoy import simulated_buoy
+from buoyfleet.simulation.parts.solutions import water
+
 from sensors import flags
 from sensors.build import make_driver, make_sensors
 from sensors.reader import Reader

@@ -1,13 +1,12 @@
 """The simulated modules behave as MicroPython's on an ESP32, and boards of one process share nothing."""
 
 import pytest
+from buoyfleet.simulation.buses.bench import Bench
+from buoyfleet.simulation.buses.chip import POWER_ON_UTC_US
+from buoyfleet.simulation.buses.modules import Modules
+from buoyfleet.simulation.buses.wiring import wiring_of
+from buoyfleet.simulation.parts.solutions import vessel, water
 from rig import Rig
-
-from host.simulation.buses.bench import Bench
-from host.simulation.buses.chip import POWER_ON_UTC_US
-from host.simulation.buses.modules import Modules
-from host.simulation.buses.wiring import wiring_of
-from host.simulation.parts.solutions import vessel, water
 
 
 @pytest.fixture

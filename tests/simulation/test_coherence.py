@@ -1,11 +1,10 @@
 """The nine readings of a buoy belong together, as the drivers publish them (sensor reference §11.7)."""
 
 import pytest
+from buoyfleet.simulation.water.environment import Environment
+from buoyfleet.simulation.water.oxygen import saturation_mg_l
+from buoyfleet.simulation.water.place import Place
 from rig import Rig
-
-from host.simulation.water.environment import Environment
-from host.simulation.water.oxygen import saturation_mg_l
-from host.simulation.water.place import Place
 
 HOUR_S = 3600.0
 

@@ -3,16 +3,15 @@
 import math
 
 import pytest
+from buoyfleet.simulation.parts.adc import Esp32Adc
+from buoyfleet.simulation.parts.analog import Oxygen, Solids, Turbidity
+from buoyfleet.simulation.parts.digital import FlowMeter
+from buoyfleet.simulation.parts.ezo_ph import PhCircuit
+from buoyfleet.simulation.parts.onewire import SEARCH, Probe, TemperatureBus, crc8
+from buoyfleet.simulation.parts.part import Lag
+from buoyfleet.simulation.parts.solutions import SOLUTIONS, vessel, water
 from hypothesis import given
 from hypothesis import strategies as st
-
-from host.simulation.parts.adc import Esp32Adc
-from host.simulation.parts.analog import Oxygen, Solids, Turbidity
-from host.simulation.parts.digital import FlowMeter
-from host.simulation.parts.ezo_ph import PhCircuit
-from host.simulation.parts.onewire import SEARCH, Probe, TemperatureBus, crc8
-from host.simulation.parts.part import Lag
-from host.simulation.parts.solutions import SOLUTIONS, vessel, water
 
 
 def test_a_lag_covers_63_percent_of_a_step_in_its_time_constant_whatever_the_steps():

@@ -1,12 +1,11 @@
 """Replay of real series from CSV files."""
 
 import pytest
-
-from host.model.errors import ConfigurationError
-from host.simulation.water.environment import Environment
-from host.simulation.water.medium import truth
-from host.simulation.water.place import Place
-from host.simulation.water.replay import ReplayPlace, read_series
+from buoyfleet.model.errors import ConfigurationError
+from buoyfleet.simulation.water.environment import Environment
+from buoyfleet.simulation.water.medium import truth
+from buoyfleet.simulation.water.place import Place
+from buoyfleet.simulation.water.replay import ReplayPlace, read_series
 
 
 def write(tmp_path, text):

@@ -3,12 +3,11 @@
 import random
 
 import pytest
-
-from host.simulation.water.environment import Environment
-from host.simulation.water.medium import truth
-from host.simulation.water.oxygen import saturation_mg_l
-from host.simulation.water.place import Place
-from host.simulation.water.scenario import SCENARIOS, scenario_named
+from buoyfleet.simulation.water.environment import Environment
+from buoyfleet.simulation.water.medium import truth
+from buoyfleet.simulation.water.oxygen import saturation_mg_l
+from buoyfleet.simulation.water.place import Place
+from buoyfleet.simulation.water.scenario import SCENARIOS, scenario_named
 
 HOUR = 3600.0
 # Reference §11.7, fault bounds: beyond them a driver calls a reading broken, so true water must stay inside.

@@ -5,13 +5,12 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+from buoyfleet.cloud.local.config import TwinConfig
+from buoyfleet.cloud.local.twin import Twin
+from buoyfleet.model.fleet import TwinSpec
+from buoyfleet.model.twin import RuleSettings
+from buoyfleet.mqtt.codec import Connack, Connect, Decoder, Puback, encode_connect, encode_publish
 from twin_bench import Bench, drive, payload
-
-from host.cloud.local.config import TwinConfig
-from host.cloud.local.twin import Twin
-from host.model.fleet import TwinSpec
-from host.model.twin import RuleSettings
-from host.mqtt.codec import Connack, Connect, Decoder, Puback, encode_connect, encode_publish
 
 
 def test_basic_ingest_runs_the_rule_that_it_names_and_no_other(tmp_path: Path) -> None:

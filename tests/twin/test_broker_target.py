@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from host.cloud import broker_target
-from host.cloud.broker_target import BrokerTarget
-from host.cloud.target import Check, LiveCounts
-from host.model.fleet import TargetSpec, TlsSpec
+from buoyfleet.cloud import broker_target
+from buoyfleet.cloud.broker_target import BrokerTarget
+from buoyfleet.cloud.target import Check, LiveCounts
+from buoyfleet.model.fleet import TargetSpec, TlsSpec
 
 
 def check(spec: TargetSpec, password: str = "") -> Check:

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from buoyfleet.cloud.local.collect import Window, collect
+from buoyfleet.cloud.local.pipeline import Pipeline
+from buoyfleet.cloud.local.segments import due_age_s
 from twin_bench import ALL_TIME, Bench, Run, drive, payload
-
-from host.cloud.local.collect import Window, collect
-from host.cloud.local.pipeline import Pipeline
-from host.cloud.local.segments import due_age_s
 
 
 def test_a_second_run_of_the_same_buoys_in_one_store_is_not_confused_by_the_first(tmp_path: Path) -> None:
@@ -149,8 +148,7 @@ def test_a_folder_without_anything_gives_empty_stores_and_evidence(tmp_path: Pat
 
 def test_collected_files_have_the_schemas_of_the_model(tmp_path: Path) -> None:
     import pyarrow.parquet as pq
-
-    from host.model import evidence, store
+    from buoyfleet.model import evidence, store
 
     async def work(bench: Bench) -> None:
         bench.fleet(1, 2)
@@ -188,8 +186,8 @@ def test_segments_close_later_as_a_run_grows_longer(running_s: float, age_s: flo
 
 def test_the_twins_modules_load_without_what_is_dear_to_import() -> None:
     code = (
-        "import sys, host.cloud.local.server, host.cloud.local.target, host.cloud.broker_target\n"
-        "import host.cli.twin\n"
+        "import sys, buoyfleet.cloud.local.server, buoyfleet.cloud.local.target\n"
+        "import buoyfleet.cli.twin, buoyfleet.cloud.broker_target\n"
         "print([name for name in ('numpy', 'pyarrow', 'duckdb') if name in sys.modules])"
     )
     done = subprocess.run(
@@ -209,8 +207,8 @@ def test_a_pipeline_keeps_a_million_measures_in_little_memory(tmp_path: Path) ->
 
 
 def test_a_configuration_is_refused_with_all_its_mistakes_at_once(tmp_path: Path) -> None:
-    from host.cloud.local.config import load
-    from host.model.errors import UsageError
+    from buoyfleet.cloud.local.config import load
+    from buoyfleet.model.errors import UsageError
 
     path = tmp_path / "c.json"
 
@@ -242,11 +240,10 @@ def test_a_configuration_is_refused_with_all_its_mistakes_at_once(tmp_path: Path
 
 
 def test_a_configuration_survives_the_way_through_json(tmp_path: Path) -> None:
+    from buoyfleet.cloud.local.config import TwinConfig, load, to_json
+    from buoyfleet.model.secret import SecretRef
+    from buoyfleet.model.twin import InfluxSpec, LimitSetting, TwinTls
     from twin_bench import fault
-
-    from host.cloud.local.config import TwinConfig, load, to_json
-    from host.model.secret import SecretRef
-    from host.model.twin import InfluxSpec, LimitSetting, TwinTls
 
     config = TwinConfig(
         "f",

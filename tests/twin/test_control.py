@@ -6,7 +6,7 @@ import socket
 import threading
 from typing import Any
 
-from host.cloud.local.control import ControlServer
+from buoyfleet.cloud.local.control import ControlServer
 
 
 def test_a_look_is_answered_while_the_loop_of_the_twin_is_held() -> None:

@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from buoyfleet.cloud.local.error_actions import MAX_WAITING, ErrorActions, Failed
+from buoyfleet.cloud.local.s3 import Bucket
+from buoyfleet.model.errors import UsageError
+from buoyfleet.model.fleet import TwinSpec
+from buoyfleet.model.twin import ErrorAction, LimitSetting, RuleSettings
 from twin_bench import Bench, drive
 from twin_process import publish, server
-
-from host.cloud.local.error_actions import MAX_WAITING, ErrorActions, Failed
-from host.cloud.local.s3 import Bucket
-from host.model.errors import UsageError
-from host.model.fleet import TwinSpec
-from host.model.twin import ErrorAction, LimitSetting, RuleSettings
 
 FAILED = Failed("buoy_kinesis", "aws/0/1/data/", "buoy-1", b"{}", "KinesisAction", "buoys", "Rate exceeded")
 
@@ -72,7 +71,7 @@ def test_documents_that_cannot_be_kept_count_as_failed(tmp_path: Path) -> None:
 
 
 def test_a_republished_error_comes_to_its_subscribers(tmp_path: Path) -> None:
-    from host.mqtt.codec import Connect, Decoder, Publish, encode_connect, encode_subscribe
+    from buoyfleet.mqtt.codec import Connect, Decoder, Publish, encode_connect, encode_subscribe
 
     async def main() -> None:
         rule = {"error_action": {"republish": "errors/rules"}}
@@ -97,7 +96,7 @@ def test_a_republished_error_comes_to_its_subscribers(tmp_path: Path) -> None:
 
 
 def test_an_error_that_would_come_to_its_own_rule_is_refused(tmp_path: Path) -> None:
-    from host.cloud.local.config import load
+    from buoyfleet.cloud.local.config import load
 
     (tmp_path / "c.json").write_text(
         json.dumps(

@@ -8,26 +8,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from influxdb_server import InfluxServer
-from run_bench import buoy, result_of
-from twin_bench import Bench, drive, payload, values
-
-from host.cloud.influxdb import (
+from buoyfleet.cloud.influxdb import (
     Credentials,
     InfluxClient,
     InfluxError,
     PartialWrite,
     line,
 )
-from host.cloud.local import influx_secrets
-from host.cloud.local.collect import Window
-from host.cloud.local.influx_collect import collect_influxdb
-from host.cloud.measure_rows import MeasureRows
-from host.model.exit_codes import ExitCode
-from host.model.fleet import TwinSpec
-from host.model.twin import ErrorAction, InfluxSpec, RuleSettings
+from buoyfleet.cloud.local import influx_secrets
+from buoyfleet.cloud.local.collect import Window
+from buoyfleet.cloud.local.influx_collect import collect_influxdb
+from buoyfleet.cloud.measure_rows import MeasureRows
+from buoyfleet.model.exit_codes import ExitCode
+from buoyfleet.model.fleet import TwinSpec
+from buoyfleet.model.twin import ErrorAction, InfluxSpec, RuleSettings
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from influxdb_server import InfluxServer
+from run_bench import buoy, result_of
+from twin_bench import Bench, drive, payload, values
+
 from sensors.catalog import KEYS
 
 NOW_MS = 1_800_000_000_000
@@ -243,7 +243,7 @@ def test_version_2_says_a_partial_write_in_its_own_form() -> None:
 
 def test_a_busy_server_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
-    monkeypatch.setattr("host.cloud.influxdb.time.sleep", waits.append)
+    monkeypatch.setattr("buoyfleet.cloud.influxdb.time.sleep", waits.append)
     with Stub((503, {}), (429, {}), (204, {})) as stub:
         client = InfluxClient(InfluxSpec(stub.url, "d"))
         client.write(["m,buoy_id=1 ph=7.5 1"])
@@ -253,7 +253,7 @@ def test_a_busy_server_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_nobody_there_and_a_wrong_password_say_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("host.cloud.influxdb.time.sleep", lambda _: None)
+    monkeypatch.setattr("buoyfleet.cloud.influxdb.time.sleep", lambda _: None)
     with pytest.raises(InfluxError, match="does not answer") as nobody:
         InfluxClient(InfluxSpec("http://127.0.0.1:1", "d")).ping()
     assert "/ping" in nobody.value.next_step
@@ -279,7 +279,7 @@ def test_secrets_reach_the_twin_by_its_environment_and_are_taken_from_there(
 def test_points_that_cannot_be_written_are_failed_and_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("host.cloud.influxdb.time.sleep", lambda _: None)
+    monkeypatch.setattr("buoyfleet.cloud.influxdb.time.sleep", lambda _: None)
 
     async def work(bench: Bench) -> None:
         bench.pipeline.start()

@@ -6,11 +6,10 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-
-from host.cloud.local.kinesis import Record, Stream, shard_of
-from host.cloud.local.rules import Chance
-from host.cloud.local.trace import Trace
-from host.model.limits import ShardLimits
+from buoyfleet.cloud.local.kinesis import Record, Stream, shard_of
+from buoyfleet.cloud.local.rules import Chance
+from buoyfleet.cloud.local.trace import Trace
+from buoyfleet.model.limits import ShardLimits
 
 START_NS = 1_800_000_000_000_000_000
 S = 10**9

@@ -6,12 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from buoyfleet.cloud.local.lambda_runtime import LambdaModel, LambdaRuntime, worker_command
+from buoyfleet.cloud.local.s3 import list_objects
+from buoyfleet.cloud.s3_reader import read_failed
+from buoyfleet.model.fleet import TwinSpec
 from twin_bench import Bench, drive, payload
-
-from host.cloud.local.lambda_runtime import LambdaModel, LambdaRuntime, worker_command
-from host.cloud.local.s3 import list_objects
-from host.cloud.s3_reader import read_failed
-from host.model.fleet import TwinSpec
 
 
 def failed_codes(bench: Bench) -> set[tuple[int, str]]:

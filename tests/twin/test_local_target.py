@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from buoyfleet.cloud.local.control_client import parse_address
+from buoyfleet.cloud.local.target import LocalTarget
+from buoyfleet.cloud.target import Collected, LiveCounts
+from buoyfleet.model.errors import PreflightError, TargetError
+from buoyfleet.model.fleet import TargetSpec, TwinSpec
 from twin_bench import Run, fault
 from twin_process import is_running, publish, server, until
-
-from host.cloud.local.control_client import parse_address
-from host.cloud.local.target import LocalTarget
-from host.cloud.target import Collected, LiveCounts
-from host.model.errors import PreflightError, TargetError
-from host.model.fleet import TargetSpec, TwinSpec
 
 LOCAL = TargetSpec("local")
 WINDOW = (0, 1 << 62)
@@ -116,8 +115,8 @@ def test_the_twin_ends_when_the_run_is_killed(tmp_path: Path) -> None:
     code = (
         "import asyncio, os, signal, sys\n"
         "from pathlib import Path\n"
-        "from host.cloud.local.target import LocalTarget\n"
-        "from host.model.fleet import TargetSpec\n"
+        "from buoyfleet.cloud.local.target import LocalTarget\n"
+        "from buoyfleet.model.fleet import TargetSpec\n"
         "async def main():\n"
         "    target = LocalTarget(TargetSpec('local'), Path(sys.argv[1]))\n"
         "    await target.start()\n"

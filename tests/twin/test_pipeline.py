@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from buoyfleet.cloud.local.rule_tokens import RuleError
+from buoyfleet.cloud.local.s3 import list_objects
+from buoyfleet.cloud.s3_reader import read_failed
+from buoyfleet.model.fleet import TwinSpec
+from buoyfleet.model.twin import LimitSetting, RuleSettings
 from twin_bench import Bench, drive, payload, values
 
-from host.cloud.local.rule_tokens import RuleError
-from host.cloud.local.s3 import list_objects
-from host.cloud.s3_reader import read_failed
-from host.model.fleet import TwinSpec
-from host.model.twin import LimitSetting, RuleSettings
 from sensors.catalog import KEYS
 
 
@@ -132,9 +132,9 @@ def test_buffers_run_by_themselves_where_nobody_hurries_them(tmp_path: Path) -> 
     )
 
     async def main() -> None:
-        from host.cloud.local.config import TwinConfig
-        from host.cloud.local.pipeline import Pipeline
-        from host.model.clock import HostClock
+        from buoyfleet.cloud.local.config import TwinConfig
+        from buoyfleet.cloud.local.pipeline import Pipeline
+        from buoyfleet.model.clock import HostClock
 
         pipeline = Pipeline(TwinConfig(str(tmp_path / "twin"), twin=spec))
         pipeline.start()
@@ -536,7 +536,7 @@ def test_s3_objects_go_by_size(tmp_path: Path) -> None:
 def test_a_bucket_that_cannot_be_written_is_tried_again_and_then_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from host.cloud.local.s3 import Bucket
+    from buoyfleet.cloud.local.s3 import Bucket
 
     def full(*_arguments: Any, **_options: Any) -> Any:
         raise OSError(28, "No space left on device")

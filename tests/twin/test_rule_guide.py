@@ -12,14 +12,13 @@ import math
 from typing import Any
 
 import pytest
+from buoyfleet.cloud.local.rule_compile import Chance, Message, Topic
+from buoyfleet.cloud.local.rule_functions import FUNCTIONS, NEEDS_ACCOUNT, SINCE_2016
+from buoyfleet.cloud.local.rule_sql import parse_statement
+from buoyfleet.cloud.local.rule_tokens import RuleError
+from buoyfleet.cloud.local.rules import KinesisAction, Rule, RuleSpec
 from hypothesis import given
 from hypothesis import strategies as st
-
-from host.cloud.local.rule_compile import Chance, Message, Topic
-from host.cloud.local.rule_functions import FUNCTIONS, NEEDS_ACCOUNT, SINCE_2016
-from host.cloud.local.rule_sql import parse_statement
-from host.cloud.local.rule_tokens import RuleError
-from host.cloud.local.rules import KinesisAction, Rule, RuleSpec
 
 V1, V2 = "2015-10-08", "2016-03-23"
 GONE = object()

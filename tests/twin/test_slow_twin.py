@@ -10,19 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from host.cloud.local import running, target
-from host.cloud.local.control_client import ControlClient
-from host.cloud.local.left_files import ADDRESS_FILE, note_address
-from host.cloud.local.target import LocalTarget
-from host.model.errors import TargetError
-from host.model.fleet import TargetSpec
+from buoyfleet.cloud.local import running, target
+from buoyfleet.cloud.local.control_client import ControlClient
+from buoyfleet.cloud.local.left_files import ADDRESS_FILE, note_address
+from buoyfleet.cloud.local.target import LocalTarget
+from buoyfleet.model.errors import TargetError
+from buoyfleet.model.fleet import TargetSpec
 
 Answer = dict[str, Any]
 
 
 class Channel:
-    """A control channel (host.cloud.local.control) with no twin behind it."""
+    """A control channel (buoyfleet.cloud.local.control) with no twin behind it."""
 
     def __init__(self, answer: Answer | None) -> None:
         self._answer = answer

@@ -4,11 +4,10 @@ import asyncio
 from pathlib import Path
 
 import pytest
-
-from host.cloud.local.target import LocalTarget
-from host.cloud.target import Check
-from host.model.fleet import TargetSpec, TwinSpec
-from host.model.twin import ErrorAction, InfluxSpec, RuleSettings, TwinTls
+from buoyfleet.cloud.local.target import LocalTarget
+from buoyfleet.cloud.target import Check
+from buoyfleet.model.fleet import TargetSpec, TwinSpec
+from buoyfleet.model.twin import ErrorAction, InfluxSpec, RuleSettings, TwinTls
 
 
 def checks(folder: Path, twin: TwinSpec) -> dict[str, Check]:
@@ -61,7 +60,7 @@ def test_own_rules_and_policies_that_work_are_named(tmp_path: Path) -> None:
 def test_an_influxdb_that_is_not_there_fails_its_check(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("host.cloud.influxdb.time.sleep", lambda _: None)
+    monkeypatch.setattr("buoyfleet.cloud.influxdb.time.sleep", lambda _: None)
     check = checks(tmp_path, TwinSpec(influxdb=InfluxSpec("http://127.0.0.1:1", "d")))["influxdb"]
     assert not check.passed
     assert "does not answer" in check.detail

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from buoyfleet.cli.main import invoke
 
-from host.cli.main import invoke
-
-BUOY = [sys.executable, "-m", "host.cli.main"]
+BUOY = [sys.executable, "-m", "buoyfleet.cli.main"]
 DEADLINE_S = 120
 
 

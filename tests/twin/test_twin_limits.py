@@ -4,14 +4,13 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+from buoyfleet.cloud.local.config import TwinConfig
+from buoyfleet.cloud.local.target import LocalTarget
+from buoyfleet.inventory.limits_format import LIMITS
+from buoyfleet.model.fleet import TargetSpec, TwinSpec
+from buoyfleet.model.limits import RATES, SHARD_LIMITS, Limits, ShardLimits, TwinLimits
+from buoyfleet.model.twin import LimitSetting
 from twin_process import publish, server
-
-from host.cloud.local.config import TwinConfig
-from host.cloud.local.target import LocalTarget
-from host.inventory.limits_format import LIMITS
-from host.model.fleet import TargetSpec, TwinSpec
-from host.model.limits import RATES, SHARD_LIMITS, Limits, ShardLimits, TwinLimits
-from host.model.twin import LimitSetting
 
 
 def test_every_limit_of_the_broker_and_the_shard_has_a_key_in_the_fleet_file() -> None:

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from buoyfleet.cloud.local.config import TwinConfig
+from buoyfleet.cloud.local.drain import QUIET_S
+from buoyfleet.cloud.local.pipeline import Pipeline
+from buoyfleet.cloud.local.server import serve
+from buoyfleet.model.errors import TargetError
 from twin_bench import payload
 from twin_process import DEADLINE_S, publish, server, until
-
-from host.cloud.local.config import TwinConfig
-from host.cloud.local.drain import QUIET_S
-from host.cloud.local.pipeline import Pipeline
-from host.cloud.local.server import serve
-from host.model.errors import TargetError
 
 
 def segments(folder: Path) -> int:

@@ -9,19 +9,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from buoyfleet.cloud.certificates import CertificateAuthority
+from buoyfleet.cloud.local.broker.authority import CONNECT, PUBLISH, RECEIVE, SUBSCRIBE, Principal
+from buoyfleet.cloud.local.registry import Registry
+from buoyfleet.cloud.local.target import LocalTarget
+from buoyfleet.model.errors import UsageError
+from buoyfleet.model.exit_codes import ExitCode
+from buoyfleet.model.fleet import TargetSpec, TwinSpec
+from buoyfleet.model.twin import TwinTls
+from buoyfleet.mqtt.tls import client_context
 from cryptography import x509
 from run_bench import buoy, fleet_text, result_of
 from twin_process import server
-
-from host.cloud.certificates import CertificateAuthority
-from host.cloud.local.broker.authority import CONNECT, PUBLISH, RECEIVE, SUBSCRIBE, Principal
-from host.cloud.local.registry import Registry
-from host.cloud.local.target import LocalTarget
-from host.model.errors import UsageError
-from host.model.exit_codes import ExitCode
-from host.model.fleet import TargetSpec, TwinSpec
-from host.model.twin import TwinTls
-from host.mqtt.tls import client_context
 
 
 def identity(folder: Path, name: str) -> Principal:

@@ -10,11 +10,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from buoyfleet.cloud.local.control_client import ControlClient
+from buoyfleet.model.endpoint import Endpoint
+from buoyfleet.mqtt.codec import DISCONNECT, Connect, Decoder, Puback, encode_connect, encode_publish
 from twin_bench import payload
-
-from host.cloud.local.control_client import ControlClient
-from host.model.endpoint import Endpoint
-from host.mqtt.codec import DISCONNECT, Connect, Decoder, Puback, encode_connect, encode_publish
 
 DEADLINE_S = 120.0
 
@@ -63,7 +62,7 @@ class Server:
         folder.mkdir(parents=True, exist_ok=True)
         config = folder / "config.json"
         config.write_text(json.dumps({"folder": str(folder / "twin"), **settings}))
-        command = [sys.executable, "-m", "host.cloud.local.server", str(config)]
+        command = [sys.executable, "-m", "buoyfleet.cloud.local.server", str(config)]
         self.process = subprocess.Popen(
             command + ["--standalone"] * standalone,
             stdin=subprocess.DEVNULL if standalone else subprocess.PIPE,

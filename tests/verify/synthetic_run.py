@@ -12,15 +12,15 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from buoyfleet.model import evidence, ledger, store
+from buoyfleet.model.evidence import StageCount
+from buoyfleet.model.fleet import BoardSpec, Fleet, LinkSpec, RunSpec, SensorSpec, TargetSpec
+from buoyfleet.model.observation import Observation, write_observation
+from buoyfleet.model.thresholds import parse_threshold
+from buoyfleet.verify.boards import BoardFacts
+from buoyfleet.verify.ledger import compact_ledger
+from buoyfleet.verify.verdict import Case, Verification, verify
 
-from host.model import evidence, ledger, store
-from host.model.evidence import StageCount
-from host.model.fleet import BoardSpec, Fleet, LinkSpec, RunSpec, SensorSpec, TargetSpec
-from host.model.observation import Observation, write_observation
-from host.model.thresholds import parse_threshold
-from host.verify.boards import BoardFacts
-from host.verify.ledger import compact_ledger
-from host.verify.verdict import Case, Verification, verify
 from sensors.catalog import KEYS
 
 MS = 1_000_000

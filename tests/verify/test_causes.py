@@ -4,10 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
-
-from host.cloud.local.broker import Reason
-from host.cloud.local.faults import ON_THE_LINK
-from host.cloud.local.firehose_events import (
+from buoyfleet.cloud.local.broker import Reason
+from buoyfleet.cloud.local.faults import ON_THE_LINK
+from buoyfleet.cloud.local.firehose_events import (
     BAD_RESPONSE,
     DUPLICATED_ID,
     FUNCTION_ERROR,
@@ -17,10 +16,10 @@ from host.cloud.local.firehose_events import (
     THROTTLED,
     TIMED_OUT,
 )
-from host.verify.cause import Figures
-from host.verify.causes import CAUSES, explain
+from buoyfleet.verify.cause import Figures
+from buoyfleet.verify.causes import CAUSES, explain
 
-LOCAL = Path(__file__).parents[2] / "host/cloud/local"
+LOCAL = Path(__file__).parents[2] / "host/buoyfleet/cloud/local"
 SOURCES = {
     "rules": "engine.py",
     "timestream": "timestream.py",

@@ -3,12 +3,11 @@
 from pathlib import Path
 
 import pytest
+from buoyfleet.cli import main
+from buoyfleet.model.errors import VerificationError
+from buoyfleet.model.exit_codes import ExitCode
+from buoyfleet.report.load import NoResult, read_result
 from synthetic_run import SyntheticRun
-
-from host.cli import main
-from host.model.errors import VerificationError
-from host.model.exit_codes import ExitCode
-from host.report.load import NoResult, read_result
 
 DAMAGES = {
     "empty": b"",

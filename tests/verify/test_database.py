@@ -3,8 +3,8 @@
 import stat
 from pathlib import Path
 
-from host.model.spreadsheet import cell
-from host.verify.database import Database
+from buoyfleet.model.spreadsheet import cell
+from buoyfleet.verify.database import Database
 
 
 def test_scratch_files_are_the_users_alone_and_gone_at_the_end() -> None:

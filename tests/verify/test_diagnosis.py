@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import pytest
+from buoyfleet.model.result import Diagnosis
+from buoyfleet.verify.cause import Figures
+from buoyfleet.verify.causes import CAUSES, explain
 from synthetic_run import MS, START_NS, S, SyntheticRun
-
-from host.model.result import Diagnosis
-from host.verify.cause import Figures
-from host.verify.causes import CAUSES, explain
 
 TIMEOUT = (
     "Task timed out after 60 s: 500 records at 120 ms each (128 MB) and a cold start of 250 ms need 60.25 s; "

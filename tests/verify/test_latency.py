@@ -4,13 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
+from buoyfleet.inventory.loader import load_fleet
+from buoyfleet.model.errors import ConfigurationError
+from buoyfleet.model.result import LatencySeries
+from buoyfleet.model.visibility import visibility
+from buoyfleet.verify.verdict import Verification
 from synthetic_run import MS, SyntheticRun
-
-from host.inventory.loader import load_fleet
-from host.model.errors import ConfigurationError
-from host.model.result import LatencySeries
-from host.model.visibility import visibility
-from host.verify.verdict import Verification
 
 
 def series_of(verification: Verification, name: str) -> LatencySeries:

@@ -5,13 +5,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from buoyfleet.model.errors import BuoyError
+from buoyfleet.model.ledger import COMPACTED, SCHEMA, STREAM_FOLDER
+from buoyfleet.verify.ledger import compact_ledger
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from synthetic_run import SyntheticRun, write_stream
-
-from host.model.errors import BuoyError
-from host.model.ledger import COMPACTED, SCHEMA, STREAM_FOLDER
-from host.verify.ledger import compact_ledger
 
 
 def streams(folder: Path) -> Path:

@@ -3,9 +3,8 @@
 from pathlib import Path
 
 import pytest
+from buoyfleet.model.evidence import StageCount
 from synthetic_run import SyntheticRun
-
-from host.model.evidence import StageCount
 
 TAKEN = "another connection took this client id"
 

@@ -4,16 +4,15 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from buoyfleet.fleet.conclude import outcome_of
+from buoyfleet.fleet.run_state import RunRecord
+from buoyfleet.model import evidence
+from buoyfleet.model.exit_codes import ExitCode
+from buoyfleet.model.observation import Blindness, Gap, Observation
+from buoyfleet.model.result import Outcome
+from buoyfleet.model.store import SCHEMA
+from buoyfleet.verify.verdict import Verification
 from synthetic_run import MS, S, SyntheticRun, write_rows
-
-from host.fleet.conclude import outcome_of
-from host.fleet.run_state import RunRecord
-from host.model import evidence
-from host.model.exit_codes import ExitCode
-from host.model.observation import Blindness, Gap, Observation
-from host.model.result import Outcome
-from host.model.store import SCHEMA
-from host.verify.verdict import Verification
 
 LOSSLESS = ("subscriber.missing == 0", "subscriber.duplicated == 0", "subscriber.altered == 0")
 PAYLOADS = pytest.mark.parametrize("payload", ["stamped", "original"])

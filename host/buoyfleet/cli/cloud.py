@@ -1,0 +1,180 @@
+"""`buoy cloud`: an AWS account as the target of runs: enrol, plan, permissions, template, retire."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from buoyfleet.cli.console import write_line
+from buoyfleet.model.errors import UsageError
+from buoyfleet.model.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from buoyfleet.cloud.aws.enroll import Keys
+    from buoyfleet.model.aws import AwsSpec
+    from buoyfleet.model.fleet import Fleet
+
+app = typer.Typer(
+    help="Use a pipeline in an AWS account: enrol boards, see what a run would cost, undo it all.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="docs/cloud.md goes through it from the first rehearsal to the verdict.",
+)
+
+FleetFile = Annotated[Path, typer.Argument(help="Fleet file.")]
+Boards = Annotated[str | None, typer.Option(help="Only these ids, e.g. `100-109,115`.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; change nothing.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+
+
+def load(
+    fleet_file: Path,
+    boards: str | None = None,
+    *,
+    count: str | None = None,
+    rate: str | None = None,
+    duration: str | None = None,
+) -> tuple["Fleet", "AwsSpec"]:
+    """The fleet with target `aws`: the file's own, or one with the defaults.
+
+    Raises:
+        ConfigurationError: mistakes of file or options.
+    """
+    from buoyfleet.inventory.loader import load_fleet
+    from buoyfleet.inventory.overrides import Overrides
+
+    overrides = Overrides(boards=boards, target="aws", count=count, rate=rate, duration=duration)
+    fleet = load_fleet(fleet_file, overrides)
+    if fleet.target.aws is None:
+        raise UsageError("the target is no AWS account", where=str(fleet_file))
+    return fleet, fleet.target.aws
+
+
+@app.command(
+    epilog="""Examples:
+
+\b
+  buoy cloud enroll --dry-run              what would be made
+  buoy cloud enroll                        things, certificates, policies of boards.yaml's boards
+  buoy cloud enroll big.yaml --own-ca      certificates by a CA of this fleet that AWS is told of
+  buoy cloud enroll --boards 131 --in-service    a board for the field: test runs will not touch it
+"""
+)
+def enroll(
+    fleet_file: FleetFile = Path("boards.yaml"),
+    boards: Boards = None,
+    own_ca: Annotated[
+        bool, typer.Option("--own-ca", help="Keys made here, by a CA that AWS is told of (SNI only).")
+    ] = False,
+    aws_keys: Annotated[
+        bool, typer.Option("--aws-keys", help="RSA keys made by AWS; boards with little memory want EC.")
+    ] = False,
+    in_service: Annotated[
+        bool, typer.Option("--in-service", help="Mark the things as in service: test runs refuse them.")
+    ] = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    quiet: Quiet = False,
+) -> None:
+    """Make things, certificates and policies for a fleet's boards and its witness.
+
+    Run it again after Ctrl-C or a failure: it goes on where it was, and does nothing that is done. Keys are
+    written with mode 0600 and never shown.
+    """
+    from buoyfleet.cli.cloud_enroll import EnrollRequest, enroll_fleet
+
+    if own_ca and aws_keys:
+        raise UsageError("--own-ca and --aws-keys exclude each other", next_step="leave one out")
+    keys: Keys = "own-ca" if own_ca else "aws-keys" if aws_keys else "csr"
+    request = EnrollRequest(keys, in_service=in_service, dry_run=dry_run, yes=yes, quiet=quiet)
+    raise typer.Exit(enroll_fleet(*load(fleet_file, boards), request))
+
+
+@app.command(
+    epilog="""Examples:
+
+\b
+  buoy cloud retire --dry-run              what would be deleted
+  buoy cloud retire                        the things of boards.yaml's boards and of the witness
+  buoy cloud retire --all                  every test thing of the pipeline
+"""
+)
+def retire(
+    fleet_file: FleetFile = Path("boards.yaml"),
+    boards: Boards = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every test thing of the pipeline.")] = False,
+    in_service: Annotated[
+        bool, typer.Option("--in-service", help="Things in service, too. The boards cannot connect then.")
+    ] = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    quiet: Quiet = False,
+) -> None:
+    """Undo `buoy cloud enroll`: detach and delete certificates, things and at last what they shared."""
+    from buoyfleet.cli.cloud_enroll import RetireRequest, retire_fleet
+
+    request = RetireRequest(everything, in_service=in_service, dry_run=dry_run, yes=yes, quiet=quiet)
+    raise typer.Exit(retire_fleet(*load(fleet_file, boards), request))
+
+
+@app.command(
+    epilog="""Examples:
+
+\b
+  buoy cloud plan                          boards.yaml against your account
+  buoy cloud plan --count 10000 --rate 1/s
+  buoy cloud plan --offline                AWS's default quotas; asks nobody
+"""
+)
+def plan(
+    fleet_file: FleetFile = Path("boards.yaml"),
+    count: Annotated[str | None, typer.Option(help="Messages per board.")] = None,
+    rate: Annotated[str | None, typer.Option(help="Messages of a board, e.g. `10/s`.")] = None,
+    duration: Annotated[str | None, typer.Option(help="Length of the run, e.g. `2 min`.")] = None,
+    boards: Boards = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Ask nobody; AWS's defaults are used.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """What a run would use and cost, and which limit of the account it would meet first. Sends nothing."""
+    from buoyfleet.cli.cloud_plan import show_plan
+
+    fleet, spec = load(fleet_file, boards, count=count, rate=rate, duration=duration)
+    raise typer.Exit(show_plan(fleet, spec, offline=offline, as_json=as_json))
+
+
+@app.command(
+    epilog="""Examples:
+
+\b
+  buoy cloud policy > policy.json          for runs: reads only
+  buoy cloud policy --for enroll
+  aws iam put-user-policy --user-name bench --policy-name buoyfleet --policy-document file://policy.json
+"""
+)
+def policy(
+    fleet_file: FleetFile = Path("boards.yaml"),
+    job: Annotated[str, typer.Option("--for", help="`run`, `enroll`, `retire` or `plan`.")] = "run",
+) -> None:
+    """The IAM policy document that an identity needs for a job, for the names of a fleet file."""
+    from buoyfleet.cli.cloud_plan import show_policy
+
+    raise typer.Exit(show_policy(*load(fleet_file), job))
+
+
+@app.command(
+    epilog="""Examples:
+
+\b
+  buoy cloud template > pipeline.yaml
+  aws cloudformation deploy --stack-name buoytest --template-file pipeline.yaml \\
+      --capabilities CAPABILITY_IAM
+"""
+)
+def template() -> None:
+    """The CloudFormation template of the pipeline, with the Lambda function that the twin runs."""
+    from buoyfleet.cloud.aws.template import pipeline_template
+
+    write_line(pipeline_template().rstrip())
+    raise typer.Exit(ExitCode.OK)

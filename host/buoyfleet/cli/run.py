@@ -1,0 +1,85 @@
+"""`buoy run`: carry out a fleet's run and tell whether every measure arrived."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_EXAMPLES = """Examples:
+
+\b
+  buoy run                                 the fleet of boards.yaml
+  buoy run scenarios/original.yaml         another fleet file
+  buoy run --flat-out                      no pacing: as fast as it goes
+  buoy run --boards 100-109 --count 20     ten buoys, 20 messages each
+  buoy run --flat-out --limits aws         unpaced, and every limit of AWS kept
+  buoy run --limit publishes_in=5/s        one limit of the twin set to something else
+  buoy run --target broker                 any MQTT broker, nothing behind it
+  buoy run --target aws                    a pipeline in your AWS account (docs/cloud.md); asks first
+  buoy run --json --quiet > result.json    for scripts; the exit code is the verdict
+"""
+
+
+def run(
+    fleet_file: Annotated[Path, typer.Argument(help="Fleet file.")] = Path("boards.yaml"),
+    count: Annotated[str | None, typer.Option(help="Messages per board.")] = None,
+    interval: Annotated[str | None, typer.Option(help="Between messages of a board, e.g. `100 ms`.")] = None,
+    rate: Annotated[str | None, typer.Option(help="Messages of a board, e.g. `10/s`.")] = None,
+    duration: Annotated[str | None, typer.Option(help="Length of the run, e.g. `2 min`.")] = None,
+    flat_out: Annotated[bool, typer.Option("--flat-out", help="No pacing; lifts the twin's rates.")] = False,
+    boards: Annotated[str | None, typer.Option(help="Only these ids, e.g. `100-109,115`.")] = None,
+    target: Annotated[str | None, typer.Option(help="Target instead of the file's.")] = None,
+    seed: Annotated[str | None, typer.Option(help="Seed of everything random.")] = None,
+    limits: Annotated[
+        str | None, typer.Option(help="Twin's rates: `aws` or `lifted`. [aws; lifted with --flat-out]")
+    ] = None,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(help="One limit of the twin, NAME=VALUE as under `target.twin.limits`; repeatable."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before an account is used.")] = False,
+    allow_live: Annotated[
+        bool, typer.Option("--allow-live", help="Go on although boards in service may be disturbed.")
+    ] = False,
+    out: Annotated[Path, typer.Option(help="Where run folders are made.")] = Path("runs"),
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print result.json instead of the verdict.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="One line at the end.")] = False,
+) -> None:
+    """Run a fleet against its target and verify that every measure arrived.
+
+    Ctrl-C once stops sending, waits for what is out, verifies and reports it; twice stops at once.
+    """
+    from buoyfleet.cli.fleet_run import Request, execute
+    from buoyfleet.inventory.overrides import Overrides
+
+    overrides = Overrides(
+        count=count,
+        interval=interval,
+        rate=rate,
+        duration=duration,
+        flat_out=flat_out,
+        boards=boards,
+        target=target,
+        seed=seed,
+        limits=tuple(limit or ()),
+    )
+    command = shlex.join(["buoy", *sys.argv[1:]])
+    request = Request(
+        fleet_file,
+        overrides,
+        limits,
+        out,
+        as_json=as_json,
+        quiet=quiet,
+        command=command,
+        yes=yes,
+        allow_live=allow_live,
+    )
+    raise typer.Exit(execute(request))
+
+
+run.__doc__ = f"{run.__doc__}\n\n{_EXAMPLES}"

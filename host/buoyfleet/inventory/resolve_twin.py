@@ -1,0 +1,144 @@
+"""From the `target.twin` key as read to the settings of a twin."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from buoyfleet.inventory.fields import IdPiece
+from buoyfleet.inventory.influx_format import influx_spec
+from buoyfleet.inventory.limits_format import limit_settings
+from buoyfleet.inventory.problems import Reporter
+from buoyfleet.inventory.resolve_boards import members, piece_text
+from buoyfleet.inventory.sections import Section
+from buoyfleet.inventory.twin_format import (
+    FaultSection,
+    RuleSection,
+    StoreRuleSection,
+    TwinSection,
+    TwinTlsSection,
+)
+from buoyfleet.inventory.values import ids_shown
+from buoyfleet.model.fleet import TargetSpec
+from buoyfleet.model.limits import TwinLimits
+from buoyfleet.model.twin import ErrorAction, FaultSpec, LimitSetting, RuleSettings, TwinSpec, TwinTls
+
+# A fault names messages one by one.
+_MOST_FAULT_MESSAGES = 100_000
+
+
+def resolve_twin(section: TwinSection, folder: Path, ids: set[int], report: Reporter) -> TwinSpec:
+    """The settings of a twin; what no single value can show is checked. Paths start at `folder`."""
+    return TwinSpec(
+        limits=_limits(section.limits, report),
+        tls=_tls(section.tls, folder),
+        timestream_rule=_rule(section.timestream_rule, report),
+        kinesis_rule=_rule(section.kinesis_rule, report),
+        timestream_memory_store_h=section.timestream_memory_store / 3600,
+        timestream_visible_after_s=section.timestream_visible_after,
+        kinesis_shards=section.kinesis_shards,
+        firehose_lambda_buffer_mb=section.firehose_lambda_buffer_size,
+        firehose_lambda_buffer_s=section.firehose_lambda_buffer_time,
+        firehose_s3_buffer_mb=section.firehose_s3_buffer_size,
+        firehose_s3_buffer_s=section.firehose_s3_buffer_time,
+        hurry=section.hurry,
+        lambda_handler=_path(section.lambda_handler, folder),
+        lambda_timeout_s=section.lambda_timeout,
+        lambda_memory_mb=section.lambda_memory,
+        lambda_cold_start_ms=section.lambda_cold_start,
+        lambda_per_record_ms=section.lambda_per_record,
+        lambda_base_memory_mb=section.lambda_base_memory,
+        lambda_record_memory_kb=section.lambda_record_memory * 1000,
+        lambda_concurrency=section.lambda_concurrency,
+        s3_prefix=section.s3_prefix,
+        s3_error_prefix=section.s3_error_prefix,
+        s3_delimiter="\n" if section.s3_delimiter == "newline" else "",
+        s3_gzip=section.s3_gzip,
+        influxdb=influx_spec(section.influxdb),
+        faults=tuple(_fault(fault, ids, report) for fault in section.faults),
+    )
+
+
+def _fault(section: FaultSection, ids: set[int], report: Reporter) -> FaultSpec:
+    buoys, strange = members(section.buoys or [], ids)
+    if ids:
+        _report_strange(strange, ids, section, report)
+    return FaultSpec(
+        stage=section.stage,
+        kind=section.kind,
+        buoys=tuple(sorted(set(buoys))),
+        messages=_numbers(section, report),
+        measures=tuple(section.measures or ()),
+        value=section.value,
+        seconds=section.delay or 0.0,
+    )
+
+
+def _report_strange(strange: list[IdPiece], ids: set[int], section: FaultSection, report: Reporter) -> None:
+    for piece in strange:
+        message = f"{piece_text(piece)} is not in the fleet ({ids_shown(ids)})"
+        report.add(piece.line, section.under("buoys"), message)
+
+
+def _numbers(section: FaultSection, report: Reporter) -> tuple[int, ...]:
+    pieces = section.messages or []
+    if sum(piece.last - piece.first + 1 for piece in pieces) > _MOST_FAULT_MESSAGES:
+        message = f"these are more than {_MOST_FAULT_MESSAGES} messages; leave `messages` out for all"
+        report.add(section.line("messages"), section.under("messages"), message)
+        return ()
+    return tuple(sorted({n for piece in pieces for n in range(piece.first, piece.last + 1)}))
+
+
+def with_limits(target: TargetSpec, limits: tuple[LimitSetting, ...], options: Reporter) -> TargetSpec:
+    """A target with the limits that the command line sets; those come before the file's."""
+    if not limits:
+        return target
+    if target.kind != "local" or target.attach:
+        options.add(0, "--limit", "only a twin that the run starts has limits to set", "leave `--limit` out")
+        return target
+    twin = target.twin or TwinSpec()
+    merged = {setting.name: setting for setting in (*twin.limits, *limits)}
+    settings = tuple(merged.values())
+    try:
+        TwinLimits.of(False, settings)
+    except ValueError as error:
+        options.add(0, "--limit", str(error))
+        return target
+    return replace(target, twin=replace(twin, limits=settings))
+
+
+def _limits(section: Section | None, report: Reporter) -> tuple[LimitSetting, ...]:
+    settings = limit_settings(section)
+    try:
+        TwinLimits.of(False, settings)
+    except ValueError as error:
+        if section is not None:
+            report.add(section.line(), section.path, str(error))
+        return ()
+    return settings
+
+
+def _tls(section: bool | TwinTlsSection, folder: Path) -> TwinTls | None:
+    if isinstance(section, TwinTlsSection):
+        return TwinTls(section.alpn, _path(section.policy, folder), _path(section.authority, folder))
+    return TwinTls() if section else None
+
+
+def _rule(section: RuleSection | None, report: Reporter) -> RuleSettings:
+    if section is None:
+        return RuleSettings()
+    action = section.error_action
+    timed = section if isinstance(section, StoreRuleSection) else StoreRuleSection()
+    if timed.has("timestamp_unit") and not timed.timestamp:
+        message = "`timestamp_unit` is the unit of `timestamp`, which is not written"
+        report.add(timed.line("timestamp_unit"), timed.under("timestamp_unit"), message)
+    return RuleSettings(
+        sql=section.sql,
+        sql_version=section.sql_version,
+        timestamp=timed.timestamp,
+        timestamp_unit=timed.timestamp_unit,
+        error_action=None if action is None else ErrorAction(action.s3, action.republish),
+    )
+
+
+def _path(text: str, folder: Path) -> str:
+    return os.path.abspath(folder / os.path.expanduser(text)) if text else ""

@@ -1,0 +1,350 @@
+"""The `target.twin` key: settings of the local twin."""
+
+# ruff: noqa: RUF009 (`entry` makes a dataclass field, which is what the rule wants)
+
+from dataclasses import dataclass
+from typing import Any, get_args, get_type_hints
+
+from buoyfleet.inventory.fields import (
+    IdPiece,
+    Ids,
+    Many,
+    Number,
+    Switch,
+    Text,
+    Whole,
+    Word,
+    duration_field,
+    size_field,
+)
+from buoyfleet.inventory.influx_format import InfluxSection
+from buoyfleet.inventory.limits_format import LimitsSection
+from buoyfleet.inventory.problems import Reporter
+from buoyfleet.inventory.sections import Either, Nested, Section, entry
+from buoyfleet.inventory.values import decimal_text, duration_text
+from buoyfleet.inventory.yaml_nodes import Node, Scalar
+from buoyfleet.model.fleet import FaultSpec, TwinSpec
+from buoyfleet.model.twin import SqlVersion, TimeUnit
+from sensors.catalog import KEYS
+
+_TWIN = TwinSpec()
+_FAULTS = get_type_hints(FaultSpec)
+_STAGES: tuple[str, ...] = get_args(_FAULTS["stage"])
+_FAULT_KINDS: tuple[str, ...] = get_args(_FAULTS["kind"])
+_BROKER_KINDS = ("unanswered", "taken-over")
+# Far beyond every sensor, and two decimals are still exact.
+_LIMIT = 1_000_000
+_PATH = r"\S"
+
+
+def _megabytes(value: float) -> str:
+    return f"`{decimal_text(value)} MB`"
+
+
+def _duration(seconds: float) -> str:
+    return f"`{duration_text(seconds)}`"
+
+
+@dataclass
+class FaultSection(Section):
+    """A rehearsed fault."""
+
+    OF = " of a fault"
+
+    stage: Any = entry(Word(_STAGES, "stage"), "On entering which stage.", required=True)
+    kind: Any = entry(Word(_FAULT_KINDS, "kind of fault"), "What happens.", required=True)
+    buoys: list[IdPiece] | None = entry(Ids(2**31 - 1), "To messages of these buoys.", shown="all")
+    messages: list[IdPiece] | None = entry(
+        Ids(2**31 - 1, "message"),
+        "To these messages, counted per buoy from 0 as they arrive there.",
+        shown="all",
+    )
+    measures: list[str] | None = entry(
+        Many(Word(KEYS, "measure"), alone=True), "To these measures.", shown="all nine"
+    )
+    value: float | None = entry(
+        Number(-_LIMIT, _LIMIT, f"a number from -{_LIMIT} to {_LIMIT}"),
+        "What `altered` measures become.",
+        shown="one more than they were",
+    )
+    delay: float | None = entry(duration_field("1 ms", "30 d"), "How much later `delayed` messages come.")
+
+
+def _check_fault(fault: FaultSection, report: Reporter) -> None:
+    if fault.kind is None:
+        return
+    if fault.kind in _BROKER_KINDS and fault.stage not in (None, "broker"):
+        message = f"`{fault.kind}` happens between board and broker, not at `{fault.stage}`"
+        report.add(fault.line("stage"), fault.under("stage"), message, "write `stage: broker`")
+    if fault.kind == "truncated" and fault.stage == "timestream":
+        message = "Timestream gets values, and only a payload can be `truncated`"
+        report.add(fault.line("stage"), fault.under("stage"), message, "write `stage: rules`")
+    if fault.kind == "delayed" and not fault.has("delay"):
+        report.add(
+            fault.line("kind"), fault.path, "a `delayed` fault needs `delay`", "write e.g. `delay: 5 s`"
+        )
+    for name, kind in (("delay", "delayed"), ("value", "altered")):
+        if fault.has(name) and fault.kind != kind:
+            report.add(fault.line(name), fault.under(name), f"only a fault of kind `{kind}` takes `{name}`")
+
+
+class Template(Text):
+    """A text in which `${…}` is a substitution template of a rule, not a secret."""
+
+    def read(self, node: Node, path: str, report: Reporter) -> str:
+        if isinstance(node, Scalar) and isinstance(node.value, str) and not node.secret and node.text.strip():
+            return node.text
+        return super().read(node, path, report)
+
+
+@dataclass
+class ErrorActionSection(Section):
+    """What becomes of a message whose rule action failed; one of the two."""
+
+    OF = " of `error_action`"
+    RULES = {"minProperties": 1, "maxProperties": 1}  # noqa: RUF012 (not a field)
+
+    s3: str = entry(
+        Text("a prefix such as `rule-errors/`", r"^[^!$\s][^!$]*/$"),
+        "Into the bucket, under this prefix.",
+        default="",
+    )
+    republish: str = entry(
+        Text("a topic", r"^[^$#+\s][^#+]{0,255}$"), "As a message on this topic.", default=""
+    )
+
+
+def _check_error_action(action: ErrorActionSection, report: Reporter) -> None:
+    if bool(action.s3) == bool(action.republish) and action.has("s3") == action.has("republish"):
+        report.add(action.line(), action.path, "write one of `s3: PREFIX/` and `republish: TOPIC`")
+
+
+@dataclass
+class RuleSection(Section):
+    """What differs from the source system's rule."""
+
+    OF = " of a rule"
+
+    sql: str = entry(
+        Text("a rule statement", r"^(?i:select)\s"),
+        "The whole statement; `topic(3) as buoy_id` must stay, as stores find the buoy by it.",
+        default="",
+        shown="that of the source system, for the fleet's `topic_prefix`",
+    )
+    sql_version: SqlVersion | None = entry(
+        Word(get_args(SqlVersion), "SQL version"),
+        "How numbers are handled: 2016-03-23 writes 7.0 as 7.",
+        shown="Timestream and InfluxDB 2015-10-08, Kinesis 2016-03-23",
+    )
+    error_action: ErrorActionSection | None = entry(
+        Nested(ErrorActionSection, check=_check_error_action),
+        "What becomes of a message that fails.",
+        shown="nothing",
+    )
+
+
+@dataclass
+class StoreRuleSection(RuleSection):
+    """What differs from the source system's rule, with the time of a record."""
+
+    timestamp: str = entry(
+        Template("a substitution template such as `${timestamp}`", r"\S"),
+        "The record's time: a substitution template.",
+        default="",
+        shown="`${timestamp}` where payloads are `stamped`, else the time of processing",
+    )
+    timestamp_unit: TimeUnit = entry(
+        Word(get_args(TimeUnit), "unit"), "Unit of `timestamp`.", default="ms", shown="`ms`"
+    )
+
+
+@dataclass
+class TwinTlsSection(Section):
+    """Mutual TLS with certificates of the twin's own authority, one for each board."""
+
+    OF = " of the twin's `tls`"
+
+    alpn: bool = entry(
+        Switch(),
+        "Boards connect to a second port that takes MQTT by ALPN, as IoT Core does on 443.",
+        default=False,
+        shown="`false`",
+    )
+    policy: str = entry(
+        Text("a path", _PATH),
+        "IoT Core policy (JSON) of the boards' certificates.",
+        default="",
+        shown="what a buoy needs: connect as itself, publish its own topics, read its configuration",
+    )
+    authority: str = entry(
+        Text("a path", _PATH),
+        "Folder of an authority that is kept: that of boards from `buoy commission` is `bench/certs`.",
+        default="",
+        shown="a new one for each twin",
+    )
+
+
+@dataclass
+class TwinSection(Section):
+    """Settings of the local twin; the defaults are AWS's or the source system's."""
+
+    limits: Any = entry(
+        Nested(LimitsSection),
+        "Limits that differ from AWS's; they hold in every mode.",
+        shown="AWS's",
+        also=("limit", "quotas"),
+    )
+    tls: bool | TwinTlsSection = entry(
+        Either(Switch(), Nested(TwinTlsSection)),
+        "Mutual TLS and policies as IoT Core has them; `false`: plain MQTT.",
+        default=False,
+        shown="`false`",
+    )
+    timestream_rule: StoreRuleSection | None = entry(
+        Nested(StoreRuleSection), "The rule that feeds Timestream, and InfluxDB where there is one."
+    )
+    kinesis_rule: RuleSection | None = entry(Nested(RuleSection), "The rule that feeds Kinesis.")
+    timestream_memory_store: float = entry(
+        duration_field("1 s", "8766 h"),
+        "How old a record may be.",
+        default=_TWIN.timestream_memory_store_h * 3600,
+        shown=_duration(_TWIN.timestream_memory_store_h * 3600),
+    )
+    timestream_visible_after: float = entry(
+        duration_field("0 s", "30 d"),
+        "Eventual consistency: a query sees a record this much later.",
+        default=_TWIN.timestream_visible_after_s,
+        shown=_duration(_TWIN.timestream_visible_after_s),
+    )
+    influxdb: InfluxSection | None = entry(
+        Nested(InfluxSection, "a mapping with `url` and `database`"),
+        "An InfluxDB that runs already, as one more store.",
+        also=("influx",),
+    )
+    kinesis_shards: int = entry(
+        Whole(1, 500),
+        "Shards of the stream.",
+        default=_TWIN.kinesis_shards,
+        shown=f"`{_TWIN.kinesis_shards}`",
+    )
+    # Firehose's buffering hints end at 128 MB and 900 s (API reference, BufferingHints).
+    firehose_lambda_buffer_size: float = entry(
+        size_field("1 kB", "128 MB"),
+        "Firehose collects this much for one Lambda invocation.",
+        default=_TWIN.firehose_lambda_buffer_mb,
+        shown=_megabytes(_TWIN.firehose_lambda_buffer_mb),
+    )
+    firehose_lambda_buffer_time: float = entry(
+        duration_field("0 s", "900 s"),
+        "Or this long, whichever is first.",
+        default=_TWIN.firehose_lambda_buffer_s,
+        shown=_duration(_TWIN.firehose_lambda_buffer_s),
+    )
+    firehose_s3_buffer_size: float = entry(
+        size_field("1 kB", "128 MB"),
+        "Firehose collects this much for one object in S3.",
+        default=_TWIN.firehose_s3_buffer_mb,
+        shown=_megabytes(_TWIN.firehose_s3_buffer_mb),
+    )
+    firehose_s3_buffer_time: float = entry(
+        duration_field("0 s", "900 s"),
+        "Or this long, whichever is first.",
+        default=_TWIN.firehose_s3_buffer_s,
+        shown=_duration(_TWIN.firehose_s3_buffer_s),
+    )
+    hurry: bool = entry(
+        Switch(),
+        "The end of a run does not wait for buffers: they run ahead of their time. `false`: it waits for "
+        "them, up to `drain_timeout`.",
+        default=_TWIN.hurry,
+        shown="`true`",
+    )
+    lambda_handler: str = entry(
+        Text("a path", _PATH),
+        "The function: a Python file with `lambda_handler`, a JavaScript one with `handler` (needs node), or"
+        " `file.function` as Lambda names it.",
+        default="",
+        shown="`host/buoyfleet/cloud/local/datatransform.py`",
+        also=("handler",),
+    )
+    # Lambda quotas: 15 minutes, 128 to 10 240 MB.
+    lambda_timeout: float = entry(
+        duration_field("1 ms", "15 min"),
+        "An invocation that would take longer fails.",
+        default=_TWIN.lambda_timeout_s,
+        shown=_duration(_TWIN.lambda_timeout_s),
+    )
+    lambda_memory: int = entry(
+        size_field("128 MB", "10240 MB", whole=True),
+        "Memory, and with it speed, of the Lambda function.",
+        default=_TWIN.lambda_memory_mb,
+        shown=_megabytes(_TWIN.lambda_memory_mb),
+    )
+    lambda_cold_start: float = entry(
+        duration_field("0 s", "15 min", milliseconds=True),
+        "Modelled time of a cold start.",
+        default=_TWIN.lambda_cold_start_ms,
+        shown=_duration(_TWIN.lambda_cold_start_ms / 1000),
+    )
+    lambda_per_record: float = entry(
+        duration_field("0 s", "15 min", milliseconds=True),
+        "Modelled time per record, at 128 MB.",
+        default=_TWIN.lambda_per_record_ms,
+        shown=_duration(_TWIN.lambda_per_record_ms / 1000),
+    )
+    lambda_base_memory: float = entry(
+        size_field("0 MB", "10240 MB"),
+        "Modelled memory of the runtime itself.",
+        default=_TWIN.lambda_base_memory_mb,
+        shown=_megabytes(_TWIN.lambda_base_memory_mb),
+    )
+    lambda_record_memory: float = entry(
+        size_field("0 kB", "10240 MB"),
+        "Modelled memory per record of a batch; an invocation that needs more than it has fails.",
+        default=_TWIN.lambda_record_memory_kb / 1000,
+        shown=f"`{decimal_text(_TWIN.lambda_record_memory_kb)} kB`",
+    )
+    lambda_concurrency: int = entry(
+        Whole(0, 1_000_000),
+        "Executions at once that the account leaves to the function.",
+        default=_TWIN.lambda_concurrency,
+        shown=f"`{_TWIN.lambda_concurrency}`",
+    )
+    s3_prefix: str = entry(
+        Template("a prefix such as `buoys/!{timestamp:yyyy/MM/dd}/`", r"^[^\s/]"),
+        "Prefix of objects, with Firehose's `!{timestamp:…}`.",
+        default="",
+        shown="the hour: `YYYY/MM/dd/HH/`",
+    )
+    s3_error_prefix: str = entry(
+        Template("a prefix such as `failed/!{firehose:error-output-type}/`", r"^[^\s/]"),
+        "Prefix of objects with records that could not be transformed.",
+        default="",
+        shown="`processing-failed/` and the hour",
+    )
+    s3_delimiter: str = entry(
+        Word(("none", "newline"), "delimiter"),
+        "What follows each record in an object.",
+        default="none",
+        shown="`none`",
+    )
+    s3_gzip: bool = entry(Switch(), "Objects are packed.", default=_TWIN.s3_gzip, shown="`false`")
+    faults: list[FaultSection] = entry(
+        Many(Nested(FaultSection, "a mapping with `stage` and `kind`", _check_fault)),
+        "Faults to rehearse.",
+        default_factory=list,
+        also=("fault",),
+    )
+
+
+# Where the keys of a section are written → the section.
+TWIN_SECTIONS: dict[str, type[Section]] = {
+    "target.twin": TwinSection,
+    "target.twin.limits": LimitsSection,
+    "target.twin.tls": TwinTlsSection,
+    "target.twin.timestream_rule": StoreRuleSection,
+    "target.twin.kinesis_rule": RuleSection,
+    "target.twin.timestream_rule.error_action": ErrorActionSection,
+    "target.twin.influxdb": InfluxSection,
+    "target.twin.faults[]": FaultSection,
+}

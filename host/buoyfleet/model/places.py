@@ -1,0 +1,28 @@
+"""Where files are that belong to no run: what comes with the package, and what is fetched or made once."""
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+_CHECKOUT = _PACKAGE.parents[1]
+_IN_WHEEL = _PACKAGE / "on_board"
+
+INSTALLED = _IN_WHEEL.is_dir()
+"""From a wheel, without a checkout around it."""
+FILES = _IN_WHEEL if INSTALLED else _CHECKOUT
+"""Holds `firmware/`, `sensors/` and the default `boards.yaml`."""
+
+
+def _kept() -> Path:
+    if not INSTALLED:
+        return _CHECKOUT / ".tools"
+    from platformdirs import user_data_path
+
+    return user_data_path("buoyfleet")
+
+
+KEPT = _kept()
+"""Programs that were fetched and files that were made once: in a checkout its own, else the user's."""
+FACTORY = KEPT / "factory"
+"""File systems of boards as they come from the factory (buoyfleet.simulation.esp32.factory)."""
+COMPILED = KEPT / "compiled"
+"""Programs of boards by their hash (buoyfleet.boards.firmware_files)."""

@@ -1,0 +1,394 @@
+"""The table of causes: why a measure is missing, copied, altered, late or unexpected, and what to change.
+
+Keys are a stage's own reasons (under `stage/reason`) and the causes that `buoyfleet.verify.trace` finds by
+itself (under their name). Templates take the fields of `Figures`.
+"""
+
+from buoyfleet.model.reasons import DropReason
+from buoyfleet.verify.broker_causes import BROKER_CAUSES
+from buoyfleet.verify.cause import Cause, Figures
+from buoyfleet.verify.lambda_timeout import timeout_change, timeout_why
+
+_DROPPED_CHANGES: dict[str, str] = {
+    DropReason.OUTBOX_FULL: "If the link was down or too slow, enlarge `link.outbox`, allow more in flight "
+    "or send less often.",
+    DropReason.RUN_ENDED: "The board's log (`logs/`) shows why the link was slow; if it only needs more "
+    "time, raise `drain_timeout`.",
+    DropReason.INTERRUPTED: "Nothing: the run was interrupted. Run again for the rest.",
+    DropReason.TARGET_FAILED: "Mend the target first; the boards stopped because it failed.",
+    DropReason.SHUT_DOWN: "Clear the retained `shutdown` message on the board's configuration topic.",
+    DropReason.LEDGER_FAILED: "Make room on the disk, or give another place with `--out`.",
+    DropReason.APPLICATION_FAILED: "Its application failed: read its log in the run's folder (`logs/`).",
+    DropReason.BOARD_FAILED: "Read the board's log in the run's folder (`logs/`).",
+}
+
+
+def _dropped_change(reason: str) -> str:
+    return _DROPPED_CHANGES.get(reason, "Read the board's log in the run's folder (`logs/`).")
+
+
+def _type_change(figures: Figures) -> str:
+    if "VARCHAR" in figures.detail or "string" in figures.detail:
+        return "Send numbers as numbers and not as text: the first record of a measure fixes its type."
+    return (
+        "Send floats with a decimal point always, and give the rule SQL version 2015-10-08: 2016-03-23 turns "
+        "7.0 into 7."
+    )
+
+
+_LOOK_AT_STAGE = "Look into {stage}: it lost data without counting a refusal."
+
+CAUSES: dict[str, Cause] = {
+    **BROKER_CAUSES,
+    # What happened on the board, or between board and target.
+    "dropped": Cause(
+        "dropped by the board ({detail})",
+        lambda figures: _dropped_change(figures.detail),
+    ),
+    "unaccounted": Cause(
+        "the ledger neither sends nor drops that, so the board or its process ended early",
+        "Look at the log of the board or pack in the run's folder (`logs/`) and run again.",
+    ),
+    "computer-busy": Cause(
+        "this computer was busy",
+        "Run fewer boards on it, plan a longer interval, or leave it nothing else to do meanwhile.",
+    ),
+    "board-busy": Cause(
+        "the board was busy", "Plan a longer interval, or read the board's log for what took its time."
+    ),
+    "held-back": Cause(
+        "they were made in time, and the link held them back",
+        "Plan fewer messages per second and board, allow more in flight (`link.in_flight`), or look why the "
+        "broker answers late.",
+    ),
+    "late-send": Cause(
+        "the computer, the boards or their links were busy",
+        "Plan a longer interval; `stamped` payloads show where the time went.",
+    ),
+    "same-identity": Cause(
+        "the board gave two messages the same timestamp, and a store cannot tell them apart",
+        "Correct the board's clock or its firmware: timestamps must rise with every message.",
+    ),
+    "unacknowledged": Cause(
+        "sent, not acknowledged, and never received by the target",
+        "Look at the board's connection in its log (`logs/`); if it was just slow, raise `drain_timeout`.",
+    ),
+    "sent-only": Cause(
+        "sent with QoS 0, and never received by the target",
+        "Use QoS 1: nothing tells a board that a message of QoS 0 was lost, so it never sends it again.",
+    ),
+    "not-received": Cause(
+        "acknowledged to the board, but the target has no record of receiving that",
+        "Look into what lies between board and target: a bridge, or a broker that acknowledges too early.",
+    ),
+    # The board's own connection.
+    "link/login-refused": Cause(
+        "the broker refused the login ({detail})",
+        "Correct `target.username` and `target.password`, or give the boards' certificates a policy that "
+        "lets them connect.",
+    ),
+    "link/connect-refused": Cause(
+        "the broker refused the connection ({detail})", "Look into the broker's log for the reason."
+    ),
+    "link/certificate-not-trusted": Cause(
+        "the board does not trust the broker's certificate ({detail})",
+        "Give the CA that signed it as `target.tls.ca`, and the name in it as `target.tls.server_name`.",
+    ),
+    "link/tls-refused": Cause(
+        "the TLS handshake failed ({detail})",
+        "Check `target.tls`: the broker must trust the CA of `certificate`, and `key` must belong to it.",
+    ),
+    "link/name-not-resolved": Cause(
+        "the broker's name has no address ({detail})", "Correct `target.host`, or the name server."
+    ),
+    "link/unreachable": Cause(
+        "the broker cannot be reached ({detail})",
+        "Start the broker, correct `target.host` and `target.port`, or open the firewall.",
+    ),
+    "link/closed-before-connack": Cause(
+        "the broker closed the connection before it answered CONNECT ({detail})",
+        "Look into the broker's log; with TLS it may have refused the certificate.",
+    ),
+    "link/connection-lost": Cause(
+        "the connection was lost ({detail})",
+        "Look into the broker's log and the network; a larger `link.outbox` bridges longer outages.",
+    ),
+    "link/not-mqtt": Cause("the other side speaks no MQTT ({detail})", "Correct `target.port`."),
+    "link/link-trouble": Cause(
+        "the board was not connected ({detail})", "Read the board's log in the run's folder (`logs/`)."
+    ),
+    # The independent subscriber.
+    "subscriber/not-seen": Cause(
+        "the subscriber never saw that, though it saw all of other boards",
+        "Look into the broker's log: an ACL or policy of these boards, or a limit of size, may discard what "
+        "is acknowledged.",
+    ),
+    "subscriber/all-short": Cause(
+        "no board's messages were all seen, so the broker discarded them, or did not deliver them to the "
+        "subscriber",
+        "Look into the broker's log and its queue limits; a slower pace shows whether the subscriber's "
+        "connection was too slow.",
+    ),
+    "subscriber/nothing-seen": Cause(
+        "the subscriber saw no message at all, so nothing proves that the broker passed any on",
+        "Look into the broker's log: an ACL, a limit of size, or a subscriber that may not read the data "
+        "topics. `mosquitto_sub -t '<prefix>/#' -d` with the same login shows what it may read.",
+    ),
+    "subscriber/no-subscriber": Cause(
+        "no subscriber watched the run ({detail})",
+        "Let the fleet's login subscribe to the data topics, then run again.",
+    ),
+    "subscriber/subscription-refused": Cause(
+        "the broker refused the subscription ({detail})",
+        "Let the fleet's login subscribe to the data topics, then run again.",
+    ),
+    "subscriber/subscriber-away": Cause(
+        "sent while the subscriber was not connected ({detail})",
+        "Run again; if it happens often, look into the broker's log.",
+    ),
+    "subscriber/beyond-limit": Cause("{detail}", "Plan fewer messages per second and board."),
+    # Rules.
+    "rules/no-rule-matched": Cause(
+        "no rule's FROM selects the topic ({detail})",
+        "Correct the topic prefix of the boards or the FROM clause of the rule.",
+    ),
+    "rules/rule-not-found": Cause(
+        "no rule has the name that the topic of Basic Ingest gives ({detail})",
+        "Correct the name in the topic, or the name of the rule.",
+    ),
+    "rules/where": Cause(
+        "a rule's WHERE left that out ({detail})", "Correct the WHERE clause of the rule, or remove it."
+    ),
+    "rules/malformed-payload": Cause(
+        "the rules could not read the payload as a JSON object ({detail})",
+        "Correct the payload the board sends; the ledger holds its exact bytes.",
+    ),
+    "rules/rule-throttled": Cause(
+        "the account's rate of rule matches was used up ({detail})",
+        "Send less per second over all boards, or have the account's quota raised.",
+    ),
+    "rules/no-dimension": Cause(
+        "the rule action found no buoy for the record ({detail})",
+        "Correct the topic, or the action's dimension template.",
+    ),
+    "rules/no-partition-key": Cause(
+        "the rule action found no partition key for the record ({detail})",
+        "Correct the action's partition key template; the function `newuuid()` always has a value.",
+    ),
+    "rules/not-an-object": Cause(
+        "the rule's result is no JSON object ({detail})",
+        "Let the rule's SELECT give an object: `SELECT *, topic(3) as buoy_id`.",
+    ),
+    "rules/not-json": Cause(
+        "the rule's result cannot be written as JSON ({detail})",
+        "Correct the payload the board sends; the ledger holds its exact bytes.",
+    ),
+    "rules/action-failed": Cause(
+        "the rule's action failed ({detail})",
+        "Look at the rule's error action and its log; its role may lack a permission on what it writes to.",
+    ),
+    **{
+        f"{stage}/not-selected": Cause(
+            f"the rule that feeds {name} does not select that ({{detail}})",
+            "Write `SELECT *, topic(3) as buoy_id` in the rule, or name the measure in its SELECT.",
+        )
+        for stage, name in (("timestream", "Timestream"), ("kinesis", "Kinesis"), ("influxdb", "InfluxDB"))
+    },
+    # Timestream.
+    "timestream/type-conflict": Cause(
+        "Timestream refused the type, which is not the measure's ({detail})", _type_change
+    ),
+    "timestream/collision": Cause(
+        "Timestream keeps one value per buoy, measure and millisecond, and another message of the buoy came "
+        "in the same millisecond ({detail})",
+        "Send `stamped` payloads and set the rule action's timestamp from them, or leave more than 1 ms "
+        "between the messages of a buoy.",
+    ),
+    "timestream/too-old": Cause(
+        "older than Timestream's memory store reaches ({detail})",
+        "Correct the board's clock, or lengthen the table's memory store retention.",
+    ),
+    "timestream/time-ahead": Cause(
+        "too far in the future for Timestream ({detail})",
+        "Correct the board's clock: 15 minutes ahead are allowed.",
+    ),
+    "timestream/no-timestamp": Cause(
+        "the rule action found no usable timestamp ({detail})",
+        "Send `stamped` payloads, or let the action use the time of processing.",
+    ),
+    "timestream/too-many-records": Cause(
+        "a rule action writes at most 100 measures of one message ({detail})",
+        "Send fewer keys in one message.",
+    ),
+    "timestream/no-type": Cause(
+        "Timestream has no type for that value ({detail})", "Leave a measure out where the board has none."
+    ),
+    "timestream/out-of-range": Cause(
+        "the value does not fit its type ({detail})", "Correct the sensor's reading or its unit."
+    ),
+    "timestream/record-too-large": Cause("a record takes 2 KB at most ({detail})", "Send shorter texts."),
+    "timestream/waiting": Cause(
+        "the store is not yet consistent: the record is written and queries do not see it yet ({detail})",
+        "Nothing is lost: verify again after that time, or give the run a longer `drain_timeout`.",
+    ),
+    # InfluxDB.
+    "influxdb/type-conflict": Cause(
+        "InfluxDB refused the type, which is not the field's ({detail})", _type_change
+    ),
+    "influxdb/no-timestamp": Cause(
+        "the rule action needs an integer `timestamp` in the payload ({detail})",
+        "Send `stamped` payloads: the InfluxDB action makes no time of its own.",
+    ),
+    "influxdb/not-writable": Cause(
+        "the message is no point in line protocol ({detail})",
+        "Send at least one measure, and no line break in a text.",
+    ),
+    "influxdb/too-old": Cause(
+        "older than the database's retention ({detail})",
+        "Correct the board's clock, or lengthen the retention of the database.",
+    ),
+    "influxdb/write-failed": Cause(
+        "InfluxDB did not take the write ({detail})",
+        "Look at InfluxDB's log; check address, database, user and token in `target.twin.influxdb`.",
+    ),
+    # Kinesis.
+    "kinesis/records-per-second": Cause(
+        "the Kinesis shard takes no more records per second ({detail})",
+        "Give the stream more shards, or send less per second.",
+    ),
+    "kinesis/bytes-per-second": Cause(
+        "the Kinesis shard takes no more bytes per second ({detail})",
+        "Give the stream more shards, or send smaller payloads.",
+    ),
+    # Firehose and Lambda.
+    "lambda/timeout": Cause(timeout_why, timeout_change),
+    "lambda/out-of-memory": Cause(
+        "the Lambda function ran out of memory ({detail})",
+        "Give the function more memory, or make Firehose's Lambda buffer smaller; the raw records lie under "
+        "`processing-failed/` and can be replayed.",
+    ),
+    "lambda/concurrency": Cause(
+        "Lambda had no execution left for the function ({detail})",
+        "Reserve concurrency for the function, or have the account's limit raised; the raw records lie under "
+        "`processing-failed/` and can be replayed.",
+    ),
+    "lambda/missing-record-id": Cause(
+        "the Lambda function did not return every record ({detail})",
+        "Let the function return each recordId it was given; the raw records lie under `processing-failed/`.",
+    ),
+    "lambda/duplicated-record-id": Cause(
+        "the Lambda function returned a record twice ({detail})",
+        "Let the function return each recordId once; the raw records lie under `processing-failed/`.",
+    ),
+    "lambda/bad-response": Cause(
+        "what the Lambda function returned is no answer to Firehose ({detail})",
+        "Let the function return `records` with recordId, result and data; the raw records lie under "
+        "`processing-failed/`.",
+    ),
+    "lambda/function-error": Cause(
+        "the Lambda function failed ({detail})",
+        "Correct the function; the raw records lie under `processing-failed/` and can be replayed.",
+    ),
+    "lambda/processing-failed": Cause(
+        "the Lambda function returned the record as ProcessingFailed ({detail})",
+        "Look at the raw records under `processing-failed/`, and correct payload or function.",
+    ),
+    "lambda/dropped-by-handler": Cause(
+        "the Lambda function returned the record as Dropped ({detail})",
+        "Correct the function if these records should be kept.",
+    ),
+    "firehose/processing-failed": Cause(
+        "Firehose put the record under `processing-failed/` ({detail})",
+        "Look at errorCode and errorMessage of the objects there; their rawData can be replayed.",
+    ),
+    "s3/write-failed": Cause(
+        "the object could not be written to the bucket ({detail})",
+        "Check the bucket, its permissions and the room it has.",
+    ),
+    "s3/waiting": Cause(
+        "not yet flushed to S3 ({detail})",
+        "Nothing is lost: look again after that time, give the run a longer `drain_timeout`, or shorten "
+        "Firehose's S3 buffer.",
+    ),
+    "firehose/waiting": Cause(
+        "still in Firehose's buffer before the Lambda function ({detail})",
+        "Nothing is lost: look again after that time, give the run a longer `drain_timeout`, or shorten the "
+        "buffer.",
+    ),
+    # Anywhere.
+    "waiting": Cause(
+        "still waiting in a buffer ({detail})",
+        "Wait until the buffer is due and verify again, or give the run a longer `drain_timeout`.",
+    ),
+    "lost-between": Cause(
+        "entered {after}, never entered {stage}, and neither of the two recorded a refusal", _LOOK_AT_STAGE
+    ),
+    "lost-inside": Cause(
+        "entered {stage}, did not come out in the store, and {stage} recorded no refusal", _LOOK_AT_STAGE
+    ),
+    "measure-lost": Cause(
+        "the rest of the message arrived, so that was taken out at {stage}, with no refusal recorded",
+        "Look into {stage}: a rule, function or handler drops keys there.",
+    ),
+    "received-again": Cause(
+        "the target received the messages more often than the ledger shows attempts",
+        "Look for a second sender or a bridge that repeats messages: a board's ledger shows its own resends.",
+    ),
+    "copied-between": Cause(
+        "the messages entered {stage} more often than {after}",
+        "Look into the hand-over from {after} to {stage}: it repeated messages.",
+    ),
+    "copied-inside": Cause(
+        "the messages entered {stage} once and are in the store more than once",
+        "Look into {stage}: it wrote messages more than once.",
+    ),
+    "copied": Cause(
+        "the ledger shows fewer attempts than there are copies, and no evidence says where they were made",
+        "Look for a retry without idempotence on the way to {store}.",
+    ),
+    "altered": Cause(
+        "the value was changed at {stage}",
+        "Look into {stage}: compare what it takes with what it gives; the ledger holds the exact bytes sent.",
+    ),
+    "retyped": Cause(
+        "the value became another type at {stage}",
+        "Look into {stage}: numbers must stay numbers and strings strings.",
+    ),
+    "delayed": Cause(
+        "up to {dwell} passed between {stage} and {after}",
+        "Shorten the buffers of {stage} or give it more capacity, or allow more in `late_after`.",
+    ),
+    "extra-measure": Cause(
+        "the messages were sent without", "Look for a stage that adds measures to messages."
+    ),
+    "foreign": Cause(
+        "the target received that from somebody else ({detail})",
+        "Find who else publishes under these ids: a board in service, or a second run.",
+    ),
+    "unexplained": Cause(
+        "nothing says where that comes from",
+        "Find who else writes under these ids: a board in service, a second run, or a changed timestamp.",
+    ),
+    "unlocated": Cause(
+        "no stage recorded a refusal, and without a trace the place cannot be told",
+        "Compare the counters of the stages; a target with a trace (`local`) can tell the stage.",
+    ),
+}
+
+_DELAYED_WITHOUT_TRACE = Cause(
+    "no evidence says where the time went",
+    "Compare the delays of the stages, or allow more in `late_after`.",
+)
+_OTHER_REASON = Cause(
+    "{stage} refused it with reason {reason} ({detail})",
+    "Look up {reason} in the documentation of {stage}.",
+)
+
+
+def explain(figures: Figures) -> tuple[str, str]:
+    """(why, change) for losses of one cause."""
+    if figures.reason == "delayed" and not figures.dwell:
+        return _DELAYED_WITHOUT_TRACE.words(figures)
+    cause = CAUSES.get(f"{figures.stage}/{figures.reason}") or CAUSES.get(figures.reason) or _OTHER_REASON
+    why, change = cause.words(figures)
+    return why.replace(" ()", ""), change

@@ -1,8 +1,0 @@
-"""The verdict: the ledger against the stores, explained by the evidence.
-
-Two entries, both given a run's folder (neither is imported here: they need pyarrow and DuckDB, and start-up
-counts):
-
-    host.verify.ledger.compact_ledger    the streams of a run → `ledger.parquet`
-    host.verify.verdict.verify           ledger, stores and evidence → `Verification`, the parts of a result
-"""
