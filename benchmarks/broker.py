@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import uvloop
+
 from buoyfleet.cloud.local.broker import Broker, Limits
 from buoyfleet.mqtt.codec import Connect, encode_connect, encode_publish
 

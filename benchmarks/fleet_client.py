@@ -26,6 +26,7 @@ from pathlib import Path
 
 import uvloop
 from _bench import mosquitto
+
 from buoyfleet.mqtt.codec import Connect, encode_connect, encode_publish, encode_subscribe
 from buoyfleet.mqtt.dialler import Dialler
 from buoyfleet.mqtt.fleet_client import FleetClient

@@ -22,8 +22,6 @@ from _bench import ROOT, mosquitto
 
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "esp32")]
 
-from buoyfleet.simulation.buses.idf_heap import Lows  # noqa: E402
-from buoyfleet.simulation.esp32.interpreter import word_note  # noqa: E402
 from heap_states import (  # noqa: E402
     BEFORE_HANDSHAKE,
     STANDING,
@@ -36,6 +34,9 @@ from heap_states import (  # noqa: E402
     states,
 )
 from mqtt_certificates import Authority  # noqa: E402
+
+from buoyfleet.simulation.buses.idf_heap import Lows  # noqa: E402
+from buoyfleet.simulation.esp32.interpreter import word_note  # noqa: E402
 
 CHIP = {
     "prompt": "1.8 used",

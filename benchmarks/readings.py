@@ -24,7 +24,6 @@ from pathlib import Path
 from buoyfleet.simulation.buoy import SimulatedBuoy, simulated_buoy
 from buoyfleet.simulation.water.environment import Environment
 from buoyfleet.simulation.water.place import Place
-
 from sensors.build import make_sensors
 from sensors.catalog import KEYS
 from sensors.fakes import make_fake

@@ -31,8 +31,8 @@ def make_run(folder: Path, measures: int, lost_share: float) -> None:
     import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
-    from buoyfleet.model import evidence, ledger, store
 
+    from buoyfleet.model import evidence, ledger, store
     from sensors.catalog import BOOLEAN_KEYS, KEYS
 
     boards = measures // _MEASURES // _PER_BOARD
@@ -124,6 +124,7 @@ def _write_ledger(path, buoy, seq, ts, payload) -> None:  # type: ignore[no-unty
     """Planned, sent and acknowledged rows, in batches as small as a busy pack's."""
     import numpy as np
     import pyarrow as pa
+
     from buoyfleet.model.ledger import SCHEMA
 
     count = len(buoy)

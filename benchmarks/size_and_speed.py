@@ -33,11 +33,12 @@ from typing import Any
 
 from _bench import mosquitto
 from _processes import Usage, twin_alone, watch
+from virtual_boards import PACED, boards, paced_peer
+
 from buoyfleet.cloud.local import rules
 from buoyfleet.cloud.local.config import TwinConfig
 from buoyfleet.cloud.local.pipeline import Pipeline
 from buoyfleet.mqtt.codec import Connect, encode_connect, encode_publish
-from virtual_boards import PACED, boards, paced_peer
 
 CLIENTS = 1000
 FEW, MANY = 15, 35

@@ -15,6 +15,7 @@ from pathlib import Path
 import yaml
 from _bench import ROOT
 from _processes import twin_alone
+
 from buoyfleet.inventory.loader import load_fleet
 
 TURNS = 5

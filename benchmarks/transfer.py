@@ -13,12 +13,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from mpremote.transport_serial import SerialTransport
+
 from buoyfleet.boards.firmware_files import installed_firmware
 from buoyfleet.serial.board_files import list_files, send_files
 from buoyfleet.serial.port import open_port
 from buoyfleet.serial.raw_repl import RawRepl
 from buoyfleet.simulation.esp32.simulator import Simulator
-from mpremote.transport_serial import SerialTransport
 
 BOARD = 400
 LIMIT_S = 60.0

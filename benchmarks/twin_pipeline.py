@@ -20,9 +20,9 @@ from pathlib import Path
 # Loaded beforehand: the twin loads them in the background before the first message.
 import numpy
 import pyarrow.parquet
+
 from buoyfleet.cloud.local.config import TwinConfig
 from buoyfleet.cloud.local.pipeline import Pipeline
-
 from sensors.catalog import KEYS
 
 BOUND_US = 60.0

@@ -26,6 +26,7 @@ from pathlib import Path
 
 import pyarrow as pa
 from _bench import mosquitto
+
 from buoyfleet.boards.job import PackJob
 from buoyfleet.boards.unit import PackUnit
 from buoyfleet.fleet.pacing import phase_ms
@@ -33,7 +34,6 @@ from buoyfleet.model.endpoint import Endpoint
 from buoyfleet.model.fleet import BoardSpec, LinkSpec, SensorSpec
 from buoyfleet.model.ledger import STREAM_FOLDER, STREAM_SUFFIX, Event
 from buoyfleet.model.plan import BoardPlan, interval_us
-
 from sensors.catalog import KEYS
 
 CLIENTS = 30

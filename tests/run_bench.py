@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+
 from buoyfleet.model.ledger import Event
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -24,6 +24,7 @@ from typing import Any
 
 import duckdb
 import pyarrow.parquet as pq
+
 from buoyfleet.cloud.local.s3 import list_objects
 from buoyfleet.cloud.local.target import LocalTarget
 from buoyfleet.model.endpoint import Endpoint

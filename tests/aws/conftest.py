@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from account_stand_in import NAME, AccountStandIn, Pipeline
+
 from buoyfleet.model.fleet import TwinSpec
 from buoyfleet.model.twin import TwinTls
 

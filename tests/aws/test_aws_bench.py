@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 from account_stand_in import NAME
+from run_bench import fleet_text
+
 from buoyfleet.bench.folder import BenchFolder
 from buoyfleet.bench.prepare import bench_target, credential_source, endpoint_of
 from buoyfleet.bench.records import Book, Record
@@ -12,7 +14,6 @@ from buoyfleet.cli.in_service import service_check
 from buoyfleet.cloud.certificates import CertificateAuthority
 from buoyfleet.inventory.loader import load_fleet
 from buoyfleet.model.fleet import Fleet
-from run_bench import fleet_text
 
 ENDPOINT = "a1b2-ats.iot.us-west-2.amazonaws.com"
 

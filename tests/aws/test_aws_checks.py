@@ -3,6 +3,8 @@
 from pathlib import Path
 
 from account_stand_in import NAME, AccountStandIn
+from run_bench import fleet_text
+
 from buoyfleet.cloud.aws.account import Account
 from buoyfleet.cloud.aws.checks import check_account, check_certificates, check_pipeline
 from buoyfleet.cloud.aws.series import series_reader
@@ -10,7 +12,6 @@ from buoyfleet.cloud.certificates import CertificateAuthority
 from buoyfleet.inventory.loader import load_fleet
 from buoyfleet.model.aws import AwsSpec
 from buoyfleet.model.fleet import Fleet
-from run_bench import fleet_text
 
 SPEC = AwsSpec(region="us-west-2")
 

@@ -4,10 +4,11 @@ import re
 from pathlib import Path
 
 import pytest
+from run_bench import ROOT
+
 from buoyfleet.cli.main import invoke
 from buoyfleet.inventory.loader import load_fleet
 from buoyfleet.model.exit_codes import ExitCode
-from run_bench import ROOT
 
 TEXT = (ROOT / "docs" / "cloud.md").read_text()
 BLOCKS = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)

@@ -8,6 +8,11 @@ from typing import Any
 
 import pytest
 from account_stand_in import ACCOUNT, NAME, PREFIX, REGION, AccountStandIn
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from run_bench import fleet_text
+
 from buoyfleet.cli.main import invoke
 from buoyfleet.cloud.aws.account import Account, AwsError
 from buoyfleet.cloud.aws.bulk import Outcome
@@ -15,10 +20,6 @@ from buoyfleet.cloud.aws.enroll import Enrolment, Keys, Wanted, wanted_things
 from buoyfleet.cloud.aws.retire import Retirement
 from buoyfleet.model.aws import AwsSpec
 from buoyfleet.model.exit_codes import ExitCode
-from cryptography import x509
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from run_bench import fleet_text
 
 BOARDS = [(f"{NAME}-{number}", number) for number in (100, 101)]
 THINGS = [name for name, _ in BOARDS]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from account_stand_in import NAME, PREFIX
+
 from buoyfleet.cloud.aws.account import Account, AwsError
 from buoyfleet.cloud.aws.bulk import WORKERS
 from buoyfleet.cloud.aws.enroll import Enrolment, wanted_things

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from account_stand_in import NAME, PREFIX, AccountStandIn
+
 from buoyfleet.cloud.aws.account import Account, AwsError
 from buoyfleet.cloud.aws.connections import ask_connections, trouble, trouble_notes
 from buoyfleet.cloud.aws.failures import Noted

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 from account_stand_in import NAME, PREFIX, AccountStandIn
+from run_bench import fleet_text
+
 from buoyfleet.cli.consent import agree
 from buoyfleet.cloud.aws.account import Account
 from buoyfleet.cloud.aws.guard import Guard
@@ -22,7 +24,6 @@ from buoyfleet.model.errors import PreflightError, UsageError
 from buoyfleet.model.fleet import Fleet
 from buoyfleet.mqtt.codec import DISCONNECT, Connect, encode_connect, encode_publish
 from buoyfleet.mqtt.tls import client_context
-from run_bench import fleet_text
 
 NOWHERE = Endpoint("localhost", 1)
 MANNERS = Manners(witness="witness", enforced=True, settle_s=1.1)

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from account_stand_in import AccountStandIn
+from run_bench import ROOT, fleet_text
+
 from buoyfleet.cli.main import invoke
 from buoyfleet.cloud.aws.estimate import cost_of, limits_of, usage_of
 from buoyfleet.cloud.aws.names import names_in
@@ -20,7 +22,6 @@ from buoyfleet.inventory.loader import load_fleet
 from buoyfleet.inventory.overrides import Overrides
 from buoyfleet.model.aws import AwsSpec
 from buoyfleet.model.exit_codes import ExitCode
-from run_bench import ROOT, fleet_text
 
 
 def plan_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict[str, Any]]:

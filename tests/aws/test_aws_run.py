@@ -7,11 +7,12 @@ from typing import Any
 
 from account_stand_in import PREFIX, AccountStandIn
 from aws_bench import aws_fleet, buoy_on
+from influxdb_server import InfluxServer
+from run_bench import fleet_text, only_folder, result_of, under_way
+
 from buoyfleet.cli.main import invoke
 from buoyfleet.model.exit_codes import ExitCode
 from buoyfleet.model.twin import InfluxSpec
-from influxdb_server import InfluxServer
-from run_bench import fleet_text, only_folder, result_of, under_way
 
 
 def test_a_fleet_is_enrolled_with_keys_of_its_own_runs_and_every_measure_is_found(

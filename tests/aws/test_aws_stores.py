@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from account_stand_in import ACCOUNT, BUCKET, NAME, AccountStandIn
 from botocore.stub import Stubber
+
 from buoyfleet.cloud.aws.account import Account, AwsError
 from buoyfleet.cloud.aws.bucket import BucketReader, safe_path
 from buoyfleet.cloud.aws.stores import Stores, Window
 from buoyfleet.cloud.aws.timestream import IDS_PER_QUERY, Range, TimestreamReader
 from buoyfleet.cloud.measure_rows import MeasureRows
 from buoyfleet.model.aws import AwsSpec
-
 from sensors.catalog import KEYS
 
 SPEC = AwsSpec(region="us-west-2")

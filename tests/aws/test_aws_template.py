@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from buoyfleet.cloud.aws.template import HANDLER, pipeline_template
 from buoyfleet.cloud.local.config import TwinConfig
 from buoyfleet.cloud.local.rules import default_rules

@@ -5,8 +5,9 @@ from typing import Any
 
 from account_stand_in import AccountStandIn
 from aws_bench import aws_fleet, buoy_on
-from buoyfleet.model.exit_codes import ExitCode
 from run_bench import result_of
+
+from buoyfleet.model.exit_codes import ExitCode
 
 
 def test_a_lambda_timeout_is_named_from_failed_records_and_the_log(

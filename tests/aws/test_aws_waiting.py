@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from buoyfleet.cloud.aws import target as module
 from buoyfleet.cloud.aws.failures import Noted
 from buoyfleet.cloud.aws.metrics import Reading
@@ -14,7 +15,6 @@ from buoyfleet.cloud.aws.target import AwsTarget
 from buoyfleet.cloud.target import LiveCounts
 from buoyfleet.model.aws import AwsSpec
 from buoyfleet.model.fleet import BoardSpec, Fleet, LinkSpec, RunSpec, SensorSpec, TargetSpec
-
 from sensors.catalog import KEYS
 
 SENSORS = tuple(SensorSpec(key, "counter") for key in KEYS)

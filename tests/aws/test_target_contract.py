@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from account_stand_in import NAME, PREFIX
+
 from buoyfleet.cloud.aws.target import AwsTarget
 from buoyfleet.cloud.local.target import LocalTarget
 from buoyfleet.cloud.target import Collected, LiveCounts, Target
@@ -21,7 +22,6 @@ from buoyfleet.model.store import SCHEMA
 from buoyfleet.model.twin import TwinTls
 from buoyfleet.mqtt.codec import DISCONNECT, Connect, Decoder, Puback, encode_connect, encode_publish
 from buoyfleet.mqtt.tls import client_context
-
 from sensors.catalog import BOOLEAN_KEYS, KEYS
 
 BUOYS = (100, 101)

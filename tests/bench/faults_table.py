@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from bench_rig import Rig, later
+
 from buoyfleet.bench.plan import StepName
 from buoyfleet.bench.shared import Happening
 

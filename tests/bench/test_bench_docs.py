@@ -9,7 +9,6 @@ from buoyfleet.inventory.loader import load_fleet
 from buoyfleet.model.board_names import mac_text
 from buoyfleet.simulation.buses.chip import ESPRESSIF_OUI
 from buoyfleet.simulation.parts.radio import ACCESS_POINT, PASSWORD
-
 from sensors import pins
 from sensors.parts import PARTS
 

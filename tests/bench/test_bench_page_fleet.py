@@ -5,6 +5,7 @@ import re
 
 import pytest
 from bench_place import Place
+
 from buoyfleet.cli.simulate import FIRST_ID, IMAGE
 from buoyfleet.simulation.esp32.simulator import Simulator
 from buoyfleet.simulation.esp32.synthetic import write_synthetic

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
+
 from buoyfleet.bench.batch import Job, Limits, Stop, Stopped, is_defect, run_all
 from buoyfleet.bench.credentials import Credentials
 from buoyfleet.bench.flashing import confirmed_mac, refuse_old_board

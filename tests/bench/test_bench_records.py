@@ -7,11 +7,12 @@ import subprocess
 import sys
 
 import pytest
+from typer.testing import CliRunner
+
 from buoyfleet.bench.identity import Claim, conflicts
 from buoyfleet.bench.records import Book, Record, Records, as_csv, matching
 from buoyfleet.cli.commands import app
 from buoyfleet.model.errors import PreflightError, UsageError
-from typer.testing import CliRunner
 
 A, B, C = "240ac4000080", "240ac4000081", "240ac4000082"
 

@@ -5,6 +5,7 @@ import os
 import tty
 
 import pytest
+
 from buoyfleet.bench import session as bench_session
 from buoyfleet.bench.session import Patience, Session
 from buoyfleet.model.board_names import parse_name

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from buoyfleet.bench.folder import BenchFolder
 from buoyfleet.bench.prepare import boards_authority
 from buoyfleet.inventory.loader import load_fleet

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from bench_place import Place
 from bench_rig import IMAGE_BYTES, SSID, WIFI_PASSWORD
-from buoyfleet.simulation.esp32.simulator import Simulator
-from buoyfleet.simulation.esp32.synthetic import write_synthetic
 from mqtt_certificates import Authority
 from run_bench import until
 from time_server import running_time_server
+
+from buoyfleet.simulation.esp32.simulator import Simulator
+from buoyfleet.simulation.esp32.synthetic import write_synthetic
 
 IDS = (180, 181)
 MESSAGES = 60

@@ -3,6 +3,7 @@
 import pytest
 from bench_rig import PATIENT, SSID, WIFI_PASSWORD, Rig
 from buoy.identity import NAMESPACE, keys
+
 from buoyfleet.bench.plan import Options
 from buoyfleet.bench.session import Session
 from buoyfleet.bench.shared import StepFailed

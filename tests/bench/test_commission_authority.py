@@ -5,9 +5,10 @@ import json
 import pytest
 from bench_place import Place
 from bench_rig import SSID, WIFI_PASSWORD
+from test_tls_files import BETWEEN, BUOY, ONE, SERVER, TWO, Party, party, put
+
 from buoyfleet.simulation.esp32.simulator import Simulator
 from buoyfleet.simulation.esp32.synthetic import write_synthetic
-from test_tls_files import BETWEEN, BUOY, ONE, SERVER, TWO, Party, party, put
 
 ID = 330
 WITNESS = party("witness", BETWEEN)

@@ -15,12 +15,13 @@ import pexpect
 import pytest
 from bench_place import PROGRAM, Place, environment
 from bench_rig import IMAGE_BYTES, SSID, WIFI_PASSWORD, write_fleet
+from cryptography.hazmat.primitives import serialization
+
 from buoyfleet.bench.records import Records
 from buoyfleet.boards.firmware_files import installed_firmware
 from buoyfleet.simulation.esp32.board import Board
 from buoyfleet.simulation.esp32.simulator import Simulator
 from buoyfleet.simulation.esp32.synthetic import synthetic_image, write_synthetic
-from cryptography.hazmat.primitives import serialization
 
 IDS = range(160, 170)
 NETWORKED = (168, 169)

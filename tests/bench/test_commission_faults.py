@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from bench_rig import HASTY, PATIENT, SSID, WIFI_PASSWORD, Rig
+from faults_table import Row, Striker, hold_port, short_table, whole_table
+
 from buoyfleet.bench.batch import Outcome, is_defect
 from buoyfleet.bench.session import Patience
 from buoyfleet.bench.shared import Result, StepFailed
@@ -18,7 +20,6 @@ from buoyfleet.serial.port import open_port
 from buoyfleet.serial.raw_repl import RawRepl
 from buoyfleet.simulation.esp32.simulator import Simulator
 from buoyfleet.simulation.esp32.synthetic import synthetic_image
-from faults_table import Row, Striker, hold_port, short_table, whole_table
 
 FIRST = 200
 HOG = b"""

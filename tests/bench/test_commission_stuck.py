@@ -2,6 +2,7 @@
 
 import pytest
 from bench_rig import IMAGE_BYTES, PATIENT, SSID, WIFI_PASSWORD, Rig
+
 from buoyfleet.bench.plan import Options
 from buoyfleet.bench.shared import Happening, StepFailed
 from buoyfleet.serial.board_files import send_files

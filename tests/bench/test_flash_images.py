@@ -1,6 +1,7 @@
 """What `buoy flash` writes on which board, and what it refuses before anything is written."""
 
 import pytest
+
 from buoyfleet.bench.flash_only import FlashOnly
 from buoyfleet.bench.images import get_image, notes_on
 from buoyfleet.bench.session import Patience, Session

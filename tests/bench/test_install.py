@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+
 from buoyfleet.bench.install import install, is_installed
 from buoyfleet.bench.plan import Software
 from buoyfleet.bench.prepare import make_software

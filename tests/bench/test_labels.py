@@ -4,11 +4,12 @@ import re
 
 import pytest
 import zxingcpp
+from hypothesis import given
+from hypothesis import strategies as st
+
 from buoyfleet.bench.code128 import QUIET, modules
 from buoyfleet.bench.labels import Label, write_label
 from buoyfleet.model.errors import UsageError
-from hypothesis import given
-from hypothesis import strategies as st
 
 LABEL = Label(131, "240ac4000083", "buoy-131")
 

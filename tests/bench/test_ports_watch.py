@@ -7,6 +7,7 @@ import threading
 
 import pytest
 from bench_place import PROGRAM, environment
+
 from buoyfleet.simulation.esp32.simulator import Simulator
 
 WAIT_S = 60.0

@@ -11,6 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization.pkcs12 import serialize_key_and_certificates
+from cryptography.x509.oid import NameOID
+
 from buoyfleet.bench.credentials import Credentials
 from buoyfleet.bench.keys import CredentialFiles
 from buoyfleet.bench.plan import Options, Software, missing
@@ -23,12 +30,6 @@ from buoyfleet.model.errors import PreflightError
 from buoyfleet.model.fleet import Fleet, RunSpec, TargetSpec, TlsSpec
 from buoyfleet.serial.probe import Found
 from buoyfleet.simulation.esp32.child import interpreter
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.hazmat.primitives.serialization.pkcs12 import serialize_key_and_certificates
-from cryptography.x509.oid import NameOID
 
 NOW = datetime.datetime.now(datetime.UTC)
 DAY = datetime.timedelta(days=1)

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+
 from buoyfleet.bench.records import Book, Record
 from buoyfleet.bench.twin_port import CHOICE, choose_port
 

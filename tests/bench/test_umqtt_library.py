@@ -7,6 +7,7 @@ import json
 import threading
 
 import pytest
+
 from buoyfleet.bench.umqtt import INDEX_VARIABLE, Umqtt
 from buoyfleet.model.errors import PreflightError
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+
 from buoyfleet.boards.job import PackJob
 from buoyfleet.boards.report import BoardReport
 from buoyfleet.boards.unit import PackUnit
@@ -14,7 +15,6 @@ from buoyfleet.model.endpoint import Endpoint
 from buoyfleet.model.fleet import BoardSpec, LinkSpec, SensorSpec
 from buoyfleet.model.ledger import Event
 from buoyfleet.model.plan import BoardPlan, interval_us
-
 from sensors.catalog import KEYS
 
 COUNTERS = tuple(SensorSpec(key, "counter") for key in KEYS)

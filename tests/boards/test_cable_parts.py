@@ -6,6 +6,9 @@ import re
 import pyarrow as pa
 import pytest
 from buoy import settings as firmware_settings
+from hypothesis import given
+from hypothesis import strategies as st
+
 from buoyfleet.boards.board_log import BoardLog
 from buoyfleet.boards.board_settings import RunSettings, changes_between, settings_for
 from buoyfleet.boards.cable_ledger import CableLedger
@@ -17,9 +20,6 @@ from buoyfleet.model.errors import BoardError
 from buoyfleet.model.fleet import BoardSpec, LinkSpec, SensorSpec
 from buoyfleet.model.ledger import STREAM_FOLDER, Event
 from buoyfleet.model.plan import BoardPlan
-from hypothesis import given
-from hypothesis import strategies as st
-
 from sensors.catalog import BOOLEAN_KEYS, KEYS
 
 RUN = RunSettings("aws/0", "stamped", 1, 100.0)

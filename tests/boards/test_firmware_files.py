@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from buoy.commands import FIRMWARE
 from buoy.timekeeping import BUILT_S
+
 from buoyfleet.boards import firmware_files
 from buoyfleet.boards.firmware_files import Firmware, firmware_sources, installed_firmware
 from buoyfleet.boards.shrink import Small

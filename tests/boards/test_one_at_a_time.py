@@ -7,12 +7,13 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from cryptography import x509
+
 from buoyfleet.bench.images import INDEX_FILE, remember
 from buoyfleet.cloud.certificates import CertificateAuthority
 from buoyfleet.model.errors import PreflightError
 from buoyfleet.model.file_lock import file_lock
 from buoyfleet.serial.esp_image import FlashImage
-from cryptography import x509
 
 THREADS = 8
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import paho.mqtt.client as paho
 import pytest
-from buoyfleet.boards.unit import PackUnit
-from buoyfleet.model.fleet import LinkSpec, SensorSpec
-from buoyfleet.model.ledger import Event
 from pack_bench import count, job, rows, run, until
 from slow_broker import slow_broker
 
+from buoyfleet.boards.unit import PackUnit
+from buoyfleet.model.fleet import LinkSpec, SensorSpec
+from buoyfleet.model.ledger import Event
 from sensors.catalog import KEYS
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from buoy.link import CONNECTING, WAITING, LinkPolicy
 from buoy.outbox import MemoryOutbox
+
 from buoyfleet.boards.virtual import PackLink
 
 

@@ -6,16 +6,18 @@ import sys
 import types
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from buoyfleet.boards import firmware_files
 from buoyfleet.boards.shrink import Bundle, Plan, shrink
 from buoyfleet.boards.shrink.outside import OUTSIDE
 from buoyfleet.boards.shrink.program import ShrinkError
 from buoyfleet.boards.shrink.strip import strip_source
-from hypothesis import given
-from hypothesis import strategies as st
+from buoyfleet.model.places import FILES, KEPT
 
 OF_THE_SIMULATION = {"FAMILIES", "FRESH_US", "PINS", "TYPE_CHECKING", "WIRED"}
-UMQTT = firmware_files.ROOT / ".tools" / "umqtt" / "umqtt"
+UMQTT = KEPT / "umqtt" / "umqtt"
 
 # Modules of a small program: everything that the firmware does with names, in few lines.
 PROGRAM = {
@@ -366,7 +368,7 @@ def test_every_text_of_the_firmware_is_where_its_modules_look_for_it(monkeypatch
 
 def test_every_name_of_the_modules_that_a_board_has_stays_as_it_is():
     """What the simulation has of them is what the firmware uses of them: it runs on nothing else."""
-    tree = firmware_files.ROOT
+    tree = FILES
     shims = tree / "host" / "buoyfleet" / "simulation" / "buses" / "shims"
     files = [
         shims / f"{name}.py"

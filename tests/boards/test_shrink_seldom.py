@@ -4,6 +4,7 @@ import sys
 import types
 
 import pytest
+
 from buoyfleet.boards.shrink import Plan, shrink
 from buoyfleet.boards.shrink.program import ShrinkError
 

@@ -1,6 +1,7 @@
 """What a board kept, told again in pieces: over a line that spoils some, from a ring that dropped some."""
 
 import pytest
+
 from buoyfleet.boards.later import TRIES, told_again
 from buoyfleet.model.errors import BoardError
 from buoyfleet.serial.records import BoardEvent

@@ -5,6 +5,7 @@ import re
 import time
 
 import pytest
+
 from buoyfleet.boards.firmware_files import firmware_files, installed_firmware
 from buoyfleet.boards.tracebacks import BEGIN, SYMBOLS, UNKNOWN, Tracebacks
 from buoyfleet.cli.board_console import _Shown

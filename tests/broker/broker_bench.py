@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 import uvloop
+
 from buoyfleet.cloud.local.broker import Authorise, Broker, Limits
 from buoyfleet.cloud.local.broker.account import Account
 

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import paho.mqtt.client as paho
 from broker_bench import DEADLINE_S, Bench
+
 from buoyfleet.mqtt.codec import (
     DISCONNECT,
     PINGREQ,

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from broker_bench import Bench
 from broker_clients import RawClient
+
 from buoyfleet.cloud.local.broker import Limits
 from buoyfleet.cloud.local.broker.shares import SHARE, Shares, TurnQueue
 from buoyfleet.mqtt.codec import PINGREQ, Packet, Pingreq, Pingresp, encode_publish

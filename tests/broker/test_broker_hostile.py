@@ -8,6 +8,9 @@ import pytest
 from broker_bench import DEADLINE_S, Bench
 from broker_certificates import Authority
 from broker_clients import RawClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from buoyfleet.cloud.local.broker import Limits
 from buoyfleet.cloud.local.broker.tls import server_context
 from buoyfleet.mqtt.codec import (
@@ -21,8 +24,6 @@ from buoyfleet.mqtt.codec import (
     encode_subscribe,
     encode_unsubscribe,
 )
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 Raw = Callable[..., RawClient]
 

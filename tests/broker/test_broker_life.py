@@ -10,6 +10,7 @@ from typing import Protocol
 import pytest
 from broker_bench import DEADLINE_S, Bench
 from broker_clients import Client, RawClient
+
 from buoyfleet.cloud.local.broker import Broker, Limits
 from buoyfleet.mqtt.codec import Connect, Publish, Will, encode_connect, encode_publish
 

@@ -6,17 +6,18 @@ import pytest
 from broker_bench import DEADLINE_S, Bench
 from broker_clients import RawClient
 from broker_clients5 import Paho5
+from hypothesis import given
+from hypothesis import strategies as st
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
 from buoyfleet.cloud.local.broker import Limits
 from buoyfleet.cloud.local.broker.authority import PUBLISH, Principal
 from buoyfleet.cloud.local.broker.decoder5 import Decoder5
 from buoyfleet.cloud.local.broker.message import Extra, Message
 from buoyfleet.cloud.local.broker.mqtt5 import Encoder5
 from buoyfleet.cloud.local.broker.packets5 import Publish5
-from hypothesis import given
-from hypothesis import strategies as st
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
-from paho.mqtt.subscribeoptions import SubscribeOptions
 
 Start = Callable[..., Bench]
 Raw = Callable[..., RawClient]

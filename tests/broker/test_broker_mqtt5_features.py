@@ -6,11 +6,12 @@ import pytest
 from broker_bench import Bench
 from broker_clients import RawClient
 from broker_clients5 import Paho5
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
 from buoyfleet.cloud.local.broker import Limits
 from buoyfleet.cloud.local.broker.authority import SUBSCRIBE, Principal
 from buoyfleet.mqtt.codec import Will, encode_publish
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
 
 Start = Callable[..., Bench]
 Raw = Callable[..., RawClient]

@@ -7,6 +7,7 @@ import asyncio
 import random
 
 import pytest
+
 from buoyfleet.cloud.local.broker import Broker, Limits
 from buoyfleet.cloud.local.broker.connection import Connection
 from buoyfleet.cloud.local.things import Services

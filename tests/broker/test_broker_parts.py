@@ -5,6 +5,9 @@ from dataclasses import fields
 from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from buoyfleet.cloud.local.broker.message import Message
 from buoyfleet.cloud.local.broker.rates import ByteBucket, SecondWindow
 from buoyfleet.cloud.local.broker.records import Records
@@ -13,8 +16,6 @@ from buoyfleet.cloud.local.broker.session import Session
 from buoyfleet.cloud.local.broker.wheel import DeadlineWheel
 from buoyfleet.model.limits import Limits
 from buoyfleet.mqtt.codec import Publish, topic_matches
-from hypothesis import given
-from hypothesis import strategies as st
 
 # Rates
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+
 from buoyfleet.cloud.local.broker import Principal
 from buoyfleet.cloud.local.broker.authority import Gate
 from buoyfleet.cloud.local.broker.policy import Certificate, Policy, PolicyAuthoriser, PolicyError, Thing

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from broker_bench import Bench
 from broker_clients import Client, RawClient, connected
+
 from buoyfleet.cloud.local.broker import Limits
 
 New = Callable[..., Client]

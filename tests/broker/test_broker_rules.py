@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from broker_bench import Bench
 from broker_clients import Client, RawClient, connected
+
 from buoyfleet.cloud.local.broker import DisconnectReason, Limits
 from buoyfleet.mqtt.codec import Will
 

@@ -7,9 +7,10 @@ from typing import Any
 import gmqtt
 from awscrt import io, mqtt5
 from broker_bench import DEADLINE_S, Bench
+from gmqtt.mqtt.constants import MQTTv50
+
 from buoyfleet.cloud.local.broker.authority import PUBLISH, Principal
 from buoyfleet.cloud.local.things import Services
-from gmqtt.mqtt.constants import MQTTv50
 
 
 class Sdk:

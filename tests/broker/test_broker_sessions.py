@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from broker_bench import Bench
 from broker_clients import Client, RawClient
+
 from buoyfleet.cloud.local.broker import Limits
 from buoyfleet.mqtt.codec import Will, encode_publish
 

@@ -6,14 +6,15 @@ import pytest
 from broker_bench import Bench
 from broker_clients import Client, RawClient
 from broker_clients5 import Paho5
+from hypothesis import given
+from hypothesis import strategies as st
+
 from buoyfleet.cloud.local.broker import Limits
 from buoyfleet.cloud.local.broker.authority import RECEIVE, Principal
 from buoyfleet.cloud.local.broker.records import Records
 from buoyfleet.cloud.local.broker.routing import Router
 from buoyfleet.cloud.local.broker.session import Session
 from buoyfleet.cloud.local.broker.sharing import split_shared
-from hypothesis import given
-from hypothesis import strategies as st
 
 New = Callable[..., Client]
 New5 = Callable[..., Paho5]

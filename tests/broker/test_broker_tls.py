@@ -8,6 +8,7 @@ import pytest
 from broker_bench import Bench
 from broker_certificates import Authority, Identity
 from broker_clients import Client, RawClient
+
 from buoyfleet.cloud.local.broker import DisconnectReason
 from buoyfleet.cloud.local.broker.policy import Certificate, Policy, PolicyAuthoriser, Thing
 from buoyfleet.cloud.local.broker.tls import ALPN_MQTT, server_context

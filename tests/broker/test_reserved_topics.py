@@ -8,6 +8,7 @@ import pytest
 from broker_bench import Bench
 from broker_clients import Client, RawClient, connected
 from broker_clients5 import Paho5
+
 from buoyfleet.cloud.local.broker import Limits
 from buoyfleet.cloud.local.broker.authority import PUBLISH, Principal
 from buoyfleet.cloud.local.things import Services

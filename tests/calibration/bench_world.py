@@ -14,6 +14,7 @@ from pathlib import Path
 from buoy import settings
 from buoy.board import Board
 from buoy.console import MARKER, checked
+
 from buoyfleet.calibration.board import BenchBoard
 from buoyfleet.calibration.dialogue import Answer
 from buoyfleet.calibration.driver_check import driver_refuses

@@ -17,6 +17,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent.parent), str(HERE.parent.parent / "firmware")]
 
 from bench_world import Clock, SimulatedBoard, Technician, vessel  # noqa: E402
+
 from buoyfleet.calibration import bench_front, session  # noqa: E402
 from buoyfleet.calibration.certificate.write import HTML_NAME, PDF_NAME, Files  # noqa: E402
 from buoyfleet.calibration.config import load_config  # noqa: E402

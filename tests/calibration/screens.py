@@ -17,6 +17,9 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(ROOT), str(ROOT / "firmware")]
 
 from bench_world import Clock, SimulatedBoard, Technician  # noqa: E402
+from rich.console import Console  # noqa: E402
+from rich.text import Text  # noqa: E402
+
 from buoyfleet.calibration import session as session_module  # noqa: E402
 from buoyfleet.calibration.certificate.write import HTML_NAME, PDF_NAME, Files, write_certificate  # noqa: E402
 from buoyfleet.calibration.config import INTERVAL_DAYS, load_config  # noqa: E402
@@ -24,8 +27,6 @@ from buoyfleet.calibration.limits import BANDS  # noqa: E402
 from buoyfleet.calibration.procedures import PROCEDURES  # noqa: E402
 from buoyfleet.calibration.session import Session, Wish  # noqa: E402
 from buoyfleet.calibration.terminal import Interrupts, TerminalDialogue  # noqa: E402
-from rich.console import Console  # noqa: E402
-from rich.text import Text  # noqa: E402
 
 PAGE = ROOT / "docs" / "calibration.md"
 WIDTH = 100

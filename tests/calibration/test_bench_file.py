@@ -3,6 +3,7 @@
 from datetime import date
 
 import pytest
+
 from buoyfleet.calibration.config import choose_lots, load_config
 from buoyfleet.calibration.limits import Limits
 from buoyfleet.calibration.procedures import PROCEDURES

@@ -3,9 +3,10 @@
 import re
 
 import pytest
+from screens import PAGE, SCREENS, limits_table, screen
+
 from buoyfleet.calibration.procedures import PROCEDURES
 from buoyfleet.calibration.solutions import KINDS
-from screens import PAGE, SCREENS, limits_table, screen
 
 
 @pytest.fixture(scope="module")

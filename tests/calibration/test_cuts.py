@@ -4,6 +4,7 @@ import random
 
 import pytest
 from bench_world import BenchBoard, SimulatedBoard, Technician, calibrate
+
 from buoyfleet.model.errors import BoardError
 
 pytestmark = pytest.mark.timeout(600)

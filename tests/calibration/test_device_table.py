@@ -5,9 +5,10 @@ from decimal import Decimal
 import boto3
 import pytest
 from bench_world import SimulatedBoard, calibrate
+from moto import mock_aws
+
 from buoyfleet.calibration.device_table import open_table, store_calibration
 from buoyfleet.model.errors import TargetError, UsageError
-from moto import mock_aws
 
 
 @pytest.fixture(autouse=True)

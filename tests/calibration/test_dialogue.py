@@ -8,6 +8,7 @@ from pathlib import Path
 import pexpect
 import pytest
 from bench_world import SimulatedBoard
+
 from buoyfleet.calibration.record import read_record
 
 pytestmark = pytest.mark.timeout(600)

@@ -1,15 +1,15 @@
 """The fits find what the probe is, whatever it is within a working probe's bounds."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from buoyfleet.calibration.limits import Limits
 from buoyfleet.calibration.model import Plateau, Point, Reference, Step
 from buoyfleet.calibration.procedure import Bench
 from buoyfleet.calibration.procedures import PROCEDURES
 from buoyfleet.calibration.procedures.ph import nernst_mv
 from buoyfleet.calibration.thermometer import Thermometer
-from hypothesis import given
-from hypothesis import strategies as st
-
 from sensors.buffers import buffer_ph
 from sensors.calibration import CalibrationError
 

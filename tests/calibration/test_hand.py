@@ -4,6 +4,7 @@ import json
 import socket
 
 import pytest
+
 from buoyfleet.cli.main import invoke
 from buoyfleet.simulation.esp32.hand import FILE_NAME, ask_hand, vessel_of
 from buoyfleet.simulation.esp32.simulator import Simulator

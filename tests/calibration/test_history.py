@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from bench_world import SimulatedBoard, calibrate
+
 from buoyfleet.calibration.drift import forecast, forecasts
 from buoyfleet.calibration.history import History, due_of, new_folder
 from buoyfleet.calibration.limits import Limits

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from bench_world import Clock, SimulatedBoard, Technician
+
 from buoyfleet.calibration import session as session_module
 from buoyfleet.calibration.board import BenchBoard
 from buoyfleet.calibration.certificate.write import Files

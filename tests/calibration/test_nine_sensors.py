@@ -4,8 +4,8 @@ values are known.
 
 import pytest
 from bench_world import ROOM_C, SimulatedBoard, Technician, calibrate, water
-from buoyfleet.simulation.parts.solutions import vessel
 
+from buoyfleet.simulation.parts.solutions import vessel
 from sensors import flags
 from sensors.parts import part
 

@@ -11,9 +11,10 @@ import tty
 from pathlib import Path
 
 import pytest
+
 from buoyfleet.boards.firmware_files import firmware_files
 from buoyfleet.cli.main import invoke
-from buoyfleet.model.places import FILES
+from buoyfleet.model.places import FACTORY
 from buoyfleet.serial.console import Console
 from buoyfleet.simulation.esp32.factory import factory_image
 from buoyfleet.simulation.esp32.simulator import Simulator
@@ -26,7 +27,7 @@ ID = 131
 def bench(tmp_path, monkeypatch):
     """(simulator, port) of a board with a pressure sensor, and a plan to calibrate unattended."""
     monkeypatch.chdir(tmp_path)
-    image = factory_image(firmware_files(), FILES / ".tools" / "factory")
+    image = factory_image(firmware_files(), FACTORY)
     with Simulator(tmp_path / "sim", [ID], factory=image) as simulator:
         port = simulator.path(ID)
         with Console(port, purpose="test") as console:

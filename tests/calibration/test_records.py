@@ -6,6 +6,7 @@ import json
 
 import pytest
 from bench_world import SimulatedBoard, Technician, calibrate
+
 from buoyfleet.calibration.certificate.content import certificate_of
 from buoyfleet.calibration.certificate.write import html, pdf, pictures_of, write_certificate
 from buoyfleet.calibration.export import as_csv, as_json, device_calibration

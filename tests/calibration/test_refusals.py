@@ -5,6 +5,7 @@ After every one the board has its old calibration, whole: settings and the circu
 
 import pytest
 from bench_world import SimulatedBoard, Technician, calibrate, water
+
 from buoyfleet.model.errors import BoardError
 from buoyfleet.simulation.parts.solutions import vessel
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from bench_world import Clock, SimulatedBoard, Technician
+
 from buoyfleet.calibration import session as session_module
 from buoyfleet.calibration.certificate.write import Files
 from buoyfleet.calibration.config import load_config
@@ -14,7 +15,6 @@ from buoyfleet.calibration.session import Session, Wish, exit_code, parse_points
 from buoyfleet.cli.main import invoke
 from buoyfleet.model.errors import BoardError, UsageError
 from buoyfleet.model.exit_codes import ExitCode
-
 from sensors.catalog import KEYS
 
 

@@ -4,10 +4,11 @@ import math
 import random
 
 import pytest
-from buoyfleet.calibration.curve import curve
-from buoyfleet.calibration.stability import Stability, StabilityRule
 from hypothesis import given
 from hypothesis import strategies as st
+
+from buoyfleet.calibration.curve import curve
+from buoyfleet.calibration.stability import Stability, StabilityRule
 
 RULE = StabilityRule(window_s=30, drift_per_min=1.0, noise=0.5, min_s=40, max_s=120)
 

@@ -4,6 +4,7 @@ import random
 
 import pytest
 from bench_world import ROOM_C, SimulatedBoard, Technician, calibrate, water
+
 from buoyfleet.simulation.parts.solutions import Vessel, vessel
 
 pytestmark = pytest.mark.timeout(600)

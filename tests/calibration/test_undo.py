@@ -2,6 +2,7 @@
 
 import pytest
 from bench_world import BenchBoard, Clock, SimulatedBoard, calibrate
+
 from buoyfleet.calibration.config import BenchConfig
 from buoyfleet.calibration.history import History
 from buoyfleet.calibration.record import read_record

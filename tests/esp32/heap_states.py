@@ -15,6 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from buoy.link import UP
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from esp32_bench import mpremote, wait_for
+from mqtt_certificates import Authority
+from paho.mqtt import publish
+
 from buoyfleet.boards.firmware_files import firmware_files
 from buoyfleet.model.errors import BoardError
 from buoyfleet.model.places import FACTORY
@@ -24,12 +30,6 @@ from buoyfleet.serial.trouble import Refusal
 from buoyfleet.simulation.buses.idf_heap import Lows
 from buoyfleet.simulation.esp32.factory import factory_image
 from buoyfleet.simulation.esp32.simulator import Simulator
-from cryptography import x509
-from cryptography.hazmat.primitives import serialization
-from esp32_bench import mpremote, wait_for
-from mqtt_certificates import Authority
-from paho.mqtt import publish
-
 from sensors.catalog import KEYS
 
 ANSWER_S = 60.0

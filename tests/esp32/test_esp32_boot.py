@@ -4,6 +4,7 @@ import zlib
 from random import Random
 
 import pytest
+
 from buoyfleet.simulation.buses.chip import DEEPSLEEP_RESET, PWRON_RESET, NvsError
 from buoyfleet.simulation.esp32.boot import boot
 from buoyfleet.simulation.esp32.efuse import ESP32, ESP32_C3, ESP32_S3

@@ -8,10 +8,11 @@ import time
 from datetime import UTC, datetime
 
 import pytest
+from esp32_bench import mpremote, wait_for
+
 from buoyfleet.model.errors import PreflightError
 from buoyfleet.simulation.esp32 import board_clock
 from buoyfleet.simulation.esp32.simulator import Simulator
-from esp32_bench import mpremote, wait_for
 
 BOARD = 145
 LOOK = """

@@ -4,6 +4,7 @@ Neither it nor the collector comes while LittleFS is at work.
 """
 
 import pytest
+
 from buoyfleet.serial.port import open_port
 from buoyfleet.serial.raw_repl import RawRepl, ReplError
 from buoyfleet.simulation.esp32.simulator import Simulator

@@ -3,10 +3,11 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from esp32_bench import esptool, mpremote, wait_for
+
 from buoyfleet.simulation.esp32.efuse import ESP32, ESP32_C3, ESP32_S3
 from buoyfleet.simulation.esp32.simulator import Simulator
 from buoyfleet.simulation.esp32.synthetic import write_synthetic
-from esp32_bench import esptool, mpremote, wait_for
 
 BOARDS = range(120, 130)
 

@@ -12,6 +12,7 @@ import time
 from types import SimpleNamespace
 
 import pytest
+
 from buoyfleet.serial.port import open_port
 from buoyfleet.serial.raw_repl import RawRepl
 from buoyfleet.simulation.esp32.child import REPL

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import pytest
 from buoy.link import UP
 from buoy.starting import SECOND_AREA
-from buoyfleet.simulation.buses.idf_heap import FIRST_AREA, Lows
 from esp32_bench import wait_for
 from heap_states import (
     ANSWER_S,
@@ -29,6 +28,8 @@ from heap_states import (
     states,
 )
 from mqtt_certificates import Authority
+
+from buoyfleet.simulation.buses.idf_heap import FIRST_AREA, Lows
 
 BOARDS = {Uses.FAKES: 150, Uses.DRIVERS: 151}
 MOST_LIVE = {Uses.FAKES: 56_000, Uses.DRIVERS: 72_000}

@@ -12,11 +12,12 @@ from collections.abc import Iterator
 
 import pytest
 from buoy.starting import SECOND_AREA
+from mqtt_certificates import Authority
+
 from buoyfleet.serial.port import open_port
 from buoyfleet.serial.raw_repl import RawRepl
 from buoyfleet.simulation.buses.idf_heap import FIRST_AREA, IdfHeap
 from buoyfleet.simulation.esp32.simulator import Simulator
-from mqtt_certificates import Authority
 
 WIFI = "import network\nnetwork.WLAN(0).active(True)\n"
 LOOK = """

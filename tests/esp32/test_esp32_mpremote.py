@@ -9,8 +9,9 @@ from pathlib import Path
 import pexpect
 import pytest
 import serial
-from buoyfleet.simulation.esp32.simulator import Simulator
 from esp32_bench import mpremote, wait_for
+
+from buoyfleet.simulation.esp32.simulator import Simulator
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -2,8 +2,9 @@
 
 import pytest
 import serial
-from buoyfleet.simulation.esp32.simulator import Simulator
 from esp32_bench import mpremote, wait_for
+
+from buoyfleet.simulation.esp32.simulator import Simulator
 
 
 @pytest.fixture(scope="module")

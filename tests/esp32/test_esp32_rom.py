@@ -5,12 +5,13 @@ import struct
 import zlib
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from buoyfleet.simulation.buses.chip import mac_of
 from buoyfleet.simulation.esp32.flash_image import SIZE, FlashImage
 from buoyfleet.simulation.esp32.rom import RomLoader, checksum
 from buoyfleet.simulation.esp32.slip import SlipReader, encode
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 
 class Host:

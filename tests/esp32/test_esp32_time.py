@@ -7,15 +7,16 @@ import time
 
 import paho.mqtt.client as paho
 import pytest
-from buoyfleet.boards.firmware_files import firmware_files
-from buoyfleet.serial.console import Console
-from buoyfleet.simulation.esp32.factory import factory_image
-from buoyfleet.simulation.esp32.simulator import Simulator
 from cryptography.hazmat.primitives import serialization
 from esp32_bench import wait_for
 from mqtt_certificates import Authority
 from paho.mqtt.enums import CallbackAPIVersion
 from time_server import right, running_time_server
+
+from buoyfleet.boards.firmware_files import firmware_files
+from buoyfleet.serial.console import Console
+from buoyfleet.simulation.esp32.factory import factory_image
+from buoyfleet.simulation.esp32.simulator import Simulator
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -3,10 +3,11 @@
 from types import SimpleNamespace
 
 import pytest
+from esp32_bench import mpremote
+
 from buoyfleet.boards.kinds import remarks
 from buoyfleet.simulation.esp32 import interpreter
 from buoyfleet.simulation.esp32.simulator import Simulator
-from esp32_bench import mpremote
 
 SIMULATED = SimpleNamespace(boards=[SimpleNamespace(kind="simulated", port="")])
 

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from buoyfleet.boards.firmware_files import BENCH_ONLY, firmware_files, firmware_sources
 from buoyfleet.boards.shrink.outside import OUTSIDE
 

@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from buoyfleet.boards.firmware_files import firmware_files
-from buoyfleet.model.places import FILES
-from buoyfleet.simulation.esp32.interpreter import interpreter
 
+from buoyfleet.boards.firmware_files import firmware_files
+from buoyfleet.model.places import KEPT
+from buoyfleet.simulation.esp32.interpreter import interpreter
 from sensors.catalog import KEYS
 
 HERE = Path(__file__).resolve().parent
@@ -39,7 +39,7 @@ def run(folder: Path, hours: float) -> tuple[dict[str, int], dict[str, object]]:
         (folder / "certs" / f"{name}.der").write_bytes(bytes(size))
     (folder / "settings.json").write_text(json.dumps(SETTINGS))
     sources = {
-        "umqtt/simple": FILES / ".tools" / "umqtt" / "umqtt" / "simple.py",
+        "umqtt/simple": KEPT / "umqtt" / "umqtt" / "simple.py",
         "room_world": HERE / "room_world.py",
         "room_program": HERE / "room_program.py",
     }

@@ -6,6 +6,7 @@ from binascii import crc32
 from pathlib import Path
 
 import pytest
+
 from buoyfleet.boards.program_file import SWITCH, pack_program, program_path, switch_to
 from buoyfleet.model.places import FILES
 

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from buoyfleet.mqtt.codec import Connect, Puback, Publish, Subscribe
 from link_bench import CONNACK, Peer, run_link, scripted_broker
+
+from buoyfleet.mqtt.codec import Connect, Puback, Publish, Subscribe
 
 # The link must leave the board's loop its turn. A loop that waits in the link for deadlines of 400 ms and
 # more comes to a dozen turns in these tests; one that does not comes to a thousand, under load to hundreds.

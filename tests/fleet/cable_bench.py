@@ -10,13 +10,14 @@ from typing import Any
 
 import paho.mqtt.client as paho
 import pyarrow.parquet as pq
+from paho.mqtt.enums import CallbackAPIVersion
+
 from buoyfleet.boards.firmware_files import firmware_files
 from buoyfleet.model.ledger import COMPACTED, Event
 from buoyfleet.model.places import FACTORY
 from buoyfleet.serial.console import Console
 from buoyfleet.simulation.esp32.factory import factory_image
 from buoyfleet.simulation.esp32.simulator import Simulator
-from paho.mqtt.enums import CallbackAPIVersion
 
 
 def plugged(folder: Path, ids: Iterable[int]) -> Simulator:

@@ -14,10 +14,11 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from run_bench import sending, until
+
 from buoyfleet.boards.unit import PackUnit
 from buoyfleet.cli import main
 from buoyfleet.fleet.run_state import RunRecord
-from run_bench import sending, until
 
 STOPPED_S = float(os.environ.get("STOPPED_S", "15"))
 FEW_BYTES = 4096

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hostile_broker import HostileBroker
+from run_bench import result_of
+
 from buoyfleet.cli.fleet_run import Request, execute
 from buoyfleet.inventory.overrides import Overrides
 from buoyfleet.model.exit_codes import ExitCode
 from buoyfleet.mqtt.codec import Publish
-from hostile_broker import HostileBroker
-from run_bench import result_of
 
 pytestmark = pytest.mark.timeout(600)
 

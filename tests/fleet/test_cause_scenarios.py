@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from run_bench import ROOT, result_of
+
 from buoyfleet.cli.main import invoke
 from buoyfleet.model.exit_codes import ExitCode
-from run_bench import ROOT, result_of
 
 pytestmark = pytest.mark.timeout(600)
 

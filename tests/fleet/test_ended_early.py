@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from run_bench import ROOT, buoy, fleet_text, only_folder, processes_of, until
+
 from buoyfleet.fleet.run_state import PHASES
 from buoyfleet.model.exit_codes import ExitCode
-from run_bench import ROOT, buoy, fleet_text, only_folder, processes_of, until
 
 pytestmark = pytest.mark.timeout(600)
 

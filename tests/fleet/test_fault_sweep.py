@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
-from buoyfleet.model.exit_codes import ExitCode
 from run_bench import buoy, fleet_text, result_of
+
+from buoyfleet.model.exit_codes import ExitCode
 
 STORES_AFTER = {
     "broker": {"timestream", "s3"},

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
 from buoyfleet.boards.report import BoardReport
 from buoyfleet.boards.unit import PackUnit
 from buoyfleet.cli.fleet_run import Request, execute

@@ -5,10 +5,11 @@ import re
 import signal
 
 import pytest
-from buoyfleet.model.ledger import Event
-from buoyfleet.serial.console import Console
 from cable_bench import ENVIRONMENT, cable_fleet, ledger_rows, listening, once, plugged, settings_on
 from run_bench import Run, buoy, only_folder, processes_of, result_of, sending, until
+
+from buoyfleet.model.ledger import Event
+from buoyfleet.serial.console import Console
 
 WAIT_S = 300.0
 """A loaded machine starts programs slowly."""

@@ -9,11 +9,12 @@ from socket import create_server
 from typing import Any
 
 import pytest
+from run_bench import result_of
+
 from buoyfleet.cli.fleet_run import Request, execute
 from buoyfleet.cloud.broker_target import BrokerTarget
 from buoyfleet.inventory.overrides import Overrides
 from buoyfleet.mqtt.encoder import encode_connack
-from run_bench import result_of
 
 
 @contextlib.contextmanager

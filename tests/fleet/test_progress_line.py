@@ -5,6 +5,7 @@ import sys
 from dataclasses import replace
 
 import pytest
+
 from buoyfleet.cli.progress import Progress, progress_line
 from buoyfleet.fleet.engine import Snapshot
 

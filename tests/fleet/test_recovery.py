@@ -8,9 +8,10 @@ import socket
 import time
 
 import pytest
-from buoyfleet.model.ledger import Event
 from cable_bench import ENVIRONMENT, cable_fleet, ledger_rows, listening, plugged
 from run_bench import Run, only_folder, result_of, sending, until
+
+from buoyfleet.model.ledger import Event
 
 KILLED, CUT, REPLUGGED, TAKEN_OVER = 310, 311, 312, 313
 

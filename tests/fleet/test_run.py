@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from run_bench import buoy, fleet_text, only_folder, process_of, processes_of, result_of, under_way, until
+
 from buoyfleet.model.exit_codes import ExitCode
 from buoyfleet.model.result import Result
-from run_bench import buoy, fleet_text, only_folder, process_of, processes_of, result_of, under_way, until
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mqtt_certificates import Authority
+from run_bench import buoy, fleet_text, result_of
+
 from buoyfleet.boards.mqtt_line import MqttLine
 from buoyfleet.model.endpoint import Endpoint
 from buoyfleet.model.errors import PreflightError
 from buoyfleet.model.exit_codes import ExitCode
 from buoyfleet.model.fleet import TlsSpec
-from mqtt_certificates import Authority
-from run_bench import buoy, fleet_text, result_of
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from buoyfleet.model.exit_codes import ExitCode
 from run_bench import Run, buoy, fleet_text, only_folder, result_of
+
+from buoyfleet.model.exit_codes import ExitCode
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -3,8 +3,9 @@
 import re
 from pathlib import Path
 
-from buoyfleet.model.exit_codes import ExitCode
 from run_bench import ROOT, buoy, result_of
+
+from buoyfleet.model.exit_codes import ExitCode
 
 
 def test_the_original_finding_is_rehearsed_and_its_cause_named(tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from conformance import ROWS, conforms
+
 from buoyfleet.bench.hold import Hold
 from buoyfleet.bench.session import Session
 from buoyfleet.bench.shared import require_usable
@@ -29,7 +31,6 @@ from buoyfleet.model.places import FILES
 from buoyfleet.serial.board_files import fetch_file, list_files, send_files
 from buoyfleet.serial.raw_repl import RawRepl
 from buoyfleet.simulation.esp32.simulator import Simulator
-from conformance import ROWS, conforms
 
 PORTABLE = FILES / "tests" / "portable"
 HELPERS = ("buoy_nvs", "buoy_parts", "runner", "sensor_doubles", "support")

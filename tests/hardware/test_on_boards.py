@@ -4,10 +4,11 @@ import subprocess
 import sys
 
 import pytest
+from on_boards import Board, report
+
 from buoyfleet.serial.port import open_port
 from buoyfleet.serial.raw_repl import RawRepl
 from buoyfleet.simulation.esp32.simulator import Simulator
-from on_boards import Board, report
 
 
 @pytest.mark.timeout(600)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from buoyfleet.inventory.loader import load_fleet
 from buoyfleet.inventory.overrides import Overrides
 from buoyfleet.model.errors import ConfigurationError

@@ -1,8 +1,9 @@
 """Target `aws`: what a fleet file need not say follows the pipeline's name."""
 
+from fleet_files import load, text_of
+
 from buoyfleet.inventory.document import fleet_yaml
 from buoyfleet.inventory.overrides import Overrides
-from fleet_files import load, text_of
 
 
 def aws_fleet(folder, target: str = "target: aws", *, overrides=None, **changes: str):

@@ -4,6 +4,8 @@ import io
 import json
 
 import pytest
+from fleet_files import text_of
+
 from buoyfleet.cli.check import check_fleet
 from buoyfleet.cli.console import mark, pretty_problems, print_checks, print_error, summary, write_line
 from buoyfleet.cli.main import invoke
@@ -12,7 +14,6 @@ from buoyfleet.inventory.loader import load_fleet
 from buoyfleet.inventory.overrides import Overrides
 from buoyfleet.model.errors import ConfigurationError, PreflightError, Problem, UsageError
 from buoyfleet.model.exit_codes import ExitCode
-from fleet_files import text_of
 
 READY = [Check("descriptors", True, "158 needed")]
 

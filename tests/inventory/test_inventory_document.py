@@ -5,6 +5,10 @@ import json
 from pathlib import Path
 
 import pytest
+from fleet_files import GOOD, load, text_of
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from buoyfleet.inventory.document import FILE_NAME, fleet_document, fleet_yaml
 from buoyfleet.inventory.limits_format import LIMITS
 from buoyfleet.inventory.loader import load_fleet
@@ -24,10 +28,6 @@ from buoyfleet.model.fleet import (
 )
 from buoyfleet.model.thresholds import parse_threshold
 from buoyfleet.model.twin import ErrorAction, InfluxSpec, LimitSetting, RuleSettings, TwinTls
-from fleet_files import GOOD, load, text_of
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-
 from sensors.catalog import BOOLEAN_KEYS, KEYS
 
 

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pytest
+from fleet_files import GOOD, lines_of, load, problems_of, text_of
+
 from buoyfleet.boards import kinds
 from buoyfleet.fleet import targets
 from buoyfleet.inventory.available import KINDS, SENSOR_MODES, TARGETS, WATERS
@@ -12,8 +14,6 @@ from buoyfleet.model.errors import ConfigurationError
 from buoyfleet.model.exit_codes import ExitCode
 from buoyfleet.model.fleet import LinkSpec, RunSpec, SecretRef, SensorSpec, TwinSpec
 from buoyfleet.simulation.water.scenario import SCENARIOS
-from fleet_files import GOOD, lines_of, load, problems_of, text_of
-
 from sensors.catalog import KEYS, MODES
 
 

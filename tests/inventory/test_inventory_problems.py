@@ -1,9 +1,10 @@
 """What a wrong fleet file is told: every mistake, with its line, the value, what is allowed and a guess."""
 
 import pytest
-from buoyfleet.inventory.overrides import Overrides
 from fleet_files import GOOD, lines_of, problems_of, text_of
 from fleet_mistakes import KINDS_OF_TIME, MISTAKES
+
+from buoyfleet.inventory.overrides import Overrides
 
 
 @pytest.mark.parametrize("name", MISTAKES)

@@ -5,6 +5,9 @@ import re
 
 import jsonschema
 import pytest
+from fleet_files import GOOD, load, text_of
+from fleet_mistakes import MISTAKES
+
 from buoyfleet.cli.main import invoke
 from buoyfleet.inventory.format import PLACES
 from buoyfleet.inventory.limits_format import LIMITS, USUAL, limits_document
@@ -15,8 +18,6 @@ from buoyfleet.inventory.sections import keys_of
 from buoyfleet.inventory.yaml_nodes import compose, plain_data
 from buoyfleet.model.errors import ConfigurationError
 from buoyfleet.model.twin import LimitSetting
-from fleet_files import GOOD, load, text_of
-from fleet_mistakes import MISTAKES
 
 
 @pytest.fixture(scope="module")

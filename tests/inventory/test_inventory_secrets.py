@@ -6,15 +6,16 @@ import pickle
 from pathlib import Path
 
 import pytest
+from fleet_files import GOOD, load, problems_of, text_of
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from buoyfleet.cli.console import pretty_problems
 from buoyfleet.inventory.document import fleet_document, fleet_yaml
 from buoyfleet.inventory.loader import load_fleet
 from buoyfleet.inventory.secrets import Secret, resolve_secret, secrets_of
 from buoyfleet.model.errors import ConfigurationError, PreflightError
 from buoyfleet.model.fleet import SecretRef
-from fleet_files import GOOD, load, problems_of, text_of
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 SECRET = "hunter2XYZZY"
 

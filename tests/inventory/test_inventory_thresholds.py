@@ -4,6 +4,9 @@ import math
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from buoyfleet.inventory.available import TARGETS
 from buoyfleet.model.thresholds import (
     METRICS,
@@ -14,8 +17,6 @@ from buoyfleet.model.thresholds import (
     parse_threshold,
     threshold_pattern,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,9 @@
 from fractions import Fraction
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from buoyfleet.inventory.values import (
     Mistake,
     decimal_text,
@@ -14,8 +17,6 @@ from buoyfleet.inventory.values import (
     parse_rate,
     parse_size,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 import yaml
+from fleet_files import GOOD, problems_of
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from buoyfleet.inventory.loader import load_fleet
 from buoyfleet.inventory.problems import Reporter
 from buoyfleet.inventory.yaml_nodes import MAX_DEPTH, compose, plain_data
 from buoyfleet.model.errors import ConfigurationError, Problem
-from fleet_files import GOOD, problems_of
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 
 def data(text: str) -> object:

@@ -1,6 +1,7 @@
 """Every command's help has an example of it."""
 
 import typer
+
 from buoyfleet.cli.commands import app
 
 

@@ -5,8 +5,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from buoyfleet.model.exit_codes import MEANINGS
 from layers import Import, circles, imports_of, module_name, our_files
+
+from buoyfleet.model.exit_codes import MEANINGS
 
 # Inside buoyfleet, upwards only: a part may import parts of a lower level.
 LEVELS = {

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import uvloop
+
 from buoyfleet.model.clock import Deadline
 from buoyfleet.mqtt.codec import Connect, Decoder, Packet, encode_connack
 from buoyfleet.mqtt.dialler import Dialler

@@ -3,6 +3,9 @@
 from itertools import pairwise
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
 from buoyfleet.mqtt import codec
 from buoyfleet.mqtt.codec import (
     Connack,
@@ -25,8 +28,6 @@ from buoyfleet.mqtt.codec import (
     UnsupportedVersion,
     Will,
 )
-from hypothesis import example, given
-from hypothesis import strategies as st
 
 ids = st.integers(1, 65_535)
 qos = st.integers(0, 2)

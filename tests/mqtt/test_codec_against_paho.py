@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from paho.mqtt import client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
 from buoyfleet.model.clock import Deadline
 from buoyfleet.mqtt.codec import (
     CONNACK_MEANINGS,
@@ -30,8 +33,6 @@ from buoyfleet.mqtt.codec import (
     encode_suback,
     encode_unsuback,
 )
-from paho.mqtt import client as paho
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 
 def answers(packet: Packet) -> list[bytes]:

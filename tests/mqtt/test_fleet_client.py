@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 import uvloop
+from mqtt_support import Network, accept_and_hold, packets_of, run, serving
+
 from buoyfleet.mqtt.codec import (
     Connect,
     encode_connack,
@@ -15,7 +17,6 @@ from buoyfleet.mqtt.codec import (
 )
 from buoyfleet.mqtt.dialler import BOARDS_PER_SOURCE
 from buoyfleet.mqtt.fleet_client import HIGH_WATER_BYTES
-from mqtt_support import Network, accept_and_hold, packets_of, run, serving
 
 CONNECT = encode_connect(Connect("board"))
 

@@ -5,6 +5,10 @@ import os
 import ssl
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from mqtt_support import KINDS, Network, packets_of, run, says, serving
+
 from buoyfleet.mqtt.codec import (
     DISCONNECT,
     PINGREQ,
@@ -18,9 +22,6 @@ from buoyfleet.mqtt.codec import (
     encode_suback,
     encode_subscribe,
 )
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from mqtt_support import KINDS, Network, packets_of, run, says, serving
 
 SENTENCES = st.one_of(
     st.binary(min_size=1, max_size=40),

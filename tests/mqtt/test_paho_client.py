@@ -5,9 +5,10 @@ import os
 import threading
 from typing import Any
 
+from mqtt_support import Network, packets_of, run, serving
+
 from buoyfleet.mqtt.codec import Connect, Publish, encode_connack, encode_puback, encode_publish
 from buoyfleet.mqtt.paho_client import HIGH_WATER_BYTES
-from mqtt_support import Network, packets_of, run, serving
 
 
 def test_a_client_costs_one_descriptor_and_no_thread_of_its_own(mosquitto: Any) -> None:

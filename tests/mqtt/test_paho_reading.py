@@ -3,11 +3,12 @@
 import itertools
 from typing import Any
 
-from buoyfleet.mqtt.codec import encode_publish
-from buoyfleet.mqtt.paho_reading import ReadingPaho
 from hypothesis import given
 from hypothesis import strategies as st
 from paho.mqtt.enums import CallbackAPIVersion
+
+from buoyfleet.mqtt.codec import encode_publish
+from buoyfleet.mqtt.paho_reading import ReadingPaho
 
 Heard = list[tuple[bytes, bytes, int, bool]]
 

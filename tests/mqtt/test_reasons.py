@@ -6,6 +6,7 @@ import socket
 import ssl
 
 import pytest
+
 from buoyfleet.model.reasons import LinkReason
 from buoyfleet.mqtt.transport import loss, not_mqtt, refusal
 

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from buoyfleet.model.fleet import TlsSpec
-from buoyfleet.mqtt.tls import client_context
 from mqtt_certificates import Authority
 from mqtt_support import KINDS, Network, accept_and_hold, run, serving
+
+from buoyfleet.model.fleet import TlsSpec
+from buoyfleet.mqtt.tls import client_context
 
 pytestmark = pytest.mark.parametrize("kind", KINDS)
 

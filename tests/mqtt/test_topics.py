@@ -1,9 +1,10 @@
 """Topic names, filters and matching."""
 
 import pytest
-from buoyfleet.mqtt.topics import TopicError, check_filter, check_topic, topic_matches
 from hypothesis import given
 from hypothesis import strategies as st
+
+from buoyfleet.mqtt.topics import TopicError, check_filter, check_topic, topic_matches
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from buoyfleet.mqtt.codec import Connect, Will
 from mqtt_support import KINDS, Network, run
+
+from buoyfleet.mqtt.codec import Connect, Will
 
 pytestmark = pytest.mark.parametrize("kind", KINDS)
 

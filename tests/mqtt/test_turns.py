@@ -3,10 +3,11 @@
 import asyncio
 
 import pytest
-from buoyfleet.mqtt.turns import Turns
 from hypothesis import given
 from hypothesis import strategies as st
 from mqtt_support import Network, accept_and_hold, run, serving
+
+from buoyfleet.mqtt.turns import Turns
 
 
 @given(

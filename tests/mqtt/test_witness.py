@@ -8,6 +8,9 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from mqtt_certificates import Authority
+from mqtt_support import Network, packets_of, run, says, serving
+
 from buoyfleet.model.endpoint import Endpoint
 from buoyfleet.model.errors import TargetError
 from buoyfleet.model.evidence import EVIDENCE_FOLDER, WITNESS_SCHEMA, WITNESS_STREAM
@@ -23,8 +26,6 @@ from buoyfleet.mqtt.codec import (
     encode_suback,
 )
 from buoyfleet.mqtt.witness import MESSAGES_PER_CONNECTION, Witness
-from mqtt_certificates import Authority
-from mqtt_support import Network, packets_of, run, says, serving
 
 
 def endpoint(port: int) -> Endpoint:

@@ -15,7 +15,6 @@ from buoyfleet.model.result import (
     ThresholdResult,
     WitnessResult,
 )
-
 from sensors.catalog import KEYS
 
 STARTED_NS = 1_795_478_257_000_000_000

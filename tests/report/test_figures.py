@@ -3,10 +3,11 @@
 import math
 
 import pytest
-from buoyfleet.report import figures
-from buoyfleet.report.svg import round_steps
 from hypothesis import given
 from hypothesis import strategies as st
+
+from buoyfleet.report import figures
+from buoyfleet.report.svg import round_steps
 
 
 @pytest.mark.parametrize(

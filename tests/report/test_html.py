@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 import run_results
+
 from buoyfleet.model.result import LatencyPoint, LatencySeries, Loss, RatePoint
 from buoyfleet.report.charts import latency_chart, rate_chart
 from buoyfleet.report.flow import places

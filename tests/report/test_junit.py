@@ -4,9 +4,10 @@ from xml.etree import ElementTree
 
 import pytest
 import run_results
+from junit_schema import violations
+
 from buoyfleet.model.exit_codes import ExitCode
 from buoyfleet.report.junit import junit
-from junit_schema import violations
 
 
 def parsed(result) -> ElementTree.Element:

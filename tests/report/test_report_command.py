@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import run_results
+
 from buoyfleet.cli.report import report
 from buoyfleet.model.errors import PreflightError, UsageError
 from buoyfleet.model.result import Result

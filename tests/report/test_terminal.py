@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import run_results
+
 from buoyfleet.report.page import Columns
 from buoyfleet.report.terminal import one_line, print_verdict, verdict_blocks
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import typer
-from buoyfleet.cli.sensors import sensors
 from typer.testing import CliRunner
 
+from buoyfleet.cli.sensors import sensors
 from sensors import catalog, flags, pins
 from sensors.build import make_driver
 from sensors.options import defaults

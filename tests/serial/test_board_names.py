@@ -3,6 +3,7 @@
 import re
 
 import pytest
+
 from buoyfleet.inventory.loader import load_fleet
 from buoyfleet.model.board_names import PATTERN, mac_text, parse_name
 from buoyfleet.model.errors import ConfigurationError, UsageError

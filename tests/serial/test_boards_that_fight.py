@@ -3,6 +3,8 @@
 import contextlib
 
 import pytest
+from scripted_board import ScriptedBoard
+
 from buoyfleet.bench.shared import refuse_in_the_way, require_usable
 from buoyfleet.boards.firmware_files import firmware_files, installed_firmware
 from buoyfleet.model.errors import BoardError
@@ -12,7 +14,6 @@ from buoyfleet.serial.port import open_port
 from buoyfleet.serial.probe import Found, probe
 from buoyfleet.serial.raw_repl import RawRepl
 from buoyfleet.simulation.esp32.simulator import Simulator
-from scripted_board import ScriptedBoard
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -4,9 +4,10 @@ import io
 
 import pytest
 import typer
+from typer.testing import CliRunner
+
 from buoyfleet.cli import board_console
 from buoyfleet.model.errors import UsageError
-from typer.testing import CliRunner
 
 app = typer.Typer()
 app.command()(board_console.console)

@@ -7,13 +7,14 @@ import subprocess
 import sys
 
 import pytest
+from hand_made_image import OTA_TABLE, TABLE_16_MB, application, table, whole
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from buoyfleet.model.errors import UsageError
 from buoyfleet.serial.chips import chip_name
 from buoyfleet.serial.esp_image import read_image
 from buoyfleet.simulation.esp32.synthetic import LAYOUTS, synthetic_image
-from hand_made_image import OTA_TABLE, TABLE_16_MB, application, table, whole
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 GOOD = whole()
 

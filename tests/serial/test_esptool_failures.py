@@ -3,6 +3,7 @@
 import sys
 
 import pytest
+
 from buoyfleet.model.errors import BoardError
 from buoyfleet.serial.esptool import Esptool
 

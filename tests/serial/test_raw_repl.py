@@ -5,6 +5,7 @@ import os
 import threading
 
 import pytest
+
 from buoyfleet.model.errors import BoardError, PreflightError
 from buoyfleet.serial import board_files
 from buoyfleet.serial.board_files import fetch_file, list_files, remove_files, send_files

@@ -8,15 +8,16 @@ import threading
 
 import pytest
 from buoy.console import MARKER, sealed
+from hypothesis import given
+from hypothesis import strategies as st
+from scripted_board import ScriptedBoard, ok, refused
+
 from buoyfleet.model.errors import BoardError
 from buoyfleet.serial.console import Console
 from buoyfleet.serial.events import EventCounter, ranges_of
 from buoyfleet.serial.lines import LineSplitter, parse_line, visible
 from buoyfleet.serial.probe import probe
 from buoyfleet.serial.records import BoardEvent, EventsLost, Line, PortChange
-from hypothesis import given
-from hypothesis import strategies as st
-from scripted_board import ScriptedBoard, ok, refused
 
 WAIT_S = 60.0
 

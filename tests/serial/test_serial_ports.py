@@ -6,6 +6,8 @@ import sys
 import time
 
 import pytest
+from scripted_board import ScriptedBoard
+
 from buoyfleet.bench.session import Session
 from buoyfleet.cli.main import invoke
 from buoyfleet.model.board_names import canonical_port, parse_name
@@ -17,7 +19,6 @@ from buoyfleet.serial.listing import holder
 from buoyfleet.serial.lock import PortBusy, PortLock
 from buoyfleet.serial.port import NoSuchPort, open_port
 from buoyfleet.serial.probe import probe
-from scripted_board import ScriptedBoard
 
 HOLDER = """
 import sys

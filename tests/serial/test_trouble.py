@@ -1,6 +1,7 @@
 """What a board's last words make likely."""
 
 import pytest
+
 from buoyfleet.serial.trouble import likely_cause, nothing_boots, unanswered
 
 

@@ -2,7 +2,6 @@
 
 from buoyfleet.simulation.buoy import simulated_buoy
 from buoyfleet.simulation.parts.solutions import water
-
 from sensors import flags
 from sensors.build import make_driver, make_sensors
 from sensors.reader import Reader

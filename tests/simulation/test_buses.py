@@ -1,12 +1,13 @@
 """The simulated modules behave as MicroPython's on an ESP32, and boards of one process share nothing."""
 
 import pytest
+from rig import Rig
+
 from buoyfleet.simulation.buses.bench import Bench
 from buoyfleet.simulation.buses.chip import POWER_ON_UTC_US
 from buoyfleet.simulation.buses.modules import Modules
 from buoyfleet.simulation.buses.wiring import wiring_of
 from buoyfleet.simulation.parts.solutions import vessel, water
-from rig import Rig
 
 
 @pytest.fixture

@@ -1,10 +1,11 @@
 """The nine readings of a buoy belong together, as the drivers publish them (sensor reference §11.7)."""
 
 import pytest
+from rig import Rig
+
 from buoyfleet.simulation.water.environment import Environment
 from buoyfleet.simulation.water.oxygen import saturation_mg_l
 from buoyfleet.simulation.water.place import Place
-from rig import Rig
 
 HOUR_S = 3600.0
 

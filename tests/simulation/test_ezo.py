@@ -1,12 +1,13 @@
 """The EZO circuits as their data sheets say: commands, delays, codes, calibration, both firmware flavours."""
 
 import pytest
-from buoyfleet.simulation.parts.ezo_ec import EcCircuit, four_digits
-from buoyfleet.simulation.parts.ezo_ph import PhCircuit, nernst_mv
-from buoyfleet.simulation.parts.solutions import PH_BUFFERS, interpolate, vessel, water
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rig import Rig
+
+from buoyfleet.simulation.parts.ezo_ec import EcCircuit, four_digits
+from buoyfleet.simulation.parts.ezo_ph import PhCircuit, nernst_mv
+from buoyfleet.simulation.parts.solutions import PH_BUFFERS, interpolate, vessel, water
 
 BAUD = 9600
 

@@ -6,13 +6,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from buoyfleet.simulation.buses.bench import OPERATIONS
-from buoyfleet.simulation.buses.server import SHIMS, answer, serving
-from buoyfleet.simulation.parts.solutions import water
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rig import Rig
 
+from buoyfleet.simulation.buses.bench import OPERATIONS
+from buoyfleet.simulation.buses.server import SHIMS, answer, serving
+from buoyfleet.simulation.parts.solutions import water
 from sensors import flags
 
 HERE = Path(__file__).resolve().parent

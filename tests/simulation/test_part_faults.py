@@ -1,8 +1,9 @@
 """Every failure of a part as its driver sees it on the bus, and that it passes when the fault is gone."""
 
 import pytest
-from buoyfleet.simulation.parts.solutions import water
 from rig import Rig
+
+from buoyfleet.simulation.parts.solutions import water
 
 RIVER = {
     "temp_c": 12.0, "ph": 7.6, "ec25_us_cm": 300.0, "do_pct": 95.0, "ntu": 40.0, "kpa": 12.0, "flow_l_s": 0.2,

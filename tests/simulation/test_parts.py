@@ -3,6 +3,9 @@
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from buoyfleet.simulation.parts.adc import Esp32Adc
 from buoyfleet.simulation.parts.analog import Oxygen, Solids, Turbidity
 from buoyfleet.simulation.parts.digital import FlowMeter
@@ -10,8 +13,6 @@ from buoyfleet.simulation.parts.ezo_ph import PhCircuit
 from buoyfleet.simulation.parts.onewire import SEARCH, Probe, TemperatureBus, crc8
 from buoyfleet.simulation.parts.part import Lag
 from buoyfleet.simulation.parts.solutions import SOLUTIONS, vessel, water
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def test_a_lag_covers_63_percent_of_a_step_in_its_time_constant_whatever_the_steps():

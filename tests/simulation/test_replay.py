@@ -1,6 +1,7 @@
 """Replay of real series from CSV files."""
 
 import pytest
+
 from buoyfleet.model.errors import ConfigurationError
 from buoyfleet.simulation.water.environment import Environment
 from buoyfleet.simulation.water.medium import truth

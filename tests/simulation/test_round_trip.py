@@ -1,11 +1,11 @@
 """Value of the water → part → bus → driver → value, within the part's accuracy over its range and 0–30 °C."""
 
 import pytest
-from buoyfleet.simulation.parts.solutions import water
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rig import Rig
 
+from buoyfleet.simulation.parts.solutions import water
 from sensors.parts import part
 from sensors.tds import FULL_V, MAX_PPM
 
@@ -116,7 +116,6 @@ def test_both_firmware_flavours_of_the_circuits_read_alike(flavour):
 def test_the_flow_meter_is_read_by_interrupts_where_there_is_no_counter():
     rig = Rig(1, place=water(flow_l_s=0.2))
     from buoyfleet.simulation.buses.modules import Modules
-
     from sensors.build import make_driver
 
     settings = {**rig.buoy.settings["sensors"]["wf"]}

@@ -1,10 +1,10 @@
 """What the bench's self-test says of boards as they come: nothing calibrated, parts missing or shorted."""
 
 import pytest
-from buoyfleet.bench.self_test import prove
-from buoyfleet.simulation.buoy import simulated_buoy
 from rig import Rig
 
+from buoyfleet.bench.self_test import prove
+from buoyfleet.simulation.buoy import simulated_buoy
 from sensors.catalog import KEYS
 from sensors.reader import Reader
 

@@ -4,12 +4,12 @@ import csv
 
 import pytest
 import typer
+from typer.testing import CliRunner
+
 from buoyfleet.cli.water import water
 from buoyfleet.model.errors import ConfigurationError, UsageError
 from buoyfleet.simulation.buoy import simulated_buoy
 from buoyfleet.simulation.record import Fault, record, summarise
-from typer.testing import CliRunner
-
 from sensors.catalog import KEYS
 
 app = typer.Typer()

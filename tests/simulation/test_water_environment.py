@@ -3,6 +3,7 @@
 import random
 
 import pytest
+
 from buoyfleet.simulation.water.environment import Environment
 from buoyfleet.simulation.water.medium import truth
 from buoyfleet.simulation.water.oxygen import saturation_mg_l

@@ -3,9 +3,10 @@
 import itertools
 
 import pytest
-from buoyfleet.simulation.water import carbonate, oxygen, seawater, tide, weather
 from hypothesis import given
 from hypothesis import strategies as st
+
+from buoyfleet.simulation.water import carbonate, oxygen, seawater, tide, weather
 
 # Reference §11.1: mg/L at one atmosphere by temperature and S = 0, 5, 10, 20, 30.
 SATURATION = {

@@ -5,12 +5,13 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+from twin_bench import Bench, drive, payload
+
 from buoyfleet.cloud.local.config import TwinConfig
 from buoyfleet.cloud.local.twin import Twin
 from buoyfleet.model.fleet import TwinSpec
 from buoyfleet.model.twin import RuleSettings
 from buoyfleet.mqtt.codec import Connack, Connect, Decoder, Puback, encode_connect, encode_publish
-from twin_bench import Bench, drive, payload
 
 
 def test_basic_ingest_runs_the_rule_that_it_names_and_no_other(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from buoyfleet.cloud import broker_target
 from buoyfleet.cloud.broker_target import BrokerTarget
 from buoyfleet.cloud.target import Check, LiveCounts

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pytest
+from twin_bench import Bench, drive, payload
+
 from buoyfleet.cloud.local.bucket_layout import BucketLayout, PrefixError, expand
 from buoyfleet.cloud.local.s3 import list_objects
 from buoyfleet.model.fleet import TwinSpec
-from twin_bench import Bench, drive, payload
 
 AT_NS = 1_795_429_500 * 10**9  # 2026-11-23 10:25:00 UTC
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from twin_bench import ALL_TIME, Bench, Run, drive, payload
+
 from buoyfleet.cloud.local.collect import Window, collect
 from buoyfleet.cloud.local.pipeline import Pipeline
 from buoyfleet.cloud.local.segments import due_age_s
-from twin_bench import ALL_TIME, Bench, Run, drive, payload
 
 
 def test_a_second_run_of_the_same_buoys_in_one_store_is_not_confused_by_the_first(tmp_path: Path) -> None:
@@ -148,6 +149,7 @@ def test_a_folder_without_anything_gives_empty_stores_and_evidence(tmp_path: Pat
 
 def test_collected_files_have_the_schemas_of_the_model(tmp_path: Path) -> None:
     import pyarrow.parquet as pq
+
     from buoyfleet.model import evidence, store
 
     async def work(bench: Bench) -> None:
@@ -240,10 +242,11 @@ def test_a_configuration_is_refused_with_all_its_mistakes_at_once(tmp_path: Path
 
 
 def test_a_configuration_survives_the_way_through_json(tmp_path: Path) -> None:
+    from twin_bench import fault
+
     from buoyfleet.cloud.local.config import TwinConfig, load, to_json
     from buoyfleet.model.secret import SecretRef
     from buoyfleet.model.twin import InfluxSpec, LimitSetting, TwinTls
-    from twin_bench import fault
 
     config = TwinConfig(
         "f",

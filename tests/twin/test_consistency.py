@@ -4,11 +4,12 @@ import asyncio
 import time
 from pathlib import Path
 
+from twin_bench import Bench, drive
+from twin_process import publish, server
+
 from buoyfleet.cloud.local.drain import Drain
 from buoyfleet.cloud.local.target import LocalTarget
 from buoyfleet.model.fleet import TargetSpec, TwinSpec
-from twin_bench import Bench, drive
-from twin_process import publish, server
 
 
 def test_records_become_visible_later_and_are_waiting_until_then(tmp_path: Path) -> None:

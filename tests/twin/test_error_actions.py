@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from twin_bench import Bench, drive
+from twin_process import publish, server
+
 from buoyfleet.cloud.local.error_actions import MAX_WAITING, ErrorActions, Failed
 from buoyfleet.cloud.local.s3 import Bucket
 from buoyfleet.model.errors import UsageError
 from buoyfleet.model.fleet import TwinSpec
 from buoyfleet.model.twin import ErrorAction, LimitSetting, RuleSettings
-from twin_bench import Bench, drive
-from twin_process import publish, server
 
 FAILED = Failed("buoy_kinesis", "aws/0/1/data/", "buoy-1", b"{}", "KinesisAction", "buoys", "Rate exceeded")
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from buoyfleet.cloud.local.faults import stage_faults
-from buoyfleet.model.fleet import FaultSpec, TwinSpec
 from twin_bench import Bench, Run, drive, fault, values
 
+from buoyfleet.cloud.local.faults import stage_faults
+from buoyfleet.model.fleet import FaultSpec, TwinSpec
 from sensors.catalog import KEYS
 
 Key = tuple[int, int, str]

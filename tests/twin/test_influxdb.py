@@ -8,6 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from influxdb_server import InfluxServer
+from run_bench import buoy, result_of
+from twin_bench import Bench, drive, payload, values
+
 from buoyfleet.cloud.influxdb import (
     Credentials,
     InfluxClient,
@@ -22,12 +28,6 @@ from buoyfleet.cloud.measure_rows import MeasureRows
 from buoyfleet.model.exit_codes import ExitCode
 from buoyfleet.model.fleet import TwinSpec
 from buoyfleet.model.twin import ErrorAction, InfluxSpec, RuleSettings
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from influxdb_server import InfluxServer
-from run_bench import buoy, result_of
-from twin_bench import Bench, drive, payload, values
-
 from sensors.catalog import KEYS
 
 NOW_MS = 1_800_000_000_000

@@ -6,6 +6,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+
 from buoyfleet.cloud.local.kinesis import Record, Stream, shard_of
 from buoyfleet.cloud.local.rules import Chance
 from buoyfleet.cloud.local.trace import Trace

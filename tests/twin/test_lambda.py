@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from buoyfleet.cloud.local import datatransform
-from buoyfleet.cloud.local.lambda_runtime import Answer, LambdaModel, LambdaRuntime
 from hypothesis import given
 from hypothesis import strategies as st
 from twin_bench import values
 
+from buoyfleet.cloud.local import datatransform
+from buoyfleet.cloud.local.lambda_runtime import Answer, LambdaModel, LambdaRuntime
 from sensors.catalog import KEYS
 
 

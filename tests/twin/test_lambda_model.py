@@ -6,11 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from twin_bench import Bench, drive, payload
+
 from buoyfleet.cloud.local.lambda_runtime import LambdaModel, LambdaRuntime, worker_command
 from buoyfleet.cloud.local.s3 import list_objects
 from buoyfleet.cloud.s3_reader import read_failed
 from buoyfleet.model.fleet import TwinSpec
-from twin_bench import Bench, drive, payload
 
 
 def failed_codes(bench: Bench) -> set[tuple[int, str]]:

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from twin_bench import Run, fault
+from twin_process import is_running, publish, server, until
+
 from buoyfleet.cloud.local.control_client import parse_address
 from buoyfleet.cloud.local.target import LocalTarget
 from buoyfleet.cloud.target import Collected, LiveCounts
 from buoyfleet.model.errors import PreflightError, TargetError
 from buoyfleet.model.fleet import TargetSpec, TwinSpec
-from twin_bench import Run, fault
-from twin_process import is_running, publish, server, until
 
 LOCAL = TargetSpec("local")
 WINDOW = (0, 1 << 62)

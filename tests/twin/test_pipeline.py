@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from twin_bench import Bench, drive, payload, values
+
 from buoyfleet.cloud.local.rule_tokens import RuleError
 from buoyfleet.cloud.local.s3 import list_objects
 from buoyfleet.cloud.s3_reader import read_failed
 from buoyfleet.model.fleet import TwinSpec
 from buoyfleet.model.twin import LimitSetting, RuleSettings
-from twin_bench import Bench, drive, payload, values
-
 from sensors.catalog import KEYS
 
 

@@ -12,13 +12,14 @@ import math
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from buoyfleet.cloud.local.rule_compile import Chance, Message, Topic
 from buoyfleet.cloud.local.rule_functions import FUNCTIONS, NEEDS_ACCOUNT, SINCE_2016
 from buoyfleet.cloud.local.rule_sql import parse_statement
 from buoyfleet.cloud.local.rule_tokens import RuleError
 from buoyfleet.cloud.local.rules import KinesisAction, Rule, RuleSpec
-from hypothesis import given
-from hypothesis import strategies as st
 
 V1, V2 = "2015-10-08", "2016-03-23"
 GONE = object()

@@ -5,6 +5,9 @@ import math
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from buoyfleet.cloud.local.rule_compile import Chance, Message, Scope, Topic
 from buoyfleet.cloud.local.rule_sql import parse_statement
 from buoyfleet.cloud.local.rule_tokens import RuleError
@@ -16,9 +19,6 @@ from buoyfleet.cloud.local.rules import (
     default_rules,
     parse_template,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from sensors.catalog import KEYS
 
 TOPIC = "aws/0/100/data/"

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
 from buoyfleet.cloud.local.s3 import Bucket, list_objects
 from buoyfleet.cloud.measure_rows import MeasureRows
 from buoyfleet.cloud.s3_reader import ObjectInfo, documents, read_failed, read_object, unpack
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 
 AT_NS = 1_795_429_500_123_456_789  # 2026-11-23 10:25:00 UTC
 HOUR_NS = 3600 * 10**9

@@ -4,10 +4,11 @@ import json
 from typing import Any
 
 import pytest
-from buoyfleet.cloud.local.things.shadow import Shadows
-from buoyfleet.cloud.local.things.shadow_document import Document, ShadowError, parse, updated
 from hypothesis import given
 from hypothesis import strategies as st
+
+from buoyfleet.cloud.local.things.shadow import Shadows
+from buoyfleet.cloud.local.things.shadow_document import Document, ShadowError, parse, updated
 
 
 class Service:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from buoyfleet.cloud.local import running, target
 from buoyfleet.cloud.local.control_client import ControlClient
 from buoyfleet.cloud.local.left_files import ADDRESS_FILE, note_address

@@ -6,10 +6,11 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from buoyfleet.cloud.local.timestream import TableSettings, Timestream
-from buoyfleet.cloud.local.trace import Trace
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from buoyfleet.cloud.local.timestream import TableSettings, Timestream
+from buoyfleet.cloud.local.trace import Trace
 
 NOW_MS = 1_800_000_000_000
 NOW_NS = NOW_MS * 10**6

@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+
 from buoyfleet.cloud.local.target import LocalTarget
 from buoyfleet.cloud.target import Check
 from buoyfleet.model.fleet import TargetSpec, TwinSpec

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from buoyfleet.cli.main import invoke
 
 BUOY = [sys.executable, "-m", "buoyfleet.cli.main"]

@@ -4,13 +4,14 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+from twin_process import publish, server
+
 from buoyfleet.cloud.local.config import TwinConfig
 from buoyfleet.cloud.local.target import LocalTarget
 from buoyfleet.inventory.limits_format import LIMITS
 from buoyfleet.model.fleet import TargetSpec, TwinSpec
 from buoyfleet.model.limits import RATES, SHARD_LIMITS, Limits, ShardLimits, TwinLimits
 from buoyfleet.model.twin import LimitSetting
-from twin_process import publish, server
 
 
 def test_every_limit_of_the_broker_and_the_shard_has_a_key_in_the_fleet_file() -> None:

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from twin_bench import payload
+from twin_process import DEADLINE_S, publish, server, until
+
 from buoyfleet.cloud.local.config import TwinConfig
 from buoyfleet.cloud.local.drain import QUIET_S
 from buoyfleet.cloud.local.pipeline import Pipeline
 from buoyfleet.cloud.local.server import serve
 from buoyfleet.model.errors import TargetError
-from twin_bench import payload
-from twin_process import DEADLINE_S, publish, server, until
 
 
 def segments(folder: Path) -> int:

@@ -9,6 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from run_bench import buoy, fleet_text, result_of
+from twin_process import server
+
 from buoyfleet.cloud.certificates import CertificateAuthority
 from buoyfleet.cloud.local.broker.authority import CONNECT, PUBLISH, RECEIVE, SUBSCRIBE, Principal
 from buoyfleet.cloud.local.registry import Registry
@@ -18,9 +22,6 @@ from buoyfleet.model.exit_codes import ExitCode
 from buoyfleet.model.fleet import TargetSpec, TwinSpec
 from buoyfleet.model.twin import TwinTls
 from buoyfleet.mqtt.tls import client_context
-from cryptography import x509
-from run_bench import buoy, fleet_text, result_of
-from twin_process import server
 
 
 def identity(folder: Path, name: str) -> Principal:

@@ -10,11 +10,11 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
 from buoyfleet.cloud.local.collect import Waiting, Window, collect
 from buoyfleet.cloud.local.config import TwinConfig
 from buoyfleet.cloud.local.pipeline import Pipeline
 from buoyfleet.model.fleet import FaultSpec, TwinSpec
-
 from sensors.catalog import KEYS
 
 ALL_TIME = (0, 1 << 62)

@@ -10,10 +10,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from twin_bench import payload
+
 from buoyfleet.cloud.local.control_client import ControlClient
 from buoyfleet.model.endpoint import Endpoint
 from buoyfleet.mqtt.codec import DISCONNECT, Connect, Decoder, Puback, encode_connect, encode_publish
-from twin_bench import payload
 
 DEADLINE_S = 120.0
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
 from buoyfleet.model import evidence, ledger, store
 from buoyfleet.model.evidence import StageCount
 from buoyfleet.model.fleet import BoardSpec, Fleet, LinkSpec, RunSpec, SensorSpec, TargetSpec
@@ -20,7 +21,6 @@ from buoyfleet.model.thresholds import parse_threshold
 from buoyfleet.verify.boards import BoardFacts
 from buoyfleet.verify.ledger import compact_ledger
 from buoyfleet.verify.verdict import Case, Verification, verify
-
 from sensors.catalog import KEYS
 
 MS = 1_000_000

@@ -4,16 +4,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from synthetic_run import MS, START_NS, S, SyntheticRun
+
 from buoyfleet.model.errors import BuoyError
 from buoyfleet.model.result import BoardResult
 from buoyfleet.model.thresholds import METRICS, STORE_METRICS, parse_threshold
 from buoyfleet.verify.boards import BoardFacts
 from buoyfleet.verify.thresholds import evaluate_thresholds
 from buoyfleet.verify.verdict import Case, Verification, verify
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from synthetic_run import MS, START_NS, S, SyntheticRun
-
 from sensors.catalog import KEYS
 
 
@@ -280,6 +280,7 @@ def test_no_witness_is_no_result(tmp_path: Path) -> None:
 
 def test_all_losses_are_in_the_file_and_the_result_lists_ten_thousand(tmp_path: Path) -> None:
     import pyarrow.parquet as pq
+
     from buoyfleet.verify.losses import FILE_NAME
 
     run = SyntheticRun(boards=tuple(range(100, 140)), count=260, with_trace=False)

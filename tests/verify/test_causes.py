@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from buoyfleet.cloud.local.broker import Reason
 from buoyfleet.cloud.local.faults import ON_THE_LINK
 from buoyfleet.cloud.local.firehose_events import (

@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import pytest
+from synthetic_run import SyntheticRun
+
 from buoyfleet.cli import main
 from buoyfleet.model.errors import VerificationError
 from buoyfleet.model.exit_codes import ExitCode
 from buoyfleet.report.load import NoResult, read_result
-from synthetic_run import SyntheticRun
 
 DAMAGES = {
     "empty": b"",

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pytest
+from synthetic_run import MS, START_NS, S, SyntheticRun
+
 from buoyfleet.model.result import Diagnosis
 from buoyfleet.verify.cause import Figures
 from buoyfleet.verify.causes import CAUSES, explain
-from synthetic_run import MS, START_NS, S, SyntheticRun
 
 TIMEOUT = (
     "Task timed out after 60 s: 500 records at 120 ms each (128 MB) and a cold start of 250 ms need 60.25 s; "

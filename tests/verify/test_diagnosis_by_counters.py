@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
-from buoyfleet.model.evidence import StageCount
 from synthetic_run import SyntheticRun
+
+from buoyfleet.model.evidence import StageCount
 
 
 def counted(**rejected: dict[str, int]) -> list[StageCount]:

@@ -4,9 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from synthetic_run import SyntheticRun, write_rows
+
 from buoyfleet.model import evidence
 from buoyfleet.model.evidence import StageCount
-from synthetic_run import SyntheticRun, write_rows
 
 TOLD = "Task timed out after 3.00 seconds; 500 records in the object; 4 attempts"
 

@@ -4,12 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
+from synthetic_run import MS, SyntheticRun
+
 from buoyfleet.inventory.loader import load_fleet
 from buoyfleet.model.errors import ConfigurationError
 from buoyfleet.model.result import LatencySeries
 from buoyfleet.model.visibility import visibility
 from buoyfleet.verify.verdict import Verification
-from synthetic_run import MS, SyntheticRun
 
 
 def series_of(verification: Verification, name: str) -> LatencySeries:

@@ -5,12 +5,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from buoyfleet.model.errors import BuoyError
-from buoyfleet.model.ledger import COMPACTED, SCHEMA, STREAM_FOLDER
-from buoyfleet.verify.ledger import compact_ledger
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from synthetic_run import SyntheticRun, write_stream
+
+from buoyfleet.model.errors import BuoyError
+from buoyfleet.model.ledger import COMPACTED, SCHEMA, STREAM_FOLDER
+from buoyfleet.verify.ledger import compact_ledger
 
 
 def streams(folder: Path) -> Path:

@@ -5,11 +5,12 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from buoyfleet.model.result import StoreResult
-from buoyfleet.verify.verdict import Verification
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from synthetic_run import MS, START_NS, S, SyntheticRun
+
+from buoyfleet.model.result import StoreResult
+from buoyfleet.verify.verdict import Verification
 
 
 def original(**changes: object) -> SyntheticRun:

@@ -4,12 +4,12 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from buoyfleet.model.result import StoreResult
-from buoyfleet.verify.verdict import Verification
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from synthetic_run import MS, START_NS, Found, S, SyntheticRun, all_of, found
 
+from buoyfleet.model.result import StoreResult
+from buoyfleet.verify.verdict import Verification
 from sensors.catalog import KEYS
 
 

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from synthetic_run import MS, S, SyntheticRun, write_rows
+
 from buoyfleet.fleet.conclude import outcome_of
 from buoyfleet.fleet.run_state import RunRecord
 from buoyfleet.model import evidence
@@ -12,7 +14,6 @@ from buoyfleet.model.observation import Blindness, Gap, Observation
 from buoyfleet.model.result import Outcome
 from buoyfleet.model.store import SCHEMA
 from buoyfleet.verify.verdict import Verification
-from synthetic_run import MS, S, SyntheticRun, write_rows
 
 LOSSLESS = ("subscriber.missing == 0", "subscriber.duplicated == 0", "subscriber.altered == 0")
 PAYLOADS = pytest.mark.parametrize("payload", ["stamped", "original"])

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from buoyfleet.verify.verdict import Verification
 from synthetic_run import MS, START_NS, S, SyntheticRun
+
+from buoyfleet.verify.verdict import Verification
 
 UNSURE_NS = 10 * MS
 COUNTS, NOT = "counts", "does-not"

@@ -3,13 +3,13 @@
 import json
 from pathlib import Path
 
+from synthetic_run import SyntheticRun
+
 from buoyfleet.model.fleet import SensorSpec
 from buoyfleet.model.observation import Observation
 from buoyfleet.report.heatmap import heat_map
 from buoyfleet.verify.boards import BoardFacts
 from buoyfleet.verify.verdict import Verification
-from synthetic_run import SyntheticRun
-
 from sensors.catalog import KEYS
 
 THRESHOLDS = ("sensors.withheld == 0", "sensors.silent == 0", "s3.missing == 0")
