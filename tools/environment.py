@@ -10,12 +10,14 @@ import sys
 import tomllib
 from pathlib import Path
 
-import system_packages
-from console import SetupError, run, say
+from console import say
 
-# What builds this project (editables: an editable install by hatchling) and esptool, which comes as source;
-# and what fetches umqtt.
-BUILD_REQUIREMENTS = ("hatchling", "editables", "setuptools", "unearth")
+from buoyfleet.model.errors import PreflightError
+from buoyfleet.programs import system_packages
+from buoyfleet.programs.process import run
+
+# What builds this project (editables: an editable install by hatchling) and esptool, which comes as source.
+BUILD_REQUIREMENTS = ("hatchling", "editables", "setuptools")
 CREATE_TIMEOUT_S = 120.0
 INSTALL_TIMEOUT_S = 1500.0
 
@@ -24,7 +26,7 @@ def ensure(root: Path, tools: Path, goal: str) -> None:
     """Make `.venv` hold what `goal` (run or test) needs; nothing is done when its stamp says so.
 
     Raises:
-        SetupError: with the cause and what to type.
+        PreflightError: with the cause and what to type.
     """
     venv = root / ".venv"
     wanted = fingerprint(root)
@@ -84,7 +86,7 @@ def _create(venv: Path, tools: Path) -> None:
     command: list[str | Path] = [sys.executable, "-m", "venv", venv]
     done = run(command if with_pip else [*command, "--without-pip"], timeout_s=CREATE_TIMEOUT_S)
     if done.code != 0:
-        raise SetupError(f"python -m venv failed:\n{done.tail()}\n{_venv_advice()}")
+        raise PreflightError(f"python -m venv failed:\n{done.tail()}\n{_venv_advice()}")
     if not with_pip:
         _pip_from_system_packages(venv, tools)
 
@@ -97,7 +99,7 @@ def _usable(venv: Path) -> bool:
     )
     try:
         return run([venv / "bin" / "python", "-c", code], timeout_s=30).code == 0 and _own_scripts(venv)
-    except SetupError:
+    except PreflightError:
         return False
 
 
@@ -113,10 +115,10 @@ def _pip_from_system_packages(venv: Path, tools: Path) -> None:
     folder = tools / "pip"
     try:
         if not list(folder.rglob("pip-*.whl")):
-            system_packages.fetch(["python3-pip-whl"], folder, tools / ".fetching-pip")
+            system_packages.fetch(["python3-pip-whl"], folder, tools / ".fetching-pip", say)
         wheel = max(folder.rglob("pip-*.whl"))
-    except (SetupError, ValueError) as error:
-        raise SetupError(
+    except (PreflightError, ValueError) as error:
+        raise PreflightError(
             f"Python cannot make a virtual environment with pip: {error}\n{_venv_advice()}"
         ) from error
     done = run(
@@ -124,7 +126,7 @@ def _pip_from_system_packages(venv: Path, tools: Path) -> None:
         timeout_s=CREATE_TIMEOUT_S,
     )
     if done.code != 0:
-        raise SetupError(f"pip could not be put into .venv:\n{done.tail()}\n{_venv_advice()}")
+        raise PreflightError(f"pip could not be put into .venv:\n{done.tail()}\n{_venv_advice()}")
 
 
 def _venv_advice() -> str:
@@ -152,7 +154,7 @@ def _pip(venv: Path, root: Path, arguments: list[str]) -> None:
     with log:
         done = run(command, timeout_s=INSTALL_TIMEOUT_S, env=_pip_environment(), on_line=on_line)
     if done.code != 0:
-        raise SetupError(
+        raise PreflightError(
             f"pip could not install the dependencies (log: {log.name}):\n{done.tail()}\n"
             "  likely cause: no connection to the package index, or a full disk\n"
             "  next: check both and type the same command again"

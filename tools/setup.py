@@ -5,48 +5,23 @@
 """
 
 import argparse
-import contextlib
-import fcntl
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import environment
-import programs
-import umqtt
-from console import SetupError, fail, say
-
 ROOT = Path(__file__).resolve().parent.parent
-LOCK_TIMEOUT_S = 1800.0
+sys.path.insert(0, str(ROOT / "host"))  # programs/ needs nothing but the standard library
+
+import environment  # noqa: E402 - after the path
+from console import fail, say  # noqa: E402
+
+from buoyfleet.model.errors import PreflightError  # noqa: E402
+from buoyfleet.programs import catalogue, fetch  # noqa: E402
+from buoyfleet.programs.only_one import only_one  # noqa: E402
+
 NEEDED = {
-    "run": (programs.MICROPYTHON,),
-    "test": (programs.MOSQUITTO, programs.MICROPYTHON, programs.INFLUXDB),
+    "run": (catalogue.MICROPYTHON,),
+    "test": (catalogue.MOSQUITTO, catalogue.MICROPYTHON, catalogue.INFLUXDB),
 }
-
-
-@contextlib.contextmanager
-def only_one(folder: Path) -> Iterator[None]:
-    """Hold the set-up's lock, so that two `make` at once do not build the same folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        deadline = time.monotonic() + LOCK_TIMEOUT_S
-        said = False
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if not said:
-                    say("another set-up of this checkout is under way; waiting for it")
-                    said = True
-                if time.monotonic() > deadline:
-                    raise SetupError(
-                        f"another set-up has held {folder / 'lock'} for {LOCK_TIMEOUT_S:.0f} s\n"
-                        "  next: end that process, then type the same command again"
-                    ) from None
-                time.sleep(0.2)  # flock has no waiting with a deadline
-        yield
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -58,14 +33,11 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     tools = options.tools.resolve()
     try:
-        with only_one(tools):
+        with only_one(tools, say):
             if not options.programs_only:
                 environment.ensure(ROOT, tools, options.goal)
-            for program in NEEDED[options.goal]:
-                programs.ensure(program, tools)
-            programs.ensure_board_interpreter(tools)
-            umqtt.ensure(ROOT, tools)
-    except SetupError as error:
+            fetch.prepare(NEEDED[options.goal], tools, ROOT / ".venv" / "bin" / "python", say)
+    except PreflightError as error:
         return fail(error)
     except KeyboardInterrupt:
         say("interrupted; the same command goes on from here")

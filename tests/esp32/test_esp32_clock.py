@@ -11,7 +11,7 @@ import pytest
 from esp32_bench import mpremote, wait_for
 
 from buoyfleet.model.errors import PreflightError
-from buoyfleet.simulation.esp32 import board_clock
+from buoyfleet.programs import clock
 from buoyfleet.simulation.esp32.simulator import Simulator
 
 BOARD = 145
@@ -128,6 +128,6 @@ def test_an_interpreter_with_this_computers_clock_is_no_board(tmp_path):
     kind.write_text("#!/bin/sh\ndate '+year %Y'\n")
     kind.chmod(0o755)
     with pytest.raises(PreflightError) as caught:
-        board_clock.check_clock(kind)
+        clock.check_clock(kind)
     assert "year 20" in caught.value.what
     assert "make setup" in (caught.value.next_step or "")

@@ -12,10 +12,11 @@ from buoyfleet.model.exit_codes import MEANINGS
 # Inside buoyfleet, upwards only: a part may import parts of a lower level.
 LEVELS = {
     "model": 0,
-    **dict.fromkeys(("inventory", "serial", "mqtt", "simulation"), 1),
-    **dict.fromkeys(("boards", "cloud"), 2),
-    **dict.fromkeys(("bench", "fleet", "verify", "calibration", "report"), 3),
-    "cli": 4,
+    "programs": 1,
+    **dict.fromkeys(("inventory", "serial", "mqtt", "simulation"), 2),
+    **dict.fromkeys(("boards", "cloud"), 3),
+    **dict.fromkeys(("bench", "fleet", "verify", "calibration", "report"), 4),
+    "cli": 5,
 }
 # Siblings that may know each other: importer, imported → the reason.
 SIBLINGS: dict[tuple[str, str], str] = {

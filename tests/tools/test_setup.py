@@ -1,26 +1,23 @@
 """The set-up works once, goes on after an interruption, and says what to install where it cannot help."""
 
-import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+
+from buoyfleet.programs.process import Finished
 
 
 @pytest.fixture
 def tools(monkeypatch: pytest.MonkeyPatch, project_root: Path) -> SimpleNamespace:
     """The modules of tools/, which import each other by their plain names."""
     monkeypatch.syspath_prepend(str(project_root / "tools"))
-    import console
     import environment
-    import programs
-    import system_packages
 
-    return SimpleNamespace(
-        console=console, environment=environment, programs=programs, system_packages=system_packages
-    )
+    return SimpleNamespace(environment=environment)
 
 
 @pytest.fixture
@@ -38,7 +35,7 @@ def checkout(tools: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyP
             file = Path(command[3]) / "bin" / name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.touch()
-        return tools.console.Finished(0, "")
+        return Finished(0, "")
 
     def pip(_venv, _root, arguments):
         if state.fail is not None:
@@ -104,95 +101,10 @@ def test_an_interrupted_installation_starts_from_a_new_environment(checkout):
     assert checkout.made == 2
 
 
-def test_the_packages_to_fetch_are_read_from_the_simulation(tools):
-    output = """Reading package lists...
-Inst libcjson1 (1.7.15-1+deb12u2 Debian:12.11/stable [amd64])
-Inst libssl3 [3.0.15-1~deb12u1] (3.0.17-1~deb12u2 Debian:12.12/stable, X:12/security [amd64])
-Inst python3-pip-whl (23.0.1+dfsg-1 Debian:12.11/stable [all])
-Conf libcjson1 (1.7.15-1+deb12u2 Debian:12.11/stable [amd64])
-"""
-    assert tools.system_packages.parse_simulation(output) == [
-        "libcjson1:amd64=1.7.15-1+deb12u2",
-        "libssl3:amd64=3.0.17-1~deb12u2",
-        "python3-pip-whl=23.0.1+dfsg-1",
-    ]
-
-
 def script(file: Path, text: str) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(f"#!/bin/sh\n{text}\n")
     file.chmod(0o755)
-
-
-def test_an_old_interpreter_in_path_is_not_used(tools, tmp_path, monkeypatch):
-    script(tmp_path / "path" / "micropython", "echo version 1.22")
-    script(tmp_path / "new", "echo version 1.24; echo year 2000")
-    monkeypatch.setenv("PATH", f"{tmp_path / 'path'}:{os.environ['PATH']}")
-    program = tools.programs.MICROPYTHON
-    found = tools.programs.which("micropython", tmp_path / "tools")
-    assert found == tmp_path / "path" / "micropython"
-    assert not tools.programs.works(program, found)
-    assert tools.programs.works(program, tmp_path / "new")
-
-
-def test_an_interpreter_that_keeps_the_clock_of_this_computer_is_not_used(tools, tmp_path):
-    script(tmp_path / "kind", "echo version 1.25; date '+year %Y'")
-    assert not tools.programs.works(tools.programs.MICROPYTHON, tmp_path / "kind")
-
-
-def test_the_clock_of_a_fetched_interpreter_is_its_own_only_where_a_file_says_it(tools, tmp_path):
-    base = tmp_path / "micropython"
-    script(base / "usr/bin/micropython", 'echo "${LD_PRELOAD:-none}"')
-    library = base / "usr/lib/arch/faketime/libfaketime.so.1"
-    library.parent.mkdir(parents=True)
-    library.touch()
-    for loader in (None, base / "usr/lib/ld-linux.so.2"):
-        if loader is not None:
-            script(loader, 'test "$1" = --preload && echo "$2" || echo none')
-        tools.programs._write_wrappers(tools.programs.MICROPYTHON, base, tmp_path / "bin")
-        for given, expected in (({}, "none"), ({"FAKETIME_TIMESTAMP_FILE": "clock"}, str(library))):
-            done = subprocess.run(
-                [tmp_path / "bin" / "micropython"],
-                env={"PATH": os.environ["PATH"], **given},
-                capture_output=True,
-                text=True,
-                timeout=100,
-            )
-            # The system's loader says that an empty file is no library.
-            assert done.stdout.strip() == expected
-
-
-def test_an_unpacked_program_gets_its_arguments_and_keeps_its_pid_wherever_the_folder_is(tools, tmp_path):
-    folder = tmp_path / "the tools"
-    script(folder / "mosquitto/usr/sbin/mosquitto", 'echo "$$ $LD_LIBRARY_PATH $#: $2"')
-    for name in ("mosquitto_pub", "mosquitto_sub"):
-        script(folder / "mosquitto/usr/bin" / name, "true")
-    (folder / "mosquitto/usr/lib/arch").mkdir(parents=True)
-    (folder / "mosquitto/usr/lib/arch/libx.so.1").touch()
-    tools.programs._write_wrappers(tools.programs.MOSQUITTO, folder / "mosquitto", folder / "bin")
-    moved = folder.rename(tmp_path / "moved tools")
-    process = subprocess.Popen(
-        [moved / "bin" / "mosquitto", "-c", "a b"],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={"PATH": os.environ["PATH"]},
-    )
-    output, _ = process.communicate(timeout=100)
-    assert output == f"{process.pid} {moved}/mosquitto/usr/lib/arch 2: a b\n"
-
-
-def test_a_program_that_cannot_be_had_is_named_with_what_to_install(tools, tmp_path, monkeypatch):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(tools.programs, "DAEMON_FOLDERS", ())
-    with pytest.raises(tools.console.SetupError) as caught:
-        tools.programs.ensure(tools.programs.MOSQUITTO, tmp_path / "tools")
-    assert "apt-get install mosquitto mosquitto-clients" in str(caught.value)
-    assert not (tmp_path / "tools" / "bin").exists()
-
-
-def test_a_program_past_its_deadline_is_ended(tools):
-    with pytest.raises(tools.console.SetupError, match="did not finish within 0 s"):
-        tools.console.run(["sleep", "60"], timeout_s=0.1)
 
 
 def test_a_machine_without_a_new_python_is_told_what_to_install(project_root, tmp_path):
@@ -208,22 +120,11 @@ def test_a_machine_without_a_new_python_is_told_what_to_install(project_root, tm
     assert "apt-get install python3 python3-venv" in done.stderr
 
 
-def test_a_machine_without_32_bit_programs_is_told_once_why_its_boards_have_other_words(
-    tools, tmp_path, monkeypatch, capsys
-):
-    monkeypatch.setattr(tools.programs.platform, "machine", lambda: "aarch64")
-    tools.programs.ensure_board_interpreter(tmp_path)
-    tools.programs.ensure_board_interpreter(tmp_path)
-    assert capsys.readouterr().out.count("aarch64") == 1
-    reason = (tmp_path / tools.programs.NO_NARROW_WORDS).read_text()
-    assert reason == "a aarch64 processor runs no i386 programs\n"
-
-
-def test_the_reason_is_gone_once_the_32_bit_interpreter_is_there(tools, tmp_path, monkeypatch):
-    note = tmp_path / tools.programs.NO_NARROW_WORDS
-    note.touch()
-    os.utime(note, (0, 0))
-    monkeypatch.setattr(tools.programs, "ensure_of_architecture", lambda *_: tmp_path)
-    monkeypatch.setattr(tools.programs.platform, "machine", lambda: "x86_64")
-    tools.programs.ensure_board_interpreter(tmp_path)
-    assert not note.exists()
+def test_the_set_up_runs_with_a_python_that_has_no_packages(project_root):
+    done = subprocess.run(
+        [sys.executable, "-E", "-s", "-S", project_root / "tools" / "setup.py", "--help"],
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stderr

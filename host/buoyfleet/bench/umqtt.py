@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from buoyfleet.model.errors import PreflightError
-from buoyfleet.model.places import KEPT
+from buoyfleet.model.places import KEPT, SETUP
+from buoyfleet.programs import umqtt
 
 PACKAGE = "umqtt.simple"
-COPY = KEPT / "umqtt"
+COPY = umqtt.place(KEPT)
 """Fetched by the set-up: the oldest version that the link supports."""
 INDEX_VARIABLE = "BUOY_MIP_INDEX"
 """Another package index than mpremote's own."""
@@ -73,7 +74,7 @@ class Umqtt(Mapping[str, bytes]):
         raise PreflightError(
             f"no umqtt, which boards need that have none frozen in: {why}",
             where=str(self._copy),
-            next_step="make setup, or a way to the package index of mpremote",
+            next_step=f"{SETUP}, or a way to the package index of mpremote",
         )
 
 

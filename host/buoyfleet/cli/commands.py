@@ -11,6 +11,7 @@ from buoyfleet.cli.calibrate import EPILOG as CALIBRATE_EXAMPLES
 from buoyfleet.cli.calibrate import calibrate
 from buoyfleet.cli.check import check
 from buoyfleet.cli.commission import commission, flash
+from buoyfleet.cli.doctor import doctor
 from buoyfleet.cli.fetch import EXAMPLES as FETCH_EXAMPLES
 from buoyfleet.cli.fetch import fetch
 from buoyfleet.cli.label import label
@@ -22,6 +23,7 @@ from buoyfleet.cli.report import report
 from buoyfleet.cli.run import run
 from buoyfleet.cli.schema import schema
 from buoyfleet.cli.sensors import sensors
+from buoyfleet.cli.setup import setup
 from buoyfleet.cli.simulate import simulate
 from buoyfleet.cli.verify import EXAMPLES as VERIFY_EXAMPLES
 from buoyfleet.cli.verify import verify
@@ -45,6 +47,8 @@ app.add_typer(twin.app, name="twin")
 app.command(epilog=CALIBRATE_EXAMPLES)(calibrate)
 app.add_typer(cloud.app, name="cloud")
 app.add_typer(calibration.app, name="calibration")
+app.command()(setup)
+app.command()(doctor)
 app.command()(schema)
 app.command()(sensors)
 app.command()(simulate)

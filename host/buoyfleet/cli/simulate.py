@@ -38,13 +38,13 @@ def simulate(
     buoy simulate --boards 3 --erased --folder sim  bare boards for buoy commission
     buoy simulate --firmware                       a buoy in service
     """  # fmt: skip
-    from buoyfleet.simulation.esp32.interpreter import interpreter, word_note
+    from buoyfleet.simulation.esp32.interpreter import check_programs, word_note
     from buoyfleet.simulation.esp32.simulator import Simulator
     from buoyfleet.simulation.parts.radio import ACCESS_POINT, PASSWORD
 
     if not 1 <= boards <= MOST_BOARDS:
         raise UsageError(f"--boards {boards}", next_step=f"use 1 to {MOST_BOARDS}")
-    interpreter()
+    check_programs()
     if note := word_note():
         typer.echo(note, err=True)
     factory = None

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from buoyfleet.model.places import KEPT
+from buoyfleet.programs.clock import check_clock, clock_environment
 from buoyfleet.simulation.buses.server import SHIMS
-from buoyfleet.simulation.esp32.board_clock import BoardClock, check_clock, clock_environment
-from buoyfleet.simulation.esp32.interpreter import interpreter
+from buoyfleet.simulation.esp32.board_clock import BoardClock
+from buoyfleet.simulation.esp32.interpreter import frozen_modules, interpreter
 
 REPL = Path(__file__).resolve().parent / "repl"
 SOFT_RAW, SOFT_FRIENDLY = 64, 65
@@ -69,17 +69,15 @@ class Child:
         self._waiting = bytearray()
         self._line = b""
         self._alive = True
+        folders = [REPL, SHIMS, frozen_modules()]
+        program = start.program or interpreter()
+        check_clock(program)
         in_read, self._in = os.pipe()
         self._out, out_write = os.pipe()
         self._status, status_write = os.pipe()
         ours, theirs = socket.socketpair()
         self._wire, self._wire_there = ours, theirs.fileno()
-        folders = [REPL, SHIMS]
-        if (KEPT / "umqtt").is_dir():
-            folders.append(KEPT / "umqtt")
         mode = "raw" if start.raw else "friendly"
-        program = start.program or interpreter()
-        check_clock(program)
         command = [
             program, "-X", f"heapsize={start.heap}", REPL / "board.py",
             theirs.fileno(), status_write,

@@ -8,43 +8,60 @@ import shutil
 import tarfile
 from pathlib import Path
 
-from console import SetupError, run, say
+from buoyfleet.model.errors import PreflightError
+from buoyfleet.model.places import SETUP
+from buoyfleet.programs.process import Say, run
 
-REQUIREMENT = "micropython-umqtt.simple==1.3.4"
+VERSION = "1.3.4"
+REQUIREMENT = f"micropython-umqtt.simple=={VERSION}"
 DOWNLOAD_TIMEOUT_S = 120.0
 _MEMBER = "umqtt/simple.py"
 
 
-def ensure(root: Path, tools: Path) -> None:
-    """Put umqtt.simple into `tools/umqtt/`, a folder for the search path of a MicroPython.
+def place(kept: Path) -> Path:
+    """Folder for the search path of a MicroPython."""
+    return kept / "umqtt"
+
+
+def present(kept: Path) -> bool:
+    """Whether it was fetched."""
+    return (place(kept) / _MEMBER).exists()
+
+
+def ensure(python: Path, kept: Path, say: Say) -> None:
+    """Put umqtt.simple into `place(kept)`.
+
+    Args:
+        python: an interpreter that has `unearth`.
+        kept: folder of what is fetched.
+        say: takes progress.
 
     Raises:
-        SetupError: it cannot be had.
+        PreflightError: it cannot be had.
     """
-    folder = tools / "umqtt"
-    if (folder / _MEMBER).exists():
+    folder = place(kept)
+    if present(kept):
         return
     say(f"fetching {REQUIREMENT}")
-    fetching = tools / ".fetching-umqtt"
+    fetching = kept / ".fetching-umqtt"
     shutil.rmtree(fetching, ignore_errors=True)
     fetching.mkdir(parents=True)
-    python = root / ".venv" / "bin" / "python"
     done = run(
         [python, "-m", "unearth", "--no-binary", "-d", fetching, REQUIREMENT], timeout_s=DOWNLOAD_TIMEOUT_S
     )
     archives = list(fetching.glob("*.tar.gz"))
     if done.code or len(archives) != 1:
-        raise SetupError(
-            f"{REQUIREMENT} could not be fetched:\n{done.tail()}\n"
-            "  likely cause: no way to the package index\n"
-            f"  next: put umqtt/simple.py of any version from 1.3.4 into {folder}, then type the same command"
+        raise PreflightError(
+            f"{REQUIREMENT} could not be fetched:\n{done.tail()}",
+            cause="no way to the package index",
+            next_step=f"{SETUP}   (or put umqtt/simple.py of any version from 1.3.4 into {folder})",
         )
     unpacked = fetching / "folder"
     with tarfile.open(archives[0]) as archive:
         members = [member for member in archive.getmembers() if member.name.endswith("/" + _MEMBER)]
         source = archive.extractfile(members[0]) if members else None
         if source is None:
-            raise SetupError(f"{archives[0].name} holds no {_MEMBER}")
+            raise PreflightError(f"{archives[0].name} holds no {_MEMBER}")
         (unpacked / "umqtt").mkdir(parents=True)
         (unpacked / _MEMBER).write_bytes(source.read())
     # Renamed when whole: a set-up that was interrupted finds no half of it.

@@ -10,7 +10,8 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from console import Finished, SetupError, run, say
+from buoyfleet.model.errors import PreflightError
+from buoyfleet.programs.process import Finished, Say, run
 
 QUICK_TIMEOUT_S = 60.0
 NETWORK_TIMEOUT_S = 300.0
@@ -42,23 +43,23 @@ class Client:
         """Download the package lists.
 
         Raises:
-            SetupError: no list could be read.
+            PreflightError: no list could be read.
         """
         done = self._run(["apt-get", "update", "-qq"], NETWORK_TIMEOUT_S)
         if done.code != 0:
-            raise SetupError(f"apt-get update failed:\n{done.tail()}")
+            raise PreflightError(f"apt-get update failed:\n{done.tail()}")
 
     def closure(self, packages: list[str]) -> list[str]:
         """The packages and all they need that is not installed, as apt-get download takes them.
 
         Raises:
-            SetupError: a package is not to be had.
+            PreflightError: a package is not to be had.
         """
         done = self._run(
             ["apt-get", "install", "--simulate", "--no-install-recommends", *packages], QUICK_TIMEOUT_S
         )
         if done.code != 0:
-            raise SetupError(f"the system's packages have no {' or '.join(packages)}:\n{done.tail(4)}")
+            raise PreflightError(f"the system's packages have no {' or '.join(packages)}:\n{done.tail(4)}")
         found = parse_simulation(done.output)
         names = {spec.split(":")[0].split("=")[0] for spec in found}
         return [*found, *(name for name in packages if name not in names)]
@@ -67,12 +68,12 @@ class Client:
         """Download .deb files into `folder`.
 
         Raises:
-            SetupError: one could not be downloaded.
+            PreflightError: one could not be downloaded.
         """
         done = self._run(["apt-get", "download", "-qq", *specs], NETWORK_TIMEOUT_S, folder)
         files = sorted(folder.glob("*.deb"))
         if done.code != 0 or len(files) < len(specs):
-            raise SetupError(f"apt-get download failed:\n{done.tail()}")
+            raise PreflightError(f"apt-get download failed:\n{done.tail()}")
         return files
 
     def has_lists(self) -> bool:
@@ -137,13 +138,13 @@ def system() -> tuple[str, str]:
     return family, pairs.get("VERSION_CODENAME", "").strip('"')
 
 
-def fetch(packages: list[str], target: Path, work: Path) -> None:
+def fetch(packages: list[str], target: Path, work: Path, say: Say) -> None:
     """Unpack packages and the libraries that this system lacks into `target`, for use with the system's libc.
 
     `work` is emptied and used for what is half done; `target` appears complete or not at all.
 
     Raises:
-        SetupError: apt is missing or does not have them.
+        PreflightError: apt is missing or does not have them.
     """
     _need_apt(packages)
     _empty(work)
@@ -152,41 +153,47 @@ def fetch(packages: list[str], target: Path, work: Path) -> None:
         if client.has_lists():
             specs = client.closure(packages)
             try:
-                _unpack(client, specs, work)
-            except SetupError:  # old lists name files that the mirror no longer has
-                client = _private_lists(work)
-                _unpack(client, client.closure(packages), work)
+                _unpack(client, specs, work, say)
+            except PreflightError:  # old lists name files that the mirror no longer has
+                client = _private_lists(work, say)
+                _unpack(client, client.closure(packages), work, say)
         else:
-            client = _private_lists(work)
-            _unpack(client, client.closure(packages), work)
+            client = _private_lists(work, say)
+            _unpack(client, client.closure(packages), work, say)
         _publish(work / "root", target)
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
 
 def fetch_with_libc(
-    packages: list[str], suites: dict[str, Suite], target: Path, work: Path, architecture: str = ""
+    packages: list[str],
+    suites: dict[str, Suite],
+    target: Path,
+    work: Path,
+    say: Say,
+    architecture: str = "",
 ) -> None:
     """Unpack packages of a newer suite with all they need, libc included: to be run by that loader.
 
     `architecture` is this machine's unless given, as dpkg calls it.
 
     Raises:
-        SetupError: this distribution has no such suite, or it could not be read.
+        PreflightError: this distribution has no such suite, or it could not be read.
     """
     _need_apt(packages)
     family, codename = system()
     if family not in suites:
-        raise SetupError(f"no newer suite is known for {family or 'this system'}")
+        raise PreflightError(f"no newer suite is known for {family or 'this system'}")
     suite = suites[family]
     _empty(work)
     try:
         mirror = Client().mirror(codename)
         if not mirror:
-            raise SetupError("apt knows no mirror of this system's own suite")
+            raise PreflightError("apt knows no mirror of this system's own suite")
+        say(f"  reading the package lists of {family} {suite.name}")
         client = _foreign(work, family, suite, mirror, architecture or _own_architecture())
         client.update()
-        _unpack(client, client.closure(packages), work)
+        _unpack(client, client.closure(packages), work, say)
         _publish(work / "root", target)
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -194,7 +201,7 @@ def fetch_with_libc(
 
 def _need_apt(packages: list[str]) -> None:
     if not available():
-        raise SetupError(f"this system has no apt-get to fetch {' and '.join(packages)} with")
+        raise PreflightError(f"this system has no apt-get to fetch {' and '.join(packages)} with")
 
 
 def _empty(folder: Path) -> None:
@@ -202,7 +209,7 @@ def _empty(folder: Path) -> None:
     folder.mkdir(parents=True)
 
 
-def _private_lists(work: Path) -> Client:
+def _private_lists(work: Path, say: Say) -> Client:
     """Fresh lists in a folder of ours: those of the system may be missing (container images) or old."""
     say("  reading the system's package lists")
     state = work / "lists"
@@ -257,15 +264,18 @@ def _sandbox() -> tuple[str, ...]:
     return ("-o", "APT::Sandbox::User=root") if os.geteuid() == 0 else ()
 
 
-def _unpack(client: Client, specs: list[str], work: Path) -> None:
+def _unpack(client: Client, specs: list[str], work: Path, say: Say) -> None:
     downloads, root = work / "debs", work / "root"
     for folder in (downloads, root):
         _empty(folder)
+    say(f"  downloading {len(specs)} packages")
     files = client.download(specs, downloads)
+    size = sum(file.stat().st_size for file in files)
+    say(f"  unpacking {size / 1e6:.1f} MB")
     for file in files:
         done = run(["dpkg-deb", "-x", file, root], timeout_s=QUICK_TIMEOUT_S)
         if done.code != 0:
-            raise SetupError(f"{file.name} could not be unpacked (disk full?):\n{done.tail()}")
+            raise PreflightError(f"{file.name} could not be unpacked (disk full?):\n{done.tail()}")
     for name in NOT_NEEDED:
         shutil.rmtree(root / name, ignore_errors=True)
 
