@@ -124,13 +124,17 @@ def holder(port: str) -> str:
     if is_url(port):
         return ""
     wanted = os.path.realpath(port)
-    for process in Path("/proc").glob("[0-9]*"):
-        if process.name == str(os.getpid()):
+    own = str(os.getpid())
+    for name in os.listdir("/proc") if os.path.isdir("/proc/self/fd") else ():
+        if not name.isdigit() or name == own:
             continue
+        # Strings, not `Path`: with many programs this is most of what a lock costs.
+        folder = f"/proc/{name}/fd"
         try:
-            links = {descriptor.name: os.readlink(descriptor) for descriptor in (process / "fd").iterdir()}
+            links = {descriptor: os.readlink(f"{folder}/{descriptor}") for descriptor in os.listdir(folder)}
+            process = Path("/proc", name)
             if wanted in links.values() and not _is_other_end(process, links, wanted):
-                return f"{_program(process)} (process {process.name})"
+                return f"{_program(process)} (process {name})"
         except OSError:
             continue  # it ended, or it belongs to another user
     return ""

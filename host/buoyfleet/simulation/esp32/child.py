@@ -259,9 +259,22 @@ class Child:
             reply = self._request(line)
             if reply is None or not self._alive:
                 return
+            if not self._reply(reply):
+                return
+
+    def _reply(self, reply: bytes) -> bool:
+        """Whether it went out. There is room for all but a few: the program waits for each."""
+        try:
+            reply = reply[self._wire.send(reply) :]
+        except BlockingIOError:
+            pass
+        except OSError:
+            return False
+        if reply:
             self._wire.setblocking(True)
             try:
                 self._wire.sendall(reply)
             except OSError:
-                return
+                return False
             self._wire.setblocking(False)
+        return True

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-LOOK_S = 0.01
+LOOK_S = 0.02
 """How often an unopened PTY is looked at."""
 MOST_WAITING = 1 << 20
 """Bytes kept for a host that does not read; the rest is lost, as by a full UART."""

@@ -2,10 +2,21 @@
 # mypy: ignore-errors
 """`time` as the ESP32 port has it: whole seconds since 2000 by the board's own clock; ticks are the interpreter's."""
 
-from utime import sleep, sleep_ms, sleep_us, ticks_add, ticks_cpu, ticks_diff, ticks_ms, ticks_us
+from utime import sleep, sleep_us, ticks_add, ticks_cpu, ticks_diff, ticks_ms, ticks_us
+import ffi as _ffi
 import utime as _unix
 
 _EPOCH_S = 946684800  # 1970 to 2000
+_poll = _ffi.open(None).func("i", "poll", "pii")
+
+
+def sleep_ms(ms):
+    """Waits in one call of the system: the Unix port's own wakes up 2000 times a second. Takes no memory."""
+    began = ticks_ms()
+    left = ms
+    while left > 0:  # a Ctrl-C ends the call and is raised here
+        _poll(None, 0, left)
+        left = ms - ticks_diff(ticks_ms(), began)
 
 
 def time_ns():
