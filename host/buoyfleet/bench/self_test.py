@@ -84,7 +84,8 @@ def _read_sensors(
             where=console.port,
             cause="a probe that is not connected, not on the pin that the settings name, or in air",
             next_step="put all probes into tap water, let it run through the flow meter, look at the wiring "
-            "table of docs/bench.md, and type the same command; or set the sensor to `off` in the fleet file",
+            "table of `buoy docs bench`, and type the same command; or set the sensor to `off` in the fleet "
+            "file",
         )
     flagged = {key: _flags(answer[key]) for key in keys if answer[key]["flags"]}
     return {key: answer[key]["measured"] for key in keys}, flagged

@@ -27,7 +27,7 @@ ezo KEY COMMAND                a command to an EZO circuit
 health | clock                 state, time
 log LEVEL                      debug, info, warning, error
 maintenance S | reboot         S seconds without application from the next start; start anew
-DO NAME=VALUE …                any other request of docs/firmware.md
+DO NAME=VALUE …                any other request of `buoy docs firmware`
 repl                           the board's REPL; Ctrl-] comes back here, and the board is started again
 quit                           leave; the board goes on"""
 

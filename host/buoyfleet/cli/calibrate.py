@@ -32,7 +32,7 @@ buoy calibrate 130 --all --yes             unattended, by the plan in calibratio
 
 def calibrate(
     board: Annotated[
-        str, typer.Argument(help="Board by id, port, MAC or USB location (docs/calibration.md).")
+        str, typer.Argument(help="Board by id, port, MAC or USB location (`buoy docs calibration`).")
     ],
     key: Annotated[str, typer.Argument(help="Sensor: temp ph ec do tds tbd wp wf liqlev.")] = "",
     everything: Annotated[bool, typer.Option("--all", help="Every sensor that is due.")] = False,

@@ -18,7 +18,7 @@ app = typer.Typer(
     help="Use a pipeline in an AWS account: enrol boards, see what a run would cost, undo it all.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="docs/cloud.md goes through it from the first rehearsal to the verdict.",
+    epilog="`buoy docs cloud` goes through it from the first rehearsal to the verdict.",
 )
 
 FleetFile = Annotated[Path, typer.Argument(help="Fleet file.")]

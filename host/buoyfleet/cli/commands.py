@@ -11,9 +11,11 @@ from buoyfleet.cli.calibrate import EPILOG as CALIBRATE_EXAMPLES
 from buoyfleet.cli.calibrate import calibrate
 from buoyfleet.cli.check import check
 from buoyfleet.cli.commission import commission, flash
+from buoyfleet.cli.docs import docs
 from buoyfleet.cli.doctor import doctor
 from buoyfleet.cli.fetch import EXAMPLES as FETCH_EXAMPLES
 from buoyfleet.cli.fetch import fetch
+from buoyfleet.cli.init import init
 from buoyfleet.cli.label import label
 from buoyfleet.cli.monitor import monitor
 from buoyfleet.cli.one_board import files_app, identity, settings_app, wipe
@@ -47,8 +49,10 @@ app.add_typer(twin.app, name="twin")
 app.command(epilog=CALIBRATE_EXAMPLES)(calibrate)
 app.add_typer(cloud.app, name="cloud")
 app.add_typer(calibration.app, name="calibration")
+app.command()(init)
 app.command()(setup)
 app.command()(doctor)
+app.command()(docs)
 app.command()(schema)
 app.command()(sensors)
 app.command()(simulate)

@@ -113,7 +113,7 @@ def _watch(known: "dict[str, PortInfo]", listed: Any, as_json: bool) -> None:
         new = [now[name] for name in now.keys() - known.keys()]
         for port, found in zip(new, look_at_all(new), strict=True):
             line = json.dumps({"event": "came", **_document(port, found)})
-            typer.echo(line if as_json else f"+ {_row(port, found)}")
+            typer.echo(line if as_json else f"+ {row(port, found)}")
         known = now
 
 
@@ -138,17 +138,17 @@ def _table(ports: "list[PortInfo]", found: "list[Found]") -> str:
             "  likely cause: nothing is plugged in, a cable without data lines, or no driver for the bridge\n"
             "  next: buoy ports --watch, then plug a board in; `buoy simulate` needs --ports 'FOLDER/*'"
         )
-    lines = [_row(port, one) for port, one in zip(ports, found, strict=True)]
+    lines = [row(port, one) for port, one in zip(ports, found, strict=True)]
     known = [(port, one) for port, one in zip(ports, found, strict=True) if one.mac]
     if known:
         lines += ["", "for boards.yaml:", "boards:"]
         for port, one in known:
             buoy = "ID" if one.buoy is None else one.buoy
-            lines.append(f"  - {{kind: esp32, ids: [{buoy}], port: {_stable_name(port, one)}}}")
+            lines.append(f"  - {{kind: esp32, ids: [{buoy}], port: {stable_name(port, one)}}}")
     return "\n".join(lines)
 
 
-def _row(port: "PortInfo", found: "Found") -> str:
+def row(port: "PortInfo", found: "Found") -> str:
     from buoyfleet.model.board_names import mac_text
 
     usb = f"{port.bridge} {port.usb_id}" + (f" {port.serial}" if port.serial else "") if port.usb_id else "-"
@@ -157,7 +157,7 @@ def _row(port: "PortInfo", found: "Found") -> str:
     return f"{port.port:<28}  {usb:<26}  {where:<16}  {chip:<17}  {found.chip or '-'}  {found.runs}"
 
 
-def _stable_name(port: "PortInfo", found: "Found") -> str:
+def stable_name(port: "PortInfo", found: "Found") -> str:
     """What keeps naming this board when ports are renumbered."""
     from buoyfleet.model.board_names import is_url, mac_text
 

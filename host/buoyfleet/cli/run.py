@@ -11,13 +11,13 @@ _EXAMPLES = """Examples:
 
 \b
   buoy run                                 the fleet of boards.yaml
-  buoy run scenarios/original.yaml         another fleet file
+  buoy run scenarios/original.yaml         another fleet file (buoy init --scenarios)
   buoy run --flat-out                      no pacing: as fast as it goes
   buoy run --boards 100-109 --count 20     ten buoys, 20 messages each
   buoy run --flat-out --limits aws         unpaced, and every limit of AWS kept
   buoy run --limit publishes_in=5/s        one limit of the twin set to something else
   buoy run --target broker                 any MQTT broker, nothing behind it
-  buoy run --target aws                    a pipeline in your AWS account (docs/cloud.md); asks first
+  buoy run --target aws                    a pipeline in your AWS account (buoy docs cloud); asks first
   buoy run --json --quiet > result.json    for scripts; the exit code is the verdict
 """
 

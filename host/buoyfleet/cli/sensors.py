@@ -27,7 +27,9 @@ def sensors(
     for row in rows:
         typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     typer.echo(f"\nmodes of each: {', '.join(catalog.MODES)}")
-    typer.echo("pins: GPIO of an ESP32-WROOM-32 DevKit; settings, wiring and flags are in docs/sensors.md")
+    typer.echo(
+        "pins: GPIO of an ESP32-WROOM-32 DevKit; settings, wiring and flags are in `buoy docs sensors`"
+    )
 
 
 def _row(part: Part) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ Examples:
   buoy twin                                    plain MQTT on 1883, rates lifted
   buoy twin --limits aws                       every limit of AWS
   buoy twin --limit publishes_in=5/s           one limit of your own
-  buoy twin --fleet scenarios/collision.yaml   the twin of a fleet file
+  buoy twin --fleet scenarios/collision.yaml   of a fleet file (buoy init --scenarios)
   buoy twin status                             look at it from another terminal
   buoy twin metrics | jq .                     its counters under CloudWatch's names
   buoy twin enrol buoy-100=100                 a board's certificate, where the twin has TLS

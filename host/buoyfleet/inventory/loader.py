@@ -10,10 +10,6 @@ from buoyfleet.inventory.sections import keys_of, read_section
 from buoyfleet.inventory.yaml_nodes import MAX_BYTES, Mapping, compose
 from buoyfleet.model.errors import ConfigurationError
 from buoyfleet.model.fleet import Fleet
-from buoyfleet.model.places import FILES
-
-EXAMPLE = FILES / "boards.yaml"
-"""The commented fleet file of this tree."""
 
 
 def load_fleet(path: Path | str, overrides: Overrides | None = None, *, connects: bool = False) -> Fleet:
@@ -85,7 +81,7 @@ def _files_nearby(path: Path) -> str:
         return f"there is no folder {path.parent} either" if not path.parent.exists() else ""
     names = [name for name in names if name != "secrets.yaml"][:5]
     if not names:
-        return f"go where it is, or name one; {EXAMPLE} is one to copy"
+        return "go where it is, or name one; `buoy init` writes one"
     return f"{path.parent} has {', '.join(names)}"
 
 

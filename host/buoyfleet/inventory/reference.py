@@ -12,8 +12,8 @@ _HEAD = """\
 # boards.yaml
 
 Every key of a fleet file. This page is made by `buoy schema --markdown`; `buoy schema` gives the same as a
-JSON schema, which editors use to complete and check (`docs/boards.schema.json`). `buoy check` reports every
-mistake of a file at once.
+JSON schema, which editors use to complete and check (`buoy schema > boards.schema.json`). `buoy check`
+reports every mistake of a file at once.
 
 Times, rates and sizes are numbers with a unit: `100 ms`, `5 s`, `2 min`, `1 h`, `1 d`; `10/s`, `4/min`,
 `6/h`; `512 kB`, `1 MB`. Ids are written `100`, `100-127`, `100-109,115`, or as a list of these. Words mean

@@ -67,7 +67,7 @@ BROKER_CAUSES: dict[str, Cause] = {
     ),
     "broker/topic-reserved": Cause(
         "IoT Core does not take that on a topic that begins with $ ({detail})",
-        "Use such topics as docs/twin.md lists them, or choose a topic prefix that does not begin with $.",
+        "Use the topics that `buoy docs twin` lists, or choose a topic prefix that does not begin with $.",
     ),
     "broker/client-id-invalid": Cause(
         "the broker does not take that client id ({detail})",

@@ -18,7 +18,7 @@ from buoyfleet.model.endpoint import Endpoint
 from buoyfleet.model.fleet import Fleet, TargetSpec
 
 _ENROLL = "buoy cloud enroll"
-_STACK = "buoy cloud template > pipeline.yaml, and create the stack (docs/cloud.md)"
+_STACK = "buoy cloud template > pipeline.yaml, and create the stack (buoy docs cloud)"
 
 
 def first_failed(checks: Iterable[Check]) -> Check | None:

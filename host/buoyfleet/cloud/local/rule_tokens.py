@@ -29,7 +29,9 @@ class RuleError(UsageError):
     def __init__(self, what: str, sql: str) -> None:
         shown = sql.strip() if len(sql) <= 400 else sql.strip()[:400] + "…"
         super().__init__(
-            what, where=f"rule SQL {shown!r}", next_step="correct the statement; docs/twin.md lists rule SQL"
+            what,
+            where=f"rule SQL {shown!r}",
+            next_step="correct the statement; `buoy docs twin` lists rule SQL",
         )
 
 
