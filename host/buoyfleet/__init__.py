@@ -6,7 +6,6 @@ there: the host works with the same files. They come with this package and are n
 
 import sys
 from collections.abc import Sequence
-from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 
@@ -15,8 +14,11 @@ from buoyfleet.model.places import FILES
 _FOLDERS = {"buoy": FILES / "firmware", "sensors": FILES}
 
 
-class _BoardPackages(MetaPathFinder):
-    """Ahead of the path: a folder `sensors` where a user works is not what a board has."""
+class _BoardPackages:
+    """Ahead of the path: a folder `sensors` where a user works is not what a board has.
+
+    No subclass of `importlib.abc.MetaPathFinder`: its import would double the time of `buoy --help`.
+    """
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None

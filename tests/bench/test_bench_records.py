@@ -7,11 +7,10 @@ import subprocess
 import sys
 
 import pytest
-from typer.testing import CliRunner
 
 from buoyfleet.bench.identity import Claim, conflicts
 from buoyfleet.bench.records import Book, Record, Records, as_csv, matching
-from buoyfleet.cli.commands import app
+from buoyfleet.cli.main import invoke
 from buoyfleet.model.errors import PreflightError, UsageError
 
 A, B, C = "240ac4000080", "240ac4000081", "240ac4000082"
@@ -164,11 +163,12 @@ def test_after_a_reassignment_the_id_is_the_new_boards():
     assert conflicts(Claim("q", B, 131, 131), book, {}, reassign=False) == []
 
 
-def test_the_list_shows_a_failure_as_one_and_the_board_keeps_its_id_and_has_not_passed(tmp_path):
+def test_the_list_shows_a_failure_as_one_and_the_board_keeps_its_id_and_has_not_passed(tmp_path, capsys):
     records = Records(tmp_path)
     records.append(record(A, 131))
     records.append(record(B, 132, passed=False, self_test={"failed": {"step": "self-test", "what": "ec"}}))
-    lines = CliRunner().invoke(app, ["records", "--folder", str(tmp_path)]).stdout.splitlines()
+    assert invoke(["records", "--folder", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
     assert "commissioned" in lines[1]
     assert "FAILED at self-test" in lines[2]
     book = records.book()

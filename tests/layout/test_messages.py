@@ -5,9 +5,8 @@ import re
 from pathlib import Path
 
 import pytest
-import typer
 
-from buoyfleet.cli.commands import app
+from buoyfleet.cli.commands import root
 from buoyfleet.cli.main import invoke
 
 IN_A_CHECKOUT_ONLY = {
@@ -18,8 +17,13 @@ PAGE = re.compile(r"buoy docs ([a-z][a-z0-9-]*)")
 
 
 def texts(file: Path):
-    """(line, text) of every text of a module that is no docstring."""
-    tree = ast.parse(file.read_text())
+    """(line, text) of every text of a module that is no docstring; of none where nothing is looked for."""
+    source = file.read_text()
+    if not any(
+        pattern.search(source) for pattern in (*IN_A_CHECKOUT_ONLY.values(), PAGE, re.compile("make "))
+    ):
+        return
+    tree = ast.parse(source)
     described = {
         id(node.value)
         for node in ast.walk(tree)
@@ -48,7 +52,7 @@ def said(project_root: Path) -> list[tuple[str, str]]:
         if file != host / "model" / "places.py"
         for line, text in texts(file)
     ]
-    found += list(helps(typer.main.get_command(app), ["buoy"]))
+    found += list(helps(root(), ["buoy"]))
     files = [project_root / "boards.yaml", *sorted((project_root / "scenarios").glob("*.yaml"))]
     # Their first line is for editors; `buoy init` writes another.
     return found + [(file.name, file.read_text().split("\n", 1)[1]) for file in files]

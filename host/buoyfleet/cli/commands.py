@@ -1,90 +1,106 @@
-"""Every command of `buoy`, in the order of its help."""
+"""The commands of `table.py` as typer has them: each is imported when it is looked up."""
 
-from importlib.metadata import version
-from typing import Annotated
+import functools
+from collections.abc import Iterator, MutableMapping
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
 
-from buoyfleet.cli import calibration, cloud, hand, twin
-from buoyfleet.cli.board_console import console
-from buoyfleet.cli.calibrate import EPILOG as CALIBRATE_EXAMPLES
-from buoyfleet.cli.calibrate import calibrate
-from buoyfleet.cli.check import check
-from buoyfleet.cli.commission import commission, flash
-from buoyfleet.cli.docs import docs
-from buoyfleet.cli.doctor import doctor
-from buoyfleet.cli.fetch import EXAMPLES as FETCH_EXAMPLES
-from buoyfleet.cli.fetch import fetch
-from buoyfleet.cli.init import init
-from buoyfleet.cli.label import label
-from buoyfleet.cli.monitor import monitor
-from buoyfleet.cli.one_board import files_app, identity, settings_app, wipe
-from buoyfleet.cli.ports import ports
-from buoyfleet.cli.records import records
-from buoyfleet.cli.report import report
-from buoyfleet.cli.run import run
-from buoyfleet.cli.schema import schema
-from buoyfleet.cli.sensors import sensors
-from buoyfleet.cli.setup import setup
-from buoyfleet.cli.simulate import simulate
-from buoyfleet.cli.verify import EXAMPLES as VERIFY_EXAMPLES
-from buoyfleet.cli.verify import verify
-from buoyfleet.cli.water import water
+from buoyfleet.cli.table import ABOUT, COMMANDS, OPTIONS, PROGRAM, help_text
 
-app = typer.Typer(
-    name="buoy",
-    help="Flash, load-test, verify and calibrate ESP32 water-quality buoys.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.command()(run)
-app.command()(check)
-app.command()(report)
-app.command(epilog=FETCH_EXAMPLES)(fetch)
-app.command(epilog=VERIFY_EXAMPLES)(verify)
-app.add_typer(twin.app, name="twin")
-app.command(epilog=CALIBRATE_EXAMPLES)(calibrate)
-app.add_typer(cloud.app, name="cloud")
-app.add_typer(calibration.app, name="calibration")
-app.command()(init)
-app.command()(setup)
-app.command()(doctor)
-app.command()(docs)
-app.command()(schema)
-app.command()(sensors)
-app.command()(simulate)
-app.add_typer(hand.app, name="hand")
-app.command()(water)
-app.command()(ports)
-app.command()(flash)
-app.command()(commission)
-app.command(name="id")(identity)
-app.add_typer(settings_app, name="settings")
-app.command()(console)
-app.command()(monitor)
-app.add_typer(files_app, name="files")
-app.command()(wipe)
-app.command()(records)
-app.command()(label)
+_HELP = dict(OPTIONS)
+_SETTINGS = {"help_option_names": ["-h", "--help"]}
 
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"buoy {version('buoyfleet')}")
+        from importlib.metadata import version
+
+        typer.echo(f"{PROGRAM} {version('buoyfleet')}")
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     _version: Annotated[
         bool,
-        typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True),
+        typer.Option("--version", help=_HELP["--version"], callback=_print_version, is_eager=True),
     ] = False,
+    _debug: Annotated[bool, typer.Option("--debug", help=_HELP["--debug"])] = False,
 ) -> None:
-    """Flash, load-test, verify and calibrate ESP32 water-quality buoys.
+    pass
 
-    Every command takes --debug: a traceback where there would be a message.
+
+@functools.cache
+def root() -> Any:
+    """The whole command line, a click group.
+
+    Any: the classes of click are private to typer.
     """
+    group = _group(typer.Typer(name=PROGRAM, help=ABOUT, no_args_is_help=True, **_TYPER))
+    group.commands = _Commands(next(option for option in group.params if option.name == "_debug"))
+    group.get_help = lambda _context: help_text()
+    return group
+
+
+_TYPER: dict[str, Any] = {
+    "pretty_exceptions_enable": False,
+    "rich_markup_mode": None,
+    "context_settings": _SETTINGS,
+}
+
+
+def _group(app: typer.Typer) -> Any:
+    app.callback()(_root)
+    return typer.main.get_command(app)
+
+
+class _Commands(MutableMapping[str, Any]):
+    """Name → command, imported at the first look.
+
+    Args:
+        debug: the option that every command shows and takes; `main` has acted on it before.
+    """
+
+    def __init__(self, debug: Any) -> None:
+        self._loaded: dict[str, Any] = {}
+        debug.expose_value = False
+        self._debug = debug
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._loaded:
+            self._loaded[name] = self._load(name)
+        return self._loaded[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)
+
+    def __contains__(self, name: object) -> bool:
+        return name in COMMANDS
+
+    def __setitem__(self, name: str, command: Any) -> None:
+        self._loaded[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._loaded[name]
+
+    def _load(self, name: str) -> Any:
+        file, _, attribute = COMMANDS[name][0].partition(":")
+        module = import_module(f"buoyfleet.cli.{file}")
+        given = getattr(module, attribute)
+        holder = typer.Typer(**_TYPER)
+        if isinstance(given, typer.Typer):
+            holder.add_typer(given, name=name)
+        else:
+            holder.command(name=name, epilog=getattr(module, "EPILOG", None))(given)
+        command = _group(holder).commands[name]
+        self._add_debug(command)
+        return command
+
+    def _add_debug(self, command: Any) -> None:
+        command.params.append(self._debug)
+        for inner in getattr(command, "commands", {}).values():
+            self._add_debug(inner)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-EXAMPLES = """Examples:
+EPILOG = """Examples:
 
   buoy fetch                        the last run; ports as in its fleet file
 

@@ -1,15 +1,17 @@
 """`buoy`: the one place where exceptions become messages and exit codes.
 
-The commands are loaded only when the board that one of them names can be there: that takes half a second.
+The help needs no more than the table of commands. A command is loaded only when the board that it names can
+be there: that takes half a second.
 """
 
-import glob
 import sys
 
-from buoyfleet.model.board_names import parse_name
+from buoyfleet.cli.table import help_text
 from buoyfleet.model.errors import BuoyError
 from buoyfleet.model.exit_codes import ExitCode
-from buoyfleet.serial.port import require_port
+
+DEBUG = "--debug"
+"""Before or after the command; what follows `--` is the command's own."""
 
 BOARD_COMMANDS = ("console", "id", "wipe", "settings", "files")
 """Commands for one board: its name follows them, or their own command."""
@@ -19,13 +21,17 @@ BOARDS_COMMANDS = ("ports", "flash", "commission", "monitor")
 
 def main() -> None:
     """Entry point of the `buoy` script."""
-    arguments = sys.argv[1:]
-    debug = "--debug" in arguments
-    sys.exit(invoke([argument for argument in arguments if argument != "--debug"], debug=debug))
+    sys.exit(invoke(sys.argv[1:]))
 
 
-def invoke(arguments: list[str], *, debug: bool = False) -> int:
+def invoke(arguments: list[str]) -> int:
     """Run one command; returns its exit code."""
+    own = arguments.index("--") if "--" in arguments else len(arguments)
+    debug = DEBUG in arguments[:own]
+    arguments = [word for word in arguments[:own] if word != DEBUG] + arguments[own:]
+    if arguments[:1] in (["-h"], ["--help"]):
+        print(help_text())  # noqa: T201
+        return int(ExitCode.OK)
     try:
         require_named_port(arguments)
         return _run(arguments, debug=debug)
@@ -49,16 +55,23 @@ def require_named_port(arguments: list[str]) -> None:
         UsageError: the name is none of a board.
     """
     command, *words = arguments or [""]
+    if command not in BOARD_COMMANDS and command not in BOARDS_COMMANDS:
+        return
+    from glob import has_magic
+
+    from buoyfleet.model.board_names import parse_name
+    from buoyfleet.serial.port import require_port
+
     if command in ("settings", "files"):
         words = words[1:]
     if command in BOARD_COMMANDS:
         words = words[:1]
-    elif command not in BOARDS_COMMANDS or len(words) > 1:
+    elif len(words) > 1:
         return
     if command == "commission":
         words = [name for word in words for name, mark, _ in (word.rpartition("="),) if mark]
     for word in words:
-        if word.startswith("-") or (command == "ports" and glob.has_magic(word)):
+        if word.startswith("-") or (command == "ports" and has_magic(word)):
             continue
         name = parse_name(word)
         if name.kind == "port":
@@ -68,10 +81,10 @@ def require_named_port(arguments: list[str]) -> None:
 def _run(arguments: list[str], *, debug: bool) -> int:
     import typer
 
-    from buoyfleet.cli.commands import app
+    from buoyfleet.cli.commands import root
 
     try:
-        code = app(args=arguments, prog_name="buoy", standalone_mode=False)
+        code = root()(args=arguments, prog_name="buoy", standalone_mode=False)
     except BuoyError:
         raise
     except typer.Exit as leave:

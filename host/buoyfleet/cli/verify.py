@@ -7,7 +7,7 @@ import typer
 
 from buoyfleet.model.errors import PreflightError, VerificationError
 
-EXAMPLES = """Examples:
+EPILOG = """Examples:
 
   buoy verify                       the last run: what came late into its stores counts now
 
