@@ -29,11 +29,11 @@ from _bench import mosquitto
 
 from buoyfleet.boards.job import PackJob
 from buoyfleet.boards.unit import PackUnit
-from buoyfleet.fleet.pacing import phase_ms
 from buoyfleet.model.endpoint import Endpoint
 from buoyfleet.model.fleet import BoardSpec, LinkSpec, SensorSpec
 from buoyfleet.model.ledger import STREAM_FOLDER, STREAM_SUFFIX, Event
 from buoyfleet.model.plan import BoardPlan, interval_us
+from buoyfleet.runs.pacing import phase_ms
 from sensors.catalog import KEYS
 
 CLIENTS = 30

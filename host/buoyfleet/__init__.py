@@ -1,4 +1,6 @@
-"""What runs on the bench computer.
+"""Flash, load-test, verify and calibrate ESP32 water-quality buoys: the library under the command `buoy`.
+
+What this module lists is the public API (docs/library.md); everything else may change with any version.
 
 Importing it makes the two packages of a board, `buoy` and `sensors`, importable by the names that they have
 there: the host works with the same files. They come with this package and are never installed beside it.
@@ -6,10 +8,69 @@ there: the host works with the same files. They come with this package and are n
 
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from buoyfleet.model.places import FILES
+
+if TYPE_CHECKING:
+    from buoyfleet.inventory.loader import load_fleet
+    from buoyfleet.inventory.overrides import Overrides
+    from buoyfleet.model.errors import BuoyError
+    from buoyfleet.model.exit_codes import ExitCode
+    from buoyfleet.model.fleet import Fleet
+    from buoyfleet.model.result import Result
+    from buoyfleet.runs.finished import FinishedRun
+    from buoyfleet.runs.run_fleet import RunOptions, StoppedAtOnce, run_fleet
+    from buoyfleet.runs.ui import RunUi, Silent
+    from buoyfleet.runs.verify_run import verify_run
+    from buoyfleet.simulation.esp32.simulator import Simulator
+
+__all__ = [
+    "BuoyError",
+    "ExitCode",
+    "FinishedRun",
+    "Fleet",
+    "Overrides",
+    "Result",
+    "RunOptions",
+    "RunUi",
+    "Silent",
+    "Simulator",
+    "StoppedAtOnce",
+    "load_fleet",
+    "run_fleet",
+    "verify_run",
+]
+_MODULES = {
+    "BuoyError": "model.errors",
+    "ExitCode": "model.exit_codes",
+    "FinishedRun": "runs.finished",
+    "Fleet": "model.fleet",
+    "Overrides": "inventory.overrides",
+    "Result": "model.result",
+    "RunOptions": "runs.run_fleet",
+    "RunUi": "runs.ui",
+    "Silent": "runs.ui",
+    "Simulator": "simulation.esp32.simulator",
+    "StoppedAtOnce": "runs.run_fleet",
+    "load_fleet": "inventory.loader",
+    "run_fleet": "runs.run_fleet",
+    "verify_run": "runs.verify_run",
+}
+"""Loaded when they are asked for: a pack of virtual boards has no use for the verdict."""
+
+
+def __getattr__(name: str) -> object:
+    module = _MODULES.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f"{__name__}.{module}"), name)
+    globals()[name] = value
+    return value
+
 
 _FOLDERS = {"buoy": FILES / "firmware", "sensors": FILES}
 

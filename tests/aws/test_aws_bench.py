@@ -10,7 +10,7 @@ from run_bench import fleet_text
 from buoyfleet.bench.folder import BenchFolder
 from buoyfleet.bench.prepare import bench_target, credential_source, endpoint_of
 from buoyfleet.bench.records import Book, Record
-from buoyfleet.cli.in_service import service_check
+from buoyfleet.bench.service_guard import service_check
 from buoyfleet.cloud.certificates import CertificateAuthority
 from buoyfleet.inventory.loader import load_fleet
 from buoyfleet.model.fleet import Fleet

@@ -16,7 +16,6 @@ from buoyfleet.cloud.aws.account import Account
 from buoyfleet.cloud.aws.guard import Guard
 from buoyfleet.cloud.aws.pipeline import Settings
 from buoyfleet.cloud.target import Check, Manners, Stakes
-from buoyfleet.fleet.pacing import make_plan
 from buoyfleet.inventory.loader import load_fleet
 from buoyfleet.model.aws import AwsSpec
 from buoyfleet.model.endpoint import Endpoint
@@ -24,6 +23,7 @@ from buoyfleet.model.errors import PreflightError, UsageError
 from buoyfleet.model.fleet import Fleet
 from buoyfleet.mqtt.codec import DISCONNECT, Connect, encode_connect, encode_publish
 from buoyfleet.mqtt.tls import client_context
+from buoyfleet.runs.pacing import make_plan
 
 NOWHERE = Endpoint("localhost", 1)
 MANNERS = Manners(witness="witness", enforced=True, settle_s=1.1)

@@ -17,11 +17,11 @@ from buoyfleet.cloud.aws.permissions import CALLS, JOBS, document
 from buoyfleet.cloud.aws.pipeline import Settings
 from buoyfleet.cloud.aws.prices import load_prices
 from buoyfleet.cloud.aws.quotas import CONNECTS_PER_S, RATES, Quotas
-from buoyfleet.fleet.pacing import make_plan
 from buoyfleet.inventory.loader import load_fleet
 from buoyfleet.inventory.overrides import Overrides
 from buoyfleet.model.aws import AwsSpec
 from buoyfleet.model.exit_codes import ExitCode
+from buoyfleet.runs.pacing import make_plan
 
 
 def plan_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict[str, Any]]:

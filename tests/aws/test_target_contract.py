@@ -14,7 +14,6 @@ from account_stand_in import NAME, PREFIX
 from buoyfleet.cloud.aws.target import AwsTarget
 from buoyfleet.cloud.local.target import LocalTarget
 from buoyfleet.cloud.target import Collected, LiveCounts, Target
-from buoyfleet.fleet.pacing import make_plan
 from buoyfleet.model.aws import AwsSpec
 from buoyfleet.model.endpoint import Endpoint
 from buoyfleet.model.fleet import BoardSpec, Fleet, LinkSpec, RunSpec, SensorSpec, TargetSpec, TwinSpec
@@ -22,6 +21,7 @@ from buoyfleet.model.store import SCHEMA
 from buoyfleet.model.twin import TwinTls
 from buoyfleet.mqtt.codec import DISCONNECT, Connect, Decoder, Puback, encode_connect, encode_publish
 from buoyfleet.mqtt.tls import client_context
+from buoyfleet.runs.pacing import make_plan
 from sensors.catalog import BOOLEAN_KEYS, KEYS
 
 BUOYS = (100, 101)

@@ -18,7 +18,7 @@ from run_bench import sending, until
 
 from buoyfleet.boards.unit import PackUnit
 from buoyfleet.cli import main
-from buoyfleet.fleet.run_state import RunRecord
+from buoyfleet.runs.run_state import RunRecord
 
 STOPPED_S = float(os.environ.get("STOPPED_S", "15"))
 FEW_BYTES = 4096

@@ -10,10 +10,10 @@ import pytest
 from hostile_broker import HostileBroker
 from run_bench import result_of
 
-from buoyfleet.cli.fleet_run import Request, execute
-from buoyfleet.inventory.overrides import Overrides
+from buoyfleet.inventory.loader import load_fleet
 from buoyfleet.model.exit_codes import ExitCode
 from buoyfleet.mqtt.codec import Publish
+from buoyfleet.runs.run_fleet import RunOptions, run_fleet
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -34,8 +34,7 @@ def judged(tmp_path: Path, port: int, **run: Any) -> dict[str, Any]:
     path = tmp_path / "boards.yaml"
     path.write_text(json.dumps(fleet))
     out = tmp_path / "runs"
-    request = Request(path, Overrides(), None, out, as_json=False, quiet=True, command="buoy run")
-    code = execute(request)
+    code = run_fleet(load_fleet(path, connects=True), RunOptions(out)).exit_code
     result = result_of(out)
     assert result["outcome"]["exit_code"] == code
     return result

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from run_bench import ROOT, buoy, fleet_text, only_folder, processes_of, until
 
-from buoyfleet.fleet.run_state import PHASES
 from buoyfleet.model.exit_codes import ExitCode
+from buoyfleet.runs.run_state import PHASES
 
 pytestmark = pytest.mark.timeout(600)
 

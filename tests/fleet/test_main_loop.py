@@ -11,12 +11,12 @@ import pytest
 
 from buoyfleet.boards.report import BoardReport
 from buoyfleet.boards.unit import PackUnit
-from buoyfleet.cli.fleet_run import Request, execute
-from buoyfleet.fleet.engine import Engine
+from buoyfleet.inventory.loader import load_fleet
 from buoyfleet.inventory.overrides import Overrides
-from buoyfleet.model.exit_codes import ExitCode
 from buoyfleet.mqtt import paho_session
 from buoyfleet.mqtt.paho_session import PahoSession
+from buoyfleet.runs.engine import Engine
+from buoyfleet.runs.run_fleet import RunOptions, run_fleet
 
 MOST_HELD_S = 0.05
 BEAT_S = 0.002
@@ -113,9 +113,7 @@ def test_a_run_of_1000_boards_flat_out_never_holds_its_main_loop(
     fleet = {"fleet": "many", "target": "local", "run": {"messages": 50}, "boards": [group]}
     path = tmp_path / "boards.yaml"
     path.write_text(json.dumps(fleet))
-    request = Request(
-        path, Overrides(flat_out=True), None, tmp_path / "runs", as_json=False, quiet=True, command="buoy run"
-    )
-    assert execute(request) == ExitCode.OK
+    fleet_of_many = load_fleet(path, Overrides(flat_out=True), connects=True)
+    assert run_fleet(fleet_of_many, RunOptions(tmp_path / "runs")).passed
     assert len(held) > 100
     assert max(held) < (MOST_HELD_S, ""), sorted(held)[-5:]

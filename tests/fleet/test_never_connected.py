@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from run_bench import result_of
 
-from buoyfleet.cli.fleet_run import Request, execute
 from buoyfleet.cloud.broker_target import BrokerTarget
-from buoyfleet.inventory.overrides import Overrides
+from buoyfleet.inventory.loader import load_fleet
 from buoyfleet.mqtt.encoder import encode_connack
+from buoyfleet.runs.run_fleet import RunOptions, run_fleet
 
 
 @contextlib.contextmanager
@@ -73,8 +73,7 @@ def test_the_transports_own_reason_is_the_headline(
         (tmp_path / "boards.yaml").write_text(json.dumps(fleet))
         monkeypatch.setattr("buoyfleet.mqtt.witness.Witness.open", _refused)
         path, out = tmp_path / "boards.yaml", tmp_path / "runs"
-        request = Request(path, Overrides(), None, out, as_json=False, quiet=True, command="")
-        execute(request)
+        run_fleet(load_fleet(path, connects=True), RunOptions(out))
     result = result_of(tmp_path / "runs")
     first = result["diagnoses"][0]
     assert (first["kind"], first["cause"]) == ("not-sent", cause)

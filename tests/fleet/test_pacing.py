@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from buoyfleet.boards.ledger import LedgerWriter
-from buoyfleet.fleet.pacing import PHASE_GRID_MS, phase_ms
 from buoyfleet.model.ledger import Event
 from buoyfleet.model.plan import BoardPlan, interval_us
+from buoyfleet.runs.pacing import PHASE_GRID_MS, phase_ms
 
 
 @given(st.integers(1, 5000), st.integers(0, 60_000))

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from buoyfleet.cli.progress import Progress, progress_line
-from buoyfleet.fleet.engine import Snapshot
+from buoyfleet.runs.engine import Snapshot
 
 SENDING = Snapshot(
     phase="send",

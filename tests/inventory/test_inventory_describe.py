@@ -3,10 +3,10 @@
 import pytest
 from fleet_files import GOOD, load, text_of
 
-from buoyfleet.fleet.pacing import make_plan, planned_duration_s
 from buoyfleet.inventory.describe import describe_fleet, describe_plan, totals_of
 from buoyfleet.inventory.loader import load_fleet
 from buoyfleet.inventory.overrides import Overrides
+from buoyfleet.runs.pacing import make_plan, planned_duration_s
 
 
 def test_the_default_fleet_is_described_in_a_few_lines(project_root, monkeypatch):

@@ -6,13 +6,13 @@ import pytest
 from fleet_files import GOOD, lines_of, load, problems_of, text_of
 
 from buoyfleet.boards import kinds
-from buoyfleet.fleet import targets
 from buoyfleet.inventory.available import KINDS, SENSOR_MODES, TARGETS, WATERS
 from buoyfleet.inventory.loader import load_fleet
 from buoyfleet.inventory.overrides import Overrides
 from buoyfleet.model.errors import ConfigurationError
 from buoyfleet.model.exit_codes import ExitCode
 from buoyfleet.model.fleet import LinkSpec, RunSpec, SecretRef, SensorSpec, TwinSpec
+from buoyfleet.runs import targets
 from buoyfleet.simulation.water.scenario import SCENARIOS
 from sensors.catalog import KEYS, MODES
 

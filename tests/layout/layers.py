@@ -12,7 +12,7 @@ class Import:
     """One import statement of one file."""
 
     importer: str
-    """Dotted module name, e.g. `buoyfleet.fleet.engine`."""
+    """Dotted module name, e.g. `buoyfleet.runs.engine`."""
     imported: str
     """Dotted name of one of our modules."""
     line: int

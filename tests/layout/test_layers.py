@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def late():
     from buoyfleet.verify import sql
 """
-    found = imports(tmp_path, "host/buoyfleet/fleet/a.py", source)
+    found = imports(tmp_path, "host/buoyfleet/runs/a.py", source)
     assert found == {
         "buoyfleet.model.result": True,
         "buoyfleet.cli.main": False,
@@ -30,12 +30,12 @@ def late():
 
 
 def test_relative_imports_are_resolved(tmp_path):
-    assert imports(tmp_path, "host/buoyfleet/fleet/a.py", "from ..verify import sql\nfrom . import b\n") == {
+    assert imports(tmp_path, "host/buoyfleet/runs/a.py", "from ..verify import sql\nfrom . import b\n") == {
         "buoyfleet.verify.sql": True,
-        "buoyfleet.fleet.b": True,
+        "buoyfleet.runs.b": True,
     }
-    assert imports(tmp_path, "host/buoyfleet/fleet/__init__.py", "from .b import c\n") == {
-        "buoyfleet.fleet.b.c": True
+    assert imports(tmp_path, "host/buoyfleet/runs/__init__.py", "from .b import c\n") == {
+        "buoyfleet.runs.b.c": True
     }
 
 

@@ -15,19 +15,19 @@ LEVELS = {
     "programs": 1,
     **dict.fromkeys(("inventory", "serial", "mqtt", "simulation"), 2),
     **dict.fromkeys(("boards", "cloud"), 3),
-    **dict.fromkeys(("bench", "fleet", "verify", "calibration", "report"), 4),
-    "cli": 5,
+    **dict.fromkeys(("bench", "verify", "calibration", "report"), 4),
+    "runs": 5,
+    "cli": 6,
 }
 # Siblings that may know each other: importer, imported → the reason.
 SIBLINGS: dict[tuple[str, str], str] = {
-    ("fleet", "verify"): "a run ends with its verdict",
     ("calibration", "report"): "a certificate is a report: figures in words, files written whole",
 }
 MAX_LINES = 400
 
 
 def part(module: str) -> str:
-    """`buoyfleet.fleet.engine` → `fleet`."""
+    """`buoyfleet.runs.engine` → `fleet`."""
     return [*module.split("."), ""][1]
 
 

@@ -6,13 +6,13 @@ import pyarrow.parquet as pq
 import pytest
 from synthetic_run import MS, S, SyntheticRun, write_rows
 
-from buoyfleet.fleet.conclude import outcome_of
-from buoyfleet.fleet.run_state import RunRecord
 from buoyfleet.model import evidence
 from buoyfleet.model.exit_codes import ExitCode
 from buoyfleet.model.observation import Blindness, Gap, Observation
 from buoyfleet.model.result import Outcome
 from buoyfleet.model.store import SCHEMA
+from buoyfleet.runs.conclude import outcome_of
+from buoyfleet.runs.run_state import RunRecord
 from buoyfleet.verify.verdict import Verification
 
 LOSSLESS = ("subscriber.missing == 0", "subscriber.duplicated == 0", "subscriber.altered == 0")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from buoyfleet.cli.console import print_checks, write_line
-from buoyfleet.model.errors import BuoyError, ConfigurationError, PreflightError
+from buoyfleet.model.errors import BuoyError, ConfigurationError
 from buoyfleet.model.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -63,9 +63,9 @@ def check(
 
 def _machine_and_target(fleet: "Fleet", plan: "Plan", out: Path) -> list["Check"]:
     """What `buoy run` looks at before it starts."""
-    from buoyfleet.fleet.preflight import check_machine
-    from buoyfleet.fleet.targets import make_target
     from buoyfleet.inventory.secrets import resolve_secret
+    from buoyfleet.runs.preflight import check_machine
+    from buoyfleet.runs.targets import make_target
 
     password = resolve_secret(fleet.target.password, fleet.source).reveal() if fleet.target.password else ""
     target = make_target(fleet, out, "aws", password)
@@ -84,9 +84,9 @@ def check_fleet(path: Path, overrides: "Overrides", preflight: Preflight, *, as_
     Raises:
         ConfigurationError: the file or the options are wrong (with `as_json` that is printed instead).
     """
-    from buoyfleet.fleet.pacing import make_plan
     from buoyfleet.inventory.describe import describe_fleet, describe_plan
     from buoyfleet.inventory.loader import load_fleet
+    from buoyfleet.runs.pacing import make_plan
 
     try:
         fleet = load_fleet(path, overrides, connects=True)
@@ -132,90 +132,16 @@ def _report(fleet: "Fleet", plan: "Plan", checks: list["Check"], code: ExitCode)
 
 
 def _all_checks(fleet: "Fleet", plan: "Plan", preflight: Preflight) -> list["Check"]:
-    checks = local_checks(fleet)
+    from buoyfleet.runs.file_checks import check_files, failed_check
+
+    checks = check_files(fleet)
     if all(check.passed for check in checks):
         # Without its files and secrets a target would only complain of what has been said.
         try:
             checks += preflight(fleet, plan)
         except BuoyError as error:
-            checks.append(_failed("preflight", error))
+            checks.append(failed_check("preflight", error))
     return checks
-
-
-def local_checks(fleet: "Fleet") -> list["Check"]:
-    """What the fleet file refers to: secrets and the files of TLS."""
-    from buoyfleet.cloud.target import Check
-    from buoyfleet.inventory.secrets import resolve_secret, secrets_of
-
-    checks = []
-    for key, reference in secrets_of(fleet):
-        name = f"{key} (${{{reference.source}:{reference.name}}})"
-        try:
-            resolve_secret(reference, fleet.source)
-        except PreflightError as error:
-            checks.append(_failed(name, error))
-        else:
-            checks.append(Check(name, True, "set"))
-    return checks + _board_checks(fleet) + _tls_checks(fleet)
-
-
-def _board_checks(fleet: "Fleet") -> list["Check"]:
-    from buoyfleet.boards.kinds import remarks, unready
-    from buoyfleet.cloud.target import Check
-
-    wanting = sum(board.kind != "virtual" for board in fleet.boards)
-    if not wanting:
-        return []
-    failed = [_failed("boards on cables", error) for error in unready(fleet)]
-    there = ". ".join([f"{wanting}: ports and interpreter are there", *remarks(fleet)])
-    return failed or [Check("boards on cables", True, there)]
-
-
-def _tls_checks(fleet: "Fleet") -> list["Check"]:
-    from buoyfleet.cloud.target import Check
-
-    tls = fleet.target.tls
-    if tls is None:
-        return []
-    things = [board.thing_name for board in fleet.boards]
-    checks = []
-    for name, template in (("ca", tls.ca), ("certificate", tls.certificate), ("key", tls.key)):
-        if not template:
-            continue
-        files = dict.fromkeys(template.replace("{thing}", thing) for thing in things)
-        missing = [file for file in files if not Path(file).is_file()]
-        detail = f"{template}: {len(files) - len(missing)} of {len(files)} there"
-        next_step = f"put {missing[0]} there, or change target.tls.{name}" if missing else ""
-        checks.append(Check(f"target.tls.{name}", not missing, detail, next_step))
-    if all(check.passed for check in checks):
-        checks += _pair_checks(fleet)
-    return checks
-
-
-def _pair_checks(fleet: "Fleet") -> list["Check"]:
-    """Certificates and keys that boards on cables can use: EC P-256, one pair, for nobody else to read."""
-    from buoyfleet.bench.keys import CredentialFiles
-    from buoyfleet.cloud.target import Check
-
-    tls = fleet.target.tls
-    cabled = [board for board in fleet.boards if board.kind != "virtual"]
-    if tls is None or not cabled:
-        return []
-    folder = Path(fleet.source).resolve().parent
-    failed = []
-    for board in cabled:
-        try:
-            CredentialFiles(tls, folder).get(board.thing_name, "", lambda _: "")
-        except PreflightError as error:
-            failed.append(_failed(f"certificate of {board.thing_name}", error))
-    return failed or [Check("certificates of boards", True, f"{len(cabled)}: fit for boards on a cable")]
-
-
-def _failed(name: str, error: BuoyError) -> "Check":
-    from buoyfleet.cloud.target import Check
-
-    detail = f"{error.where}: {error.what}" if error.where else error.what
-    return Check(name, False, f"{detail} ({error.cause})" if error.cause else detail, error.next_step)
 
 
 def _print_json(document: dict[str, Any]) -> None:

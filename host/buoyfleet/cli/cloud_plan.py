@@ -21,12 +21,12 @@ from buoyfleet.cloud.aws.quotas import (
     RULE_EVALUATIONS_PER_S,
     Quotas,
 )
-from buoyfleet.fleet.pacing import make_plan
 from buoyfleet.inventory.values import decimal_text, duration_text
 from buoyfleet.model.aws import AwsSpec
 from buoyfleet.model.errors import UsageError
 from buoyfleet.model.exit_codes import ExitCode
 from buoyfleet.model.fleet import Fleet
+from buoyfleet.runs.pacing import make_plan
 
 _ASKED = (
     CONNECTS_PER_S,

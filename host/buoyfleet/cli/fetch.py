@@ -28,14 +28,14 @@ def fetch(
 
     A board that lost its cable keeps what it sent until a bench has read it. The exit code is the verdict's.
     """
-    from buoyfleet.cli.console import write_line
-    from buoyfleet.fleet.complete import complete
+    from buoyfleet.cli.console import print_error, write_line
     from buoyfleet.report.load import find_run, read_result
     from buoyfleet.report.terminal import print_verdict
-    from buoyfleet.report.write import write_reports
+    from buoyfleet.runs.complete import complete
+    from buoyfleet.runs.finished import finish
 
     folder = find_run(run, runs)
     result = complete(folder, read_result(folder), port, lambda _line: None if quiet else write_line(_line))
-    write_reports(result, folder)
+    done = finish(result, folder, print_error)
     print_verdict(result, folder, quiet=quiet)
-    raise typer.Exit(result.outcome.exit_code)
+    raise typer.Exit(done.exit_code)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 if TYPE_CHECKING:
     from rich.live import Live
 
-    from buoyfleet.fleet.engine import Snapshot
+    from buoyfleet.runs.engine import Snapshot
 
 _REDRAW_S = 0.1
 _PIPE_LINE_S = 5.0

@@ -53,8 +53,10 @@ def run(
 
     Ctrl-C once stops sending, waits for what is out, verifies and reports it; twice stops at once.
     """
-    from buoyfleet.cli.fleet_run import Request, execute
+    from buoyfleet.cli.run_face import TerminalUi, limit_mode
+    from buoyfleet.inventory.loader import load_fleet
     from buoyfleet.inventory.overrides import Overrides
+    from buoyfleet.runs.run_fleet import RunOptions, run_fleet
 
     overrides = Overrides(
         count=count,
@@ -67,19 +69,17 @@ def run(
         seed=seed,
         limits=tuple(limit or ()),
     )
-    command = shlex.join(["buoy", *sys.argv[1:]])
-    request = Request(
-        fleet_file,
-        overrides,
-        limits,
-        out,
-        as_json=as_json,
-        quiet=quiet,
-        command=command,
-        yes=yes,
-        allow_live=allow_live,
-    )
-    raise typer.Exit(execute(request))
+    fleet = load_fleet(fleet_file, overrides, connects=True)
+    options = RunOptions(out, limit_mode(limits), shlex.join(["buoy", *sys.argv[1:]]))
+    done = run_fleet(fleet, options, TerminalUi(quiet=quiet or as_json, yes=yes, allow_live=allow_live))
+    from buoyfleet.report.terminal import print_verdict
+    from buoyfleet.report.write import result_json
+
+    if as_json:
+        sys.stdout.write(result_json(done.result).decode())
+    else:
+        print_verdict(done.result, done.folder, quiet=quiet)
+    raise typer.Exit(done.exit_code)
 
 
 run.__doc__ = f"{run.__doc__}\n\n{_EXAMPLES}"

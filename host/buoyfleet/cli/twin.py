@@ -98,10 +98,10 @@ def _with_settings(config: "TwinConfig", fleet_file: Path | None, limits: tuple[
         return config
     from dataclasses import replace
 
-    from buoyfleet.fleet.targets import hand_over_secrets
     from buoyfleet.inventory.loader import load_fleet
     from buoyfleet.inventory.overrides import Overrides, limits_of
     from buoyfleet.model.twin import TwinSpec
+    from buoyfleet.runs.targets import hand_over_secrets
 
     if fleet_file is None:
         return replace(config, twin=TwinSpec(limits=limits_of(limits)))

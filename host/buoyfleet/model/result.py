@@ -36,7 +36,7 @@ class RunInfo(_Part):
     """Host UTC of later verifications, by `buoy fetch` or `buoy verify`."""
     interrupted: bool = False
     cut_short: str = ""
-    """The phase in which the run's process ended early (buoyfleet.fleet.run_state.PHASES), so that
+    """The phase in which the run's process ended early (buoyfleet.runs.run_state.PHASES), so that
     `buoy verify` gave the verdict; empty: it did not."""
     tool_version: str
     python_version: str

@@ -10,8 +10,6 @@ from typing import Protocol, TypeVar
 
 from buoyfleet.boards.unit import Unit
 from buoyfleet.cloud.target import LiveCounts, Target
-from buoyfleet.fleet.pacing import planned_duration_s
-from buoyfleet.fleet.run_state import RunRecord, folder_lost
 from buoyfleet.inventory.values import ids_shown
 from buoyfleet.model.clock import HostClock
 from buoyfleet.model.endpoint import Endpoint
@@ -19,6 +17,8 @@ from buoyfleet.model.errors import BuoyError, PreflightError, TargetError, unwri
 from buoyfleet.model.fleet import Fleet
 from buoyfleet.model.plan import Plan
 from buoyfleet.model.reasons import DropReason
+from buoyfleet.runs.pacing import planned_duration_s
+from buoyfleet.runs.run_state import RunRecord, folder_lost
 
 _Value = TypeVar("_Value")
 

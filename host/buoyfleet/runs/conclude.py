@@ -6,12 +6,12 @@ from importlib.metadata import version
 from typing import Literal
 
 from buoyfleet.boards.report import BoardReport
-from buoyfleet.fleet.run_state import DOING, RunRecord
 from buoyfleet.model.exit_codes import ExitCode
 from buoyfleet.model.fleet import Fleet
 from buoyfleet.model.plan import Plan
 from buoyfleet.model.result import Outcome, Result, RunInfo, StageResult
 from buoyfleet.model.stage_count import StageCount
+from buoyfleet.runs.run_state import DOING, RunRecord
 from buoyfleet.verify.boards import BoardFacts
 from buoyfleet.verify.ledger import compact_ledger
 from buoyfleet.verify.verdict import Case, Verification, verify

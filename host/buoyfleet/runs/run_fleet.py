@@ -1,114 +1,125 @@
-"""What `buoy run` does, step by step: load, describe, preflight, run, verify, report."""
+"""A run from a fleet to its verdict: preflight, run, verify, report."""
 
 import asyncio
 import errno
 import signal
-import sys
+import threading
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from buoyfleet.bench.folder import DEFAULT as BENCH
 from buoyfleet.boards.kinds import UnitOptions, make_units, remarks
 from buoyfleet.boards.unit import Unit
-from buoyfleet.cli.check import local_checks
-from buoyfleet.cli.commission import BENCH
-from buoyfleet.cli.consent import agree
-from buoyfleet.cli.console import print_error
-from buoyfleet.cli.progress import Progress
 from buoyfleet.cloud.target import Manners, Target
-from buoyfleet.fleet.engine import Engine, StopNow
-from buoyfleet.fleet.pacing import make_plan
-from buoyfleet.fleet.preflight import check_machine, require
-from buoyfleet.fleet.run_folder import make_run_folder
-from buoyfleet.fleet.run_state import DOING, RunRecord, folder_lost, under_way
-from buoyfleet.fleet.targets import LimitMode, make_target
 from buoyfleet.inventory.describe import describe_fleet
-from buoyfleet.inventory.loader import load_fleet
-from buoyfleet.inventory.overrides import Overrides
 from buoyfleet.inventory.secrets import resolve_secret
-from buoyfleet.model.errors import BuoyError, PreflightError, UsageError, VerificationError, unwritable
+from buoyfleet.model.errors import BuoyError, VerificationError, unwritable
 from buoyfleet.model.exit_codes import ExitCode
 from buoyfleet.model.fleet import Fleet
 from buoyfleet.model.plan import Plan
 from buoyfleet.mqtt.witness import MESSAGES_PER_CONNECTION, Witness
+from buoyfleet.runs.engine import Engine, StopNow
+from buoyfleet.runs.file_checks import check_files
+from buoyfleet.runs.finished import FinishedRun, finish
+from buoyfleet.runs.pacing import make_plan
+from buoyfleet.runs.preflight import check_machine, require
+from buoyfleet.runs.run_folder import make_run_folder
+from buoyfleet.runs.run_state import DOING, RunRecord, folder_lost, under_way
+from buoyfleet.runs.targets import LimitMode, make_target
+from buoyfleet.runs.ui import RunUi, Silent
 
 _UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO, errno.ENOENT}
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """What was asked on the command line."""
+class RunOptions:
+    """How to run a fleet."""
 
-    fleet_file: Path
-    overrides: Overrides
-    limits: str | None
-    out: Path
-    as_json: bool
-    quiet: bool
-    command: str
-    yes: bool = False
-    """Agreed to what is at stake without being asked."""
-    allow_live: bool = False
-    """Signs of boards in service do not stop it."""
+    out: Path = Path("runs")
+    """Where the run's folder is made."""
+    limits: LimitMode | None = None
+    """Rates of the twin; None: AWS's, and lifted where boards are not paced."""
+    command: str = ""
+    """What the user typed, for the report."""
+    bench: Path = BENCH
+    """The bench's folder: its records say which boards are in service."""
 
 
-def execute(request: Request) -> int:
-    """Carry out a run; returns the exit code.
+class StoppedAtOnce(BuoyError):
+    """A second Ctrl-C: the run ended without a verdict, which `buoy verify` gives."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+
+def run_fleet(fleet: Fleet, options: RunOptions | None = None, ui: RunUi | None = None) -> FinishedRun:
+    """Run a fleet against its target and verify that every measure arrived.
+
+    Ctrl-C once stops sending, waits for what is out, verifies and reports it; twice stops at once.
+
+    Args:
+        fleet: as `load_fleet(path, connects=True)` reads it.
+        options: where and how; the defaults of `buoy run` if left out.
+        ui: asks and shows; by default nothing is shown, and nothing that others depend on is used.
+
+    Returns:
+        The run with its result, whether it passed or not; reports are in its folder.
 
     Raises:
-        BuoyError: nothing was sent, or the run's files cannot be read.
+        PreflightError, UsageError: nothing was sent.
+        StoppedAtOnce: there is no verdict yet.
+        VerificationError: the run's files cannot be read or written.
     """
+    options, ui = options or RunOptions(), ui or Silent()
     began = time.monotonic()
-    fleet = load_fleet(request.fleet_file, request.overrides, connects=True)
     if any(board.port for board in fleet.boards):
         from buoyfleet.bench.folder import BenchFolder
         from buoyfleet.bench.prepare import boards_authority  # the bench takes a while to import
 
-        fleet = boards_authority(fleet, BenchFolder(BENCH))
-    limits = _limits(request.limits, fleet)
-    talkative = not (request.quiet or request.as_json)
-    run_folder = make_run_folder(request.out, fleet.name)
+        fleet = boards_authority(fleet, BenchFolder(options.bench))
+    limits = options.limits or default_limits(fleet)
+    run_folder = make_run_folder(options.out, fleet.name)
     try:
         plan = make_plan(fleet, run_folder.name)
         password = resolve_secret(fleet.target.password, fleet.source) if fleet.target.password else None
         target = make_target(fleet, run_folder, limits, password.reveal() if password else "")
-        checks = local_checks(fleet) + check_machine(fleet, run_folder, plan.planned())
+        checks = check_files(fleet) + check_machine(fleet, run_folder, plan.planned())
         require(checks + asyncio.run(target.preflight()))
         stakes = asyncio.run(target.stakes(plan))
         if stakes is not None:
-            from buoyfleet.cli.in_service import service_check
+            from buoyfleet.bench.service_guard import service_check
 
-            in_service = service_check(fleet, BENCH)
+            in_service = service_check(fleet, options.bench)
             if not in_service.passed:
                 stakes = replace(stakes, live=(*stakes.live, in_service))
-            agree(stakes, yes=request.yes, allow_live=request.allow_live, quiet=not talkative)
+            ui.confirm(stakes)
     except BaseException:
         # Nothing was sent: an empty folder would only look like a run.
         run_folder.rmdir()
         raise
     import uvloop
 
-    record = RunRecord(run_folder, run_id=plan.run_id, command=request.command)
+    record = RunRecord(run_folder, run_id=plan.run_id, command=options.command)
     record.limits = list(target.changed_limits)
     with under_way(record):
         _keep(fleet, record)
-        if talkative:
-            _print_lines(describe_fleet(fleet, plan) + _limit_lines(target))
+        ui.describe(describe_fleet(fleet, plan) + _limit_lines(target))
         if target.manners.enforced:
             limits = "aws"
         try:
-            with Progress(quiet=not talkative) as progress:
+            with ui.progress() as progress:
                 units = _units(fleet, plan, target, limits, run_folder)
                 connects_per_s = None if limits == "lifted" else target.manners.connects_per_s
                 witness = _witness(fleet, target.manners, run_folder, connects_per_s)
-                engine = Engine(fleet, plan, units, target, witness, record, progress.show)
+                engine = Engine(fleet, plan, units, target, witness, record, progress)
+                threading.Thread(target=_load_ahead, name="load ahead", daemon=True).start()
                 with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                     runner.run(engine.run())
             record.warnings += remarks(fleet)
             record.phases_s["before"] = max(0.0, record.began_s - began)
-            return _concluded(fleet, plan, record, request)
+            return _concluded(fleet, plan, record, ui)
         except (StopNow, KeyboardInterrupt):
-            return _stopped_now(record)
+            raise _stopped_at_once(record) from None
         except (OSError, BuoyError) as error:
             if record.folder_lost:
                 raise folder_lost(run_folder) from error
@@ -122,29 +133,21 @@ def execute(request: Request) -> int:
             ) from error
 
 
-def _concluded(fleet: Fleet, plan: Plan, record: RunRecord, request: Request) -> int:
-    from buoyfleet.fleet.conclude import conclude
-    from buoyfleet.report.terminal import print_verdict
-    from buoyfleet.report.write import result_json, write_reports
+def _load_ahead() -> None:
+    """Load what the verdict needs while the twin and the packs start: afterwards it would be waited for."""
+    import buoyfleet.report.write
+    import buoyfleet.runs.conclude  # noqa: F401
 
-    run_folder = record.run_folder
+
+def _concluded(fleet: Fleet, plan: Plan, record: RunRecord, ui: RunUi) -> FinishedRun:
+    from buoyfleet.runs.conclude import conclude
+
     record.note("verify")
     if record.folder_lost:
-        raise folder_lost(run_folder)
+        raise folder_lost(record.run_folder)
     result = conclude(fleet, plan, record)
     record.note("report")
-    code = result.outcome.exit_code
-    try:
-        write_reports(result, run_folder)
-    except PreflightError as error:
-        # A full disk: the verdict is known all the same, and must not be lost with the files.
-        print_error(error)
-        code = code or int(error.exit_code)
-    if request.as_json:
-        sys.stdout.write(result_json(result).decode())
-    else:
-        print_verdict(result, run_folder, quiet=request.quiet)
-    return code
+    return finish(result, record.run_folder, ui.warn)
 
 
 def _units(fleet: Fleet, plan: Plan, target: Target, limits: LimitMode, run_folder: Path) -> list[Unit]:
@@ -156,13 +159,9 @@ def _units(fleet: Fleet, plan: Plan, target: Target, limits: LimitMode, run_fold
     )
 
 
-def _limits(asked: str | None, fleet: Fleet) -> LimitMode:
-    unpaced = any(board.interval_ms is None for board in fleet.boards)
-    default: LimitMode = "lifted" if unpaced else "aws"
-    choices: dict[str | None, LimitMode] = {"aws": "aws", "lifted": "lifted", None: default}
-    if asked not in choices:
-        raise UsageError(f"--limits {asked!r} is not known", next_step="use --limits aws or --limits lifted")
-    return choices[asked]
+def default_limits(fleet: Fleet) -> LimitMode:
+    """AWS's rates would only slow down what is meant to go as fast as it can."""
+    return "lifted" if any(board.interval_ms is None for board in fleet.boards) else "aws"
 
 
 def _witness(fleet: Fleet, manners: Manners, run_folder: Path, connects_per_s: float | None) -> Witness:
@@ -207,23 +206,16 @@ def _limit_lines(target: Target) -> list[str]:
     return lines
 
 
-def _print_lines(lines: list[str]) -> None:
-    sys.stdout.write("\n".join(lines) + "\n\n")
-    sys.stdout.flush()
-
-
-def _stopped_now(record: RunRecord) -> int:
+def _stopped_at_once(record: RunRecord) -> StoppedAtOnce:
     # The process is about to end: one more Ctrl-C would only print a traceback.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     record.note()
     folder = record.run_folder
-    sys.stderr.write(
-        f"stopped at once, while {DOING[record.phase]}: no verdict yet\n  next: buoy verify {folder}\n"
-    )
+    next_step = f"buoy verify {folder}"
     earlier = sorted((folder / "boards").glob("*.earlier.json"))
     if earlier:
-        sys.stderr.write(
-            f"  boards on cables keep the settings of this run ({len(earlier)} of them)\n"
-            f"  what they were before is in {folder / 'boards'}\n"
+        next_step += (
+            f"\n  boards on cables keep the settings of this run ({len(earlier)} of them)"
+            f"\n  what they were before is in {folder / 'boards'}"
         )
-    return int(ExitCode.INTERRUPTED)
+    return StoppedAtOnce(f"stopped at once, while {DOING[record.phase]}: no verdict yet", next_step=next_step)

@@ -9,11 +9,6 @@ from pathlib import Path
 from buoyfleet.boards.board_settings import RunSettings
 from buoyfleet.boards.later import Fetched, fetch_kept, fetch_kept_over_mqtt
 from buoyfleet.cloud.target import Collected, Target
-from buoyfleet.fleet.conclude import conclude, outcome_of, stage_results
-from buoyfleet.fleet.engine import WINDOW_SLACK_NS
-from buoyfleet.fleet.pacing import make_plan
-from buoyfleet.fleet.run_state import DOING, RunRecord, read_record
-from buoyfleet.fleet.targets import make_target
 from buoyfleet.inventory.loader import load_fleet
 from buoyfleet.inventory.secrets import resolve_secret
 from buoyfleet.model.endpoint import Endpoint
@@ -23,6 +18,11 @@ from buoyfleet.model.ledger import STREAM_FOLDER, STREAM_SUFFIX
 from buoyfleet.model.plan import BoardPlan
 from buoyfleet.model.result import Result
 from buoyfleet.model.stage_count import StageCount
+from buoyfleet.runs.conclude import conclude, outcome_of, stage_results
+from buoyfleet.runs.engine import WINDOW_SLACK_NS
+from buoyfleet.runs.pacing import make_plan
+from buoyfleet.runs.run_state import DOING, RunRecord, read_record
+from buoyfleet.runs.targets import make_target
 from buoyfleet.serial.find import Finder
 from buoyfleet.serial.trouble import Unanswered
 from buoyfleet.verify.boards import BoardFacts
