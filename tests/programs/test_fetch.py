@@ -145,3 +145,22 @@ def test_the_reason_is_gone_once_the_32_bit_interpreter_is_there(tmp_path, monke
     monkeypatch.setattr(fetch.platform, "machine", lambda: "x86_64")
     fetch.ensure_board_interpreter(tmp_path, print)
     assert not note.exists()
+
+
+def test_a_command_is_named_as_it_can_be_typed(tmp_path, bare_system):
+    kept = tmp_path / "kept"
+    typed = lambda: find.typed(catalogue.MOSQUITTO, "mosquitto_sub", kept)  # noqa: E731
+    assert typed() == f"buoy setup mosquitto, then: {kept}/bin/mosquitto_sub"
+    script(kept / "bin" / "mosquitto_sub", "true")
+    assert typed() == f"{kept}/bin/mosquitto_sub"
+    script(bare_system / "mosquitto_sub", "true")
+    assert typed() == "mosquitto_sub"
+
+
+def test_everything_that_cannot_be_had_is_named_and_the_rest_is_fetched(tmp_path, bare_system):
+    with pytest.raises(PreflightError) as caught:
+        fetch.prepare([catalogue.MICROPYTHON, catalogue.MOSQUITTO], tmp_path, bare_system / "python", print)
+    said = str(caught.value)
+    assert "micropython 1.24" in said
+    assert "mosquitto 2.0" in said
+    assert find.why_no_narrow(tmp_path).exists()

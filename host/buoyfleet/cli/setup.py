@@ -26,7 +26,7 @@ def setup(
     from buoyfleet.model.places import KEPT
     from buoyfleet.programs.catalogue import FETCHED, MICROPYTHON
     from buoyfleet.programs.fetch import prepare
-    from buoyfleet.programs.find import why_no_narrow
+    from buoyfleet.programs.find import which, why_no_narrow
     from buoyfleet.programs.only_one import only_one
 
     known = {program.name: program for program in FETCHED}
@@ -37,4 +37,6 @@ def setup(
         # Whoever types this wants it tried again now.
         why_no_narrow(KEPT).unlink(missing_ok=True)
         prepare(wanted, KEPT, Path(sys.executable), typer.echo)
-    typer.echo(f"ready: {', '.join(program.name for program in wanted)}; `buoy doctor` shows all programs")
+    for program in wanted:
+        for command in program.commands:
+            typer.echo(f"ready: {which(command, KEPT)}")

@@ -18,6 +18,7 @@ from buoyfleet.model.endpoint import Endpoint
 from buoyfleet.model.errors import TargetError
 from buoyfleet.model.fleet import TlsSpec
 from buoyfleet.model.observation import FILE_NAME, Blindness, Gap, Observation, write_observation
+from buoyfleet.model.places import KEPT
 from buoyfleet.model.stage_count import EVIDENCE_FOLDER
 from buoyfleet.mqtt.packets import Connect
 from buoyfleet.mqtt.paho_client import PahoClient, PahoHub
@@ -164,11 +165,15 @@ class Witness:
         except TimeoutError:
             trouble = next((watch.trouble for watch in self._watches if not watch.ready.done()), "")
             await self._close_connections()
+            from buoyfleet.programs.catalogue import MOSQUITTO
+            from buoyfleet.programs.find import typed
+
             raise TargetError(
                 f"the witness was not subscribed within {self._ready_timeout_s:g} s",
                 where=self._hub.peer,
                 cause=trouble or "the broker does not answer",
-                next_step=f"mosquitto_sub -h {endpoint.host} -p {endpoint.port} -t '{self._prefix}/#' -d",
+                next_step=f"{typed(MOSQUITTO, 'mosquitto_sub', KEPT)} "
+                f"-h {endpoint.host} -p {endpoint.port} -t '{self._prefix}/#' -d",
             ) from None
         except BaseException:
             await self._close_connections()

@@ -3,6 +3,7 @@
 import functools
 import os
 import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -24,6 +25,14 @@ def which(command: str, folder: Path) -> Path | None:
         return fetched
     found = shutil.which(command, path=os.pathsep.join([os.environ.get("PATH", ""), *DAEMON_FOLDERS]))
     return Path(found) if found else None
+
+
+def typed(program: Program, command: str, folder: Path) -> str:
+    """How to type a command: by its name, else by where `buoy setup` put it or will put it."""
+    found = which(command, folder)
+    if found is None:
+        return f"buoy setup {program.name}, then: {shlex.quote(str(folder / 'bin' / command))}"
+    return command if shutil.which(command) else shlex.quote(str(found))
 
 
 def narrow(folder: Path) -> Path:

@@ -132,7 +132,8 @@ CAUSES: dict[str, Cause] = {
     "subscriber/nothing-seen": Cause(
         "the subscriber saw no message at all, so nothing proves that the broker passed any on",
         "Look into the broker's log: an ACL, a limit of size, or a subscriber that may not read the data "
-        "topics. `mosquitto_sub -t '<prefix>/#' -d` with the same login shows what it may read.",
+        "topics. `mosquitto_sub -t '<prefix>/#' -d` with the same login shows what it may read; `buoy "
+        "doctor` says where it is, and what fetches it.",
     ),
     "subscriber/no-subscriber": Cause(
         "no subscriber watched the run ({detail})",

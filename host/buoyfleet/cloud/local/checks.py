@@ -67,7 +67,10 @@ def handler_check(config: TwinConfig) -> Check:
     try:
         worker_command(config.handler_path)
     except FileNotFoundError as error:
-        return Check("lambda handler", False, str(error), "install node, or give a Python handler")
+        from buoyfleet.programs.catalogue import NODE
+        from buoyfleet.programs.fetch import by_hand
+
+        return Check("lambda handler", False, str(error), f"{by_hand(NODE)}; or give a Python handler")
     return Check("lambda handler", True, str(path))
 
 
