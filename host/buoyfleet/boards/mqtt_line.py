@@ -111,7 +111,7 @@ class MqttLine:
             self._guard.notify()
 
     def _on_disconnect(self, _client: Any, _data: Any, _flags: Any, code: ReasonCode, _more: Any) -> None:
-        if "Success" not in str(code):
+        if code.value:
             self._trouble = f"the broker ended the connection ({code})"
 
     def _cannot(self, why: str) -> PreflightError:

@@ -21,6 +21,8 @@ from buoyfleet.mqtt.transport import Listener, loss, not_mqtt, refusal
 
 _TURN_S = 0.02
 """Reading goes on at most so long before others have their turn."""
+_ENDED, _UNSPECIFIED = 0x00, 0x80
+"""Reason codes (MQTT 5, 2.4) that say nothing; paho makes them up where MQTT 3.1.1 has none."""
 
 _Event = tuple[Callable[..., None], tuple[Any, ...]]
 
@@ -259,11 +261,11 @@ class PahoSession:
             if tell is not None:
                 tell()
 
-    def _lost(self, why: str) -> None:
+    def _lost(self, why: ReasonCode) -> None:
         reason = loss(self.paho.fault, self._hub.peer, opened=self.opened)
         # paho's own name for it is worth telling where it says something.
-        if why not in ("Success", "Unspecified error"):
-            reason = LinkTrouble(f"{reason} (paho-mqtt: {why})", reason.reason)
+        if why.value not in (_ENDED, _UNSPECIFIED):
+            reason = LinkTrouble(f"{reason} (paho-mqtt: {why.getName()})", reason.reason)
         self._end(reason)
 
     def _accepted(self, session_present: bool) -> None:
@@ -314,7 +316,7 @@ class PahoSession:
     def _on_disconnect(
         self, _client: Any, _data: Any, _flags: DisconnectFlags, reason: ReasonCode, _properties: Any
     ) -> None:
-        self._note(self._lost, reason.getName())
+        self._note(self._lost, reason)
 
     def _on_publish(self, _client: Any, _data: Any, mid: int, _reason: ReasonCode, _properties: Any) -> None:
         packet_id = self._ids.pop(mid, None)

@@ -54,13 +54,25 @@ def _own_endpoint(service: str) -> dict[str, str]:
 
 
 class AwsError(PreflightError):
-    """AWS refused or did not answer a call. `code` is AWS's own, or empty where there was no answer."""
+    """AWS refused or did not answer a call.
+
+    `code` is AWS's own, or empty where there was no answer. `identity`: it is the caller who is refused, so
+    that the next call of this kind fails as well.
+    """
 
     def __init__(
-        self, what: str, *, code: str = "", where: str = "", cause: str = "", next_step: str = ""
+        self,
+        what: str,
+        *,
+        code: str = "",
+        identity: bool = False,
+        where: str = "",
+        cause: str = "",
+        next_step: str = "",
     ) -> None:
         super().__init__(what, where=where, cause=cause, next_step=next_step)
         self.code = code
+        self.identity = identity
 
 
 class Account:
@@ -239,6 +251,7 @@ class Account:
             return AwsError(
                 f"not allowed: {action} on {on or 'this resource'} is missing",
                 code=code,
+                identity=True,
                 where=where,
                 cause=said,
                 next_step=f"attach what `buoy cloud policy --for {job}` prints to the identity",
@@ -247,6 +260,7 @@ class Account:
             return AwsError(
                 f"the credentials are not valid: {said}",
                 code=code,
+                identity=True,
                 where=where,
                 next_step="aws sso login, or export AWS_PROFILE=…",
             )

@@ -77,4 +77,4 @@ def for_each(
 
 def _hopeless(error: AwsError) -> bool:
     """Whether the next thing would fail in the same way: permission, credentials, no network."""
-    return not error.code or error.what.startswith(("not allowed", "the credentials"))
+    return not error.code or error.identity
