@@ -29,6 +29,7 @@ from buoyfleet.boards.shrink.symbols import Symbols, traced
 from buoyfleet.boards.tracebacks import SYMBOLS, write_symbols
 from buoyfleet.model.errors import PreflightError
 from buoyfleet.model.file_lock import file_lock
+from buoyfleet.model.kept import written_to
 from buoyfleet.model.places import COMPILED, FILES, REINSTALL
 from buoyfleet.model.syntax_trees import SYNTAX_TREES
 from sensors.catalog import KEYS
@@ -127,8 +128,7 @@ def installed_firmware(cache: Path = COMPILED) -> Firmware:
     given = {name: path.read_text(encoding="utf-8") for name, path in firmware_sources().items()}
     kept = cache / f"{_digest_of_all(given, compiler)}.zip"
     if not kept.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        with file_lock(cache / "lock", LOCK_TIMEOUT_S, "compiling the firmware"):
+        with written_to(cache), file_lock(cache / "lock", LOCK_TIMEOUT_S, "compiling the firmware"):
             if not kept.exists():
                 made, symbols = _made(given, compiler)
                 write_symbols(cache / SYMBOLS, made.version, symbols)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from buoyfleet.model.errors import PreflightError
+from buoyfleet.model.kept import written_to
 from buoyfleet.programs.process import Say
 
 LOCK_TIMEOUT_S = 1800.0
@@ -21,13 +22,8 @@ def only_one(folder: Path, say: Say) -> Iterator[None]:
     Raises:
         PreflightError: another has held it for too long, or the folder cannot be made.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
+    with written_to(folder):
         lock = (folder / "lock").open("w")
-    except OSError as error:
-        raise PreflightError(
-            f"the folder of fetched programs cannot be written: {error.strerror}", where=str(folder)
-        ) from error
     with lock:
         deadline = time.monotonic() + LOCK_TIMEOUT_S
         said = False

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from buoyfleet.model.errors import PreflightError
+from buoyfleet.model.kept import written_to
 from buoyfleet.simulation.buses.chip import PWRON_RESET
 from buoyfleet.simulation.esp32.boot import boot
 from buoyfleet.simulation.esp32.child import REPL
@@ -39,8 +40,7 @@ def factory_image(files: dict[str, bytes], cache: Path) -> Path:
     kept = cache / f"{digest.hexdigest()}.bin"
     if kept.exists():
         return kept
-    cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache) as folder:
+    with written_to(cache), tempfile.TemporaryDirectory(dir=cache) as folder:
         flash = FlashImage(Path(folder) / "flash.bin")
         flash.write(ESP32.boot_loader, image)
         place = boot(flash, PWRON_RESET).files
