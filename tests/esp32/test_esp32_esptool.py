@@ -68,6 +68,15 @@ def test_what_is_written_is_verified_and_read_back(simulator, image, tmp_path, k
     assert copy.read_bytes() == whole.read_bytes()[:0x1000]
 
 
+def test_a_small_piece_is_written_by_rfc2217_too(simulator, tmp_path):
+    """Of the rows above that only `make soak` has."""
+    piece = tmp_path / "piece.bin"
+    piece.write_bytes(bytes(range(250)) * 8)
+    assert "Hash of data verified" in esptool(simulator.url(123), "write-flash", "0x1000", piece)
+    written = simulator.with_board(123, lambda board: board.flash.read(0x1000, 2000))
+    assert written == piece.read_bytes()
+
+
 def test_modem_lines_of_rfc2217_reset_into_the_loader_and_out_of_it(simulator):
     before = simulator.with_board(122, lambda board: board.boots)
     text = esptool(simulator.url(122), "--no-stub", "read-mac")
@@ -82,15 +91,18 @@ def test_an_erased_region_is_empty_and_its_neighbour_is_not(simulator):
     assert simulator.with_board(121, lambda board: board.flash.read(0x8FFF, 3)) == b"a\xff\xff"
 
 
-def test_ten_boards_are_flashed_at_once_and_all_boot(simulator, image):
+@pytest.mark.parametrize("count", [3, pytest.param(10, marks=pytest.mark.soak)])
+def test_boards_are_flashed_at_once_and_all_boot(simulator, image, count):
+    boards = BOARDS[-count:]
+
     def flash(buoy_id):
         port = simulator.path(buoy_id)
         esptool(port, "erase-flash")
         esptool(port, "--baud", "460800", "write-flash", "0x1000", image)
         return buoy_id
 
-    with ThreadPoolExecutor(10) as pool:
-        assert sorted(pool.map(flash, BOARDS)) == list(BOARDS)
-    for buoy_id in BOARDS:
+    with ThreadPoolExecutor(count) as pool:
+        assert sorted(pool.map(flash, boards)) == list(boards)
+    for buoy_id in boards:
         wait_for(lambda buoy_id=buoy_id: simulator.state(buoy_id) == "running")
-    assert mpremote(simulator.path(125), "eval", "__import__('machine').unique_id()[-1]").strip() == "125"
+    assert mpremote(simulator.path(129), "eval", "__import__('machine').unique_id()[-1]").strip() == "129"

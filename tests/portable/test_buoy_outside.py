@@ -1,6 +1,5 @@
 """Whatever comes from outside: the board goes on stepping, sends its next message and answers `identify`."""
 
-import gc
 import json
 import os
 
@@ -345,8 +344,6 @@ def test_settings_of_any_shape_fall_back_to_the_last_good_file():
     world = World()
     with open(settings.FILE, "rb") as file:
         good = file.read()
-    if hasattr(gc, "freeze"):
-        gc.freeze()  # a board collects at its start: not all that pytest holds, each time
     for what, data in bad_files():
         write(settings.LAST, good)
         write(settings.FILE, data)
@@ -355,8 +352,6 @@ def test_settings_of_any_shape_fall_back_to_the_last_good_file():
         assert len(board.trouble) <= 300
         assert board.app is not None, what
         assert world.ask("identify")["ok"]["buoy"] == 128, what
-    if hasattr(gc, "unfreeze"):
-        gc.unfreeze()
     world.connect()
     healthy(world)
 

@@ -7,7 +7,7 @@ not only called, leaves a short one in its place, which calls it.
 """
 
 import ast
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from buoyfleet.boards.shrink.calls import Calls, Inside, Moved, OfBase, load_call
@@ -27,6 +27,42 @@ class _Group:
     functions: list[Marked] = field(default_factory=list)
     others: list[ast.FunctionDef] = field(default_factory=list)
     """Moved out of the same module into other groups."""
+
+
+class _Uses:
+    """What statements use, walked through once each: none of them changes while functions are moved."""
+
+    def __init__(self) -> None:
+        self._found: dict[int, tuple[ast.stmt, set[str], set[str], set[tuple[str | None, str]]]] = {}
+
+    def names(self, statements: Iterable[ast.stmt]) -> set[str]:
+        """Plain names."""
+        return {name for each in statements for name in self._of(each)[1]}
+
+    def attributes(self, statements: Iterable[ast.stmt]) -> set[str]:
+        """Names after a dot."""
+        return {name for each in statements for name in self._of(each)[2]}
+
+    def imported(self, statements: Iterable[ast.stmt], module: str) -> set[str]:
+        """Names that are imported from a module."""
+        return {name for each in statements for source, name in self._of(each)[3] if source == module}
+
+    def _of(self, statement: ast.stmt) -> tuple[ast.stmt, set[str], set[str], set[tuple[str | None, str]]]:
+        found = self._found.get(id(statement))
+        if found is None:
+            names: set[str] = set()
+            attributes: set[str] = set()
+            imported: set[tuple[str | None, str]] = set()
+            for node in ast.walk(statement):
+                if isinstance(node, ast.Name):
+                    names.add(node.id)
+                elif isinstance(node, ast.Attribute):
+                    attributes.add(node.attr)
+                elif isinstance(node, ast.ImportFrom):
+                    imported.update((node.module, alias.name) for alias in node.names)
+            # With the statement itself: its number stays its own for as long as it is kept.
+            found = self._found[id(statement)] = (statement, names, attributes, imported)
+        return found
 
 
 def move_seldom(
@@ -68,6 +104,7 @@ def move_seldom(
                 each.holder.body[each.holder.body.index(each.function)] = stub
                 loading.add(each.module)
         _call_each_other(group, direct)
+    uses = _Uses()
     for group in groups:
         group.others = [
             each.function
@@ -76,7 +113,7 @@ def move_seldom(
             for each in other.functions
         ]
         name = f"{FOLDER}._{group.number}"
-        program.trees[name] = _module(program, group, _helpers(program, group))
+        program.trees[name] = _module(program, group, _helpers(program, group, uses))
         program.paths[name] = module_path(group.number)
         program.origins[name] = group.module
     for name, tree in program.trees.items():
@@ -125,39 +162,22 @@ def _call_each_other(group: _Group, direct: set[str]) -> None:
         each.function.name = each.called
 
 
-def _helpers(program: Program, group: _Group) -> list[ast.stmt]:
+def _helpers(program: Program, group: _Group, uses: _Uses) -> list[ast.stmt]:
     """Functions and constants of the module that only these functions use; they are taken out of it."""
     tree = program.trees[group.module]
-    asked = {
-        alias.name
-        for name, other in program.trees.items()
-        for node in ast.walk(other)
-        if isinstance(node, ast.ImportFrom) and node.module == group.module
-        for alias in node.names
-    }
-    asked |= {
-        node.attr
-        for other in program.trees.values()
-        for node in ast.walk(other)
-        if isinstance(node, ast.Attribute)
-    }
+    asked: set[str] = set()
+    for other in program.trees.values():
+        asked |= uses.attributes(other.body) | uses.imported(other.body, group.module)
     found: list[ast.stmt] = []
     inside = [each.function for each in group.functions]
     while True:
-        used = {
-            node.id for each in (*inside, *found) for node in ast.walk(each) if isinstance(node, ast.Name)
-        }
+        used = uses.names((*inside, *found))
         for statement in tree.body:
             name = _helper(statement)
             if not name or name in asked or name not in used:
                 continue
-            elsewhere = {
-                node.id
-                for other in (*(each for each in tree.body if each is not statement), *group.others)
-                for node in ast.walk(other)
-                if isinstance(node, ast.Name)
-            }
-            if name not in elsewhere:
+            others = (*(each for each in tree.body if each is not statement), *group.others)
+            if name not in uses.names(others):
                 tree.body.remove(statement)
                 found.append(statement)
                 break
