@@ -8,11 +8,13 @@ import pytest
 
 from buoyfleet.cli.commands import root
 from buoyfleet.cli.main import invoke
+from buoyfleet.cli.table import COMMANDS
 
 IN_A_CHECKOUT_ONLY = {
     "a file of docs/ (say `buoy docs PAGE`)": re.compile(r"\bdocs/[\w-]+\.(md|json)"),
     "a folder of the checkout": re.compile(r"(?<![\w/])(\.tools|\.venv|benchmarks|tools|tests)/\w"),
 }
+NAMED = re.compile(r"(?:`|^    )buoy ([a-z]+)\b", re.MULTILINE)
 PAGE = re.compile(r"buoy docs ([a-z][a-z0-9-]*)")
 
 
@@ -20,7 +22,7 @@ def texts(file: Path):
     """(line, text) of every text of a module that is no docstring; of none where nothing is looked for."""
     source = file.read_text()
     if not any(
-        pattern.search(source) for pattern in (*IN_A_CHECKOUT_ONLY.values(), PAGE, re.compile("make "))
+        pattern.search(source) for pattern in (*IN_A_CHECKOUT_ONLY.values(), PAGE, NAMED, re.compile("make "))
     ):
         return
     tree = ast.parse(source)
@@ -75,6 +77,14 @@ def test_every_page_that_is_named_is_there(said, project_root):
     named = {page for _, text in said for page in PAGE.findall(text)}
     assert named
     assert named - pages == set()
+
+
+def test_every_command_that_is_named_exists(said, project_root):
+    pages = [project_root / "README.md", *(project_root / "docs").glob("*.md")]
+    texts = [*said, *((page.name, page.read_text()) for page in pages)]
+    named = {(where, command) for where, text in texts for command in NAMED.findall(text)}
+    assert len(named) > 50
+    assert {(where, command) for where, command in named if command not in COMMANDS} == set()
 
 
 def test_the_pages_are_listed_and_printed(capsys, project_root):

