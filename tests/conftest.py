@@ -45,7 +45,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     longest_s: dict[Path, float] = {}
     for item in items:
         mark = item.get_closest_marker("timeout")
-        limit_s = mark.args[0] if mark and mark.args else 0.0
+        limit_s = mark.args[0] if mark and mark.args else float(item.config.getini("timeout"))
         longest_s[item.path] = max(limit_s, longest_s.get(item.path, 0.0))
     items.sort(key=lambda item: -longest_s[item.path])
 

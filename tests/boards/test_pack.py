@@ -19,6 +19,8 @@ from buoyfleet.model.fleet import LinkSpec, SensorSpec
 from buoyfleet.model.ledger import Event
 from sensors.catalog import KEYS
 
+pytestmark = pytest.mark.timeout(400)
+
 
 class Subscriber:
     """An independent paho subscriber that keeps what it sees."""

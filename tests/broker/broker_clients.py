@@ -204,6 +204,8 @@ class PahoClient:
         self._events: queue.Queue[tuple[str, Any]] = queue.Queue()
         self._client: paho.Client | None = None
         self._closed = threading.Event()
+        self._running = False
+        """Its thread says when the connection ends; a handshake that failed leaves none."""
 
     def connect(
         self,
@@ -251,6 +253,7 @@ class PahoClient:
         host = self.server_name if self.tls and self.server_name else "127.0.0.1"
         client.connect(host, self.port, keep_alive_s)
         client.loop_start()
+        self._running = True
         event, value = self._events.get(timeout=DEADLINE_S)
         if event == "closed":
             return None
@@ -298,6 +301,8 @@ class PahoClient:
 
     def vanish(self) -> None:
         """Close without DISCONNECT."""
+        if not self._running:
+            return
         connected = self.client.socket()
         if connected is not None:
             with suppress(OSError):  # paho's thread may have closed it just now

@@ -19,6 +19,8 @@ from buoyfleet.serial.console import Console
 from buoyfleet.simulation.esp32.factory import factory_image
 from buoyfleet.simulation.esp32.simulator import Simulator
 
+pytestmark = pytest.mark.timeout(400)
+
 BUOY = str(Path(sys.executable).with_name("buoy"))
 ID = 131
 

@@ -9,6 +9,8 @@ from link_bench import CONNACK, Peer, run_link, scripted_broker
 
 from buoyfleet.mqtt.codec import Connect, Puback, Publish, Subscribe
 
+pytestmark = pytest.mark.timeout(400)
+
 # The link must leave the board's loop its turn. A loop that waits in the link for deadlines of 400 ms and
 # more comes to a dozen turns in these tests; one that does not comes to a thousand, under load to hundreds.
 LEAST_TURNS = 100

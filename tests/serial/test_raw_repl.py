@@ -18,6 +18,8 @@ from buoyfleet.serial.probe import probe
 from buoyfleet.serial.raw_repl import RawRepl, ReplError
 from buoyfleet.simulation.esp32.simulator import Simulator
 
+pytestmark = pytest.mark.timeout(400)
+
 
 @pytest.fixture(scope="module")
 def simulator(tmp_path_factory):

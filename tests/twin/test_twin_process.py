@@ -17,6 +17,8 @@ from buoyfleet.cloud.local.pipeline import Pipeline
 from buoyfleet.cloud.local.server import serve
 from buoyfleet.model.errors import TargetError
 
+pytestmark = pytest.mark.timeout(400)
+
 
 def segments(folder: Path) -> int:
     return len(list((folder / "twin" / "timestream").glob("*.parquet")))

@@ -16,6 +16,8 @@ from buoyfleet.verify.thresholds import evaluate_thresholds
 from buoyfleet.verify.verdict import Case, Verification, verify
 from sensors.catalog import KEYS
 
+pytestmark = pytest.mark.timeout(400)
+
 
 def board(verification: Verification, buoy: int) -> BoardResult:
     return next(result for result in verification.boards if result.buoy_id == buoy)

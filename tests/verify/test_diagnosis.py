@@ -9,6 +9,8 @@ from buoyfleet.model.result import Diagnosis
 from buoyfleet.verify.cause import Figures
 from buoyfleet.verify.causes import CAUSES, explain
 
+pytestmark = pytest.mark.timeout(400)
+
 TIMEOUT = (
     "Task timed out after 60 s: 500 records at 120 ms each (128 MB) and a cold start of 250 ms need 60.25 s; "
     "4 attempts, now under processing-failed/"

@@ -12,6 +12,8 @@ from buoyfleet.model.result import StoreResult
 from buoyfleet.verify.verdict import Verification
 from sensors.catalog import KEYS
 
+pytestmark = pytest.mark.timeout(400)
+
 
 def store(verification: Verification, name: str) -> StoreResult:
     return next(result for result in verification.stores if result.name == name)
