@@ -36,11 +36,16 @@ def pack_pid(_record: RunRecord) -> int:
 
 
 def worker_pid(record: RunRecord) -> int:
-    """Of the Lambda handler: the twin's only child."""
-    twin = twin_pid(record)
-    children = Path(f"/proc/{twin}/task/{twin}/children")
-    until(lambda: bool(children.read_text().split()), "the handler's process", 60)
-    return int(children.read_text().split()[0])
+    """Of the Lambda handler: the twin's only child, whichever of its threads started it."""
+    tasks = Path(f"/proc/{twin_pid(record)}/task")
+    found: list[int] = []
+
+    def look() -> bool:
+        found[:] = [int(pid) for task in tasks.iterdir() for pid in (task / "children").read_text().split()]
+        return bool(found)
+
+    until(look, "the handler's process", 60)
+    return found[0]
 
 
 def interrupt(_record: RunRecord) -> None:

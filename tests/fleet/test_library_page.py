@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import buoyfleet
+from buoyfleet.cloud.target import Stakes
 
 PAGE = "docs/library.md"
 
@@ -37,7 +38,7 @@ def test_the_examples_run_one_after_another(project_root, tmp_path, monkeypatch,
 
 
 def test_a_run_of_an_account_is_not_begun_without_a_yes():
-    stakes = buoyfleet.runs.ui.Stakes(("1,000 messages, 0.01 USD",))
+    stakes = Stakes(("1,000 messages, 0.01 USD",))
     with pytest.raises(buoyfleet.BuoyError, match="nobody agreed") as raised:
         buoyfleet.Silent().confirm(stakes)
     assert "0.01 USD" in str(raised.value)
