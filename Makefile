@@ -40,8 +40,9 @@ format: setup-test ## let ruff rewrite what it can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# The long tests wait more than they compute: twice as many workers as cores.
 soak: setup-test ## the long tests that `make test` leaves out, and property tests with new examples
-	$(BIN)/pytest -n 2 $(BY_FILE) -m soak --timeout $(SOAK_LIMIT) $(TESTS)
+	$(BIN)/pytest -n 4 $(BY_FILE) -m soak --timeout $(SOAK_LIMIT) $(TESTS)
 	$(BIN)/pytest -n 2 $(BY_FILE) --timeout $(SOAK_LIMIT) --hypothesis-profile explore $(PROPERTIES)
 
 bench: setup-test ## every benchmark, one after another
