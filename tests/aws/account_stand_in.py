@@ -44,8 +44,16 @@ _EVER = (0, 1 << 62)
 @cache
 def moto_server() -> str:
     """moto's address: one server for all tests of this process, as moto keeps its accounts in the process."""
+    from cryptography.hazmat.primitives.asymmetric import rsa
+    from moto.iot.models import IoTBackend
     from moto.server import ThreadedMotoServer
 
+    # moto makes a key for each certificate, to sign it. One key does: serial numbers differ.
+    sign = IoTBackend._generate_certificate_pem
+    signing_key = rsa.generate_private_key(65537, 2048)
+    IoTBackend._generate_certificate_pem = lambda self, domain_name, subject, key=None: sign(
+        self, domain_name, subject, key or signing_key
+    )
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     atexit.register(server.stop)

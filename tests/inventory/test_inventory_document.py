@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+from drawn import at_most
 from fleet_files import GOOD, load, text_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -242,7 +243,7 @@ def fleets(draw: st.DrawFn) -> Fleet:
 
 
 @settings(
-    max_examples=100,
+    max_examples=at_most(40),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

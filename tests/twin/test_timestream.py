@@ -6,6 +6,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from drawn import at_most
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -245,7 +246,7 @@ writes = st.tuples(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=at_most(60), deadline=None)
 @given(sent=st.lists(writes, max_size=25), flushes=st.sets(st.integers(0, 25)))
 def test_any_order_of_writes_leaves_what_a_plain_dictionary_leaves(
     tmp_path_factory: pytest.TempPathFactory, sent: list[Any], flushes: set[int]
