@@ -72,14 +72,14 @@ def stop_for_a_while(pid: int) -> None:
     os.kill(pid, signal.SIGSTOP)
 
 
-def fill_disk(record: RunRecord) -> None:
+def fill_disk(record: RunRecord, left_bytes: int = 0) -> None:
     """Writes fail as on a full disk, here and in the run's other processes."""
     pids = [os.getpid(), *(pack.pid for pack in packs if pack.pid is not None)]
     if (record.run_folder / "twin-address.json").exists():
         pids.append(twin_pid(record))
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
-            resource.prlimit(pid, resource.RLIMIT_FSIZE, (FEW_BYTES, resource.RLIM_INFINITY))
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (left_bytes, resource.RLIM_INFINITY))
 
 
 FAULTS: dict[str, Callable[[RunRecord], None]] = {
@@ -93,6 +93,7 @@ FAULTS: dict[str, Callable[[RunRecord], None]] = {
     "stop-pack": lambda record: stop_for_a_while(pack_pid(record)),
     "stop": lambda _record: stop_for_a_while(os.getpid()),
     "full-disk": fill_disk,
+    "nearly-full-disk": lambda record: fill_disk(record, FEW_BYTES),
     "delete": lambda record: shutil.rmtree(record.run_folder),
 }
 

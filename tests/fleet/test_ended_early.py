@@ -77,8 +77,11 @@ TABLE = [
     Cell("stop-twin", "send", (OK,), (OK,)),
     *(Cell("stop", phase, (OK,), (OK,)) for phase in ("connect", "drain", "collect", "verify")),
     Cell("full-disk", "start", (PREFLIGHT,), (INTERRUPTED,), "written"),
-    Cell("full-disk", "send", ANY_FAILURE, ANY_FAILURE, "written"),
+    # Not even where the run is can be written down: later it looks like one that was killed.
+    Cell("full-disk", "send", ANY_FAILURE, (INTERRUPTED,), "written"),
     Cell("full-disk", "collect", (VERDICT,), (OK,)),
+    # What failed is written down, and read again whole.
+    Cell("nearly-full-disk", "collect", (VERDICT, PREFLIGHT), (OK,)),
     Cell("full-disk", "verify", (VERDICT,), (OK,), "buoy verify"),
     Cell("full-disk", "report", (PREFLIGHT,), (OK,), "passed"),
     *(

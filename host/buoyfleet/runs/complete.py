@@ -140,7 +140,7 @@ def verify_unfinished(run_folder: Path, say: Callable[[str], None]) -> Result:
         record.collected = asyncio.run(_collected_late(target, record, buoys))
         record.collected_ns = time.time_ns()
         say(f"read: {', '.join(record.collected.stores) or 'no stores'}")
-        record.target_failure = record.target_failure or record.collected.failure
+        record.reading_failure = record.collected.failure
         record.warnings += record.collected.problems
     return conclude(fleet, plan, record)
 

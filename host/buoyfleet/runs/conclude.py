@@ -148,14 +148,14 @@ def outcome_of(verification: Verification, record: RunRecord) -> Outcome:
     affected = sum(board.state == "affected" for board in verification.boards)
     # A threshold with a value that nobody can know is missed, and yet it shows no loss.
     failed = (
-        bool(record.target_failure)
+        bool(record.failure)
         or not verification.data_complete
         or any(board.state == "failed" for board in troubled)
         or any(threshold.value is not None for threshold in about_data)
     )
     reasons = [*_never_connected(verification)]
-    if record.target_failure:
-        reasons.append(f"the target failed: {record.target_failure.splitlines()[0]}")
+    if record.failure:
+        reasons.append(f"the target failed: {record.failure.splitlines()[0]}")
     if not verification.data_complete:
         reasons.append("data was lost or changed")
     if verification.unproven:
@@ -175,7 +175,7 @@ def outcome_of(verification: Verification, record: RunRecord) -> Outcome:
             reasons.insert(0, f"ended early, while {DOING[record.cut_short]}; what was sent is verified")
         else:
             reasons.insert(0, "interrupted; what was sent is verified")
-    elif record.target_failure or not verification.data_complete or verification.unproven or about_data:
+    elif record.failure or not verification.data_complete or verification.unproven or about_data:
         code = ExitCode.VERDICT_FAILED
     elif troubled or lost:
         code = ExitCode.BOARDS_FAILED

@@ -239,8 +239,8 @@ class Engine:
                 record.run_folder, record.since_ns, record.until_ns, buoys
             )
         except TargetError as error:
-            self._target_failed(error)
-        record.target_failure = record.target_failure or record.collected.failure
+            record.reading_failure = str(error)
+        record.reading_failure = record.reading_failure or record.collected.failure
         record.warnings += record.collected.problems
 
     def _set_window(self) -> None:

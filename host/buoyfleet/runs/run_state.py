@@ -25,7 +25,7 @@ STATE, REPORTS, LOCK = "run.json", "reports.jsonl", "run.lock"
 _VERSION = 1
 _KEPT = (
     *("run_id", "command", "phase", "started_ns", "ended_ns", "since_ns", "until_ns", "collected_ns"),
-    *("interrupted", "phases_s", "warnings", "target_failure", "limits", "usage"),
+    *("interrupted", "phases_s", "warnings", "target_failure", "reading_failure", "limits", "usage"),
 )
 
 PHASES = ("start", "connect", "send", "drain", "collect", "verify", "report")
@@ -68,12 +68,20 @@ class RunRecord:
     phases_s: dict[str, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     target_failure: str = ""
+    """Of the target while it was used: it stays, whatever is read later."""
+    reading_failure: str = ""
+    """Why the stores could not be read whole; reading them again may mend it."""
     limits: list[str] = field(default_factory=list)
     """The target's limits that are not AWS's, in words."""
     usage: dict[str, tuple[float, int]] = field(default_factory=dict)
     """Unit → CPU seconds, peak memory in kB."""
     lock: int | None = None
     """Descriptor of `LOCK` while the run is under way."""
+
+    @property
+    def failure(self) -> str:
+        """Of the target, in either way; empty: none."""
+        return self.target_failure or self.reading_failure
 
     @property
     def sending_ended(self) -> bool:
