@@ -10,6 +10,7 @@ FLEET ?=
 ARGS ?=
 PORTS ?=
 TESTS ?= tests
+# Tests wait half of their time: four workers for two cores.
 # In the order that tests/conftest.py gives, not by how many tests a file has.
 BY_FILE := --dist loadfile --no-loadscope-reorder
 # Seconds for a test that has no limit of its own.
@@ -25,7 +26,7 @@ run: setup ## the fleet of boards.yaml against the local twin, to the verdict
 
 test: setup-test ## every check and every test
 	@$(MAKE) --no-print-directory -j 2 lint collected
-	$(BIN)/pytest -n 3 $(BY_FILE) $(TESTS)
+	$(BIN)/pytest -n 4 $(BY_FILE) $(TESTS)
 
 # Compiles the tests once, while the types are checked; else each of the workers would. Their run says what fails.
 collected: setup-test
@@ -40,7 +41,6 @@ format: setup-test ## let ruff rewrite what it can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# The long tests wait more than they compute: twice as many workers as cores.
 soak: setup-test ## the long tests that `make test` leaves out, and property tests with new examples
 	$(BIN)/pytest -n 4 $(BY_FILE) -m soak --timeout $(SOAK_LIMIT) $(TESTS)
 	$(BIN)/pytest -n 2 $(BY_FILE) --timeout $(SOAK_LIMIT) --hypothesis-profile explore $(PROPERTIES)

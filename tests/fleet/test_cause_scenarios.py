@@ -188,7 +188,16 @@ def diagnoses_of(result: dict[str, Any], store: str) -> list[dict[str, Any]]:
     return [diagnosis for diagnosis in result["diagnoses"] if diagnosis["store"] == store]
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+# Causes of a stage that another scenario covers in `make test`: each takes a run of its own.
+ALIKE = {
+    *("account-throttled", "policy-refused", "oversize-payload", "rule-where", "rule-sql-version"),
+    *("collision", "too-old", "lambda-memory", "lambda-concurrency"),
+}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.soak] if name in ALIKE else []) for name in SCENARIOS]
+)
 def test_a_scenario_ends_with_the_verdict_it_was_written_for(
     tmp_path: Path, name: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
