@@ -49,6 +49,10 @@ CAUSES: dict[str, Cause] = {
         "the ledger neither sends nor drops that, so the board or its process ended early",
         "Look at the log of the board or pack in the run's folder (`logs/`) and run again.",
     ),
+    "untold": Cause(
+        "the board could not be asked to the end, and its ledger is incomplete",
+        "Plug the board in, or bring it back to its network; then: buoy fetch.",
+    ),
     "computer-busy": Cause(
         "this computer was busy",
         "Run fewer boards on it, plan a longer interval, or leave it nothing else to do meanwhile.",

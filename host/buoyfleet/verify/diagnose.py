@@ -23,6 +23,12 @@ _SUBJECTS = {
     "unexpected": "{measures} ({where}) {are} in {store} that no board of this run sent: {why}.",
 }
 
+_SUBJECTS_OF_CAUSES = {
+    ("unexpected", "untold"): "{measures} ({where}) {are} in {store} and not in the ledger: {why}.",
+}
+"""Where a kind is another thing for one cause."""
+_NOT_SENT = {"untold": "may have been sent or not"}
+
 # Reasons of boards for dropping that follow from a connection that is not there.
 _FOR_WANT_OF_A_LINK = (DropReason.OUTBOX_FULL, DropReason.RUN_ENDED)
 
@@ -90,7 +96,8 @@ def _diagnosis(group: _Group, late_after_s: dict[str, float], notes: dict[str, s
     if group.keys != sorted(KEYS):
         where += f"; {keys_text(group.keys)}"
     one = group.measures == 1
-    sentence = _SUBJECTS[group.kind].format(
+    subject = _SUBJECTS_OF_CAUSES.get((group.kind, group.cause), _SUBJECTS[group.kind])
+    sentence = subject.format(
         measures=count_text(group.measures, "measure"),
         copies=count_text(group.measures, "copy", "copies"),
         messages=count_text(group.messages, "message")
@@ -125,15 +132,17 @@ def diagnose_sending(
     """
     found = []
     for cause, detail, trouble, words, link, said, ever, messages, boards in db.rows("""
-        SELECT CASE WHEN dropped IS NULL THEN 'unaccounted' ELSE 'dropped' END AS cause,
+        SELECT CASE WHEN dropped IS NOT NULL THEN 'dropped' WHEN u.buoy IS NOT NULL THEN 'untold'
+                ELSE 'unaccounted' END AS cause,
             coalesce(dropped, ''), coalesce(t.reason, '') AS trouble, coalesce(min(t.detail), ''),
             coalesce(l.reason, '') AS link, coalesce(min(l.detail), ''), coalesce(l.ever, true) AS ever,
             count(*), list_sort(list(DISTINCT buoy))
         FROM message LEFT JOIN trouble AS t USING (buoy) LEFT JOIN link_trouble AS l USING (buoy)
+            LEFT JOIN untold AS u USING (buoy)
         WHERE sent_ns IS NULL GROUP BY cause, dropped, trouble, link, ever ORDER BY 8 DESC, 2
     """):
         why, change = explain(Figures("", "board", "", cause, detail or "no reason given"))
-        if trouble:
+        if trouble and cause != "untold":
             reason, change = explain(Figures("", "broker", "", trouble, words.rstrip(".")))
             why = f"{why}; {reason}"
         elif link and detail in _FOR_WANT_OF_A_LINK:
@@ -141,7 +150,7 @@ def diagnose_sending(
             why = reason if not ever else f"{why}; {reason}"
             cause = cause if ever else link
         number = count_text(messages, "message")
-        verb = "was" if messages == 1 else "were"
+        fate = _NOT_SENT.get(cause, "was never sent" if messages == 1 else "were never sent")
         found.append(
             Diagnosis(
                 store="",
@@ -150,7 +159,7 @@ def diagnose_sending(
                 cause=cause,
                 measures=0,
                 messages=messages,
-                sentence=f"{number} ({boards_text(boards)}) {verb} never sent: {why}.",
+                sentence=f"{number} ({boards_text(boards)}) {fate}: {why}.",
                 change=change,
             )
         )

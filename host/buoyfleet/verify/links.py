@@ -35,7 +35,7 @@ def create_trouble(db: Database, run_folder: Path) -> None:
 
 
 def create_board_trouble(db: Database, facts: Mapping[int, BoardFacts]) -> None:
-    """Table `link_trouble`: what boards say of their own connections."""
+    """Table `link_trouble`: what boards say of their own connections; `untold`: whose ledger lacks rows."""
     rows = [
         {"buoy": buoy, "reason": fact.link_reason, "detail": fact.link_detail, "ever": fact.ever_connected}
         for buoy, fact in facts.items()
@@ -45,6 +45,8 @@ def create_board_trouble(db: Database, facts: Mapping[int, BoardFacts]) -> None:
         [("buoy", pa.int32()), ("reason", pa.string()), ("detail", pa.string()), ("ever", pa.bool_())]
     )
     db.table("link_trouble", pa.Table.from_pylist(rows, schema))
+    untold = [buoy for buoy, fact in facts.items() if fact.incomplete]
+    db.table("untold", pa.table({"buoy": pa.array(untold, pa.int32())}))
 
 
 def name_trouble(db: Database) -> None:

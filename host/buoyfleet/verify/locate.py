@@ -324,13 +324,13 @@ def _locate_late(db: Database) -> None:
 
 
 def _locate_unexpected(db: Database) -> None:
-    """Whether the target received it from somebody, and on which topic."""
+    """Whether a board has not told of it yet; else whether the target received it, and on which topic."""
     db.run(f"""
         INSERT INTO located
         SELECT f.number, CASE WHEN r.topic IS NOT NULL THEN '{BROKER}' ELSE '' END, '',
-            CASE WHEN f.subject >= 0 THEN 'extra-measure' WHEN r.topic IS NOT NULL THEN 'foreign'
-                ELSE 'unexplained' END,
+            CASE WHEN f.subject >= 0 THEN 'extra-measure' WHEN u.buoy IS NOT NULL THEN 'untold'
+                WHEN r.topic IS NOT NULL THEN 'foreign' ELSE 'unexplained' END,
             CASE WHEN r.topic IS NOT NULL THEN 'topic ' || r.topic ELSE '' END, NULL
-        FROM fault AS f LEFT JOIN received AS r ON r.message = f.message
+        FROM fault AS f LEFT JOIN received AS r ON r.message = f.message LEFT JOIN untold AS u ON u.buoy = f.buoy
         WHERE f.kind = 'unexpected'
     """)
