@@ -331,6 +331,7 @@ def _locate_unexpected(db: Database) -> None:
             CASE WHEN f.subject >= 0 THEN 'extra-measure' WHEN u.buoy IS NOT NULL THEN 'untold'
                 WHEN r.topic IS NOT NULL THEN 'foreign' ELSE 'unexplained' END,
             CASE WHEN r.topic IS NOT NULL THEN 'topic ' || r.topic ELSE '' END, NULL
-        FROM fault AS f LEFT JOIN received AS r ON r.message = f.message LEFT JOIN untold AS u ON u.buoy = f.buoy
+        FROM fault AS f LEFT JOIN received AS r ON r.message = f.message
+            LEFT JOIN untold AS u ON u.buoy = f.buoy
         WHERE f.kind = 'unexpected'
     """)
