@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from run_bench import Run, buoy, fleet_text, only_folder, result_of
 
+from buoyfleet.inventory.loader import load_fleet
 from buoyfleet.model.exit_codes import ExitCode
+from buoyfleet.runs.preflight import check_machine
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -126,7 +128,21 @@ def test_too_few_descriptors_are_a_preflight_failure_with_the_command_to_type(tm
 
     run = Run("run", str(fleet_file), "--out", str(tmp_path / "runs"), before=few_descriptors)
     assert run.finish() == ExitCode.PREFLIGHT, run.out + run.err
-    assert re.search(r"ulimit -\w*n 628", run.err)
+    assert re.search(r"ulimit -\w*n 659", run.err)
+
+
+def test_a_twin_of_many_boards_keeps_descriptors_for_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # 19,800 boards and a limit of 20,000: the twin refused boards, and its functions found no file to open.
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: (20_000, 20_000))
+    found = {}
+    for boards in (18_600, 19_800):
+        path = tmp_path / f"{boards}.yaml"
+        path.write_text(fleet_text(ids=f"1-{boards}"))
+        checks = check_machine(load_fleet(path), tmp_path, boards)
+        found[boards] = {check.name: check.passed for check in checks}["descriptors"]
+    assert found == {18_600: True, 19_800: False}
 
 
 def test_a_report_can_be_made_again_from_the_folder(tmp_path: Path) -> None:
