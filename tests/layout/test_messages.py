@@ -19,7 +19,7 @@ PAGE = re.compile(r"buoy docs ([a-z][a-z0-9-]*)")
 
 
 def texts(file: Path):
-    """(line, text) of every text of a module that is no docstring; of none where nothing is looked for."""
+    """(line, text) of every string in a module, docstrings left out."""
     source = file.read_text()
     if not any(
         pattern.search(source) for pattern in (*IN_A_CHECKOUT_ONLY.values(), PAGE, NAMED, re.compile("make "))

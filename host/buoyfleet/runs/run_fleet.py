@@ -60,7 +60,7 @@ def run_fleet(fleet: Fleet, options: RunOptions | None = None, ui: RunUi | None 
     Args:
         fleet: as `load_fleet(path, connects=True)` reads it.
         options: where and how; the defaults of `buoy run` if left out.
-        ui: asks and shows; by default nothing is shown, and nothing that others depend on is used.
+        ui: asks and shows; the default shows nothing and refuses a run against an account.
 
     Returns:
         The run with its result, whether it passed or not; reports are in its folder.

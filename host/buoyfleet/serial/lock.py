@@ -27,7 +27,7 @@ _FOLDER_VARIABLE = "BUOY_LOCKS"
 STARTING_S = 0.5
 """A program that this one starts has copies of all open ports until it runs (between fork and exec)."""
 LOOK_AGAIN_S = 0.05
-"""The system tells nobody when a program lets a port go, so that it is looked at again."""
+"""Between two looks at a busy port: the system sends no event when a program closes it."""
 
 
 class PortBusy(PreflightError):

@@ -35,7 +35,10 @@ def create_trouble(db: Database, run_folder: Path) -> None:
 
 
 def create_board_trouble(db: Database, facts: Mapping[int, BoardFacts]) -> None:
-    """Table `link_trouble`: what boards say of their own connections; `untold`: whose ledger lacks rows."""
+    """Table `link_trouble`: what boards say of their own connections.
+
+    Table `untold`: boards with an incomplete ledger.
+    """
     rows = [
         {"buoy": buoy, "reason": fact.link_reason, "detail": fact.link_detail, "ever": fact.ever_connected}
         for buoy, fact in facts.items()
