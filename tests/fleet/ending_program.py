@@ -53,9 +53,19 @@ def interrupt(_record: RunRecord) -> None:
 
 
 def interrupt_twice(record: RunRecord) -> None:
-    # A moment apart: the system merges signals that wait.
-    threading.Timer(0.1, interrupt_main).start()
+    threading.Thread(target=interrupt_again, args=(record,), daemon=True).start()
     interrupt(record)
+
+
+def interrupt_again(record: RunRecord) -> None:
+    """Once the first was taken: the system merges signals that wait."""
+    until(lambda: record.interrupted or stopped_at_once(), "the first Ctrl-C", 60)
+    interrupt_main()
+
+
+def stopped_at_once() -> bool:
+    """A run that only reads stores ends with the first."""
+    return signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
 def interrupt_main() -> None:
@@ -118,7 +128,7 @@ def befall(fault: str, phase: str) -> None:
         if fault.startswith("ctrl-c"):
             interrupt_main()
             if fault == "ctrl-c-twice":
-                threading.Timer(0.1, interrupt_main).start()
+                interrupt_again(record)
         else:
             FAULTS[fault](record)
 

@@ -114,13 +114,15 @@ class Engine:
         self._stopping = asyncio.Event()
         """Set by the first Ctrl-C."""
         self._closing = False
+        self._stop_now = False
+        """Ctrl-C came while the run was closing."""
 
     async def run(self) -> RunRecord:
         """Carry out the run.
 
         Raises:
             BuoyError: the run could not start; nothing is left running.
-            StopNow: the second Ctrl-C; nothing is left running.
+            StopNow: the second Ctrl-C, or one while all is being closed; nothing is left running.
         """
         record = self._record
         with self._signals():
@@ -134,6 +136,8 @@ class Engine:
                     await asyncio.gather(self._looking, return_exceptions=True)
                 await asyncio.gather(*(unit.close() for unit in self._units), return_exceptions=True)
                 await self._target.stop()
+        if self._stop_now:
+            raise StopNow
         for unit in self._units:
             record.warnings += unit.remarks
             record.usage[unit.name] = (unit.usage.cpu_s, unit.usage.max_rss_kb)
@@ -339,6 +343,8 @@ class Engine:
 
         def interrupt() -> None:
             if self._closing:
+                # What is being closed is closed to the end: nothing may be left running.
+                self._stop_now = True
                 return
             if self._phase == "drain" and self._target.give_up():
                 self._record.interrupted = True
