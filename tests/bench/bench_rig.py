@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from buoyfleet.bench.batch import Job, Limits, Outcome, Stop, run_all
+from buoyfleet.bench.batch_context import BatchContext, BoardResult, ProgressEvent
 from buoyfleet.bench.commission import Commission
 from buoyfleet.bench.folder import BenchFolder
 from buoyfleet.bench.plan import Options
 from buoyfleet.bench.prepare import bench_target, choose, load_image, make_software, make_wanted
 from buoyfleet.bench.session import Patience, Session
-from buoyfleet.bench.shared import Bench, Happening, Result
 from buoyfleet.bench.target import SelfTestTarget
 from buoyfleet.inventory.loader import load_fleet
 from buoyfleet.serial.find import Finder
@@ -56,8 +56,8 @@ class Rig:
     folder: Path
     simulator: Simulator
     sensors: str = "counter"
-    on_happening: Callable[[Happening], None] = lambda _: None
-    happenings: list[Happening] = field(default_factory=list)
+    on_happening: Callable[[ProgressEvent], None] = lambda _: None
+    happenings: list[ProgressEvent] = field(default_factory=list)
 
     @property
     def bench_folder(self) -> BenchFolder:
@@ -72,11 +72,11 @@ class Rig:
         options: Options | None = None,
         patience: Patience = HASTY,
         stop: Stop | None = None,
-        on_end: Callable[[Outcome[Result]], None] | None = None,
+        on_end: Callable[[Outcome[BoardResult]], None] | None = None,
         reassign: bool = False,
         connect_s: float = 12.0,
         dry_run: bool = False,
-    ) -> dict[int, Outcome[Result]]:
+    ) -> dict[int, Outcome[BoardResult]]:
         """Commission boards at once; id → outcome."""
         ids = list(ids)
         if not (self.folder / "image.bin").exists():
@@ -92,11 +92,11 @@ class Rig:
         target = SelfTestTarget(fleet, folder.path / f"twin-{time.monotonic_ns()}")
         stop = stop or Stop()
 
-        def show(event: Happening) -> None:
+        def show(event: ProgressEvent) -> None:
             self.happenings.append(event)
             self.on_happening(event)
 
-        bench = Bench(
+        bench = BatchContext(
             records=folder.records,
             software=make_software(image),
             image=image,

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 
 from bench_rig import Rig, later
 
+from buoyfleet.bench.batch_context import ProgressEvent
 from buoyfleet.bench.plan import StepName
-from buoyfleet.bench.shared import Happening
 
 Action = Callable[[Rig, int], None]
 
@@ -148,7 +148,7 @@ class Striker:
     rows: dict[int, Row]
     struck: set[int] = field(default_factory=set)
 
-    def __call__(self, event: Happening) -> None:
+    def __call__(self, event: ProgressEvent) -> None:
         buoy = int(event.board)
         row = self.rows.get(buoy)
         if row is None or buoy in self.struck or event.step != row.step:

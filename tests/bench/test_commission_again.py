@@ -4,9 +4,9 @@ import pytest
 from bench_rig import PATIENT, SSID, WIFI_PASSWORD, Rig
 from buoy.identity import NAMESPACE, keys
 
+from buoyfleet.bench.batch_context import StepFailed
 from buoyfleet.bench.plan import Options
 from buoyfleet.bench.session import Session
-from buoyfleet.bench.shared import StepFailed
 from buoyfleet.bench.single import held_repl, wipe
 from buoyfleet.model.board_names import parse_name
 from buoyfleet.serial.board_files import list_files, send_files

@@ -13,8 +13,8 @@ from bench_rig import HASTY, PATIENT, SSID, WIFI_PASSWORD, Rig
 from faults_table import Row, Striker, hold_port, short_table, whole_table
 
 from buoyfleet.bench.batch import Outcome, is_defect
+from buoyfleet.bench.batch_context import BoardResult, StepFailed
 from buoyfleet.bench.session import Patience
-from buoyfleet.bench.shared import Result, StepFailed
 from buoyfleet.serial.board_files import send_files
 from buoyfleet.serial.port import open_port
 from buoyfleet.serial.raw_repl import RawRepl
@@ -45,7 +45,7 @@ def foreign_program(simulator: Simulator, buoy: int) -> None:
     line.close()
 
 
-Table = tuple[dict[int, Row], dict[int, Outcome[Result]], dict[int, Outcome[Result]]]
+Table = tuple[dict[int, Row], dict[int, Outcome[BoardResult]], dict[int, Outcome[BoardResult]]]
 
 
 def meet(folder: Path, rows: list[Row], patience: Patience = HASTY) -> Table:
@@ -69,7 +69,7 @@ def meet(folder: Path, rows: list[Row], patience: Patience = HASTY) -> Table:
     return by_board, first, second
 
 
-def check(row: Row, first: Outcome[Result], second: Outcome[Result]) -> None:
+def check(row: Row, first: Outcome[BoardResult], second: Outcome[BoardResult]) -> None:
     assert not is_defect(first.error), first.error
     assert first.passed == row.passes, str(first.error)
     if not row.passes:

@@ -3,8 +3,8 @@
 import pytest
 from bench_rig import IMAGE_BYTES, PATIENT, SSID, WIFI_PASSWORD, Rig
 
+from buoyfleet.bench.batch_context import ProgressEvent, StepFailed
 from buoyfleet.bench.plan import Options
-from buoyfleet.bench.shared import Happening, StepFailed
 from buoyfleet.serial.board_files import send_files
 from buoyfleet.serial.port import open_port
 from buoyfleet.serial.raw_repl import RawRepl
@@ -53,7 +53,7 @@ def test_a_board_that_nothing_stops_is_named_and_comes_back_by_erasing(tmp_path,
         assert "pump controller 2.1" in str(failed)
         assert "the same command with --erase: everything on the board is lost" in str(failed)
 
-        def erased(event: Happening) -> None:
+        def erased(event: ProgressEvent) -> None:
             nonlocal deaf
             deaf = deaf and event.step != "interpreter"
 

@@ -2,10 +2,10 @@
 
 import pytest
 
+from buoyfleet.bench.batch_context import StepFailed
 from buoyfleet.bench.flash_only import FlashOnly
 from buoyfleet.bench.images import get_image, notes_on
 from buoyfleet.bench.session import Patience, Session
-from buoyfleet.bench.shared import StepFailed
 from buoyfleet.model.board_names import parse_name
 from buoyfleet.model.errors import UsageError
 from buoyfleet.serial.esp_image import read_image

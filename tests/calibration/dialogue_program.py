@@ -18,11 +18,12 @@ sys.path[:0] = [str(HERE), str(HERE.parent.parent), str(HERE.parent.parent / "fi
 
 from bench_world import Clock, SimulatedBoard, Technician, vessel  # noqa: E402
 
-from buoyfleet.calibration import bench_front, session  # noqa: E402
+from buoyfleet.calibration import session  # noqa: E402
+from buoyfleet.calibration.calibrate import calibrate_on  # noqa: E402
 from buoyfleet.calibration.certificate.write import HTML_NAME, PDF_NAME, Files  # noqa: E402
 from buoyfleet.calibration.config import load_config  # noqa: E402
-from buoyfleet.calibration.session import Wish  # noqa: E402
-from buoyfleet.calibration.terminal import TerminalDialogue  # noqa: E402
+from buoyfleet.calibration.session import CalibrationRequest  # noqa: E402
+from buoyfleet.cli import calibrate_terminal  # noqa: E402
 from buoyfleet.cli.console import print_error  # noqa: E402
 from buoyfleet.model.errors import BuoyError  # noqa: E402
 
@@ -62,7 +63,7 @@ def main(key, options):
     drifting = options.get("drifting", [])
     swap = options.get("swap", {})
 
-    class Handed(TerminalDialogue):
+    class Handed(calibrate_terminal.TerminalDialogue):
         """At the terminal; the probes follow the steps."""
 
         def prepare(self, step, attempt):
@@ -75,18 +76,21 @@ def main(key, options):
             if name == "start":  # the bucket fills while nobody types
                 board.run(10.0 / hand.flow)
 
-    bench_front.TerminalDialogue = Handed
+    calibrate_terminal.TerminalDialogue = Handed
     if not options.get("certificate"):  # drawing it takes longer than all the rest
         session.write_certificate = lambda folder: Files(folder / HTML_NAME, folder / PDF_NAME)
     config = load_config(Path(options["config"]) if "config" in options else None)
-    wish = Wish([key] if key != "all" else [], tuple(options.get("points", ())), operator="M. Lee")
-    wish.force = options.get("force", False)
-    wish.by_key = options.get("by_key", False)
+    request = CalibrationRequest(
+        [key] if key != "all" else [], tuple(options.get("points", ())), operator="M. Lee"
+    )
+    request.force = options.get("force", False)
+    request.by_key = options.get("by_key", False)
     clock = PacedClock(board, options.get("pace_s", 0.0))
     try:
-        _, code = bench_front.guided(
-            board, clock, config, wish, options.get("answers", {}), options.get("yes", False)
+        ui = calibrate_terminal.TerminalCalibration(
+            options.get("answers", {}), yes=options.get("yes", False), quiet=False
         )
+        code = int(calibrate_on(board, clock, config, request, ui).exit_code)
     except BuoyError as error:
         print_error(error)
         code = int(error.exit_code)

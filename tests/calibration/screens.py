@@ -25,8 +25,8 @@ from buoyfleet.calibration.certificate.write import HTML_NAME, PDF_NAME, Files, 
 from buoyfleet.calibration.config import INTERVAL_DAYS, load_config  # noqa: E402
 from buoyfleet.calibration.limits import BANDS  # noqa: E402
 from buoyfleet.calibration.procedures import PROCEDURES  # noqa: E402
-from buoyfleet.calibration.session import Session, Wish  # noqa: E402
-from buoyfleet.calibration.terminal import Interrupts, TerminalDialogue  # noqa: E402
+from buoyfleet.calibration.session import CalibrationRequest, Session  # noqa: E402
+from buoyfleet.cli.calibrate_terminal import Interrupts, TerminalDialogue  # noqa: E402
 
 PAGE = ROOT / "docs" / "calibration.md"
 WIDTH = 100
@@ -112,7 +112,7 @@ def _screen(key: str, points: tuple[str, ...], swap: dict[str, str], at_refusal:
             lambda _board, _key: Seen(Interrupts(), console, read),
             lambda text, _tone: console.print(Text(text)),
         )
-        session.run(Wish([key], points))
+        session.run(CalibrationRequest([key], points))
     finally:
         os.close(read)
         os.close(write)

@@ -7,7 +7,7 @@ import pytest
 from bench_world import SimulatedBoard, calibrate
 from moto import mock_aws
 
-from buoyfleet.calibration.device_table import open_table, store_calibration
+from buoyfleet.calibration.device_table import open_table, store_calibration, store_passed
 from buoyfleet.model.errors import TargetError, UsageError
 
 
@@ -55,18 +55,16 @@ def test_only_the_calibration_of_its_sensor_changes(table):
     assert second == {"id": "2", "measurement": "tbd"}
 
 
-def test_what_passed_is_stored_right_after_a_calibration(table, monkeypatch, capsys):
+def test_what_passed_is_stored_right_after_a_calibration(table):
     from buoyfleet.calibration.guide import Result
-    from buoyfleet.calibration.session import Done
-    from buoyfleet.cli import calibrate as command
+    from buoyfleet.calibration.session import SensorOutcome
 
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-west-2")
     result, record = calibrate(SimulatedBoard(), "ph")
     record_folder = record.path.parent
     table.put_item(Item={"id": record.board, "sensors": [{"id": "ph"}]})
-    failed = Done("wp", Result("failed", "", None, []), record_folder, None)
-    command._store([failed, Done("ph", result, record_folder, None)], "devices")
-    assert capsys.readouterr().err.count("devices: device 130") == 1
+    failed = SensorOutcome("wp", Result("failed", "", None, []), record_folder, None)
+    (stored,) = store_passed(table, [failed, SensorOutcome("ph", result, record_folder, None)])
+    assert stored.startswith("device 130: ")
     assert "calibration" in table.get_item(Key={"id": record.board})["Item"]["sensors"][0]
 
 

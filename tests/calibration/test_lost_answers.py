@@ -11,7 +11,7 @@ from buoyfleet.calibration.certificate.write import Files
 from buoyfleet.calibration.config import load_config
 from buoyfleet.calibration.history import History
 from buoyfleet.calibration.record import read_record
-from buoyfleet.calibration.session import Session, Wish
+from buoyfleet.calibration.session import CalibrationRequest, Session
 from buoyfleet.serial.trouble import Unanswered
 
 
@@ -82,7 +82,7 @@ def session(board, key):
         lambda _board, _key: Technician(board),
         lambda text, _tone: said.append(text),
     )
-    (done,) = own.run(Wish([key]))
+    (done,) = own.run(CalibrationRequest([key]))
     return done.result, "\n".join(said), done.folder
 
 

@@ -11,7 +11,7 @@ from buoyfleet.calibration import session as session_module
 from buoyfleet.calibration.certificate.write import Files
 from buoyfleet.calibration.config import load_config
 from buoyfleet.calibration.planned import PlannedDialogue
-from buoyfleet.calibration.session import Session, Wish, exit_code, parse_points
+from buoyfleet.calibration.session import CalibrationRequest, Session, exit_code, parse_points
 from buoyfleet.cli.main import invoke
 from buoyfleet.model.errors import BoardError, UsageError
 from buoyfleet.model.exit_codes import ExitCode
@@ -77,13 +77,13 @@ plan:
 def test_all_nine_are_calibrated_by_a_plan_and_then_nothing_is_due():
     board = SimulatedBoard()
     first, _ = session(board, PLAN)
-    done = first.run(Wish([]))
+    done = first.run(CalibrationRequest([]))
     assert [one.key for one in done] == ["temp", "ph", "ec", "do", "tds", "tbd", "wp", "wf", "liqlev"]
     assert {one.result.outcome for one in done} <= {"passed", "warned"}, [one.result.reason for one in done]
     assert exit_code(done) is ExitCode.OK
     assert sorted(board.request("get")["calibration"]) == sorted(KEYS)
     again, said = session(board, PLAN)
-    assert again.run(Wish([])) == []
+    assert again.run(CalibrationRequest([])) == []
     assert "nothing is due" in said[0]
 
 
@@ -97,7 +97,7 @@ def test_a_board_is_in_maintenance_meanwhile_and_a_buoy_afterwards():
             assert self.board.board.app is None
 
     made, _ = session(board, "", Watching(board))
-    (done,) = made.run(Wish(["wp"]))
+    (done,) = made.run(CalibrationRequest(["wp"]))
     assert done.result.outcome == "passed"
     assert board.board.maintenance_ms == 0
 
@@ -106,7 +106,7 @@ def test_a_failure_does_not_stop_the_others_and_the_exit_code_says_it():
     board = SimulatedBoard(sensors={key: {"mode": "hardware"} for key in ("wp", "liqlev")})
     board.bench.inject("wp", "short")
     made, _ = session(board, "plan: {}\n")
-    done = made.run(Wish([]))
+    done = made.run(CalibrationRequest([]))
     assert [(one.key, one.result.outcome) for one in done] == [("wp", "failed"), ("liqlev", "passed")]
     assert exit_code(done) is ExitCode.VERDICT_FAILED
 
@@ -115,7 +115,7 @@ def test_a_plan_tries_as_often_as_it_says():
     board = SimulatedBoard()
     board.bench.inject("wp", "short")
     made, said = session(board, "plan: {attempts: 3}\n")
-    made.run(Wish(["wp"]))
+    made.run(CalibrationRequest(["wp"]))
     assert any("attempt 3" in text for text in said)
     assert not any("attempt 4" in text for text in said)
 
@@ -123,7 +123,7 @@ def test_a_plan_tries_as_often_as_it_says():
 def test_points_come_from_the_plan():
     board = SimulatedBoard()
     made, _ = session(board, "plan:\n  sensors:\n    ph: {points: [4, 7]}\n")
-    (done,) = made.run(Wish(["ph"]))
+    (done,) = made.run(CalibrationRequest(["ph"]))
     assert [one.step for one in done.result.fitted.residuals] == ["mid", "low"]
 
 
@@ -136,7 +136,7 @@ def test_a_program_moves_the_probes_and_reads_the_barometer():
     values = f"values: {{barometer: {json.dumps(ask)}}}"
     text = f"plan:\n  move: {json.dumps(move)}\n  sensors:\n    do: {{{values}}}\n"
     made, _ = session(board, text)
-    (done,) = made.run(Wish(["do"]))
+    (done,) = made.run(CalibrationRequest(["do"]))
     assert done.result.outcome == "passed", done.result.reason
     assert Path("log").read_text().splitlines() == ["130 do temp air air", "130 do temp air-saturated check"]
 
@@ -155,7 +155,7 @@ def test_a_bench_that_does_not_work_interrupts_and_changes_nothing(text, said):
     board = SimulatedBoard(calibrated=True)
     before = board.request("get")["sensors"]["do"]
     made, _ = session(board, text)
-    (done,) = made.run(Wish(["do"]))
+    (done,) = made.run(CalibrationRequest(["do"]))
     assert done.result.outcome == "interrupted"
     assert said in str(done.result.error)
     assert exit_code([done]) is ExitCode.BOARDS_FAILED
@@ -170,7 +170,7 @@ def test_an_expired_bottle_is_refused_before_anything_is_moved():
     technician = Technician(board)
     made, _ = session(board, EXPIRED, technician)
     with pytest.raises(UsageError, match=r"OLD .* expired"):
-        made.run(Wish(["ph"]))
+        made.run(CalibrationRequest(["ph"]))
     assert not list(Path().glob("calibrations/*"))
 
 
@@ -179,14 +179,14 @@ def test_mistakes_of_all_sensors_are_told_at_once():
     text = EXPIRED + "  - {lot: STALE, kind: ec-84, opened: 2025-01-01}\n"
     made, _ = session(board, text, Technician(board))
     with pytest.raises(UsageError, match=r"OLD .*; .*STALE"):
-        made.run(Wish([]))
+        made.run(CalibrationRequest([]))
 
 
 @pytest.mark.usefixtures("certificates")
 def test_an_expired_bottle_by_force_is_on_the_certificate():
     board = SimulatedBoard()
     made, said = session(board, EXPIRED, Technician(board))
-    (done,) = made.run(Wish(["ph"], force=True))
+    (done,) = made.run(CalibrationRequest(["ph"], force=True))
     assert done.result.outcome == "passed"
     assert any("by --force" in text for text in said)
     assert "By --force: lot OLD (ph-7) expired on 2020-01-01" in done.files.html.read_text()
@@ -211,7 +211,7 @@ def test_points_that_cannot_be_meant_are_refused_before_anything_is_moved(key, p
     board = SimulatedBoard()
     made, _ = session(board, "", Technician(board))
     with pytest.raises(UsageError, match=said):
-        made.run(Wish([key], points))
+        made.run(CalibrationRequest([key], points))
     assert not list(Path().glob("calibrations/*"))
 
 
@@ -220,8 +220,8 @@ def test_a_sensor_that_needs_the_temperature_is_refused_where_nothing_tells_it()
     board = SimulatedBoard(sensors={"ph": {"mode": "hardware"}})
     made, _ = session(board, "", Technician(board))
     with pytest.raises(UsageError, match="needs the temperature"):
-        made.run(Wish(["ph"]))
-    (done,) = made.run(Wish(["ph"], temperature_c=21.0, thermometer="TLC 700"))
+        made.run(CalibrationRequest(["ph"]))
+    (done,) = made.run(CalibrationRequest(["ph"], temperature_c=21.0, thermometer="TLC 700"))
     assert done.result.outcome == "passed"
     assert "TLC 700" in done.files.html.read_text()
 
@@ -231,7 +231,7 @@ def test_a_board_that_does_not_answer_is_told():
     board.unplugged = True
     made, _ = session(board, "", Technician(board))
     with pytest.raises(BoardError):
-        made.run(Wish(["ph"]))
+        made.run(CalibrationRequest(["ph"]))
 
 
 def test_the_command_line_refuses_what_makes_no_sense(capsys):

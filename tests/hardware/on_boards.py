@@ -21,9 +21,9 @@ from pathlib import Path
 
 from conformance import ROWS, conforms
 
+from buoyfleet.bench.batch_context import require_usable
 from buoyfleet.bench.hold import Hold
 from buoyfleet.bench.session import Session
-from buoyfleet.bench.shared import require_usable
 from buoyfleet.boards.firmware_files import BENCH_ONLY, firmware_sources
 from buoyfleet.model.board_names import mac_text, parse_name
 from buoyfleet.model.errors import BuoyError

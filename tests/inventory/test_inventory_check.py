@@ -6,7 +6,7 @@ import json
 import pytest
 from fleet_files import text_of
 
-from buoyfleet.cli.check import check_fleet
+from buoyfleet.cli.check import show_check
 from buoyfleet.cli.console import mark, pretty_problems, print_checks, print_error, summary, write_line
 from buoyfleet.cli.main import invoke
 from buoyfleet.cloud.target import Check
@@ -29,7 +29,7 @@ def fleet_file(tmp_path):
 
 
 def check(path, preflight=lambda _fleet, _plan: READY, *, as_json=False, **options):
-    return check_fleet(path, Overrides(**options), preflight, as_json=as_json)
+    return show_check(path, Overrides(**options), preflight=preflight, as_json=as_json)
 
 
 def test_check_says_what_would_run_and_that_it_could(fleet_file, capsys):

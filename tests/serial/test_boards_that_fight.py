@@ -5,7 +5,7 @@ import contextlib
 import pytest
 from scripted_board import ScriptedBoard
 
-from buoyfleet.bench.shared import refuse_in_the_way, require_usable
+from buoyfleet.bench.batch_context import refuse_in_the_way, require_usable
 from buoyfleet.boards.firmware_files import firmware_files, installed_firmware
 from buoyfleet.model.errors import BoardError
 from buoyfleet.serial import probe as looking

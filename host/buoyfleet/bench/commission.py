@@ -9,6 +9,14 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
+from buoyfleet.bench.batch_context import (
+    BatchContext,
+    BoardResult,
+    ProgressEvent,
+    StepFailed,
+    refuse_in_the_way,
+    require_usable,
+)
 from buoyfleet.bench.credentials import Credentials
 from buoyfleet.bench.flashing import confirmed_mac, refuse_old_board, require_version, write_image
 from buoyfleet.bench.hold import Hold
@@ -19,7 +27,6 @@ from buoyfleet.bench.plan import Step, StepName, missing
 from buoyfleet.bench.records import Record
 from buoyfleet.bench.self_test import SelfTest, run_self_test
 from buoyfleet.bench.session import BoardLog, Session
-from buoyfleet.bench.shared import Bench, Happening, Result, StepFailed, refuse_in_the_way, require_usable
 from buoyfleet.bench.survey import SETTINGS_FILE, State, survey, survey_by_repl, write_identity
 from buoyfleet.bench.umqtt import Umqtt
 from buoyfleet.bench.wanted import Wanted, differing
@@ -31,16 +38,16 @@ _AFTER_KEYS = ("settings", "identity", "restart", "self-test", "record")
 class Commission:
     """One board, from its port to its record. Runs in a thread of its own."""
 
-    def __init__(self, wanted: Wanted, bench: Bench, session: Session) -> None:
+    def __init__(self, wanted: Wanted, bench: BatchContext, session: Session) -> None:
         self.wanted = wanted
-        self.result = Result(wanted)
+        self.result = BoardResult(wanted)
         self._bench = bench
         self._session = session
         self._step: StepName = "find"
         self._credentials: Credentials | None = None
         self._hold = Hold(session)
 
-    def run(self) -> Result:
+    def run(self) -> BoardResult:
         """Do what is missing.
 
         Raises:
@@ -350,8 +357,8 @@ class Commission:
             self.result.timings[step] = self.result.timings.get(step, 0.0) + spent
 
     def _note(self, kind: Literal["step", "note", "done", "failed"], text: str = "") -> None:
-        self._bench.show(Happening(self.wanted.key, kind, self._step, text))
+        self._bench.show(ProgressEvent(self.wanted.key, kind, self._step, text))
 
     def _progress(self, step: StepName, share: float) -> None:
         self._session.stop.check(self._session.port)
-        self._bench.show(Happening(self.wanted.key, "progress", step, "", share))
+        self._bench.show(ProgressEvent(self.wanted.key, "progress", step, "", share))

@@ -3,11 +3,11 @@
 import time
 from collections.abc import Callable
 
+from buoyfleet.bench.batch_context import BoardResult, ProgressEvent, StepFailed, require_usable
 from buoyfleet.bench.flashing import require_version, write_image
 from buoyfleet.bench.images import notes_on
 from buoyfleet.bench.plan import Step, StepName
 from buoyfleet.bench.session import Session
-from buoyfleet.bench.shared import Happening, Result, StepFailed, require_usable
 from buoyfleet.bench.survey import read_identity
 from buoyfleet.bench.wanted import Wanted
 from buoyfleet.model.board_names import BoardName
@@ -39,7 +39,7 @@ class FlashOnly:
         baud: int,
         force: bool,
         erase: bool,
-        show: Callable[[Happening], None],
+        show: Callable[[ProgressEvent], None],
     ) -> None:
         self._name = name
         self._image = image
@@ -50,26 +50,26 @@ class FlashOnly:
         self._show = show
         self._step: StepName = "find"
 
-    def run(self) -> Result:
+    def run(self) -> BoardResult:
         """Flash it if need be.
 
         Raises:
             StepFailed: where it ended.
         """
         began = time.monotonic()
-        result = Result(Wanted(self._name, 0, "", ""))
+        result = BoardResult(Wanted(self._name, 0, "", ""))
         try:
             with self._session:
                 self._work(result)
         except BuoyError as error:
-            self._show(Happening(self._name.text, "failed", self._step, str(error)))
+            self._show(ProgressEvent(self._name.text, "failed", self._step, str(error)))
             raise StepFailed(self._step, error) from error
         result.seconds = time.monotonic() - began
         text = "" if result.done else f"MicroPython {self._image.version} runs already"
-        self._show(Happening(self._name.text, "done", self._step, text))
+        self._show(ProgressEvent(self._name.text, "done", self._step, text))
         return result
 
-    def _work(self, result: Result) -> None:
+    def _work(self, result: BoardResult) -> None:
         session = self._session
         self._begin("find")
         self._begin("identify")
@@ -82,7 +82,7 @@ class FlashOnly:
         result.plan.append(Step("interpreter", f"MicroPython {self._image.version or self._image.path.name}"))
         self._begin("interpreter")
         for note in notes_on(self._image):
-            self._show(Happening(self._name.text, "note", "interpreter", note))
+            self._show(ProgressEvent(self._name.text, "note", "interpreter", note))
         write_image(
             session,
             self._image,
@@ -90,7 +90,7 @@ class FlashOnly:
             mac=found.mac,
             erase=self._erase,
             progress=lambda share: self._show(
-                Happening(self._name.text, "progress", "interpreter", "", share)
+                ProgressEvent(self._name.text, "progress", "interpreter", "", share)
             ),
         )
         self._begin("restart")
@@ -118,4 +118,4 @@ class FlashOnly:
     def _begin(self, step: StepName) -> None:
         self._session.stop.check(self._session.port)
         self._step = step
-        self._show(Happening(self._name.text, "step", step))
+        self._show(ProgressEvent(self._name.text, "step", step))

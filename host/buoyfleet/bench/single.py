@@ -2,23 +2,43 @@
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from buoy import settings as board_settings
 from buoy.identity import NAMESPACE, keys
 
+from buoyfleet.bench.batch_context import require_usable
 from buoyfleet.bench.hold import Hold
 from buoyfleet.bench.identity import Claim, conflicts, refuse
 from buoyfleet.bench.records import Record, Records
 from buoyfleet.bench.session import Session
-from buoyfleet.bench.shared import require_usable
 from buoyfleet.bench.survey import SETTINGS_FILE, identity_code, read_identity, survey_by_repl
 from buoyfleet.boards.board_settings import changes_between
+from buoyfleet.boards.by_name import name_and_ports
 from buoyfleet.model.errors import BoardError, UsageError
 from buoyfleet.serial.board_files import send_files
 from buoyfleet.serial.probe import Found
 from buoyfleet.serial.raw_repl import RawRepl
+
+
+@contextlib.contextmanager
+def open_session(board: str, fleet: Path, ports: Iterable[str], purpose: str) -> Iterator[Session]:
+    """A board's session, its port found and locked.
+
+    Args:
+        board: by any of its names.
+        fleet: file that says which id is on which port; it need not exist.
+        ports: to search as well.
+        purpose: why the port is held; told to others who want it.
+
+    Raises:
+        BuoyError: no such board, or its port is taken.
+    """
+    name, more = name_and_ports(board, fleet, ports)
+    with Session(name, more, purpose=purpose) as session:
+        yield session
 
 
 def look(session: Session) -> Found:

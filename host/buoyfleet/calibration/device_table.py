@@ -2,10 +2,12 @@
 holds.
 """
 
+from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
 from buoyfleet.calibration.export import device_calibration
-from buoyfleet.calibration.record import Record
+from buoyfleet.calibration.record import Record, read_record
+from buoyfleet.calibration.session import SensorOutcome
 from buoyfleet.model.errors import PreflightError, TargetError, UsageError
 
 
@@ -89,6 +91,18 @@ def store_calibration(table: Table, record: Record, device: str = "") -> str:
             f"export {record.path.parent} --dynamodb TABLE",
         ) from error
     return f"device {device}: sensors[{index}].calibration of {record.started.date()}"
+
+
+def store_passed(table: Table, sensors: Iterable[SensorOutcome]) -> Iterator[str]:
+    """Store the calibrations that passed; gives what was changed for each, in words.
+
+    Raises:
+        UsageError: the table has no such device or sensor.
+        TargetError: DynamoDB refused, or the item changed meanwhile.
+    """
+    for one in sensors:
+        if one.result.outcome in ("passed", "warned"):
+            yield store_calibration(table, read_record(one.folder))
 
 
 def _sensor(item: dict[str, Any], key: str, device: str) -> tuple[int, dict[str, Any]]:

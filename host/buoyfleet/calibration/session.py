@@ -34,9 +34,12 @@ CODES = {
 }
 
 
+METHODS = ("", "scale", "offset")
+
+
 @dataclass(slots=True)
-class Wish:
-    """What the operator wants."""
+class CalibrationRequest:
+    """Which sensors to calibrate, and how."""
 
     keys: list[str]
     """Sensors; empty: those that are due."""
@@ -51,11 +54,28 @@ class Wish:
     method: str = ""
     """Of turbidity in clear water: scale or offset; empty: as the board has it."""
     command: str = ""
+    """What was typed, for the record."""
+
+    def check(self) -> None:
+        """Refuse what cannot be meant, before a board is looked for.
+
+        Raises:
+            UsageError: an unknown sensor or method, or points for several sensors.
+        """
+        unknown = [key for key in self.keys if key not in PROCEDURES]
+        if unknown:
+            raise UsageError(f"no sensor `{unknown[0]}`", next_step=f"use one of {', '.join(PROCEDURES)}")
+        if self.points and len(self.keys) != 1:
+            raise UsageError(
+                "--points belongs to one sensor", next_step="name the sensor, or write points into the plan"
+            )
+        if self.method not in METHODS:
+            raise UsageError(f"--method {self.method}", next_step="use scale or offset")
 
 
 @dataclass(slots=True)
-class Done:
-    """One sensor's end."""
+class SensorOutcome:
+    """How the calibration of one sensor ended."""
 
     key: str
     result: Result
@@ -81,7 +101,7 @@ class Session:
     dialogue: Callable[[str, str], Dialogue]
     say: Say
 
-    def run(self, wish: Wish) -> list[Done]:
+    def run(self, request: CalibrationRequest) -> list[SensorOutcome]:
         """Calibrate; gives how each sensor ended, also of a session that was cut short.
 
         Raises:
@@ -89,20 +109,20 @@ class Session:
             BoardError: the board did not follow before anything was begun.
         """
         board = BenchBoard(self.console)
-        keys = wish.keys or self._due(board)
+        keys = request.keys or self._due(board)
         if not keys:
             self.say(f"nothing is due on {board.where}", "good")
             return []
-        procedures = self._benches(board, keys, wish)
+        procedures = self._benches(board, keys, request)
         self._check(procedures)
         self.say(f"{board.where}: into maintenance, nothing is published meanwhile", "plain")
         for key in board.enter():
             self.say(f"{key}: an interrupted calibration was found; the old one is back in force", "warning")
-        done: list[Done] = []
+        done: list[SensorOutcome] = []
         try:
             self._complete_records(board)
             for key, bench in procedures:
-                done.append(self._one(board, key, bench, wish))
+                done.append(self._one(board, key, bench, request))
                 if done[-1].result.outcome in ("aborted", "interrupted"):
                     break
         finally:
@@ -125,13 +145,15 @@ class Session:
         due = due_of(history, board.identity.name, fitted, self.config.intervals, self.clock.utc())
         return [one.key for one in due if one.overdue]
 
-    def _benches(self, board: BenchBoard, keys: list[str], wish: Wish) -> list[tuple[str, Bench]]:
+    def _benches(
+        self, board: BenchBoard, keys: list[str], request: CalibrationRequest
+    ) -> list[tuple[str, Bench]]:
         """What each sensor works with; mistakes of all of them are told at once."""
         found: list[tuple[str, Bench]] = []
         mistakes: list[UsageError] = []
         for key in keys:
             try:
-                found.append((key, self._bench(board, key, wish)))
+                found.append((key, self._bench(board, key, request)))
             except UsageError as error:
                 mistakes.append(error)
         if len(mistakes) > 1:
@@ -141,18 +163,18 @@ class Session:
             raise mistakes[0]
         return found
 
-    def _bench(self, board: BenchBoard, key: str, wish: Wish) -> Bench:
+    def _bench(self, board: BenchBoard, key: str, request: CalibrationRequest) -> Bench:
         board.sensor_settings(key)  # a sensor that is not fitted is told before anything is moved
         bench = Bench(
             board,
-            self._thermometer(board, wish),
+            self._thermometer(board, request),
             Limits(self.config.bands),
             self.config.rules,
-            points=wish.points or self._planned_points(key),
+            points=request.points or self._planned_points(key),
             options={
-                "method": wish.method,
+                "method": request.method,
                 "reference_thermometer": self.config.instruments.get(
-                    "reference_thermometer", wish.thermometer
+                    "reference_thermometer", request.thermometer
                 ),
             },
         )
@@ -164,12 +186,12 @@ class Session:
             )
         kinds = list(dict.fromkeys(step.solution for step in procedure.steps() if step.solution))
         today = self.clock.utc().date()
-        bench.lots = choose_lots(self.config, kinds, wish.lots, today, wish.force)
+        bench.lots = choose_lots(self.config, kinds, request.lots, today, request.force)
         return bench
 
-    def _thermometer(self, board: BenchBoard, wish: Wish) -> Thermometer:
-        name = wish.thermometer or self.config.instruments.get("thermometer", "")
-        return thermometer(board, wish.temperature_c, name)
+    def _thermometer(self, board: BenchBoard, request: CalibrationRequest) -> Thermometer:
+        name = request.thermometer or self.config.instruments.get("thermometer", "")
+        return thermometer(board, request.temperature_c, name)
 
     def _planned_points(self, key: str) -> tuple[str, ...]:
         sensor = self.config.plan.sensors.get(key) if self.config.plan else None
@@ -186,22 +208,22 @@ class Session:
                 self.say(f"by --force: {trouble}", "warning")
                 needed.discard(lot.kind)
 
-    def _one(self, board: BenchBoard, key: str, bench: Bench, wish: Wish) -> Done:
+    def _one(self, board: BenchBoard, key: str, bench: Bench, request: CalibrationRequest) -> SensorOutcome:
         # Anew: the board's own probe may have been calibrated a moment ago.
-        bench.thermometer = self._thermometer(board, wish)
+        bench.thermometer = self._thermometer(board, request)
         procedure = PROCEDURES[key](bench)
         now = self.clock.utc()
         folder = new_folder(self.config.records, board.identity.name, key, now)
         with RecordWriter(folder) as record:
-            record.event("begin", now, **self._begin(board, procedure, bench, wish))
+            record.event("begin", now, **self._begin(board, procedure, bench, request))
             guide = Guide(
                 procedure,
                 self.dialogue(board.identity.name, key),
                 record,
                 self.clock,
-                wish.force,
+                request.force,
                 driver_refuses,
-                wish.by_key,
+                request.by_key,
             )
             result = guide.run()
         failed_and_held = result.outcome == "failed" and not result.reason
@@ -216,9 +238,11 @@ class Session:
         if result.outcome != "aborted":  # of a calibration that was given up there is nothing to certify
             files = write_certificate(folder)
             self.say(f"  certificate  {files.html}, {files.pdf.name}", "plain")
-        return Done(key, result, folder, files)
+        return SensorOutcome(key, result, folder, files)
 
-    def _begin(self, board: BenchBoard, procedure: Procedure, bench: Bench, wish: Wish) -> dict[str, Any]:
+    def _begin(
+        self, board: BenchBoard, procedure: Procedure, bench: Bench, request: CalibrationRequest
+    ) -> dict[str, Any]:
         identity = board.identity
         today = self.clock.utc().date()
         stale = [trouble for lot in bench.lots.values() if (trouble := lot.trouble(today))]
@@ -231,15 +255,15 @@ class Session:
                 "mac": identity.mac,
                 "port": identity.port,
             },
-            "operator": wish.operator or self.config.operator,
-            "probe": wish.probe,
+            "operator": request.operator or self.config.operator,
+            "probe": request.probe,
             "instruments": self.config.instruments,
             "thermometer": bench.thermometer.name if procedure.needs_temperature else "",
             "raw_unit": procedure.raw_unit,
             "rule": procedure.stability.text(procedure.raw_unit),
             "points": list(bench.points),
             "lots": {kind: lot.lot for kind, lot in bench.lots.items()},
-            "forced": wish.force,
+            "forced": request.force,
             "forced_solutions": "; ".join(stale),
             "limits": {
                 name: bench.limits.bands[name].text()
@@ -247,7 +271,7 @@ class Session:
                 if name.startswith(procedure.key)
             },
             "bench": self.config.source,
-            "command": wish.command,
+            "command": request.command,
             "versions": {
                 "buoyfleet": version("buoyfleet"),
                 "Python": platform.python_version(),
@@ -264,13 +288,13 @@ class Session:
             self.say("  it ends its maintenance by itself within four hours of its next start", "plain")
 
 
-def exit_code(done: list[Done]) -> ExitCode:
+def exit_code(done: list[SensorOutcome]) -> ExitCode:
     """Of a session: the worst."""
     order = (ExitCode.OK, ExitCode.VERDICT_FAILED, ExitCode.BOARDS_FAILED, ExitCode.INTERRUPTED)
     return max((_code(one) for one in done), key=order.index, default=ExitCode.OK)
 
 
-def _code(done: Done) -> ExitCode:
+def _code(done: SensorOutcome) -> ExitCode:
     error = done.result.error
     if (
         done.result.outcome == "interrupted"

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from buoyfleet.calibration.drift import Forecast, forecasts
 from buoyfleet.calibration.history import History
@@ -10,6 +11,8 @@ from buoyfleet.calibration.limits import Limits
 from buoyfleet.calibration.model import Verdict
 from buoyfleet.calibration.record import Record
 from buoyfleet.calibration.wording import amount
+from buoyfleet.inventory.loader import load_fleet
+from buoyfleet.model.errors import BuoyError
 from sensors.catalog import UNITS
 
 SOON_DAYS = 14
@@ -125,4 +128,19 @@ def urgent(history: History, limits: Limits, board: str = "", key: str = "") -> 
     """Probes that move towards a limit, the first to leave it at the top."""
     return [
         one for one in forecasts(history, limits, board, key) if one.significant and one.leaves is not None
+    ]
+
+
+def fitted_sensors(fleet: Path) -> list[tuple[str, str]]:
+    """(board, key) of every sensor that a board with a cable carries by the fleet file, if there is one."""
+    try:
+        boards = load_fleet(fleet).boards
+    except BuoyError:  # a bench needs no fleet; `buoy check` says what is wrong with one
+        return []
+    return [
+        (str(board.buoy_id), sensor.key)
+        for board in boards
+        if board.kind != "virtual"
+        for sensor in board.sensors
+        if sensor.mode == "hardware"
     ]

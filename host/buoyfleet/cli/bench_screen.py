@@ -5,16 +5,42 @@ import sys
 import threading
 from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from buoyfleet.bench.batch import Outcome, is_defect
-from buoyfleet.bench.shared import Happening, Result, StepFailed
+from buoyfleet.bench.batch_context import BoardResult, ProgressEvent, StepFailed
 from buoyfleet.cli.console import mark, write_line
 from buoyfleet.model.board_names import mac_text
 from buoyfleet.model.errors import BuoyError
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from rich.progress import Progress, TaskID
+
+    from buoyfleet.bench.ui import ShowEvent
+
+
+class TerminalBench:
+    """A bench in a terminal: shows on standard error, so that standard output stays for results."""
+
+    def __init__(self, *, as_json: bool = False) -> None:
+        self._json = as_json
+
+    def progress(self, boards: Sequence[str]) -> "AbstractContextManager[ShowEvent]":
+        """A row per board."""
+        return BenchScreen(boards, as_json=self._json)
+
+    def download(self, name: str, done: int, whole: int) -> None:
+        """A line that is drawn again and again, on a terminal."""
+        if sys.stderr.isatty() and not self._json:
+            share = f" of {whole >> 10}" if whole else ""
+            sys.stderr.write(f"\r\x1b[Kdownloading {name}: {done >> 10}{share} kB")
+            sys.stderr.write("\n" if done == whole else "")
+
+    def warn(self, text: str) -> None:
+        """A line."""
+        write_line(f"note: {text}", sys.stderr)
 
 
 class BenchScreen:
@@ -23,17 +49,16 @@ class BenchScreen:
     On a terminal one line a board is redrawn; in a pipe each new step is a line; with JSON a line an event.
     """
 
-    def __init__(self, boards: Iterable[str], *, as_json: bool = False, quiet: bool = False) -> None:
+    def __init__(self, boards: Iterable[str], *, as_json: bool = False) -> None:
         self._boards = list(boards)
         self._json = as_json
-        self._quiet = quiet
         self._guard = threading.Lock()
         self._progress: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
         self._steps: dict[str, str] = {}
 
-    def __enter__(self) -> Self:
-        if sys.stderr.isatty() and not (self._json or self._quiet):
+    def __enter__(self) -> "ShowEvent":
+        if sys.stderr.isatty() and not self._json:
             from rich.console import Console
             from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -49,7 +74,7 @@ class BenchScreen:
                 name: self._progress.add_task(name, total=1.0, step="waits", text="") for name in self._boards
             }
             self._progress.start()
-        return self
+        return self.show
 
     def __exit__(
         self,
@@ -60,7 +85,7 @@ class BenchScreen:
         if self._progress is not None:
             self._progress.stop()
 
-    def show(self, event: Happening) -> None:
+    def show(self, event: ProgressEvent) -> None:
         """Draw what happened."""
         with self._guard:
             if self._json:
@@ -68,10 +93,10 @@ class BenchScreen:
                     write_line(_event_line(event))
             elif self._progress is not None:
                 self._redraw(self._progress, event)
-            elif not self._quiet:
+            else:
                 self._print(event)
 
-    def _redraw(self, progress: "Progress", event: Happening) -> None:
+    def _redraw(self, progress: "Progress", event: ProgressEvent) -> None:
         task = self._tasks.get(event.board)
         if task is None:
             return
@@ -86,7 +111,7 @@ class BenchScreen:
         else:
             progress.update(task, completed=event.share, step=step, text=first)
 
-    def _print(self, event: Happening) -> None:
+    def _print(self, event: ProgressEvent) -> None:
         if event.kind == "progress" or (event.kind == "step" and self._steps.get(event.board) == event.step):
             return
         self._steps[event.board] = event.step or ""
@@ -97,7 +122,7 @@ class BenchScreen:
             write_line(f"{event.board:>6}  {word}  {event.text}".rstrip(), sys.stderr)
 
 
-def _event_line(event: Happening) -> str:
+def _event_line(event: ProgressEvent) -> str:
     return json.dumps(
         {"event": event.kind, "board": event.board, "step": event.step, "text": event.text},
         ensure_ascii=False,
@@ -105,7 +130,7 @@ def _event_line(event: Happening) -> str:
 
 
 def print_outcomes(
-    outcomes: Sequence[Outcome[Result]], *, as_json: bool = False, stream: TextIO | None = None
+    outcomes: Sequence[Outcome[BoardResult]], *, as_json: bool = False, stream: TextIO | None = None
 ) -> None:
     """One line a board, then every failure with step, cause and next command."""
     if as_json:
@@ -134,7 +159,7 @@ def print_outcomes(
             write_line(line, stream)
 
 
-def print_plans(outcomes: Sequence[Outcome[Result]], stream: TextIO | None = None) -> None:
+def print_plans(outcomes: Sequence[Outcome[BoardResult]], stream: TextIO | None = None) -> None:
     """What `--dry-run` would do, board by board."""
     for outcome in outcomes:
         result = outcome.value
@@ -150,7 +175,7 @@ def print_plans(outcomes: Sequence[Outcome[Result]], stream: TextIO | None = Non
         print_outcomes(failed, stream=stream)
 
 
-def _as_json(outcome: Outcome[Result]) -> dict[str, Any]:
+def _as_json(outcome: Outcome[BoardResult]) -> dict[str, Any]:
     result, error = outcome.value, outcome.error
     document: dict[str, Any] = {"board": outcome.key, "passed": outcome.passed}
     if result is not None:

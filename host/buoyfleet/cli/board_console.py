@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from buoyfleet.cli.commission import FLEET, FleetFile, Ports
-from buoyfleet.cli.one_board import Board
+from buoyfleet.cli.options import FLEET, Board, FleetFile, Ports
 
 if TYPE_CHECKING:
     from buoyfleet.serial.console import Console
@@ -47,12 +46,12 @@ def console(
     buoy console 131
     buoy console /dev/ttyUSB0 sensors ph ec
     """  # fmt: skip
-    from buoyfleet.cli.one_board import session_of
+    from buoyfleet.bench.single import open_session
 
     if command in (["help"], ["?"]):
         typer.echo(HELP)
         return
-    with session_of(board, fleet, ports, "buoy console") as session:
+    with open_session(board, fleet, ports or (), "buoy console") as session:
         talk = session.console()
         if command:
             typer.echo(_ask(talk, " ".join(command)))

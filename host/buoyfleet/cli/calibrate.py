@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from buoyfleet.cli.commission import FLEET, FleetFile, Ports
+from buoyfleet.cli.options import FLEET, FleetFile, Ports
 from buoyfleet.model.errors import PreflightError, UsageError
 
 if TYPE_CHECKING:
-    from buoyfleet.calibration.config import BenchConfig
-    from buoyfleet.calibration.session import Done, Wish
-
+    from buoyfleet.calibration.session import SensorOutcome
 
 EPILOG = """Examples:
 
@@ -78,27 +76,18 @@ def calibrate(
     The board keeps its old calibration until the new one is verified; every step can be repeated, skipped or
     given up. Exit code 0: passed; 5: failed, old calibration in force; 4: the board failed; 130: given up.
     """
+    from buoyfleet.calibration.calibrate import calibrate as calibrate_board
     from buoyfleet.calibration.config import load_config
     from buoyfleet.calibration.procedures import PROCEDURES
-    from buoyfleet.calibration.session import Wish, parse_points
+    from buoyfleet.calibration.session import CalibrationRequest, parse_points
+    from buoyfleet.cli.calibrate_terminal import TerminalCalibration
 
     if bool(key) == everything:
         raise UsageError(
             "name one sensor, or --all for those that are due",
             next_step=f"buoy calibrate {board} ph; sensors are {', '.join(PROCEDURES)}",
         )
-    if key and key not in PROCEDURES:
-        raise UsageError(f"no sensor `{key}`", next_step=f"use one of {', '.join(PROCEDURES)}")
-    if everything and points:
-        raise UsageError(
-            "--points belongs to one sensor", next_step="name the sensor, or write points into the plan"
-        )
-    config = load_config(plan)
-    if records is not None:
-        config.records = records
-    if method not in ("", "scale", "offset"):
-        raise UsageError(f"--method {method}", next_step="use scale or offset")
-    wish = Wish(
+    request = CalibrationRequest(
         keys=[key] if key else [],
         points=parse_points(points) if points else (),
         lots=solution or [],
@@ -111,52 +100,32 @@ def calibrate(
         method=method,
         command=shlex.join(["buoy", *sys.argv[1:]]),
     )
-    answers = {"barometer": barometer, "reference": reference}
+    request.check()
+    config = load_config(plan)
+    if records is not None:
+        config.records = records
     if not yes and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise PreflightError(
             "no terminal to guide at",
             next_step="run it in a terminal, or with --yes and a plan in calibration.yaml",
         )
-    done, code = _run(
-        (board, fleet, ports), config, wish, {k: v for k, v in answers.items() if v is not None}, yes, as_json
-    )
-    if dynamodb:
-        _store(done, dynamodb)
-    return code
-
-
-def _run(
-    place: tuple[str, Path, list[str] | None],
-    config: "BenchConfig",
-    wish: "Wish",
-    answers: dict[str, float],
-    yes: bool,
-    as_json: bool,
-) -> "tuple[list[Done], int]":
-    from buoyfleet.calibration.bench_front import guided
-    from buoyfleet.calibration.clock import RealClock
-    from buoyfleet.cli.calibration_port import open_console
-
-    with open_console(*place, "calibrating") as console:
-        done, code = guided(console, RealClock(), config, wish, answers, yes, quiet=as_json)
+    known = {"barometer": barometer, "reference": reference}
+    answers = {name: value for name, value in known.items() if value is not None}
+    ui = TerminalCalibration(answers, yes=yes, quiet=as_json)
+    done = calibrate_board(board, request, config, ui, fleet=fleet, ports=ports or ())
     if as_json:
-        for one in done:
+        for one in done.sensors:
             typer.echo(json.dumps(_summary(one), ensure_ascii=False))
-    return done, code
+    if dynamodb:
+        from buoyfleet.calibration.device_table import open_table, store_passed
+
+        # Region and credentials are those that boto3 finds.
+        for stored in store_passed(open_table(dynamodb, None, None), done.sensors):
+            typer.echo(f"{dynamodb}: {stored}", err=True)
+    return int(done.exit_code)
 
 
-def _store(done: "list[Done]", name: str) -> None:
-    """The device items of what passed; region and credentials are those that boto3 finds."""
-    from buoyfleet.calibration.device_table import open_table, store_calibration
-    from buoyfleet.calibration.record import read_record
-
-    table = open_table(name, None, None)
-    for one in done:
-        if one.result.outcome in ("passed", "warned"):
-            typer.echo(f"{name}: {store_calibration(table, read_record(one.folder))}", err=True)
-
-
-def _summary(done: "Done") -> dict[str, object]:
+def _summary(done: "SensorOutcome") -> dict[str, object]:
     fitted = done.result.fitted
     return {
         "key": done.key,

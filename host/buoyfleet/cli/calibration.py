@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from buoyfleet.cli.commission import FLEET, FleetFile, Ports
+from buoyfleet.cli.options import FLEET, FleetFile, Ports
 from buoyfleet.model.errors import PreflightError, UsageError
 from buoyfleet.model.exit_codes import ExitCode
 
@@ -52,11 +52,11 @@ def status(
     """
     from buoyfleet.calibration.history import History
     from buoyfleet.calibration.limits import Limits
-    from buoyfleet.calibration.status import rows, urgent
+    from buoyfleet.calibration.status import fitted_sensors, rows, urgent
 
     bench = _bench(config, records)
     history = History(bench.records)
-    found = rows(history, bench.intervals, datetime.now(UTC), board, _fitted(fleet))
+    found = rows(history, bench.intervals, datetime.now(UTC), board, fitted_sensors(fleet))
     soon = urgent(history, Limits(bench.bands), board)
     overdue = any(row.state == "fail" for row in found)
     code = ExitCode.VERDICT_FAILED if overdue else ExitCode.OK
@@ -197,15 +197,15 @@ def undo(
     records: Records = None,
 ) -> int:
     """Put the calibration before the last one back into force, from what the board keeps."""
+    from buoyfleet.boards.by_name import open_console
     from buoyfleet.calibration.board import BenchBoard
     from buoyfleet.calibration.clock import RealClock
     from buoyfleet.calibration.undo import prepare_undo
     from buoyfleet.calibration.undo import undo as put_back
     from buoyfleet.calibration.wording import setting_text
-    from buoyfleet.cli.calibration_port import open_console
 
     bench = _bench(config, records)
-    with open_console(board, fleet, ports, "undoing a calibration") as console:
+    with open_console(board, fleet, ports or (), "undoing a calibration") as console:
         plan = prepare_undo(BenchBoard(console), key, bench)
         typer.echo(f"{plan.board.where}: {key} was calibrated on {plan.note.get('date', 'an unknown date')}")
         for name, value in plan.previous.items():
@@ -220,24 +220,6 @@ def undo(
         folder = put_back(plan, bench, RealClock(), operator)
     typer.echo(f"the calibration before is in force again\n  record       {folder}")
     return ExitCode.OK
-
-
-def _fitted(fleet: Path) -> list[tuple[str, str]]:
-    """(board, key) of every sensor that a board with a cable carries by the fleet file, if there is one."""
-    from buoyfleet.inventory.loader import load_fleet
-    from buoyfleet.model.errors import BuoyError
-
-    try:
-        boards = load_fleet(fleet).boards
-    except BuoyError:  # a bench needs no fleet; mistakes in one are told by `buoy check`
-        return []
-    return [
-        (str(board.buoy_id), sensor.key)
-        for board in boards
-        if board.kind != "virtual"
-        for sensor in board.sensors
-        if sensor.mode == "hardware"
-    ]
 
 
 def _sentence(one: "Forecast") -> str:

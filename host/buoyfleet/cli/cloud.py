@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from buoyfleet.cli.console import write_line
+from buoyfleet.cli.options import Count, Duration, FleetArgument, OnlyBoards, Rate
 from buoyfleet.model.errors import UsageError
 from buoyfleet.model.exit_codes import ExitCode
 
@@ -21,8 +22,6 @@ app = typer.Typer(
     epilog="`buoy docs cloud` goes through it from the first rehearsal to the verdict.",
 )
 
-FleetFile = Annotated[Path, typer.Argument(help="Fleet file.")]
-Boards = Annotated[str | None, typer.Option(help="Only these ids, e.g. `100-109,115`.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; change nothing.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -63,8 +62,8 @@ def load(
 """
 )
 def enroll(
-    fleet_file: FleetFile = Path("boards.yaml"),
-    boards: Boards = None,
+    fleet_file: FleetArgument = Path("boards.yaml"),
+    boards: OnlyBoards = None,
     own_ca: Annotated[
         bool, typer.Option("--own-ca", help="Keys made here, by a CA that AWS is told of (SNI only).")
     ] = False,
@@ -102,8 +101,8 @@ def enroll(
 """
 )
 def retire(
-    fleet_file: FleetFile = Path("boards.yaml"),
-    boards: Boards = None,
+    fleet_file: FleetArgument = Path("boards.yaml"),
+    boards: OnlyBoards = None,
     everything: Annotated[bool, typer.Option("--all", help="Every test thing of the pipeline.")] = False,
     in_service: Annotated[
         bool, typer.Option("--in-service", help="Things in service, too. The boards cannot connect then.")
@@ -129,11 +128,11 @@ def retire(
 """
 )
 def plan(
-    fleet_file: FleetFile = Path("boards.yaml"),
-    count: Annotated[str | None, typer.Option(help="Messages per board.")] = None,
-    rate: Annotated[str | None, typer.Option(help="Messages of a board, e.g. `10/s`.")] = None,
-    duration: Annotated[str | None, typer.Option(help="Length of the run, e.g. `2 min`.")] = None,
-    boards: Boards = None,
+    fleet_file: FleetArgument = Path("boards.yaml"),
+    count: Count = None,
+    rate: Rate = None,
+    duration: Duration = None,
+    boards: OnlyBoards = None,
     offline: Annotated[bool, typer.Option("--offline", help="Ask nobody; AWS's defaults are used.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -154,7 +153,7 @@ def plan(
 """
 )
 def policy(
-    fleet_file: FleetFile = Path("boards.yaml"),
+    fleet_file: FleetArgument = Path("boards.yaml"),
     job: Annotated[str, typer.Option("--for", help="`run`, `enroll`, `retire` or `plan`.")] = "run",
 ) -> None:
     """The IAM policy document that an identity needs for a job, for the names of a fleet file."""

@@ -1,24 +1,14 @@
 """`buoy commission` and `buoy flash`: many boards at once, one line a board, exit 0 only if all passed."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-FLEET = Path("boards.yaml")
-BENCH = Path("bench")
+from buoyfleet.cli.options import BENCH, FLEET, FleetFile, Folder, Ports
 
 Boards = Annotated[
     list[str] | None,
     typer.Argument(metavar="[BOARDS]...", help="Ids (131, 128-130) or NAME=ID; all on a cable by default."),
-]
-FleetFile = Annotated[Path, typer.Option("--fleet", help="The fleet file.")]
-Folder = Annotated[Path, typer.Option("--folder", help="Records, keys, images and logs of the bench.")]
-Ports = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--ports", metavar="PATTERN", help="More ports: a path, 'FOLDER/*' or a URL; may be repeated."
-    ),
 ]
 Interpreter = Annotated[
     str, typer.Option("--interpreter", metavar="FILE|VERSION", help="MicroPython image or version.")
@@ -49,9 +39,7 @@ def commission(
         list[str] | None,
         typer.Option("--force", metavar="STEP", help="Do again: interpreter, files, keys, identity or all."),
     ] = None,
-    erase: Annotated[
-        bool, typer.Option("--erase", help="Erase the whole flash first, identity included.")
-    ] = False,
+    erase: Erase = False,
     reassign: Annotated[
         bool, typer.Option("--reassign", help="Give a board an id that the records give another.")
     ] = False,
@@ -72,30 +60,33 @@ def commission(
     buoy commission 128-131 --dry-run     what would be done to these
     buoy commission /dev/ttyUSB0=131      board 131, on this port
     """  # fmt: skip
-    from buoyfleet.cli.bench_run import Request, execute_commission
+    from buoyfleet.bench.bench_options import BenchOptions
+    from buoyfleet.bench.commission_all import commission_all
+    from buoyfleet.bench.folder import BenchFolder
+    from buoyfleet.cli.bench_screen import TerminalBench, print_outcomes, print_plans
+    from buoyfleet.inventory.loader import load_fleet
 
-    raise typer.Exit(
-        execute_commission(
-            Request(
-                words=tuple(boards or ()),
-                fleet=fleet,
-                folder=folder,
-                ports=tuple(ports or ()),
-                interpreter=interpreter,
-                sha256=sha256,
-                dry_run=dry_run,
-                test=test,
-                force=frozenset(force or ()),
-                erase=erase,
-                reassign=reassign,
-                connect=self_test,
-                baud=baud,
-                parallel=parallel,
-                per_hub=per_hub,
-                as_json=as_json,
-            )
-        )
+    options = BenchOptions(
+        interpreter=interpreter,
+        sha256=sha256,
+        ports=tuple(ports or ()),
+        force=frozenset(force or ()),
+        erase=erase,
+        test=test,
+        reassign=reassign,
+        connect=self_test,
+        dry_run=dry_run,
+        baud=baud,
+        parallel=None if parallel < 0 else parallel,
+        per_hub=None if per_hub < 0 else per_hub,
     )
+    loaded = load_fleet(fleet, connects=self_test)
+    done = commission_all(loaded, boards or (), options, BenchFolder(folder), TerminalBench(as_json=as_json))
+    if dry_run and not as_json:
+        print_plans(done.boards)
+    else:
+        print_outcomes(done.boards, as_json=as_json)
+    raise typer.Exit(done.exit_code)
 
 
 def flash(
@@ -109,9 +100,7 @@ def flash(
     ports: Ports = None,
     sha256: Sha256 = "",
     force: Annotated[bool, typer.Option("--force", help="Also where this version runs already.")] = False,
-    erase: Annotated[
-        bool, typer.Option("--erase", help="Erase the whole flash first, identity included.")
-    ] = False,
+    erase: Erase = False,
     baud: Baud = 0,
     parallel: Parallel = -1,
     per_hub: PerHub = -1,
@@ -123,23 +112,23 @@ def flash(
     buoy flash --interpreter 1.26.1                     every board of boards.yaml that has a port
     buoy flash /dev/ttyUSB0 --interpreter ESP32.bin     this board, this image
     """  # fmt: skip
-    from buoyfleet.cli.bench_run import Request, execute_flash
+    from buoyfleet.bench.bench_options import BenchOptions
+    from buoyfleet.bench.flash_all import flash_all
+    from buoyfleet.bench.folder import BenchFolder
+    from buoyfleet.cli.bench_screen import TerminalBench, print_outcomes
+    from buoyfleet.inventory.loader import load_fleet
 
-    raise typer.Exit(
-        execute_flash(
-            Request(
-                words=tuple(boards or ()),
-                fleet=fleet,
-                folder=folder,
-                ports=tuple(ports or ()),
-                interpreter=interpreter,
-                sha256=sha256,
-                force=frozenset({"interpreter"} if force else ()),
-                erase=erase,
-                baud=baud,
-                parallel=parallel,
-                per_hub=per_hub,
-                as_json=as_json,
-            )
-        )
+    options = BenchOptions(
+        interpreter=interpreter,
+        sha256=sha256,
+        ports=tuple(ports or ()),
+        force=frozenset({"interpreter"} if force else ()),
+        erase=erase,
+        baud=baud,
+        parallel=None if parallel < 0 else parallel,
+        per_hub=None if per_hub < 0 else per_hub,
     )
+    loaded = load_fleet(fleet) if fleet.exists() or not boards else None
+    done = flash_all(loaded, boards or (), options, BenchFolder(folder), TerminalBench(as_json=as_json))
+    print_outcomes(done.boards, as_json=as_json)
+    raise typer.Exit(done.exit_code)

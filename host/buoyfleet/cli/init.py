@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from buoyfleet.cli.commission import Ports
+from buoyfleet.cli.options import Ports
 
 if TYPE_CHECKING:
     from buoyfleet.inventory.new_file import NewBoard

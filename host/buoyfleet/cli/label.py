@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from buoyfleet.cli.commission import BENCH, Folder
+from buoyfleet.cli.options import BENCH, Folder
 from buoyfleet.model.errors import UsageError
 
 

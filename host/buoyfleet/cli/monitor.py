@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from buoyfleet.cli.commission import FLEET, FleetFile, Ports
+from buoyfleet.cli.options import FLEET, FleetFile, Ports
 from buoyfleet.model.errors import BuoyError, UsageError
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def monitor(
 
 
 def _places(boards: list[str], fleet: Path, ports: list[str] | None) -> list[tuple[str, str]]:
-    from buoyfleet.cli.one_board import name_and_ports
+    from buoyfleet.boards.by_name import name_and_ports
     from buoyfleet.inventory.loader import load_fleet
     from buoyfleet.serial.find import Finder
 
@@ -99,7 +99,7 @@ def _places(boards: list[str], fleet: Path, ports: list[str] | None) -> list[tup
         words = [str(board.buoy_id) for board in load_fleet(fleet).boards if board.port]
     places: list[tuple[str, str]] = []
     for word in words:
-        name, more = name_and_ports(word, fleet, ports)
+        name, more = name_and_ports(word, fleet, ports or ())
         port = Finder(more).port(name)
         places.append((Path(word).name if "://" not in word else word.split("://", 1)[1], port))
     return places

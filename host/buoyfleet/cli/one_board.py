@@ -1,51 +1,11 @@
 """Commands for one board: `id`, `settings`, `wipe`, `files`."""
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from buoyfleet.cli.commission import BENCH, FLEET, FleetFile, Folder, Ports
-
-if TYPE_CHECKING:
-    from buoyfleet.bench.session import Session
-    from buoyfleet.model.board_names import BoardName
-
-
-Board = Annotated[
-    str,
-    typer.Argument(metavar="BOARD", help="A port, mac:…, usb:…, location:…, a URL or an id."),
-]
-
-
-@contextlib.contextmanager
-def session_of(board: str, fleet: Path, ports: list[str] | None, purpose: str) -> "Iterator[Session]":
-    """A board's session, its port found and locked."""
-    from buoyfleet.bench.session import Session
-
-    name, more = name_and_ports(board, fleet, ports)
-    with Session(name, more, purpose=purpose) as session:
-        yield session
-
-
-def name_and_ports(board: str, fleet: Path, ports: list[str] | None) -> "tuple[BoardName, tuple[str, ...]]":
-    """The board's name, by the fleet file where it is an id there, and further ports to search."""
-    from buoyfleet.inventory.loader import load_fleet
-    from buoyfleet.model.board_names import parse_name
-    from buoyfleet.model.errors import BuoyError
-
-    name = parse_name(board)
-    more = tuple(ports or ())
-    with contextlib.suppress(BuoyError):  # a board needs no fleet file; its mistakes are told by `buoy check`
-        loaded = load_fleet(fleet)
-        more = (*more, *loaded.bench.ports)
-        if name.kind == "id":
-            spec = next((one for one in loaded.boards if str(one.buoy_id) == name.value and one.port), None)
-            if spec is not None:
-                name = parse_name(spec.port)
-    return name, more
+from buoyfleet.cli.options import BENCH, FLEET, Board, FleetFile, Folder, Ports
 
 
 def identity(
@@ -67,10 +27,10 @@ def identity(
     buoy id /dev/ttyUSB0 131      it is buoy 131 from now on
     """  # fmt: skip
     from buoyfleet.bench.folder import BenchFolder
-    from buoyfleet.bench.single import look, set_id
+    from buoyfleet.bench.single import look, open_session, set_id
     from buoyfleet.model.board_names import mac_text
 
-    with session_of(board, fleet, ports, "buoy id") as session:
+    with open_session(board, fleet, ports or (), "buoy id") as session:
         if buoy is None:
             found = look(session)
             typer.echo(f"{session.port}  {mac_text(found.mac)}  {found.runs}")
@@ -105,9 +65,10 @@ def get_settings(
     import json
 
     from buoyfleet.bench.single import get_settings as read
+    from buoyfleet.bench.single import open_session
     from buoyfleet.model.errors import UsageError
 
-    with session_of(board, fleet, ports, "buoy settings") as session:
+    with open_session(board, fleet, ports or (), "buoy settings") as session:
         found = read(session)
     unknown = [name for name in names or () if name not in found]
     if unknown:
@@ -133,6 +94,7 @@ def set_settings(
     """  # fmt: skip
     import json
 
+    from buoyfleet.bench.single import open_session
     from buoyfleet.bench.single import set_settings as write
     from buoyfleet.model.errors import UsageError
 
@@ -145,7 +107,7 @@ def set_settings(
             wanted[name] = json.loads(text)
         except ValueError:
             wanted[name] = text
-    with session_of(board, fleet, ports, "buoy settings") as session:
+    with open_session(board, fleet, ports or (), "buoy settings") as session:
         now = write(session, wanted)
     for name in sorted(wanted):
         typer.echo(f"{name}={json.dumps(now[name])}")
@@ -168,11 +130,11 @@ def wipe(
     buoy wipe 131 --flash --yes       nothing stays
     """  # fmt: skip
     from buoyfleet.bench.folder import BenchFolder
-    from buoyfleet.bench.single import look
+    from buoyfleet.bench.single import look, open_session
     from buoyfleet.bench.single import wipe as do_wipe
     from buoyfleet.model.board_names import mac_text
 
-    with session_of(board, fleet, ports, "buoy wipe") as session:
+    with open_session(board, fleet, ports or (), "buoy wipe") as session:
         found = look(session)
         who = f"buoy {found.buoy}" if found.buoy is not None else "a board without id"
         what = "everything on it" if flash else "its identity, keys, settings and waiting messages"
@@ -201,11 +163,11 @@ def list_board_files(
     \b
     buoy files ls 131 certs
     """  # fmt: skip
-    from buoyfleet.bench.single import held_repl
+    from buoyfleet.bench.single import held_repl, open_session
     from buoyfleet.serial.board_files import list_files
 
     folder = "/" + path.strip("/") + ("/" if path.strip("/") else "")
-    with session_of(board, fleet, ports, "buoy files") as session, held_repl(session) as repl:
+    with open_session(board, fleet, ports or (), "buoy files") as session, held_repl(session) as repl:
         listing = list_files(repl, [folder])
     for name in sorted(listing.files):
         file = listing.files[name]
@@ -226,10 +188,10 @@ def get_board_file(
     \b
     buoy files get 131 settings.json
     """  # fmt: skip
-    from buoyfleet.bench.single import held_repl
+    from buoyfleet.bench.single import held_repl, open_session
     from buoyfleet.serial.board_files import fetch_file
 
-    with session_of(board, fleet, ports, "buoy files") as session, held_repl(session) as repl:
+    with open_session(board, fleet, ports or (), "buoy files") as session, held_repl(session) as repl:
         data = fetch_file(repl, path)
     target = to or Path(Path(path).name)
     target.write_bytes(data)
@@ -250,7 +212,7 @@ def put_board_files(
     buoy files put 131 notes.txt
     buoy files put 131 lib/ --to /
     """  # fmt: skip
-    from buoyfleet.bench.single import held_repl
+    from buoyfleet.bench.single import held_repl, open_session
     from buoyfleet.model.errors import UsageError
     from buoyfleet.serial.board_files import send_files
 
@@ -265,7 +227,7 @@ def put_board_files(
         for file in members:
             name = file.relative_to(source.parent).as_posix()
             batch[f"{base}/{name}" if base else name] = file.read_bytes()
-    with session_of(board, fleet, ports, "buoy files") as session, held_repl(session) as repl:
+    with open_session(board, fleet, ports or (), "buoy files") as session, held_repl(session) as repl:
         sent = send_files(repl, batch)
     typer.echo(f"{len(batch)} files, {sum(map(len, batch.values()))} bytes ({sent} over the line)")
 
@@ -282,10 +244,10 @@ def remove_board_files(
     \b
     buoy files rm 131 extra/note.txt
     """  # fmt: skip
-    from buoyfleet.bench.single import held_repl
+    from buoyfleet.bench.single import held_repl, open_session
     from buoyfleet.serial.board_files import remove_files
 
-    with session_of(board, fleet, ports, "buoy files") as session, held_repl(session) as repl:
+    with open_session(board, fleet, ports or (), "buoy files") as session, held_repl(session) as repl:
         remove_files(repl, [path.lstrip("/") for path in paths])
     typer.echo(f"removed {', '.join(paths)}")
 
@@ -299,11 +261,11 @@ def sync_board_files(board: Board, fleet: FleetFile = FLEET, ports: Ports = None
     """  # fmt: skip
     from buoyfleet.bench.install import install, is_installed
     from buoyfleet.bench.prepare import make_software
-    from buoyfleet.bench.single import held_repl, look
+    from buoyfleet.bench.single import held_repl, look, open_session
     from buoyfleet.bench.survey import survey, survey_by_repl
 
     software = make_software(None)
-    with session_of(board, fleet, ports, "buoy files") as session:
+    with open_session(board, fleet, ports or (), "buoy files") as session:
         found = look(session)
         state = session.persevere(lambda: survey(session, found, tuple(software.digests)))
         if is_installed(state, software):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from buoyfleet.cli.commission import FLEET, FleetFile, Ports
+from buoyfleet.cli.options import FLEET, FleetFile, Ports
 
 if TYPE_CHECKING:
     from buoyfleet.serial.listing import PortInfo

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from buoyfleet.cli.commission import BENCH, Folder
+from buoyfleet.cli.options import BENCH, Folder
 
 if TYPE_CHECKING:
     from buoyfleet.bench.records import Record

@@ -1,11 +1,14 @@
 """`buoy run`: carry out a fleet's run and tell whether every measure arrived."""
 
+import inspect
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from buoyfleet.cli.options import FleetArgument, changes_what_runs
 
 _EXAMPLES = """Examples:
 
@@ -22,16 +25,9 @@ _EXAMPLES = """Examples:
 """
 
 
-def run(
-    fleet_file: Annotated[Path, typer.Argument(help="Fleet file.")] = Path("boards.yaml"),
-    count: Annotated[str | None, typer.Option(help="Messages per board.")] = None,
-    interval: Annotated[str | None, typer.Option(help="Between messages of a board, e.g. `100 ms`.")] = None,
-    rate: Annotated[str | None, typer.Option(help="Messages of a board, e.g. `10/s`.")] = None,
-    duration: Annotated[str | None, typer.Option(help="Length of the run, e.g. `2 min`.")] = None,
-    flat_out: Annotated[bool, typer.Option("--flat-out", help="No pacing; lifts the twin's rates.")] = False,
-    boards: Annotated[str | None, typer.Option(help="Only these ids, e.g. `100-109,115`.")] = None,
-    target: Annotated[str | None, typer.Option(help="Target instead of the file's.")] = None,
-    seed: Annotated[str | None, typer.Option(help="Seed of everything random.")] = None,
+def _run(
+    changes: dict[str, Any],
+    fleet_file: FleetArgument = Path("boards.yaml"),
     limits: Annotated[
         str | None, typer.Option(help="Twin's rates: `aws` or `lifted`. [aws; lifted with --flat-out]")
     ] = None,
@@ -58,17 +54,7 @@ def run(
     from buoyfleet.inventory.overrides import Overrides
     from buoyfleet.runs.run_fleet import RunOptions, run_fleet
 
-    overrides = Overrides(
-        count=count,
-        interval=interval,
-        rate=rate,
-        duration=duration,
-        flat_out=flat_out,
-        boards=boards,
-        target=target,
-        seed=seed,
-        limits=tuple(limit or ()),
-    )
+    overrides = Overrides(**changes, limits=tuple(limit or ()))
     fleet = load_fleet(fleet_file, overrides, connects=True)
     options = RunOptions(out, limit_mode(limits), shlex.join(["buoy", *sys.argv[1:]]))
     done = run_fleet(fleet, options, TerminalUi(quiet=quiet or as_json, yes=yes, allow_live=allow_live))
@@ -82,4 +68,5 @@ def run(
     raise typer.Exit(done.exit_code)
 
 
-run.__doc__ = f"{run.__doc__}\n\n{_EXAMPLES}"
+_run.__doc__ = f"{inspect.getdoc(_run)}\n\n{_EXAMPLES}"
+run = changes_what_runs(_run)

@@ -30,7 +30,7 @@ NEEDED: dict[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
+class ProgressEvent:
     """What a board's screen line shows."""
 
     board: str
@@ -42,7 +42,7 @@ class Happening:
 
 
 @dataclass(slots=True)
-class Bench:
+class BatchContext:
     """What all boards of a batch share; safe for their threads."""
 
     records: Records
@@ -61,7 +61,7 @@ class Bench:
     arrivals: Callable[[], Arrivals | None] = lambda: None
     """Gives the watcher of the broker; starts it when first asked for."""
     connect_s: float = CONNECT_S
-    show: Callable[[Happening], None] = lambda _: None
+    show: Callable[[ProgressEvent], None] = lambda _: None
     _guard: threading.Lock = field(default_factory=threading.Lock)
     _claimed: dict[str, tuple[int, str]] = field(default_factory=dict)
 
@@ -97,7 +97,7 @@ class StepFailed(BoardError):
 
 
 @dataclass(slots=True)
-class Result:
+class BoardResult:
     """What became of one board."""
 
     wanted: Wanted

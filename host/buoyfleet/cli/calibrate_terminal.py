@@ -8,6 +8,7 @@ import sys
 import termios
 import tty
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from types import FrameType
 from typing import Any
 
@@ -15,9 +16,12 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from buoyfleet.calibration.board import Clock
+from buoyfleet.calibration.config import BenchConfig
 from buoyfleet.calibration.curve import curve, span
-from buoyfleet.calibration.dialogue import ABORT, GO, REPEAT, Aborted, Answer, Tone, View
+from buoyfleet.calibration.dialogue import ABORT, GO, REPEAT, Aborted, Answer, Dialogue, Tone, View
 from buoyfleet.calibration.model import Check, Fitted, Step
+from buoyfleet.calibration.ui import Unattended
 from buoyfleet.calibration.wording import amount, verdict_lines
 
 STYLES: dict[Tone, str] = {"plain": "", "good": "green", "warning": "yellow", "bad": "bold red"}
@@ -45,6 +49,38 @@ class Interrupts:
         if self.stopped:
             raise KeyboardInterrupt
         self.stopped = True
+
+
+class TerminalCalibration:
+    """A calibration at a terminal, or by the plan with a terminal to watch it. Ctrl-C gives up.
+
+    Args:
+        answers: to questions by name, known beforehand: they are not asked.
+        yes: follow the plan instead of asking.
+        quiet: say everything on standard error.
+    """
+
+    def __init__(self, answers: dict[str, float], *, yes: bool, quiet: bool) -> None:
+        self._interrupts = Interrupts()
+        self._screen = Console(
+            highlight=False, soft_wrap=True, stderr=quiet, file=None if quiet else sys.stdout
+        )
+        self._answers = answers
+        self._plan = Unattended(answers, self.say, lambda: self._interrupts.stopped) if yes else None
+
+    def session(self) -> AbstractContextManager[object]:
+        """Ctrl-C is a flag meanwhile, so that no exchange with the board is cut in two."""
+        return self._interrupts
+
+    def say(self, text: str, tone: Tone) -> None:
+        """A coloured line."""
+        self._screen.print(Text(text, STYLES[tone]))
+
+    def dialogue(self, board: str, key: str, config: BenchConfig, clock: Clock) -> Dialogue:
+        """The person at the terminal, or the plan."""
+        if self._plan is not None:
+            return self._plan.dialogue(board, key, config, clock)
+        return TerminalDialogue(self._interrupts, self._screen, answers=self._answers)
 
 
 class TerminalDialogue:
