@@ -16,12 +16,20 @@ from typing import TYPE_CHECKING
 from buoyfleet.model.places import FILES
 
 if TYPE_CHECKING:
+    from buoyfleet.bench.batch_context import BoardResult, ProgressEvent
+    from buoyfleet.bench.bench import Bench
+    from buoyfleet.bench.bench_options import BatchResult, BenchOptions
+    from buoyfleet.bench.ui import BenchUi
+    from buoyfleet.calibration.calibrate import CalibrationResult, calibrate
+    from buoyfleet.calibration.session import CalibrationRequest, SensorOutcome
+    from buoyfleet.calibration.ui import CalibrationUi, Unattended
     from buoyfleet.inventory.loader import load_fleet
     from buoyfleet.inventory.overrides import Overrides
     from buoyfleet.model.errors import BuoyError
     from buoyfleet.model.exit_codes import ExitCode
     from buoyfleet.model.fleet import Fleet
     from buoyfleet.model.result import Result
+    from buoyfleet.runs.check_fleet import FleetCheck, check_fleet
     from buoyfleet.runs.finished import FinishedRun
     from buoyfleet.runs.run_fleet import RunOptions, StoppedAtOnce, run_fleet
     from buoyfleet.runs.ui import RunUi, Silent
@@ -29,33 +37,61 @@ if TYPE_CHECKING:
     from buoyfleet.simulation.esp32.simulator import Simulator
 
 __all__ = [
+    "BatchResult",
+    "Bench",
+    "BenchOptions",
+    "BenchUi",
+    "BoardResult",
     "BuoyError",
+    "CalibrationRequest",
+    "CalibrationResult",
+    "CalibrationUi",
     "ExitCode",
     "FinishedRun",
     "Fleet",
+    "FleetCheck",
     "Overrides",
+    "ProgressEvent",
     "Result",
     "RunOptions",
     "RunUi",
+    "SensorOutcome",
     "Silent",
     "Simulator",
     "StoppedAtOnce",
+    "Unattended",
+    "calibrate",
+    "check_fleet",
     "load_fleet",
     "run_fleet",
     "verify_run",
 ]
 _MODULES = {
+    "BatchResult": "bench.bench_options",
+    "Bench": "bench.bench",
+    "BenchOptions": "bench.bench_options",
+    "BenchUi": "bench.ui",
+    "BoardResult": "bench.batch_context",
     "BuoyError": "model.errors",
+    "CalibrationRequest": "calibration.session",
+    "CalibrationResult": "calibration.calibrate",
+    "CalibrationUi": "calibration.ui",
     "ExitCode": "model.exit_codes",
     "FinishedRun": "runs.finished",
     "Fleet": "model.fleet",
+    "FleetCheck": "runs.check_fleet",
     "Overrides": "inventory.overrides",
+    "ProgressEvent": "bench.batch_context",
     "Result": "model.result",
     "RunOptions": "runs.run_fleet",
     "RunUi": "runs.ui",
+    "SensorOutcome": "calibration.session",
     "Silent": "runs.ui",
     "Simulator": "simulation.esp32.simulator",
     "StoppedAtOnce": "runs.run_fleet",
+    "Unattended": "calibration.ui",
+    "calibrate": "calibration.calibrate",
+    "check_fleet": "runs.check_fleet",
     "load_fleet": "inventory.loader",
     "run_fleet": "runs.run_fleet",
     "verify_run": "runs.verify_run",

@@ -11,6 +11,7 @@ import tty
 from pathlib import Path
 
 import pytest
+from library_page import run_example
 
 from buoyfleet.boards.firmware_files import firmware_files
 from buoyfleet.cli.main import invoke
@@ -70,6 +71,14 @@ def test_calibrated_recorded_and_undone_by_commands(bench, capfd):
     assert "zero_v" not in after["sensors"]["wp"]
     assert after["calibration"] == {}
     assert invoke(["calibration", "undo", port, "wp", "--yes"]) == 2
+
+
+@pytest.mark.soak
+def test_the_example_of_the_library_page_calibrates(bench, project_root, capsys):
+    _, port = bench
+    run_example(project_root, "Calibrate a sensor", ("/dev/ttyUSB0", port))
+    assert capsys.readouterr().out.startswith("wp passed ")
+    assert "zero_v" in settings_of(port)["sensors"]["wp"]
 
 
 @pytest.mark.soak

@@ -82,13 +82,16 @@ def enroll(
     Run it again after Ctrl-C or a failure: it goes on where it was, and does nothing that is done. Keys are
     written with mode 0600 and never shown.
     """
-    from buoyfleet.cli.cloud_enroll import EnrollRequest, enroll_fleet
+    from buoyfleet.cli.enroll_terminal import TerminalEnrollment, report
+    from buoyfleet.cloud.aws.enroll_fleet import enroll_fleet
 
     if own_ca and aws_keys:
         raise UsageError("--own-ca and --aws-keys exclude each other", next_step="leave one out")
     keys: Keys = "own-ca" if own_ca else "aws-keys" if aws_keys else "csr"
-    request = EnrollRequest(keys, in_service=in_service, dry_run=dry_run, yes=yes, quiet=quiet)
-    raise typer.Exit(enroll_fleet(*load(fleet_file, boards), request))
+    fleet, spec = load(fleet_file, boards)
+    ui = TerminalEnrollment(spec, fleet.topic_prefix, yes=yes, quiet=quiet)
+    done = enroll_fleet(fleet, spec, ui, keys=keys, in_service=in_service, dry_run=dry_run)
+    raise typer.Exit(report(done))
 
 
 @app.command(
@@ -112,10 +115,13 @@ def retire(
     quiet: Quiet = False,
 ) -> None:
     """Undo `buoy cloud enroll`: detach and delete certificates, things and at last what they shared."""
-    from buoyfleet.cli.cloud_enroll import RetireRequest, retire_fleet
+    from buoyfleet.cli.enroll_terminal import TerminalEnrollment, report
+    from buoyfleet.cloud.aws.enroll_fleet import retire_fleet
 
-    request = RetireRequest(everything, in_service=in_service, dry_run=dry_run, yes=yes, quiet=quiet)
-    raise typer.Exit(retire_fleet(*load(fleet_file, boards), request))
+    fleet, spec = load(fleet_file, boards)
+    ui = TerminalEnrollment(spec, fleet.topic_prefix, yes=yes, quiet=quiet)
+    done = retire_fleet(fleet, spec, ui, everything=everything, in_service=in_service, dry_run=dry_run)
+    raise typer.Exit(report(done))
 
 
 @app.command(
