@@ -296,6 +296,21 @@ def test_all_losses_are_in_the_file_and_the_result_lists_ten_thousand(tmp_path: 
     assert [verification.losses[0].buoy_id, verification.losses[0].seq] == [100, 0]
 
 
+def test_without_losses_their_file_has_its_columns_and_no_rows(tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    from buoyfleet.verify.losses import FILE_NAME
+
+    whole, spoiled = SyntheticRun(), SyntheticRun()
+    spoiled.remove("s3", 100, 0)
+    whole.verify(tmp_path / "whole")
+    spoiled.verify(tmp_path / "spoiled")
+    empty, full = (pq.read_table(tmp_path / name / FILE_NAME) for name in ("whole", "spoiled"))
+    assert (empty.num_rows, full.num_rows) == (0, 1)
+    assert empty.schema.names == full.schema.names
+    assert [field.type for field in empty.schema] == [field.type for field in full.schema]
+
+
 def test_a_store_that_could_not_be_read_proves_nothing_and_loses_nothing(tmp_path: Path) -> None:
     run = SyntheticRun(thresholds=("s3.missing == 0", "s3.duplicated == 0", "timestream.missing == 0"))
     run.write(tmp_path)

@@ -9,10 +9,10 @@ from buoyfleet.model.fleet import Fleet
 from buoyfleet.model.result import BoardResult
 from buoyfleet.model.store_names import SUBSCRIBER
 from buoyfleet.verify.database import Database, column
-from buoyfleet.verify.diagnose import late_send
 from buoyfleet.verify.latency import WAITED_NS
 from buoyfleet.verify.routes import BROKER
 from buoyfleet.verify.subscriber import Doubt
+from buoyfleet.verify.totals import late_send
 from buoyfleet.verify.words import count_text
 from sensors.catalog import KEYS
 

@@ -1,5 +1,7 @@
 """DuckDB as what it is here: a query engine in memory over the files of a run."""
 
+import functools
+import itertools
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -15,25 +17,59 @@ MEMORY_LIMIT = "400MB"
 """What DuckDB holds before it uses its scratch folder: memory does not grow with the run."""
 
 
+# Types of the columns that this package has in Arrow schemas.
+_TYPES = {
+    pa.int8(): "TINYINT",
+    pa.uint8(): "UTINYINT",
+    pa.uint16(): "USMALLINT",
+    pa.int32(): "INTEGER",
+    pa.int64(): "BIGINT",
+    pa.float64(): "DOUBLE",
+    pa.bool_(): "BOOLEAN",
+    pa.string(): "VARCHAR",
+    pa.binary(): "BLOB",
+}
+
+_numbers = itertools.count()
+
+
+@functools.cache
+def _instance() -> tuple[duckdb.DuckDBPyConnection, tempfile.TemporaryDirectory[str]]:
+    """The engine of this process and its scratch folder, which goes when the process ends.
+
+    Starting an engine costs as much as ten statements; a database in it costs one.
+    """
+    # Without a folder DuckDB would spill into the working directory. This one is the user's alone (0700).
+    scratch = tempfile.TemporaryDirectory(prefix="buoyfleet-verify-", ignore_cleanup_errors=True)
+    engine = duckdb.connect(
+        ":memory:",
+        config={
+            "temp_directory": scratch.name,
+            "memory_limit": MEMORY_LIMIT,
+            # Nothing here relies on the order of rows; keeping it costs memory and time.
+            "preserve_insertion_order": "false",
+        },
+    )
+    return engine, scratch
+
+
 class Database:
-    """One connection, and the few ways in which this package uses it."""
+    """A database of its own in memory, and the few ways in which this package uses it."""
 
     def __init__(self) -> None:
-        # Without a folder DuckDB would spill into the working directory. This one is the user's alone (0700).
-        self._scratch = tempfile.TemporaryDirectory(prefix="buoyfleet-verify-", ignore_cleanup_errors=True)
-        self.connection = duckdb.connect(
-            ":memory:", config={"temp_directory": self._scratch.name, "memory_limit": MEMORY_LIMIT}
-        )
-        # Nothing here relies on the order of rows; keeping it costs memory and time.
-        self.connection.execute("SET preserve_insertion_order = false")
+        self.connection = _instance()[0].cursor()
+        self._name = f"run_{next(_numbers)}"
         self.connection.execute("SET enable_progress_bar = false")
+        self.connection.execute(f"ATTACH ':memory:' AS {self._name}")
+        self.connection.execute(f"USE {self._name}")
 
     def __enter__(self) -> "Database":
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.connection.execute("USE memory")
+        self.connection.execute(f"DETACH {self._name}")
         self.connection.close()
-        self._scratch.cleanup()
 
     def run(self, sql: str, parameters: Sequence[Any] = ()) -> None:
         """Execute one statement."""
@@ -71,6 +107,10 @@ class Database:
 
     def table(self, name: str, content: pa.Table) -> None:
         """A table with the rows of an Arrow table."""
+        if not content.num_rows:
+            columns = ", ".join(f"{column(field.name)} {_TYPES[field.type]}" for field in content.schema)
+            self.run(f"CREATE TABLE {name}({columns})")
+            return
         self.connection.register("_arrow", content)
         self.run(f"CREATE TABLE {name} AS SELECT * FROM _arrow")
         self.connection.unregister("_arrow")

@@ -8,6 +8,7 @@ from buoyfleet.model.result import Diagnosis
 from buoyfleet.verify.cause import Figures
 from buoyfleet.verify.causes import explain
 from buoyfleet.verify.database import Database
+from buoyfleet.verify.totals import Totals, late_send
 from buoyfleet.verify.words import boards_text, count_text, keys_text, seconds_text
 from sensors.catalog import KEYS
 
@@ -124,12 +125,19 @@ def _diagnosis(group: _Group, late_after_s: dict[str, float], notes: dict[str, s
 
 
 def diagnose_sending(
-    db: Database, late_send_ms: float, real: frozenset[int] = frozenset()
+    db: Database, late_send_ms: float, totals: Totals, real: frozenset[int] = frozenset()
 ) -> list[Diagnosis]:
     """What never left, and what left too late: no loss of a store, but a failed run all the same.
 
     Boards in `real` do not run on this computer.
     """
+    found = _diagnose_unsent(db) if totals.unsent else []
+    if totals.late_sends:
+        found += _diagnose_late(db, late_send_ms, totals.sent, real)
+    return found
+
+
+def _diagnose_unsent(db: Database) -> list[Diagnosis]:
     found = []
     for cause, detail, trouble, words, link, said, ever, messages, boards in db.rows("""
         SELECT CASE WHEN dropped IS NOT NULL THEN 'dropped' WHEN u.buoy IS NOT NULL THEN 'untold'
@@ -163,13 +171,12 @@ def diagnose_sending(
                 change=change,
             )
         )
-    return found + _diagnose_late(db, late_send_ms, real)
+    return found
 
 
-def _diagnose_late(db: Database, late_send_ms: float, real: frozenset[int]) -> list[Diagnosis]:
+def _diagnose_late(db: Database, late_send_ms: float, sent: int, real: frozenset[int]) -> list[Diagnosis]:
     """Messages that left late. The time in a stamped payload shows whether they were made late (whoever runs
     the board was busy), or made in time and held back by the link."""
-    sent = db.number("SELECT count(*) FROM message WHERE sent_ns IS NOT NULL")
     ending = "" if db.number("SELECT count(*) FROM fault") else " Nothing was lost."
     real_ids = f"list_contains({sorted(real)}::INTEGER[], m.buoy)"
     found = []
@@ -198,9 +205,3 @@ def _diagnose_late(db: Database, late_send_ms: float, real: frozenset[int]) -> l
             )
         )
     return found
-
-
-def late_send(late_send_ms: float, prefix: str = "") -> str:
-    """Condition on `message` joined with `board`: left later than allowed, beyond the clock's uncertainty."""
-    late_ns = round(late_send_ms * 1e6)
-    return f"paced AND {prefix}sent_ns - {prefix}planned_ns > {late_ns} + {prefix}uncertainty_ns"

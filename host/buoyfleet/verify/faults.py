@@ -37,6 +37,11 @@ def create_faults(db: Database) -> None:
     )
 
 
+def fault_kinds(db: Database) -> frozenset[str]:
+    """Which kinds of faults there are."""
+    return frozenset(str(kind) for (kind,) in db.rows("SELECT DISTINCT kind FROM fault"))
+
+
 def store_result(
     db: Database, store: str, expected: int, redelivered: int, late_after_s: float, decidable: str = ""
 ) -> StoreResult:

@@ -18,7 +18,10 @@ def create_trouble(db: Database, run_folder: Path) -> None:
     ended the connection before.
     """
     file = run_folder / EVIDENCE_FOLDER / LINKS
-    db.files("link", [file] if file.exists() else [], LINKS_SCHEMA)
+    if not file.exists():
+        db.run("CREATE TABLE trouble(buoy INTEGER, reason VARCHAR, detail VARCHAR, times BIGINT)")
+        return
+    db.files("link", [file], LINKS_SCHEMA)
     db.run("""
         CREATE TABLE trouble AS
         SELECT buoy, reason, detail, times FROM (

@@ -25,8 +25,10 @@ def locate(
     identified: frozenset[str],
     stages: list[StageCount],
     qos: int,
+    kinds: frozenset[str],
 ) -> bool:
-    """Fill `located` for all rows of `fault`; arguments as of `create_arrivals`.
+    """Fill `located` for all rows of `fault`, of which there are such kinds; arguments as of
+    `create_arrivals`.
 
     Returns:
         Whether evidence of single messages gave every cause; else causes come from counters, and are no more
@@ -34,23 +36,28 @@ def locate(
     """
     traced = create_arrivals(db, run_folder, stores, identified, stages)
     anonymous = set(stores) - identified
-    if traced:
+    if traced and "missing" in kinds:
         _locate_missing(db, stores, anonymous)
         for store in anonymous:
             _locate_merged(db, store)
-    else:
+    elif not traced:
         _create_absent(db)
         locate_noted(db, run_folder, stores, identified, stages)
         traced = not db.number("SELECT count(*) FROM fault ANTI JOIN located USING (number)")
         for store in stores:
             _blame_counters(db, store, stores, stages, qos)
-    name_trouble(db)
-    if not qos:
-        db.run("UPDATE located SET cause = 'sent-only' WHERE cause = 'unacknowledged'")
-    _locate_duplicated(db)
-    _locate_altered(db, len(stores))
-    _locate_late(db)
-    _locate_unexpected(db)
+    if "missing" in kinds:
+        name_trouble(db)
+        if not qos:
+            db.run("UPDATE located SET cause = 'sent-only' WHERE cause = 'unacknowledged'")
+    if "duplicated" in kinds:
+        _locate_duplicated(db)
+    if "altered" in kinds:
+        _locate_altered(db, len(stores))
+    if "late" in kinds:
+        _locate_late(db)
+    if "unexpected" in kinds:
+        _locate_unexpected(db)
     return traced
 
 

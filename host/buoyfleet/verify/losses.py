@@ -3,11 +3,45 @@
 import os
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from buoyfleet.model.result import Loss
 from buoyfleet.verify.database import Database, text
 
 FILE_NAME = "losses.parquet"
 MAX_LISTED = 10_000
+
+
+_SCHEMA = pa.schema(
+    [
+        ("store", pa.string()),
+        ("kind", pa.string()),
+        ("buoy_id", pa.int32()),
+        ("seq", pa.int32()),
+        ("timestamp_ms", pa.int64()),
+        ("measures", pa.list_(pa.string())),
+        ("expected", pa.list_(pa.string())),
+        ("found", pa.list_(pa.string())),
+        ("copies", pa.int64()),
+        ("delay_s", pa.float64()),
+        ("stage", pa.string()),
+        ("cause", pa.string()),
+    ]
+)
+
+
+def no_losses(run_folder: Path) -> tuple[list[Loss], int]:
+    """As `list_losses` of a run with nothing wrong: the file has its columns and no rows.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    path = run_folder / FILE_NAME
+    temporary = path.with_suffix(".part")
+    pq.write_table(_SCHEMA.empty_table(), temporary)
+    os.replace(temporary, path)
+    return [], 0
 
 
 def list_losses(db: Database, run_folder: Path) -> tuple[list[Loss], int]:
@@ -43,13 +77,9 @@ def list_losses(db: Database, run_folder: Path) -> tuple[list[Loss], int]:
     ordered = "SELECT * FROM loss ORDER BY store, kind, buoy_id, seq, timestamp_ms, measures, expected, cause"
     db.run(f"COPY ({ordered}) TO {text(str(temporary))} (FORMAT parquet)")
     os.replace(temporary, path)
-    names = (
-        "store", "kind", "buoy_id", "seq", "timestamp_ms", "measures", "expected", "found", "copies",
-        "delay_s", "stage", "cause",
-    )  # fmt: skip
     listed = []
     for row in db.rows(f"{ordered} LIMIT {MAX_LISTED}"):
-        values = dict(zip(names, row, strict=True))
+        values = dict(zip(_SCHEMA.names, row, strict=True))
         values["expected"], values["found"] = values["expected"] or [], values["found"] or []
         listed.append(Loss(**values))
     return listed, db.number("SELECT count(*) FROM loss")

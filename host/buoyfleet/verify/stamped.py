@@ -68,14 +68,18 @@ def reconcile_stamped(
 def _first_pass(db: Database, rows: str, late_ns: int) -> None:
     """Make `gone`: ids of messages of which nothing is there; and `suspect`: of others that are not wholly
     right."""
-    bits = []
-    for bit, key in enumerate(KEYS):
-        types = "s.type = 'BOOLEAN'" if key in BOOLEAN_KEYS else "s.type IN ('DOUBLE', 'BIGINT')"
-        right = f"{types} AND s.value = m.{column(key)}"
-        bits.append(f"WHEN {text(key)} THEN CASE WHEN {right} THEN {1 << bit} ELSE 0 END")
+    values = " ".join(f"WHEN {text(key)} THEN m.{column(key)}" for key in KEYS)
+    bits = " ".join(f"WHEN {text(key)} THEN {1 << bit}" for bit, key in enumerate(KEYS))
+    booleans = ", ".join(text(key) for key in BOOLEAN_KEYS)
+    # A text has no value, so that it equals none.
     db.run(f"""
         CREATE OR REPLACE TABLE tally AS
-        SELECT m.id, count(*) AS n, bit_or(CASE s.measure {" ".join(bits)} ELSE 0 END) AS mask,
+        SELECT m.id, count(*) AS n,
+            bit_or(
+                CASE WHEN s.value = CASE s.measure {values} END
+                    AND (s.type = 'BOOLEAN') = (s.measure IN ({booleans}))
+                THEN CASE s.measure {bits} END ELSE 0 END
+            ) AS mask,
             min(s.visible_ns) AS first_ns, max(s.visible_ns) AS last_ns
         FROM {rows} AS s LEFT JOIN identity AS m ON m.buoy = s.buoy AND m.ts = s.timestamp_ms
         GROUP BY m.id
@@ -133,26 +137,29 @@ def _second_pass(db: Database, rows: str) -> None:
 
 
 def _write_faults(db: Database, store: str, late_ns: int) -> None:
-    kinds = {
-        # kind → (condition, weight)
-        "missing": ("is_expected AND copies = 0", "1"),
-        "altered": ("is_expected AND wrong > 0", "1"),
-        "duplicated": ("is_expected AND copies > attempts", "copies - attempts"),
-        "late": (f"is_expected AND first_ns - sent_ns > {late_ns} + uncertainty_ns", "1"),
-        "unexpected": ("NOT is_expected", "copies"),
-    }
-    for kind, (condition, weight) in kinds.items():
-        db.run(f"""
-            INSERT INTO fault BY NAME
-            SELECT {text(store)} AS store, '{kind}' AS kind, id AS subject, buoy, seq, ts, measure, expected,
-                found, {weight} AS weight, sent_ns, first_ns AS visible_ns,
-                CASE WHEN '{kind}' = 'late' THEN (first_ns - sent_ns) / 1e9 END AS delay_s,
-                acknowledged_ns IS NOT NULL AS acknowledged, message,
-                coalesce(any_found, false) AS partial
-            FROM compared JOIN wide USING (id)
-                LEFT JOIN (SELECT id, bool_or(copies > 0) AS any_found FROM compared GROUP BY id) USING (id)
-            WHERE {condition}
-        """)
+    kinds = ", ".join(
+        f"{{'kind': '{kind}', 'weight': CASE WHEN {condition} THEN {weight} END}}"
+        for kind, (condition, weight) in {
+            "missing": ("is_expected AND copies = 0", "1"),
+            "altered": ("is_expected AND wrong > 0", "1"),
+            "duplicated": ("is_expected AND copies > attempts", "copies - attempts"),
+            "late": (f"is_expected AND first_ns - sent_ns > {late_ns} + uncertainty_ns", "1"),
+            "unexpected": ("NOT is_expected", "copies"),
+        }.items()
+    )
+    db.run(f"""
+        INSERT INTO fault BY NAME
+        SELECT {text(store)} AS store, fault.kind, id AS subject, buoy, seq, ts, measure, expected,
+            found, fault.weight, sent_ns, first_ns AS visible_ns,
+            CASE WHEN fault.kind = 'late' THEN (first_ns - sent_ns) / 1e9 END AS delay_s,
+            acknowledged_ns IS NOT NULL AS acknowledged, message, any_found AS partial
+        FROM (
+            SELECT *, unnest([{kinds}]) AS fault
+            FROM (SELECT *, bool_or(copies > 0) OVER (PARTITION BY id) AS any_found FROM compared)
+                JOIN wide USING (id)
+        )
+        WHERE fault.weight IS NOT NULL
+    """)
 
 
 def _unexplained(db: Database, store: str, rows: str, window: Window) -> None:

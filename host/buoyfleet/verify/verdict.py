@@ -29,17 +29,18 @@ from buoyfleet.model.visibility import visibility
 from buoyfleet.verify.boards import BoardFacts, blamed_boards, board_results, unreadable_warnings
 from buoyfleet.verify.database import Database
 from buoyfleet.verify.diagnose import diagnose, diagnose_sending
-from buoyfleet.verify.faults import Window, create_faults, stored_view
-from buoyfleet.verify.latency import acknowledgement_latency, rate_series, send_rate_per_s, visible_latency
+from buoyfleet.verify.faults import Window, create_faults, fault_kinds, stored_view
+from buoyfleet.verify.latency import acknowledgement_latency, rate_series, visible_latency
 from buoyfleet.verify.ledger import CompactedLedger
 from buoyfleet.verify.links import create_board_trouble, create_trouble
 from buoyfleet.verify.locate import locate
-from buoyfleet.verify.losses import list_losses
+from buoyfleet.verify.losses import list_losses, no_losses
 from buoyfleet.verify.messages import RULE_ATTRIBUTES, create_messages
 from buoyfleet.verify.original import reconcile_original
 from buoyfleet.verify.stamped import mark_clashes, reconcile_stamped
 from buoyfleet.verify.subscriber import Doubt, collect_subscriber, compact_observations, locate_unseen
 from buoyfleet.verify.thresholds import evaluate_thresholds, threshold_facts
+from buoyfleet.verify.totals import Totals, message_totals
 from buoyfleet.verify.withheld import diagnose_withheld, sensor_reasons, withheld_measures
 from buoyfleet.verify.witness import create_witness, witness_result
 from buoyfleet.verify.words import count_text
@@ -157,7 +158,9 @@ def _verify(db: Database, case: Case, ledger: Path) -> Verification:
             "no store can tell them apart"
         )
     warnings += unreadable_warnings(db)
-    stores, identified, latencies = _reconcile(db, case, warnings)
+    totals = message_totals(db, case.fleet.run.late_send_ms)
+    stores, identified, latencies = _reconcile(db, case, totals, warnings)
+    kinds = fault_kinds(db)
     diagnoses = []
     doubt = Doubt(0, {}, {})
     if SUBSCRIBER in case.stores:
@@ -165,13 +168,13 @@ def _verify(db: Database, case: Case, ledger: Path) -> Verification:
         for store in stores:
             if store.name == SUBSCRIBER:
                 store.unproven = doubt.measures
-    if db.number("SELECT count(*) FROM fault"):
-        if not locate(db, case.run_folder, case.stores, identified, case.stages, case.fleet.run.qos):
+    if kinds:
+        if not locate(db, case.run_folder, case.stores, identified, case.stages, case.fleet.run.qos, kinds):
             warnings.append("the target gave no trace of single messages: causes follow from counters alone")
         diagnoses = diagnose(db, {store.name: store.late_after_s for store in stores}, case.stages)
     real = frozenset(board.buoy_id for board in case.fleet.boards if board.kind == "esp32")
     # Why boards did not send comes first: what is missing elsewhere may follow from it.
-    diagnoses = diagnose_sending(db, case.fleet.run.late_send_ms, real) + diagnoses
+    diagnoses = diagnose_sending(db, case.fleet.run.late_send_ms, totals, real) + diagnoses
     withheld = withheld_measures(db, case.fleet, {buoy: fact.left_out for buoy, fact in case.boards.items()})
     diagnoses += diagnose_withheld(withheld, sensor_reasons(case.run_folder))
     kept_back = sum(sum(keys.values()) for keys in withheld.values())
@@ -188,19 +191,21 @@ def _verify(db: Database, case: Case, ledger: Path) -> Verification:
         unread=frozenset(store.name for store in stores if store.unread),
         doubt=doubt,
         withheld=withheld,
-        blamed=blamed_boards(db),
+        blamed=blamed_boards(db) if kinds else frozenset(),
     )
     proven = [board.buoy_id for board in boards if board.whole_ledger]
-    strange = db.number(
-        "SELECT coalesce(sum(weight), 0)::BIGINT FROM fault WHERE kind = 'unexpected' "
-        f"AND list_contains({proven}::INTEGER[], buoy)"
-    )
-    losses, losses_total = list_losses(db, case.run_folder)
-    latency, over_time = acknowledgement_latency(db)
+    strange = 0
+    if "unexpected" in kinds:
+        strange = db.number(
+            "SELECT coalesce(sum(weight), 0)::BIGINT FROM fault WHERE kind = 'unexpected' "
+            f"AND list_contains({proven}::INTEGER[], buoy)"
+        )
+    losses, losses_total = list_losses(db, case.run_folder) if kinds else no_losses(case.run_folder)
+    latency, over_time = acknowledgement_latency(db, totals)
     latencies = [*([over_time] if over_time else []), *latencies]
-    rate, rate_interval_s = rate_series(db)
+    rate, rate_interval_s = rate_series(db, totals)
     witness = witness_result(db, case.run_folder)
-    facts = threshold_facts(boards, stores, latency, send_rate_per_s(db), witness)
+    facts = threshold_facts(boards, stores, latency, totals.send_rate_per_s, witness)
     return Verification(
         boards=boards,
         stores=stores,
@@ -219,7 +224,7 @@ def _verify(db: Database, case: Case, ledger: Path) -> Verification:
 
 
 def _reconcile(
-    db: Database, case: Case, warnings: list[str]
+    db: Database, case: Case, totals: Totals, warnings: list[str]
 ) -> tuple[list[StoreResult], frozenset[str], list[LatencySeries]]:
     """All stores; which of them could be reconciled by identity; and how long they took over the run."""
     window = Window(case.since_ns, case.until_ns)
@@ -248,7 +253,7 @@ def _reconcile(
         if not by_identity:
             result.latency_words = "its rows do not say which message they came with"
         elif moment.known:
-            result.latency, over_time = visible_latency(db, store)
+            result.latency, over_time = visible_latency(db, store, totals)
             latencies += [over_time] if over_time else []
         if by_identity:
             identified.add(store)
