@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from warm import Warm
 
 from buoyfleet.model.ledger import Event
 
@@ -34,24 +35,35 @@ def fleet_text(*, ids: str = "100-104", target: str = "local", **parts: Any) -> 
 
 
 class Run:
-    """A `buoy` under way."""
+    """A `buoy` under way.
+
+    Args:
+        before: to be called by its process before it starts.
+        fresh: start it as a user does, with nothing loaded.
+    """
 
     def __init__(
         self,
         *arguments: str,
         environment: dict[str, str] | None = None,
         before: Callable[[], None] | None = None,
+        fresh: bool = False,
     ) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "buoyfleet.cli.main", *arguments],
-            cwd=ROOT,
-            env={**os.environ, "NO_COLOR": "1", **(environment or {})},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            preexec_fn=before,
-        )
+        environment = {**os.environ, "NO_COLOR": "1", **(environment or {})}
+        self.process: Warm | subprocess.Popen[str]
+        if before is None and not fresh:
+            self.process = Warm(list(arguments), folder=ROOT, environment=environment)
+        else:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "buoyfleet.cli.main", *arguments],
+                cwd=ROOT,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                preexec_fn=before,
+            )
         self.out = ""
         self.err = ""
 

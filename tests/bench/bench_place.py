@@ -1,10 +1,11 @@
 """A folder with a fleet file and boards on ports, and `buoy` as people type it there."""
 
 import os
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+import warm
 
 from buoyfleet.simulation.esp32.simulator import Simulator
 
@@ -27,14 +28,8 @@ class Place:
 
     def buoy(self, *arguments: object, code: int | None = 0) -> str:
         """What `buoy` printed; its exit code is checked."""
-        done = subprocess.run(
-            [*PROGRAM, *map(str, arguments)],
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT_S,
-            env=environment(),
-            stdin=subprocess.DEVNULL,
+        done = warm.run(
+            list(map(str, arguments)), folder=self.folder, environment=environment(), timeout_s=TIMEOUT_S
         )
         text = done.stdout + done.stderr
         with (self.folder / "printed.log").open("a") as log:

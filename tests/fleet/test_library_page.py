@@ -11,7 +11,11 @@ from buoyfleet.cloud.target import Stakes
 
 
 def test_the_examples_run_one_after_another(project_root, tmp_path, monkeypatch, capsys):
-    fleet = {"fleet": "small", "target": "local", "run": {"messages": 3, "rate": "10/s"}}
+    fleet = {
+        "fleet": "small",
+        "target": "local",
+        "run": {"messages": 3, "rate": "10/s", "late_send": "1 min"},
+    }
     fleet["boards"] = [{"kind": "virtual", "ids": "100-102"}]
     (tmp_path / "boards.yaml").write_text(json.dumps(fleet))
     monkeypatch.chdir(tmp_path)
