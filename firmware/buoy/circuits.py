@@ -9,7 +9,7 @@ Generators for `converse`: they yield commands and are sent the replies. Source 
 
 import os
 
-from buoy.console import Refused
+from buoy.console import OPEN, Refused
 
 _MOST_LINES = 32
 _TRIES = 4  # a circuit that has imported restarts
@@ -19,7 +19,7 @@ def keep(key):
     """Export to a file; returns the lines. What an interrupted calibration kept stays."""
     name = "ezo-%s.open" % key
     if name in os.listdir():
-        raise Refused("an interrupted calibration of %s is open; restore it first" % key)
+        raise Refused("an interrupted calibration of %s is open; restore it first" % key, OPEN)
     lines = yield from _export()
     with open("ezo.new", "w") as file:
         file.write("\n".join(lines))
@@ -45,9 +45,9 @@ def restore(key):
     for line in lines:
         reply = yield "Import," + line
         if reply == "*ER":
-            raise Refused("%s refused the calibration of %s" % (key, kept))
+            raise OSError("%s refused the calibration of %s" % (key, kept))
     if (yield from _export()) != lines:
-        raise Refused("%s did not take the calibration of %s" % (key, kept))
+        raise OSError("%s did not take the calibration of %s" % (key, kept))
     os.rename(kept, name + "last")
     return lines
 
@@ -62,7 +62,7 @@ def _awake():
         reply = yield "Export,?"
         if reply.startswith("export,"):
             return
-    raise Refused("the circuit cannot export its calibration: %r" % reply)
+    raise OSError("the circuit cannot export its calibration: %r" % reply)
 
 
 def _export():
@@ -75,7 +75,7 @@ def _export():
         if not reply or reply[0] == "*":
             break
         lines.append(reply)
-    raise Refused("the export of the calibration broke off")
+    raise OSError("the export of the calibration broke off")
 
 
 def converse(board, driver, steps, request_id=None, process_ms=300):
@@ -98,9 +98,9 @@ def converse(board, driver, steps, request_id=None, process_ms=300):
             if end.value is not None:
                 value = end.value
         except (ValueError, OSError) as failure:
-            error = str(failure)
+            error = failure
         if request_id is None:
-            board.console.log(error or "circuit %s: %s" % (driver.key, value), "warning")
+            board.console.log("circuit %s: %s" % (driver.key, error or value), "warning")
             if not error:
                 board.action = board.reset  # from here on as ever
         elif error:

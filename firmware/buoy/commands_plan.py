@@ -1,7 +1,7 @@
 """Console: a test plan's start and end, and events told again."""
 
 from buoy.commands import whole
-from buoy.console import Refused
+from buoy.console import BUSY, NO_TIME, NOT_RUNNING, Refused
 from buoy.identity import RUN_MARK
 from buoy.shims import keep_last
 
@@ -12,9 +12,9 @@ def do_run(board, request):
     from buoy.schedule import planned
 
     if board.app is None:
-        raise Refused("no application runs: maintenance, or not commissioned")
+        raise Refused("no application runs: maintenance, or not commissioned", NOT_RUNNING)
     if not board.clock.known():
-        raise Refused("the time is not known yet; clock with utc sets it")
+        raise Refused("the time is not known; clock with utc sets it", NO_TIME)
     first = whole(request, "first", 0, 1 << 30) if "first" in request else 0
     start_utc_ms = whole(request, "start", 0, 1 << 52)
     if board.app.schedule is not None and board.plan_start == start_utc_ms:
@@ -22,7 +22,7 @@ def do_run(board, request):
         first = max(first, board.app.schedule.seq)
     elif not first and not board.link.idle():
         # Their numbers would pass for those of the plan.
-        raise Refused("messages from before are still on their way; ask again when they have arrived")
+        raise Refused("messages from before are on their way; ask again", BUSY)
     start_ms = board.clock.local_ms(start_utc_ms)
     interval_us = count = end_ms = None
     if request.get("interval_us") is not None:

@@ -1,13 +1,18 @@
 """Console: readings of the sensors, and talk with EZO circuits."""
 
 from buoy.commands import whole
-from buoy.console import LATER, Refused
+from buoy.console import BUSY, LATER, Refused
+
+
+def _free(board):
+    """The reader; raises Refused while it is at work for another request."""
+    if board.reading is not None:
+        raise Refused("the sensors are busy with another request", BUSY)
+    return board.make_reader()
 
 
 def do_sensors(board, request):
-    if board.reading is not None:
-        raise Refused("the sensors are being read for another request")
-    reader = board.make_reader()
+    reader = _free(board)
     keys = request.get("keys")
     if keys is not None and not (isinstance(keys, list) and all(key in reader.sensors for key in keys)):
         raise Refused("keys is %r; some of %s" % (keys, ", ".join(sorted(reader.sensors))))
@@ -37,9 +42,7 @@ def do_sensors(board, request):
 
 def _circuit(board, request):
     """The driver of an EZO circuit, free for commands."""
-    if board.reading is not None:
-        raise Refused("the sensors are being read for another request")
-    driver = board.make_reader().sensors.get(request.get("key"))
+    driver = _free(board).sensors.get(request.get("key"))
     if not hasattr(driver, "begin_command"):
         raise Refused("key is that of an EZO circuit in use (ph, ec)")
     return driver

@@ -1,7 +1,8 @@
 """The serial console: one JSON object per line behind a marker, so that log lines and answers share a port.
 
     to the board     @buoy {"id": 7, "do": "health"}
-    from the board   @buoy {"id": 7, "ok": {...}} 1c2d3e4f     or   @buoy {"id": 7, "error": "..."} 1c2d3e4f
+    from the board   @buoy {"id": 7, "ok": {...}} 1c2d3e4f
+                     @buoy {"id": 7, "error": "...", "code": 2} 1c2d3e4f   for people, and for programs
                      @buoy {"n": 12, "event": {...}} 1c2d3e4f  unasked; n counts, so that loss is noticed
                      @buoy {"busy_ms": 15000} 1c2d3e4f         nothing is answered for so long at most
                      # info ...                                a log line
@@ -31,8 +32,18 @@ _MAX_REASON = 600  # a longer one is cut: every mistake in a settings file can b
 LEVELS = ("debug", "info", "warning", "error")
 
 
+# Why a request is refused (docs/firmware.md); programs decide by it, the text is for people.
+UNKNOWN_COMMAND = 1
+INVALID = 2  # a field is wrong or missing
+BUSY = 3  # something else is under way; the same request is followed later
+OPEN = 4  # an interrupted calibration waits to be restored
+NOT_RUNNING = 5  # the application does not run
+NO_TIME = 6  # the time is not known
+FAILED = 7  # the board or a circuit could not do it
+
+
 class Refused(ValueError):
-    """A request that cannot be followed; the text is the answer."""
+    """A request that cannot be followed: the text of the answer and, if it is not `INVALID`, the code."""
 
 
 # What a handler returns to answer at a later time, by calling `console.answer(request_id, ...)`.
@@ -73,7 +84,7 @@ class Console:
 
     Args:
         handlers: command → function(request) that returns what is answered as "ok", or `LATER`, or raises
-            `Refused`; the request is the parsed object.
+            `Refused`, with a code if it is not `INVALID`; the request is the parsed object.
         overflow: takes bytes when too many wait, as `port.write`; without it events and logs are dropped.
     """
 
@@ -124,11 +135,16 @@ class Console:
 
     def answer(self, request_id, value):
         """The answer to a request whose handler returned `LATER`; once per request."""
-        self._put(request_id, "ok", value)
+        self._put({"id": request_id, "ok": value})
 
-    def refuse(self, request_id, reason):
-        """The other answer."""
-        self._put(request_id, "error", reason)
+    @seldom
+    def refuse(self, request_id, error):
+        """The other answer, of what was raised."""
+        code = INVALID if isinstance(error, ValueError) else FAILED
+        text = isinstance(error, (ValueError, OSError)) and str(error)
+        if isinstance(error, Refused) and len(error.args) > 1:
+            text, code = error.args
+        self._put({"id": request_id, "error": (text or repr(error))[:_MAX_REASON], "code": code})
 
     def event(self, body):
         """Tell something unasked. It takes its number even if there is no room for it."""
@@ -190,20 +206,18 @@ class Console:
             return
         name = request.get("do")
         handler = self.handlers.get(name) if isinstance(name, str) else None
-        if handler is None:
-            self.refuse(
-                request_id,
-                "unknown command %s; one of %s" % (repr(name)[:40], ", ".join(sorted(self.handlers))),
-            )
-            return
         try:
+            if handler is None:
+                raise Refused(
+                    "unknown command %s; one of %s" % (repr(name)[:40], ", ".join(sorted(self.handlers))),
+                    UNKNOWN_COMMAND,
+                )
             value = handler(request)
             if value is not LATER:
                 self.answer(request_id, value)
         except Exception as error:
             # A request comes from outside: whatever it does to the interpreter, the board goes on.
-            known = isinstance(error, (ValueError, OSError)) and str(error)
-            self.refuse(request_id, (known or repr(error))[:_MAX_REASON])
+            self.refuse(request_id, error)
 
     def _full(self):
         if self._waiting > MAX_WAITING_BYTES and self._overflow is not None:
@@ -212,10 +226,10 @@ class Console:
         return self._waiting > MAX_WAITING_BYTES
 
     @seldom
-    def _put(self, request_id, name, value):
+    def _put(self, body):
         self._append(MARKER)
         crc = 0
-        for piece in pieces({"id": request_id, name: value}):
+        for piece in pieces(body):
             piece = piece.encode()
             crc = crc32(piece, crc)
             if self._waiting >= PIECE_BYTES and self._overflow is not None:

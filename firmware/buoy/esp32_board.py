@@ -7,9 +7,9 @@ import sys
 import time
 
 from buoy.board import Board
+from buoy.identity import CERTS  # ca.der, cert.der, key.der in it: EC P-256
 from sensors import once, seldom
 
-CERTS = "certs/"  # ca.der, cert.der, key.der: EC P-256
 COLLECT_BYTES = 4096  # taken since the last collection
 SHORT_OF_MEMORY_MS = 100  # until a step that had no memory is tried again
 
@@ -38,7 +38,7 @@ class StdPort:
 
 def read_file(name):
     """Bytes of a file in certs/."""
-    with open(CERTS + name, "rb") as file:
+    with open(CERTS + "/" + name, "rb") as file:
         return file.read()
 
 

@@ -6,6 +6,8 @@ is over, so that a bench that missed lines, or had no cable, can have them told 
 
 import os
 
+from buoy.identity import EVENTS
+
 _SUFFIX = ".evt"
 
 
@@ -114,7 +116,7 @@ class EventRing:
 
 def keep_events(console, anew):
     """From here on events are kept on flash as well, behind those of before a reset or anew."""
-    console.ring = EventRing("events")
+    console.ring = EventRing(EVENTS)
     if anew:
         console.ring.clear()
         console.ring.last = console.events

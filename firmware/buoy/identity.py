@@ -13,6 +13,14 @@ DOWN = "down"  # mark: shut down by configuration, until a configuration says ot
 # Every mark there is: those, commands by configuration, and what was refused (buoy.config).
 MARKS = (RUN_MARK, DOWN, "reset", "shutdown", "bad_global", "bad_sensor", "bad_set")
 
+# What it keeps on flash beside its program: folders, and how names of files in the root begin. With `keys`
+# that is all that makes a board this buoy, and what wiping it takes away.
+CERTS = "certs"
+OUTBOX = "outbox"
+EVENTS = "events"
+FOLDERS = (CERTS, OUTBOX, EVENTS)
+FILES = ("settings.", "ezo-")
+
 _ID = "id"
 _TEXTS = {"thing": "thing", "ssid": "wifi_ssid", "password": "wifi_key"}
 _MAINTENANCE = "maint_s"

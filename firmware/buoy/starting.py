@@ -6,7 +6,7 @@ import os
 from buoy import kept_time
 from buoy.commands import Commands
 from buoy.console import Console
-from buoy.identity import DOWN, NAMESPACE, RUN_MARK, Identity
+from buoy.identity import DOWN, NAMESPACE, OUTBOX, RUN_MARK, Identity
 from buoy.settings import CALIBRATION
 from buoy.shims import forget
 from buoy.timekeeping import Clock
@@ -158,7 +158,7 @@ def start(board, given, make_transport, open_ntp, random):
         log,
     )
     board.app.low_power = given["low_power"]
-    board.outbox = FlashOutbox("outbox", (topics.data, topics.error), given["outbox_segments"])
+    board.outbox = FlashOutbox(OUTBOX, (topics.data, topics.error), given["outbox_segments"])
     gc.collect()
     board.transport = make_transport(given, identity)
     policy = LinkPolicy(

@@ -57,12 +57,14 @@ def test_a_lock_that_another_program_keeps_is_named_with_the_way_out(tmp_path):
     ) as holder:
         assert holder.stdout is not None
         holder.stdout.readline()
+        waited: list[bool] = []
         try:
             with (
                 pytest.raises(PreflightError, match="another program has been baking") as error,
-                file_lock(path, 0.1, "baking"),
+                file_lock(path, 0.1, "baking", lambda: waited.append(True)),
             ):
                 pass
+            assert waited == [True]
             assert "fuser" in error.value.next_step
         finally:
             holder.communicate()

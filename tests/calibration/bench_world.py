@@ -25,6 +25,8 @@ from buoyfleet.calibration.procedures import PROCEDURES
 from buoyfleet.calibration.record import RecordWriter, read_record
 from buoyfleet.calibration.thermometer import thermometer
 from buoyfleet.model.errors import BoardError
+from buoyfleet.serial.refusals import refusal_code
+from buoyfleet.serial.trouble import Refusal
 from buoyfleet.simulation.buoy import simulated_buoy
 from buoyfleet.simulation.parts.solutions import vessel, water
 
@@ -160,7 +162,7 @@ class SimulatedBoard:
                     body = json.loads(checked(line[len(MARKER) :]))
                     if body.get("id") == request_id:
                         if "error" in body:
-                            raise BoardError(body["error"], where=self.port)
+                            raise Refusal(body["error"], refusal_code(body.get("code")), where=self.port)
                         return body["ok"]
                 else:
                     self.lines.append(line.decode())

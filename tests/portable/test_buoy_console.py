@@ -3,14 +3,26 @@
 import json
 
 from buoy import console as module
-from buoy.console import LATER, MARKER, PIECE_BYTES, Console, Refused, checked, sealed
+from buoy.console import (
+    BUSY,
+    FAILED,
+    INVALID,
+    LATER,
+    MARKER,
+    PIECE_BYTES,
+    UNKNOWN_COMMAND,
+    Console,
+    Refused,
+    checked,
+    sealed,
+)
 from buoy.journal import EventJournal
 from buoy.message import Message
 from buoy.shims import new_random
 
 
 def refuse(_request):
-    raise Refused("not now")
+    raise Refused("not now", BUSY)
 
 
 def make():
@@ -57,9 +69,21 @@ def test_what_cannot_be_followed_is_answered_with_the_reason():
     console = make()
     console.feed(request(1, "no") + request(2, "fly") + request(3, 5))
     first, second, third = answers(console)
-    assert first == {"id": 1, "error": "not now"}
+    assert first == {"id": 1, "error": "not now", "code": BUSY}
     assert "echo" in second["error"]
+    assert second["code"] == third["code"] == UNKNOWN_COMMAND
     assert third["id"] == 3
+
+
+def test_a_refusal_has_a_code_whatever_was_raised():
+    console = make()
+    for number, error in enumerate(
+        (Refused("no"), ValueError("bad"), OSError(28), OSError("full"), KeyError("x"))
+    ):
+        console.refuse(number, error)
+    found = answers(console)
+    assert [one["code"] for one in found] == [INVALID, INVALID, FAILED, FAILED, FAILED]
+    assert [found[0]["error"], found[3]["error"]] == ["no", "full"]
 
 
 def test_a_request_that_noise_has_changed_is_dropped():

@@ -1,21 +1,23 @@
 """A folder of fetched programs that cannot be written is named, whatever needed it."""
 
+import sys
+from pathlib import Path
+
 import pytest
 
 from buoyfleet.boards.firmware_files import installed_firmware
 from buoyfleet.model.errors import PreflightError
-from buoyfleet.programs.only_one import only_one
+from buoyfleet.programs.set_up import set_up
 from buoyfleet.simulation.esp32.factory import factory_image
 
 
-def set_up(folder):
-    with only_one(folder, print):
-        pytest.fail("there is no such folder")
+def fetch(folder):
+    return set_up((), folder, Path(sys.executable), print)
 
 
 @pytest.mark.parametrize(
     "use",
-    [set_up, installed_firmware, lambda folder: factory_image({}, folder)],
+    [fetch, installed_firmware, lambda folder: factory_image({}, folder)],
     ids=["setup", "firmware", "image"],
 )
 def test_a_folder_that_cannot_be_made_is_named_with_what_to_do(use, tmp_path):

@@ -8,7 +8,7 @@ import tty
 from collections.abc import Callable
 from pathlib import Path
 
-from buoy.console import MARKER, checked, sealed
+from buoy.console import INVALID, MARKER, checked, sealed
 
 
 class ScriptedBoard:
@@ -72,6 +72,7 @@ def ok(request: dict, value: object) -> bytes:
     return MARKER + sealed(json.dumps({"id": request["id"], "ok": value}).encode()) + b"\r\n"
 
 
-def refused(request: dict, reason: str) -> bytes:
+def refused(request: dict, reason: str, code: int = INVALID) -> bytes:
     """The other answer."""
-    return MARKER + sealed(json.dumps({"id": request["id"], "error": reason}).encode()) + b"\r\n"
+    body = {"id": request["id"], "error": reason, "code": code}
+    return MARKER + sealed(json.dumps(body).encode()) + b"\r\n"

@@ -4,7 +4,9 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-BOARD_CA, BOARD_CERTIFICATE, BOARD_KEY = "certs/ca.der", "certs/cert.der", "certs/key.der"
+from buoy.identity import CERTS
+
+BOARD_CA, BOARD_CERTIFICATE, BOARD_KEY = (f"{CERTS}/{name}.der" for name in ("ca", "cert", "key"))
 
 
 @dataclass(frozen=True, slots=True)

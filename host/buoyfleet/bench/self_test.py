@@ -236,6 +236,7 @@ def _publish(console: Console, test: SelfTest, arrivals: Arrivals, stop: Stop) -
 
 
 def _start_plan(console: Console, stop: Stop) -> None:
+    from buoyfleet.serial.refusals import RefusalCode
     from buoyfleet.serial.trouble import Refusal
 
     deadline = Deadline(ARRIVE_S)
@@ -246,6 +247,6 @@ def _start_plan(console: Console, stop: Stop) -> None:
             return
         except Refusal as error:
             # A message of its own may still be on its way.
-            if deadline.expired or "on their way" not in error.what:
+            if deadline.expired or error.code is not RefusalCode.BUSY:
                 raise
             stop.wait(_POLL_S, console.port)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from buoy import settings as board_settings
-from buoy.identity import NAMESPACE, keys
+from buoy.identity import FILES, FOLDERS, NAMESPACE, keys
 
 from buoyfleet.bench.batch_context import require_usable
 from buoyfleet.bench.hold import Hold
@@ -196,11 +196,6 @@ def wipe(session: Session, records: Records, *, flash: bool) -> Found:
     return found
 
 
-# What a buoy keeps beside the program: folders, and how the names of its files in the root begin.
-_FOLDERS = ("certs", "outbox", "events")
-_FILES = ("settings.", "ezo")
-
-
 def _forget(repl: RawRepl) -> None:
     """Remove the buoy's files and NVS keys; the program stays."""
     repl.run(
@@ -217,7 +212,7 @@ def gone(path):
         except OSError:
             pass
 for name in os.listdir():
-    if name in {_FOLDERS!r} or any([name.startswith(start) for start in {_FILES!r}]):
+    if name in {FOLDERS!r} or any([name.startswith(start) for start in {FILES!r}]):
         gone(name)
 n = esp32.NVS({NAMESPACE!r})
 for k in {tuple(keys())!r}:
@@ -231,6 +226,6 @@ machine.RTC().memory(b"")
         60.0,
     )
     left = repl.run("import os\nprint(os.listdir())", 15.0)
-    names = [name for name in _FOLDERS if repr(name) in str(left)]
+    names = [name for name in FOLDERS if repr(name) in str(left)]
     if names:
         raise BoardError(f"{', '.join(names)} cannot be removed", next_step="buoy wipe BOARD --flash")

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+from buoy.identity import CERTS
+from buoy.settings import FILE as SETTINGS_FILE
+
 from buoyfleet.bench.credentials import BOARD_CA, BOARD_CERTIFICATE, BOARD_KEY
 from buoyfleet.bench.session import Session
 from buoyfleet.boards.program_file import START, SWITCH
@@ -17,9 +20,8 @@ from buoyfleet.serial.probe import Found, ask_repl
 from buoyfleet.serial.raw_repl import LineError, RawRepl, ReplError
 from buoyfleet.serial.trouble import Refusal
 
-SETTINGS_FILE = "settings.json"
 PLACES = (
-    *("app-*", SWITCH, START, "boot.py", "main.py", SETTINGS_FILE, "lib/umqtt/", "certs/"),
+    *("app-*", SWITCH, START, "boot.py", "main.py", SETTINGS_FILE, "lib/umqtt/", f"{CERTS}/"),
     # Of programs that were not one file yet.
     *("buoy/", "sensors/"),
 )

@@ -9,7 +9,6 @@ from collections import deque
 from dataclasses import dataclass
 
 LEAST_SAMPLES = 5
-DRIFTS, NOISY = "drifts", "is noisy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +58,10 @@ class State:
     """Why it is not stable; empty if it is."""
     expired: bool
     """The longest time is over."""
-
-    @property
-    def drifts(self) -> bool:
-        """Whether the drift is over its limit."""
-        return DRIFTS in self.reason
-
-    @property
-    def noisy(self) -> bool:
-        """Whether the noise is."""
-        return NOISY in self.reason
+    drifts: bool = False
+    """The drift is over its limit."""
+    noisy: bool = False
+    """The noise is."""
 
 
 class Stability:
@@ -90,13 +83,15 @@ class Stability:
         scale = max(abs(mean), rule.floor) / 100.0 if rule.relative else 1.0
         covered = t_s - window[0][0] >= 0.8 * rule.window_s
         reason = ""
+        drifts = noisy = False
         if count < LEAST_SAMPLES or not covered:
             reason = f"{rule.window_s:g} s of samples are needed"
         else:
-            found = [DRIFTS] if abs(drift) > rule.drift_per_min * scale else []
-            found += [NOISY] if noise > rule.noise * scale else []
+            drifts = abs(drift) > rule.drift_per_min * scale
+            noisy = noise > rule.noise * scale
+            found = ["drifts"] * drifts + ["is noisy"] * noisy
             reason = " and ".join(found) or (f"waits for {rule.min_s:g} s" if t_s < rule.min_s else "")
-        return State(t_s, count, mean, noise, drift, not reason, reason, t_s >= rule.max_s)
+        return State(t_s, count, mean, noise, drift, not reason, reason, t_s >= rule.max_s, drifts, noisy)
 
 
 def trend(samples: "deque[tuple[float, float]]") -> tuple[float, float, float]:

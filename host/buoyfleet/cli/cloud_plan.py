@@ -115,8 +115,8 @@ def _limit(limit: LimitLine) -> str:
 
 
 def _first(limits: list[LimitLine]) -> LimitLine | None:
-    """The limit that a growing fleet meets first; waiting to connect is no limit of a fleet's size."""
-    growing = [one for one in limits if one.boards_at_limit is not None and "have to wait" not in one.name]
+    """The limit that a growing fleet meets first."""
+    growing = [one for one in limits if one.boards_at_limit is not None]
     return min(growing, key=lambda one: one.boards_at_limit or 0, default=None)
 
 

@@ -3,7 +3,7 @@
 import contextlib
 import fcntl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from buoyfleet.model.clock import Deadline
@@ -14,19 +14,23 @@ _POLL_S = 0.02
 
 
 @contextlib.contextmanager
-def file_lock(path: Path, timeout_s: float, doing: str) -> Iterator[None]:
+def file_lock(
+    path: Path, timeout_s: float, doing: str, wait: Callable[[], None] = lambda: None
+) -> Iterator[None]:
     """Hold the lock of a file. It is given back when its holder ends, however that is.
 
     Args:
         path: of the file, made where there is none; its folder must be there.
         timeout_s: to wait for others.
         doing: what others are doing while they hold it, for the error.
+        wait: called once if others hold it.
 
     Raises:
         PreflightError: others have held it for too long.
         OSError: the file cannot be opened.
     """
     deadline = Deadline(timeout_s)
+    waits = False
     # Threads exclude each other too: the lock belongs to what `open` returns.
     with path.open("w") as lock:
         while True:
@@ -40,5 +44,8 @@ def file_lock(path: Path, timeout_s: float, doing: str) -> Iterator[None]:
                         where=str(path),
                         next_step=f"`fuser {path}` names it; end it, then type the same command again",
                     ) from None
+                if not waits:
+                    waits = True
+                    wait()
                 time.sleep(_POLL_S)
         yield

@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
+from buoyfleet.mqtt.open_connections import LINGER_S, OpenConnections
 from buoyfleet.mqtt.turns import TurnQueue, Turns
 
 _Address = tuple[socket.AddressFamily, Any]
@@ -28,9 +29,6 @@ _RESOLVE_TTL_S = 60.0
 
 _IP_BIND_ADDRESS_NO_PORT = 24
 """linux/in.h: choose the port at connect, when the destination is known. Not in the socket module of 3.11."""
-
-LINGER_S = 5.0
-"""How long a polite close may wait for a peer that does not read."""
 
 
 class Wire(asyncio.Protocol):
@@ -101,10 +99,9 @@ class Dialler:
         self._clients = 0
         self._waiting: TurnQueue[Wire] = TurnQueue(turns, self._pump)
         self._connecting: dict[Wire, asyncio.Task[None]] = {}
-        self._wires: set[Wire] = set()
+        self._wires: OpenConnections[Wire] = OpenConnections(lambda wire: wire.abort())
         self._parting: deque[tuple[float, Wire]] = deque()
         self._parting_timer: asyncio.TimerHandle | None = None
-        self._empty: asyncio.Event | None = None
         self._addresses: list[_Address] = []
         self._addresses_until_s = 0.0
         self._resolving: asyncio.Future[list[_Address]] | None = None
@@ -143,8 +140,6 @@ class Dialler:
     def gone(self, wire: Wire) -> None:
         """The wire's socket is closed."""
         self._wires.discard(wire)
-        if self._empty is not None and not self._wires:
-            self._empty.set()
 
     @property
     def open_count(self) -> int:
@@ -161,14 +156,7 @@ class Dialler:
         self._waiting.clear()
         for task in list(self._connecting.values()):
             task.cancel()
-        if self._wires:
-            self._empty = asyncio.Event()
-            try:
-                await asyncio.wait_for(self._empty.wait(), timeout_s)
-            except TimeoutError:
-                for wire in list(self._wires):
-                    wire.abort()
-            self._empty = None
+        await self._wires.close(timeout_s)
         if self._parting_timer is not None:
             self._parting_timer.cancel()
             self._parting_timer = None

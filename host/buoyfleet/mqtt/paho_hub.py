@@ -6,10 +6,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
+from buoyfleet.mqtt.open_connections import LINGER_S, OpenConnections
 from buoyfleet.mqtt.turns import TurnQueue, Turns
-
-LINGER_S = 5.0
-"""How long a polite close may wait for a peer that does not read."""
 
 _TICK_S = 1.0
 _CONNECTING_THREADS = 16
@@ -75,9 +73,8 @@ class PahoHub:
         self.connect_timeout_s = connect_timeout_s
         self._pool: ThreadPoolExecutor | None = None
         self._waiting: TurnQueue[Session] = TurnQueue(turns, self._on_turn)
-        self._sessions: set[Session] = set()
+        self._sessions: OpenConnections[Session] = OpenConnections(lambda session: session.drop())
         self._timer: asyncio.TimerHandle | None = None
-        self._empty: asyncio.Event | None = None
 
     @property
     def open_count(self) -> int:
@@ -106,20 +103,11 @@ class PahoHub:
     def gone(self, session: Session) -> None:
         """The session's socket is closed."""
         self._sessions.discard(session)
-        if self._empty is not None and not self._sessions:
-            self._empty.set()
 
     async def close(self, timeout_s: float = LINGER_S) -> None:
         """Wait until disconnected clients are closed, drop the rest after `timeout_s`; end the threads."""
         self._waiting.clear()
-        if self._sessions:
-            self._empty = asyncio.Event()
-            try:
-                await asyncio.wait_for(self._empty.wait(), timeout_s)
-            except TimeoutError:
-                for session in list(self._sessions):
-                    session.drop()
-            self._empty = None
+        await self._sessions.close(timeout_s)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -131,7 +119,7 @@ class PahoHub:
     def _tick(self) -> None:
         self._timer = None
         now_s = time.monotonic()
-        for session in list(self._sessions):
+        for session in self._sessions.all():
             session.tick(now_s)
         if self._sessions:
             self._timer = asyncio.get_running_loop().call_later(_TICK_S, self._tick)

@@ -14,8 +14,9 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from buoyfleet.model.reasons import LinkTrouble
+from buoyfleet.mqtt.open_connections import LINGER_S
 from buoyfleet.mqtt.packets import CONNACK_MEANINGS, Connect
-from buoyfleet.mqtt.paho_hub import LINGER_S, PahoHub
+from buoyfleet.mqtt.paho_hub import PahoHub
 from buoyfleet.mqtt.paho_reading import ReadingPaho
 from buoyfleet.mqtt.transport import Listener, loss, not_mqtt, refusal
 

@@ -153,7 +153,7 @@ def prepare(programs: Iterable[Program], kept: Path, python: Path, say: Say) -> 
 
     Args:
         programs: which.
-        kept: folder of what is fetched; the caller holds its lock (`only_one`).
+        kept: folder of what is fetched; the caller holds its lock (`set_up`).
         python: an interpreter that has `unearth`.
         say: takes progress.
 

@@ -268,7 +268,7 @@ class Console:
         if answer is None:
             raise self._no_answer(do, timeout_s, waiting.failure, sent_ns)
         if answer.error is not None:
-            raise Refusal(f"{do}: {answer.error}", where=self.port)
+            raise Refusal(f"{do}: {answer.error}", answer.code, where=self.port)
         return Exchange(answer.value, waiting.sent_ns[answer.request_id], waiting.at_ns)
 
     def _write(self, data: bytes, deadline: Deadline) -> int:

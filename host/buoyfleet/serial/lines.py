@@ -6,6 +6,8 @@ from typing import TypeGuard
 
 from buoy.console import MARKER, checked
 
+from buoyfleet.serial.refusals import RefusalCode, refusal_code
+
 MOST_BUSY_MS = 60000
 MOST_LINE_BYTES = 65536
 """A line without an end is cut here: a board that only sends noise must not fill the memory."""
@@ -18,7 +20,9 @@ class Answer:
     request_id: int
     value: object
     error: str | None
-    """Why the board refused; None if it did not."""
+    """Why the board refused, for people; None if it did not."""
+    code: RefusalCode = RefusalCode.UNSAID
+    """The same for programs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,7 @@ def parse_line(line: bytes) -> Answer | Event | None:
     if "ok" in body:
         return Answer(request_id, body["ok"], None)
     if isinstance(body.get("error"), str):
-        return Answer(request_id, None, body["error"])
+        return Answer(request_id, None, body["error"], refusal_code(body.get("code")))
     return None
 
 

@@ -4,6 +4,7 @@ import re
 
 from buoyfleet.model.errors import BoardError
 from buoyfleet.serial.lines import visible
+from buoyfleet.serial.refusals import RefusalCode
 
 
 class Unanswered(BoardError):
@@ -15,6 +16,10 @@ class Unanswered(BoardError):
 
 class Refusal(BoardError):
     """The board answered that it will not."""
+
+    def __init__(self, what: str, code: RefusalCode, *, where: str = "") -> None:
+        super().__init__(what, where=where)
+        self.code = code
 
 
 def unanswered(what: str, port: str, heard: bytes, last_text: bytes) -> Unanswered:

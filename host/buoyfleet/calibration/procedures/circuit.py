@@ -11,6 +11,8 @@ from typing import Any, ClassVar
 from buoyfleet.calibration.model import Check, Fitted, Point, Sample, Step
 from buoyfleet.calibration.procedure import Procedure
 from buoyfleet.model.errors import BoardError
+from buoyfleet.serial.refusals import RefusalCode
+from buoyfleet.serial.trouble import Refusal
 from sensors.ezo_commands import CLEAR
 from sensors.ezo_line import parse_number
 
@@ -58,8 +60,8 @@ class CircuitProcedure(Procedure):
     def _keep(self) -> list[str]:
         try:
             kept = self.board.keep(self.key, "keep")
-        except BoardError as error:
-            if "is open" not in str(error):
+        except Refusal as error:
+            if error.code is not RefusalCode.OPEN:
                 raise
             # A calibration that was interrupted: what it kept is the calibration to keep.
             self.board.keep(self.key, "restore")

@@ -158,7 +158,13 @@ def limits_of(usage: Usage, quotas: Quotas, settings: Settings) -> list[LimitLin
             None,
         ),
         asked("connections", usage.boards, CONNECTIONS),
-        asked("connects/s (more have to wait)", connects, CONNECTS_PER_S),
+        LimitLine(
+            "connects/s (more have to wait)",
+            connects,
+            quotas.value(CONNECTS_PER_S),
+            quotas.source(CONNECTS_PER_S),
+            None,
+        ),
         asked("publishes/s of the account", rate, PUBLISHES_IN_PER_S),
         # A rule match counts as outbound, and so does what the witness gets.
         asked("outbound publishes/s of the account", rate * (RULES + 1), PUBLISHES_OUT_PER_S),
