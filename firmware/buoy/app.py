@@ -145,9 +145,9 @@ class App:
         return timestamp_ms
 
     @seldom
-    def report_error(self, kind, code, text, now_ms):
+    def report_error(self, kind, code, text, now_ms, sensor=""):
         """Tell the cloud on the error topic, as soon as the link allows."""
-        body = error_payload(self._utc_ms(now_ms), kind, code, text)
+        body = error_payload(self._utc_ms(now_ms), kind, code, text, sensor)
         self.link.send(Message(ERROR_SEQ, self.topics.error, body, now_ms), now_ms)
 
     # Callbacks of the link. They come without a time, so what they bring waits for the next step.
@@ -194,9 +194,9 @@ class App:
 
     def _sample(self, seq, now_ms, due_ms):
         wake_ms = self.sampler.step(seq, now_ms, due_ms)
-        for code, text in self.sampler.take_errors():
+        for sensor, code, text in self.sampler.take_errors():
             self.log(text)
-            self.report_error(SENSOR_ERROR, code, text, now_ms)
+            self.report_error(SENSOR_ERROR, code, text, now_ms, sensor)
         return wake_ms
 
     def _produce(self, schedule, planned_ms, now_ms):

@@ -67,9 +67,15 @@ class Payload:
 
 
 @seldom
-def error_payload(timestamp_ms, kind, code, message):
-    """JSON bytes for the error topic: kind is `sensor-error`, `connectivity-error` or `fatal-error`."""
+def error_payload(timestamp_ms, kind, code, message, sensor=""):
+    """JSON bytes for the error topic: kind is `sensor-error`, `connectivity-error` or `fatal-error`.
+
+    `sensor` is the measure that it is about, where it is about one.
+    """
     import json
 
-    body = {"timestamp": timestamp_ms, kind: {"code": code, "message": message}}
+    error = {"code": code, "message": message}
+    if sensor:
+        error["sensor"] = sensor
+    body = {"timestamp": timestamp_ms, kind: error}
     return json.dumps(body).encode()

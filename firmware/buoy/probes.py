@@ -95,7 +95,7 @@ class ProbeSampler:
         return tuple(keys), values
 
     def take_errors(self):
-        """(code, text) for the error topic since the last call."""
+        """(key, code, text) for the error topic since the last call."""
         errors = self._errors
         self._errors = []
         return errors
@@ -116,8 +116,7 @@ class ProbeSampler:
         self._reading = False
         self._complete_ms = now_ms
         self._lead_ms = now_ms - self._started_ms + _LEAD_MARGIN_MS
-        for _key, code, text in self._reader.take_errors():
-            self._errors.append((code, text))
+        self._errors.extend(self._reader.take_errors())
         if self._channels:
             from buoy.channel import gather
 

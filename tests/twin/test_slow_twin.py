@@ -1,6 +1,7 @@
 """A twin that is slow, or that loses the connection of its run: waited for, connected again, found."""
 
 import asyncio
+import errno
 import json
 import os
 import subprocess
@@ -12,9 +13,12 @@ from typing import Any
 import pytest
 
 from buoyfleet.cloud.local import running, target
+from buoyfleet.cloud.local.config import TwinConfig
 from buoyfleet.cloud.local.control_client import ControlClient
+from buoyfleet.cloud.local.folders import RECORDS_WHOLE
 from buoyfleet.cloud.local.left_files import ADDRESS_FILE, note_address
 from buoyfleet.cloud.local.target import LocalTarget
+from buoyfleet.cloud.local.twin import Twin
 from buoyfleet.model.errors import TargetError
 from buoyfleet.model.fleet import TargetSpec
 
@@ -105,6 +109,30 @@ def test_a_twin_that_never_answers_is_given_up_and_its_files_are_read(
     assert found.failure
     assert any("its files are used" in problem for problem in found.problems)
     assert found.stores == ("timestream", "s3")
+    assert found.unrecorded  # what it had not written by then
+
+
+def test_a_twin_that_ended_with_all_it_knew_on_the_disk_left_whole_records(tmp_path: Path) -> None:
+    def folder(disk_full: bool) -> Path:
+        return tmp_path / f"twin-{disk_full}"
+
+    async def lived(disk_full: bool) -> str:
+        twin = Twin(TwinConfig(folder=str(folder(disk_full)), port=0, control_port=0))
+        await twin.start()
+        if disk_full:
+            twin._write = fail  # type: ignore[method-assign]
+        request = {"since_ns": 0, "until_ns": 1, "buoys": [100], "run_folder": str(tmp_path / "run")}
+        collected = await twin._collect(request, lambda _progress: None)
+        await twin.close()
+        return str(collected["unrecorded"])
+
+    def fail(_stages: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "x")
+
+    assert asyncio.run(lived(disk_full=False)) == ""
+    assert (folder(False) / "evidence" / RECORDS_WHOLE).exists()
+    assert "No space left" in asyncio.run(lived(disk_full=True))
+    assert not (folder(True) / "evidence" / RECORDS_WHOLE).exists()
 
 
 def test_the_twin_of_a_run_is_found_by_its_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

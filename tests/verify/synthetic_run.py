@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from buoyfleet.model import evidence, ledger, store
 from buoyfleet.model.evidence import StageCount
-from buoyfleet.model.fleet import BoardSpec, Fleet, LinkSpec, RunSpec, SensorSpec, TargetSpec
+from buoyfleet.model.fleet import BoardKind, BoardSpec, Fleet, LinkSpec, RunSpec, SensorSpec, TargetSpec
 from buoyfleet.model.observation import Observation, write_observation
 from buoyfleet.model.thresholds import parse_threshold
 from buoyfleet.verify.boards import BoardFacts
@@ -83,8 +83,10 @@ class SyntheticRun:
     qos: int = 1
     sensors: tuple[SensorSpec, ...] = ()
     stages: list[StageCount] | None = None
+    unrecorded: str = ""
 
     def __post_init__(self) -> None:
+        self.kinds: dict[int, BoardKind] = {}
         self.sent: dict[tuple[int, int], Sent] = {}
         self.rows: dict[str, list[dict[str, Any]]] = {store: [] for store in self.stores}
         self.received: list[dict[str, Any]] = []
@@ -312,7 +314,15 @@ class SyntheticRun:
     def fleet(self) -> Fleet:
         """The fleet of the run."""
         boards = tuple(
-            BoardSpec(buoy, "virtual", f"buoy{buoy}", self.sensors, LinkSpec(), self.count, self.interval_ms)
+            BoardSpec(
+                buoy,
+                self.kinds.get(buoy, "virtual"),
+                f"buoy{buoy}",
+                self.sensors,
+                LinkSpec(),
+                self.count,
+                self.interval_ms,
+            )
             for buoy in self.boards
         )
         run = RunSpec(qos=self.qos, payload=self.payload, late_after_s=self.late_after_s)  # type: ignore[arg-type]
@@ -361,6 +371,7 @@ class SyntheticRun:
             ledger=compact_ledger(folder),
             boards=self.facts,
             interrupted=self.interrupted,
+            unrecorded=self.unrecorded,
         )
 
     def verify(self, folder: Path) -> Verification:

@@ -6,7 +6,6 @@ import pytest
 from synthetic_run import MS, START_NS, S, SyntheticRun
 
 from buoyfleet.model.result import Diagnosis
-from buoyfleet.verify.boards import BoardFacts
 from buoyfleet.verify.cause import Figures
 from buoyfleet.verify.causes import CAUSES, explain
 
@@ -323,22 +322,6 @@ def test_foreign_messages_are_told_with_the_topic_they_came_on(tmp_path: Path) -
     diagnosis = only(run, tmp_path)
     assert (diagnosis.kind, diagnosis.cause, diagnosis.measures) == ("unexpected", "foreign", 1)
     assert "topic aws/9/100/data/" in diagnosis.sentence
-
-
-@pytest.mark.parametrize("traced", [True, False])
-def test_what_a_board_has_not_told_yet_is_neither_lost_nor_somebody_elses(
-    tmp_path: Path, traced: bool
-) -> None:
-    run = SyntheticRun(with_trace=traced, facts={101: BoardFacts(incomplete="no answer within 2 s")})
-    run.sent[101, 2].sent = False  # it is in the stores, and the ledger does not say so
-    verification = run.verify(tmp_path)
-    found = {(one.store, one.kind): one for one in verification.diagnoses}
-    assert set(found) == {("", "not-sent"), ("timestream", "unexpected"), ("s3", "unexpected")}
-    assert {one.cause for one in found.values()} == {"untold"}
-    assert found["", "not-sent"].sentence.startswith("1 message (board 101) may have been sent or not: ")
-    assert "(board 101) are in s3 and not in the ledger: " in found["s3", "unexpected"].sentence
-    assert all("buoy fetch" in one.change for one in found.values())
-    assert {board.buoy_id: board.state for board in verification.boards}[101] == "unproven"
 
 
 def test_messages_that_were_never_sent_are_told_with_the_boards_reason(tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
 """A sensor that is on and gives no value: withheld, which is neither sent nor lost."""
 
-import json
 from pathlib import Path
 
+from buoy.app import SENSOR_ERROR
+from buoy.payload import error_payload
 from synthetic_run import SyntheticRun
 
 from buoyfleet.model.fleet import SensorSpec
@@ -11,6 +12,7 @@ from buoyfleet.report.heatmap import heat_map
 from buoyfleet.verify.boards import BoardFacts
 from buoyfleet.verify.verdict import Verification
 from sensors.catalog import KEYS
+from sensors.flags import MISSING, UNCAL, errors
 
 THRESHOLDS = ("sensors.withheld == 0", "sensors.silent == 0", "s3.missing == 0")
 
@@ -26,9 +28,25 @@ def with_dead_sensor(*seqs: int, says: str = "") -> SyntheticRun:
         (received,) = [row for row in run.received if row["message"] == message.number]
         received["payload"] = message.payload
     if says:
-        body = {"timestamp": 1, "sensor-error": {"code": 101, "message": says}}
-        run.observation = Observation([[100, 101, 102]], errors=[(101, json.dumps(body)), (101, "not JSON")])
+        run.observation = Observation(
+            [[100, 101, 102]],
+            errors=[
+                (101, "not JSON"),
+                (101, '{"sensor-error": {"code": 101, "message": "ph missing: of another firmware"}}'),
+                (101, '{"sensor-error": [[], {"code": []}]}'),
+                # Published all the same: no reason for a value that is not there.
+                *((101, said("ph", 107, text)) for _, _, text in errors("ph", UNCAL, "")),
+                *((101, said("do", code, text)) for _, code, text in errors("do", MISSING, "another sensor")),
+                *((101, said("ph", code, text)) for _, code, text in errors("ph", MISSING, says)),
+                *((101, said("ph", code, text)) for _, code, text in errors("ph", MISSING, "said later")),
+            ],
+        )
     return run
+
+
+def said(key: str, code: int, text: str) -> str:
+    """As a board's application puts it on the error topic."""
+    return error_payload(1, SENSOR_ERROR, code, text, key).decode()
 
 
 def values(verification: Verification) -> dict[str, float | None]:
@@ -36,7 +54,7 @@ def values(verification: Verification) -> dict[str, float | None]:
 
 
 def test_a_dead_sensor_is_counted_and_named_with_its_own_reason(tmp_path: Path) -> None:
-    run = with_dead_sensor(0, 1, 2, 3, says="ph: no answer: part not fitted")
+    run = with_dead_sensor(0, 1, 2, 3, says="ADC at 0 mV")
     verification = run.verify(tmp_path)
     for store in verification.stores:
         assert (store.expected, store.withheld, store.found, store.missing) == (108, 4, 104, 0)
@@ -50,7 +68,8 @@ def test_a_dead_sensor_is_counted_and_named_with_its_own_reason(tmp_path: Path) 
     (diagnosis,) = verification.diagnoses
     assert diagnosis.kind == "withheld"
     assert diagnosis.sentence == (
-        "4 measures of ph (board 101) were withheld by the sensor: no answer: part not fitted."
+        "4 measures of ph (board 101) were withheld by the sensor: missing: no answer: part not fitted, "
+        "unpowered, or a wire open or shorted; ADC at 0 mV."
     )
     assert verification.data_complete
     picture = heat_map(verification.boards, "s3")

@@ -47,6 +47,9 @@ class Collected:
     """What could not be collected and why; never swallowed."""
     failure: str = ""
     """Why this may be less than what was stored: the target failed. Empty: it is all."""
+    unrecorded: str = ""
+    """Why the target's own records may be incomplete: its disk was full, or it ended before it wrote them.
+    What they do not show may have happened all the same. Empty: they are whole."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,8 @@ class RunInfo(_Part):
     cut_short: str = ""
     """The phase in which the run's process ended early (buoyfleet.runs.run_state.PHASES), so that
     `buoy verify` gave the verdict; empty: it did not."""
+    unrecorded: str = ""
+    """Why the target's own records of the run may be incomplete; empty: they are whole."""
     tool_version: str
     python_version: str
     machine: str

@@ -271,6 +271,7 @@ def _verified(
         stores, stages = collected.stores, collected.stages
     if not stages:
         stages = [StageCount(**stage.model_dump()) for stage in result.stages]
+    unrecorded = result.run.unrecorded if collected is None else collected.unrecorded
     verification = verify(
         Case(
             run_folder=run_folder,
@@ -282,11 +283,15 @@ def _verified(
             ledger=compact_ledger(run_folder),
             boards=facts,
             interrupted=result.run.interrupted,
+            unrecorded=unrecorded,
         )
     )
     record = RunRecord(run_folder, interrupted=result.run.interrupted)
     again = result.run.model_copy(
-        update={"verified_again_ns": [*result.run.verified_again_ns, time.time_ns()]}
+        update={
+            "verified_again_ns": [*result.run.verified_again_ns, time.time_ns()],
+            "unrecorded": unrecorded,
+        }
     )
     return result.model_copy(
         update={

@@ -37,6 +37,7 @@ def conclude(fleet: Fleet, plan: Plan, record: RunRecord) -> Result:
             ledger=ledger,
             boards=_facts(plan, record),
             interrupted=record.interrupted,
+            unrecorded=record.collected.unrecorded,
         )
     )
     record.phases_s["verify"] = time.monotonic() - began
@@ -58,6 +59,7 @@ def conclude(fleet: Fleet, plan: Plan, record: RunRecord) -> Result:
             python_version=platform.python_version(),
             machine=f"{platform.system()} {platform.machine()}",
             cut_short=record.cut_short,
+            unrecorded=record.collected.unrecorded,
             command=record.command,
             limits=record.limits,
         ),

@@ -152,7 +152,7 @@ def read_record(run_folder: Path) -> RunRecord | None:
         usage = {name: (float(cpu_s), int(rss)) for name, (cpu_s, rss) in document.pop("usage").items()}
         record = RunRecord(
             run_folder,
-            collected=Collected(tuple(collected["stores"]), stages, list(collected["problems"])),
+            collected=Collected(**{**collected, "stores": tuple(collected["stores"]), "stages": stages}),
             usage=usage,
             **document,
         )

@@ -24,11 +24,13 @@ _SUBJECTS = {
     "unexpected": "{measures} ({where}) {are} in {store} that no board of this run sent: {why}.",
 }
 
+_UNTOLD = ("untold", "cut-short")
+"""Causes of boards with an incomplete ledger."""
 _SUBJECTS_OF_CAUSES = {
-    ("unexpected", "untold"): "{measures} ({where}) {are} in {store} and not in the ledger: {why}.",
+    ("unexpected", cause): "{measures} ({where}) {are} in {store} and not in the ledger: {why}."
+    for cause in _UNTOLD
 }
 """Where a kind is another thing for one cause."""
-_NOT_SENT = {"untold": "may have been sent or not"}
 
 # Reasons of boards for dropping that follow from a connection that is not there.
 _FOR_WANT_OF_A_LINK = (DropReason.OUTBOX_FULL, DropReason.RUN_ENDED)
@@ -140,8 +142,7 @@ def diagnose_sending(
 def _diagnose_unsent(db: Database) -> list[Diagnosis]:
     found = []
     for cause, detail, trouble, words, link, said, ever, messages, boards in db.rows("""
-        SELECT CASE WHEN dropped IS NOT NULL THEN 'dropped' WHEN u.buoy IS NOT NULL THEN 'untold'
-                ELSE 'unaccounted' END AS cause,
+        SELECT CASE WHEN dropped IS NOT NULL THEN 'dropped' ELSE coalesce(u.gap, 'unaccounted') END AS cause,
             coalesce(dropped, ''), coalesce(t.reason, '') AS trouble, coalesce(min(t.detail), ''),
             coalesce(l.reason, '') AS link, coalesce(min(l.detail), ''), coalesce(l.ever, true) AS ever,
             count(*), list_sort(list(DISTINCT buoy))
@@ -150,7 +151,7 @@ def _diagnose_unsent(db: Database) -> list[Diagnosis]:
         WHERE sent_ns IS NULL GROUP BY cause, dropped, trouble, link, ever ORDER BY 8 DESC, 2
     """):
         why, change = explain(Figures("", "board", "", cause, detail or "no reason given"))
-        if trouble and cause != "untold":
+        if trouble and cause not in _UNTOLD:
             reason, change = explain(Figures("", "broker", "", trouble, words.rstrip(".")))
             why = f"{why}; {reason}"
         elif link and detail in _FOR_WANT_OF_A_LINK:
@@ -158,7 +159,9 @@ def _diagnose_unsent(db: Database) -> list[Diagnosis]:
             why = reason if not ever else f"{why}; {reason}"
             cause = cause if ever else link
         number = count_text(messages, "message")
-        fate = _NOT_SENT.get(cause, "was never sent" if messages == 1 else "were never sent")
+        fate = "was never sent" if messages == 1 else "were never sent"
+        if cause in _UNTOLD:
+            fate = "may have been sent or not"
         found.append(
             Diagnosis(
                 store="",

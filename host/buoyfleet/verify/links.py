@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from buoyfleet.model.evidence import EVIDENCE_FOLDER, LINKS, LINKS_SCHEMA
+from buoyfleet.model.fleet import Fleet
 from buoyfleet.verify.boards import BoardFacts
 from buoyfleet.verify.database import Database
 from buoyfleet.verify.routes import BROKER
@@ -37,10 +38,11 @@ def create_trouble(db: Database, run_folder: Path) -> None:
     """)
 
 
-def create_board_trouble(db: Database, facts: Mapping[int, BoardFacts]) -> None:
+def create_board_trouble(db: Database, facts: Mapping[int, BoardFacts], fleet: Fleet) -> None:
     """Table `link_trouble`: what boards say of their own connections.
 
-    Table `untold`: boards with an incomplete ledger.
+    Table `untold`: boards with an incomplete ledger, and whether they keep the rest themselves (`untold`) or
+    it is gone with the process that ran them (`cut-short`).
     """
     rows = [
         {"buoy": buoy, "reason": fact.link_reason, "detail": fact.link_detail, "ever": fact.ever_connected}
@@ -51,8 +53,14 @@ def create_board_trouble(db: Database, facts: Mapping[int, BoardFacts]) -> None:
         [("buoy", pa.int32()), ("reason", pa.string()), ("detail", pa.string()), ("ever", pa.bool_())]
     )
     db.table("link_trouble", pa.Table.from_pylist(rows, schema))
-    untold = [buoy for buoy, fact in facts.items() if fact.incomplete]
-    db.table("untold", pa.table({"buoy": pa.array(untold, pa.int32())}))
+    virtual = {board.buoy_id for board in fleet.boards if board.kind == "virtual"}
+    untold = [
+        {"buoy": buoy, "gap": "cut-short" if buoy in virtual else "untold"}
+        for buoy, fact in facts.items()
+        if fact.incomplete
+    ]
+    schema = pa.schema([("buoy", pa.int32()), ("gap", pa.string())])
+    db.table("untold", pa.Table.from_pylist(untold, schema))
 
 
 def name_trouble(db: Database) -> None:

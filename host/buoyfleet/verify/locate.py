@@ -16,6 +16,8 @@ from buoyfleet.verify.routes import BROKER, Suspicion, route_of, suspect_by_coun
 
 _BOARD = "board"
 _VISIBLE = "being visible"
+_BY_SILENCE = ("not-received", "lost-between", "lost-inside", "measure-lost", "unlocated")
+"""Causes that follow from what the target's records do not show."""
 
 
 def locate(
@@ -59,6 +61,16 @@ def locate(
     if "unexpected" in kinds:
         _locate_unexpected(db)
     return traced
+
+
+def name_unrecorded(db: Database, why: str) -> None:
+    """In `located`: what an incomplete record of the target shows as lost without a word is not known."""
+    silent = ", ".join(text(cause) for cause in _BY_SILENCE)
+    db.run(
+        "UPDATE located SET cause = 'unrecorded', stage = 'target', after = '', detail = $1 "
+        f"WHERE cause IN ({silent})",
+        (why,),
+    )
 
 
 def _locate_missing(db: Database, stores: tuple[str, ...], anonymous: set[str]) -> None:
@@ -335,7 +347,7 @@ def _locate_unexpected(db: Database) -> None:
     db.run(f"""
         INSERT INTO located
         SELECT f.number, CASE WHEN r.topic IS NOT NULL THEN '{BROKER}' ELSE '' END, '',
-            CASE WHEN f.subject >= 0 THEN 'extra-measure' WHEN u.buoy IS NOT NULL THEN 'untold'
+            CASE WHEN f.subject >= 0 THEN 'extra-measure' WHEN u.buoy IS NOT NULL THEN u.gap
                 WHEN r.topic IS NOT NULL THEN 'foreign' ELSE 'unexplained' END,
             CASE WHEN r.topic IS NOT NULL THEN 'topic ' || r.topic ELSE '' END, NULL
         FROM fault AS f LEFT JOIN received AS r ON r.message = f.message

@@ -33,7 +33,7 @@ from buoyfleet.verify.faults import Window, create_faults, fault_kinds, stored_v
 from buoyfleet.verify.latency import acknowledgement_latency, rate_series, visible_latency
 from buoyfleet.verify.ledger import CompactedLedger
 from buoyfleet.verify.links import create_board_trouble, create_trouble
-from buoyfleet.verify.locate import locate
+from buoyfleet.verify.locate import locate, name_unrecorded
 from buoyfleet.verify.losses import list_losses, no_losses
 from buoyfleet.verify.messages import RULE_ATTRIBUTES, create_messages
 from buoyfleet.verify.original import reconcile_original
@@ -66,6 +66,8 @@ class Case:
     boards: Mapping[int, BoardFacts] = field(default_factory=dict)
     """By buoy id."""
     interrupted: bool = False
+    unrecorded: str = ""
+    """Why the target's own records may be incomplete; empty: they are whole."""
 
 
 @dataclass(slots=True)
@@ -147,7 +149,7 @@ def _verify(db: Database, case: Case, ledger: Path) -> Verification:
     create_messages(db, case.fleet)
     create_faults(db)
     create_trouble(db, case.run_folder)
-    create_board_trouble(db, case.boards)
+    create_board_trouble(db, case.boards, case.fleet)
     warnings += compact_observations(case.run_folder)
     create_witness(db, case.run_folder)
     if SUBSCRIBER in case.stores:
@@ -171,6 +173,8 @@ def _verify(db: Database, case: Case, ledger: Path) -> Verification:
     if kinds:
         if not locate(db, case.run_folder, case.stores, identified, case.stages, case.fleet.run.qos, kinds):
             warnings.append("the target gave no trace of single messages: causes follow from counters alone")
+        if case.unrecorded:
+            name_unrecorded(db, case.unrecorded)
         diagnoses = diagnose(db, {store.name: store.late_after_s for store in stores}, case.stages)
     real = frozenset(board.buoy_id for board in case.fleet.boards if board.kind == "esp32")
     # Why boards did not send comes first: what is missing elsewhere may follow from it.

@@ -12,8 +12,10 @@ from buoyfleet.model.result import Diagnosis
 from buoyfleet.verify.database import Database, column
 from buoyfleet.verify.words import boards_text, count_text
 from sensors.catalog import KEYS
+from sensors.flags import TABLE, WITHHELD
 
 _SENSOR_ERROR = "sensor-error"  # kind of an error message (buoy.app)
+_WITHHOLDING_CODES = frozenset(code for _, _, effect, code, _ in TABLE if effect == WITHHELD)
 _NO_REASON = "it gave no reason; a configuration on `config/sensor/` may leave it out"
 
 
@@ -65,16 +67,16 @@ def _take_left_out(db: Database, buoy: int, mine: dict[str, int], left_out: Left
 
 
 def sensor_reasons(run_folder: Path) -> dict[tuple[int, str], str]:
-    """(buoy, key) → what the sensor said first on the error topic."""
+    """(buoy, key) → why the sensor withheld values, as it said first on the error topic."""
     reasons: dict[tuple[int, str], str] = {}
     for buoy, payload in read_observation(run_folder / EVIDENCE_FOLDER, ()).errors:
         try:
-            message = str(json.loads(payload)[_SENSOR_ERROR]["message"])
+            error = json.loads(payload)[_SENSOR_ERROR]
+            key, code, message = str(error["sensor"]), error["code"], str(error["message"])
         except (ValueError, KeyError, TypeError, RecursionError):
             continue  # another kind of error, or not of our firmware
-        key, _, text = message.partition(": ")  # the measure begins the text (sensors.flags.errors)
-        if key in KEYS:
-            reasons.setdefault((int(buoy), key), text)
+        if key in KEYS and code in _WITHHOLDING_CODES:
+            reasons.setdefault((int(buoy), key), message.removeprefix(f"{key} "))
     return reasons
 
 

@@ -8,11 +8,12 @@ import contextlib
 import dataclasses
 import json
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from buoyfleet.cloud.local.config import LOCK_FILE, TwinConfig
-from buoyfleet.cloud.local.folders import EVIDENCE_FOLDER
+from buoyfleet.cloud.local.folders import EVIDENCE_FOLDER, RECORDS_WHOLE
 from buoyfleet.model.errors import PreflightError
 from buoyfleet.model.file_lock import file_lock
 from buoyfleet.model.stage_count import STAGES, StageCount
@@ -26,13 +27,24 @@ END_TIMEOUT_S = 90.0
 """Longer than a twin delivers after its run is gone (buoyfleet.cloud.local.twin.REST_S)."""
 
 
+@dataclass(frozen=True, slots=True)
+class FoundFiles:
+    """What the files of a twin say, beside the rows."""
+
+    stages: list[StageCount]
+    problems: list[str]
+    """What could not be read."""
+    unrecorded: str
+    """As of `Collected`."""
+
+
 async def collect_files(
     folder: Path,
     run_folder: Path,
     window: "tuple[int, int, frozenset[int]]",
     config: TwinConfig,
     influx: "InfluxClient | None",
-) -> tuple[list[StageCount], list[str]]:
+) -> FoundFiles:
     """Write the store rows and the evidence of a window to the run's folder.
 
     Args:
@@ -41,9 +53,6 @@ async def collect_files(
         window: since_ns, until_ns, buoys, as of `Target.collect`.
         config: of the twin.
         influx: to read its InfluxDB, where it has one.
-
-    Returns:
-        Its counters, and what could not be read.
 
     Raises:
         OSError: the run's folder cannot be written.
@@ -58,7 +67,9 @@ async def collect_files(
         problems += await asyncio.to_thread(collect_influxdb, folder, run_folder, chosen, influx)
     stages, found = _read_stages(folder / EVIDENCE_FOLDER / STAGES)
     write_stages(run_folder, stages)
-    return stages, problems + found
+    whole = (folder / EVIDENCE_FOLDER / RECORDS_WHOLE).exists()
+    unrecorded = "" if whole else "the twin ended, or was given up, before all of them were written"
+    return FoundFiles(stages, problems + found, unrecorded)
 
 
 def note_address(run_folder: Path, ready: dict[str, Any]) -> None:

@@ -106,16 +106,13 @@ class LocalTarget:
         self._mark = 0
         self._began_ns = 0
         """When the twin attached to began, UTC."""
-        self._reopened_ns: int | None = None
-        """Start of the run that is looked at once more."""
+        self._reopened_ns: int | None = None  # start of the run that is looked at once more
         self._problems: list[str] = []
         self.address = ""
-        self._silent = False
-        """It did not answer in time."""
+        self._silent = False  # it did not answer in time
         self.folder = Path(self._config.folder)
         """The twin's own data."""
-        self._attached: dict[str, Any] = {}
-        """What a twin to attach to has said of itself."""
+        self._attached: dict[str, Any] = {}  # what a twin to attach to has said of itself
 
     @property
     def changed_limits(self) -> tuple[str, ...]:
@@ -261,12 +258,12 @@ class LocalTarget:
             if not self._process.dead:
                 raise
             return await self._collect_after_end(run_folder, since_ns, until_ns, buoys)
-        if self._reopened_ns is not None:
-            # The counters hold what other runs sent as well; those of the run are in its folder.
-            return Collected(self.stores, [], [*self._problems, *answer["problems"]])
-        stages = [StageCount(**count) for count in answer["stages"]]
-        write_stages(run_folder, stages)
-        return Collected(self.stores, stages, [*self._problems, *answer["problems"]])
+        stages = []  # of a run that is over: the counters hold what others sent as well
+        if self._reopened_ns is None:
+            stages = [StageCount(**count) for count in answer["stages"]]
+            write_stages(run_folder, stages)
+        problems, unrecorded = [*self._problems, *answer["problems"]], answer["unrecorded"]
+        return Collected(self.stores, stages, problems, unrecorded=unrecorded)
 
     async def collect_left(
         self, run_folder: Path, since_ns: int, until_ns: int, buoys: frozenset[int]
@@ -309,9 +306,12 @@ class LocalTarget:
     ) -> Collected:
         """As `collect`, of a twin that cannot be asked."""
         influx = None if self._config.twin.influxdb is None else self._influx_client()
-        window = (since_ns, until_ns, buoys)
-        stages, problems = await collect_files(self.folder, run_folder, window, self._config, influx)
-        return Collected(self.stores, stages, [*self._problems, why, *problems])
+        found = await collect_files(
+            self.folder, run_folder, (since_ns, until_ns, buoys), self._config, influx
+        )
+        return Collected(
+            self.stores, found.stages, [*self._problems, why, *found.problems], "", found.unrecorded
+        )
 
     async def stop(self) -> None:
         """End the twin that this run started. Safe to call twice and after a failure."""

@@ -1,6 +1,7 @@
 """One twin: broker, pipeline, writing of segments, and the commands of its control channel."""
 
 import asyncio
+import contextlib
 import dataclasses
 import json
 import os
@@ -16,7 +17,7 @@ from buoyfleet.cloud.local.claim import claim, hold
 from buoyfleet.cloud.local.config import LOCK_FILE, TwinConfig
 from buoyfleet.cloud.local.control import ControlServer, Progress
 from buoyfleet.cloud.local.drain import Drain
-from buoyfleet.cloud.local.folders import EVIDENCE_FOLDER
+from buoyfleet.cloud.local.folders import EVIDENCE_FOLDER, RECORDS_WHOLE
 from buoyfleet.cloud.local.impostor import Impostors
 from buoyfleet.cloud.local.marks import Mark, since
 from buoyfleet.cloud.local.pipeline import Pipeline
@@ -150,7 +151,9 @@ class Twin:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self.pipeline.close()
-        await self._write_down()
+        if not await self._write_down():
+            with contextlib.suppress(OSError):
+                (self._folder / EVIDENCE_FOLDER / RECORDS_WHOLE).touch()
         if self._lock is not None:
             self._lock.close()
 
@@ -179,8 +182,12 @@ class Twin:
                 await self._write_down()
                 last_s = time.monotonic()
 
-    async def _write_down(self) -> None:
-        """Write all gathered rows as segments, and the counters."""
+    async def _write_down(self) -> str:
+        """Write all gathered rows as segments, and the counters.
+
+        Returns:
+            Why that was not possible; empty: it was.
+        """
         async with self._writing:
             for log in self.pipeline.logs:
                 log.detach()
@@ -188,7 +195,10 @@ class Twin:
             try:
                 await asyncio.to_thread(self._write, text)
             except OSError as error:
-                self._problem(f"the twin cannot write: {error.strerror or error} ({error.filename})")
+                why = f"the twin cannot write: {error.strerror or error} ({error.filename})"
+                self._problem(why)
+                return why
+        return ""
 
     def _write(self, stages: str) -> None:
         for log in self.pipeline.logs:
@@ -328,7 +338,7 @@ class Twin:
         seen_ns = None if self.config.twin.hurry else self.pipeline.clock.utc_ns()
         window = Window(since_ns, int(request["until_ns"]), buoys, seen_ns)
         self.pipeline.take_in()
-        await self._write_down()
+        unrecorded = await self._write_down()
         waiting = [Waiting(*row) for row in self.pipeline.waiting()]
         run_folder = Path(request["run_folder"])
         config = self.config
@@ -339,7 +349,11 @@ class Twin:
             client = self.pipeline.influxdb.reader()
             problems += await asyncio.to_thread(collect_influxdb, self._folder, run_folder, window, client)
         self._collected = True
-        return {"stages": self._stages_since(mark), "problems": [*self._problems, *problems]}
+        return {
+            "stages": self._stages_since(mark),
+            "problems": [*self._problems, *problems],
+            "unrecorded": unrecorded,
+        }
 
     async def _stop(self, _request: dict[str, Any], _progress: Progress) -> dict[str, Any]:
         self.stopping.set()
