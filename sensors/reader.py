@@ -99,6 +99,11 @@ class Reader:
             forget("flags")
         return errors
 
+    @seldom
+    def tell_again(self) -> None:
+        """Let the next reading tell what is wrong as if it were new."""
+        self._told = {key: quality.OK for key in self.sensors}
+
     def _release(self, now_ms: float) -> None:
         """Hand the temperature on when it is known, and let go whoever waited."""
         keys = [sensor.key for sensor in self._running]

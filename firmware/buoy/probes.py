@@ -100,6 +100,10 @@ class ProbeSampler:
         self._errors = []
         return errors
 
+    def tell_again(self):
+        """Let the next reading tell errors that were told before."""
+        self._reader.tell_again()
+
     def _values(self, n, now_ms):
         """(key, value or None) of every sensor that is due."""
         if self._channels:

@@ -54,6 +54,9 @@ class Sampler:
         """Fakes have none."""
         return ()
 
+    def tell_again(self):
+        """Fakes have nothing to tell."""
+
     def step(self, n, now_ms, message_due_ms):
         """Gather readings for averages while `needs_steps`; returns the time of the next reading."""
         wake_ms = message_due_ms

@@ -16,7 +16,8 @@ from buoyfleet.simulation.esp32.simulator import Simulator
 from buoyfleet.simulation.esp32.synthetic import write_synthetic
 
 IDS = (180, 181)
-MESSAGES = 60
+MESSAGES = 90
+"""Longer than pH gives no value after power came."""
 WAKES = 2
 LONG_S = 300.0
 

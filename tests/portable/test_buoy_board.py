@@ -8,6 +8,7 @@ from buoy import settings
 from buoy.board import SHUTDOWN_SLEEP_MS, Board
 from buoy.console import MARKER, checked, sealed
 from buoy.identity import Identity
+from buoy.sampler import Sampler
 from buoy.shims import MICROPYTHON
 from buoy.timekeeping import EARLIEST_MS
 from buoy_nvs import Nvs
@@ -296,6 +297,24 @@ def test_a_plan_that_is_asked_for_again_gives_no_number_to_two_messages():
     world.run(2000)
     seqs += [event["seq"] for event in events_of(world) if event["what"] == "sent"]
     assert seqs == list(range(9))
+
+
+def test_a_new_plan_has_its_sensors_tell_again_what_is_wrong():
+    class Telling(Sampler):
+        told = 0
+
+        def tell_again(self):
+            self.told += 1
+
+    world = World()
+    world.boot()
+    world.connect()
+    world.run(200)
+    sampler = world.board.app.sampler = Telling([])
+    world.ask("run", start=UTC_MS + 500, interval_us=100000, count=2)
+    assert sampler.told == 1
+    world.ask("run", start=UTC_MS + 9000, interval_us=100000, count=9, first=2)
+    assert sampler.told == 1  # one plan, gone on with
 
 
 def test_a_test_plan_is_told_message_by_message():

@@ -138,7 +138,7 @@ def test_an_averaged_probe_publishes_the_mean_of_the_readings_in_its_window():
 
 
 def test_fakes_and_probes_offer_the_application_the_same():
-    names = ("every_key", "configure", "needs_steps", "step", "ready", "take", "take_errors")
+    names = ("every_key", "configure", "needs_steps", "step", "ready", "take", "take_errors", "tell_again")
     for name in names:
         assert hasattr(Sampler([]), name)
         assert hasattr(ProbeSampler(SlowReader(), []), name)

@@ -201,6 +201,17 @@ def test_every_flag_is_told_once_and_again_after_it_was_gone():
     assert "open or unpowered" in errors[0][2]
 
 
+def test_what_was_told_is_told_again_on_request():
+    board = river()
+    board.signals[WP] = 100
+    reader = reader_of(board)
+    read(board, reader)
+    told = reader.take_errors()
+    reader.tell_again()
+    read(board, reader)
+    assert reader.take_errors() == told != []
+
+
 def test_no_step_polls_a_sensor_before_it_is_due():
     board = river()
     reader = reader_of(board)
