@@ -5,24 +5,29 @@ Source: the maker's EZO-pH and EZO-EC data sheets, and study notes of drivers.
 
 from sensors import forget, once, quality, seldom
 from sensors.driver import Driver
-from sensors.ezo_line import CODE, JUNK, READING, EzoLine, trouble_text
+from sensors.ezo_line import (
+    CODE,
+    COMMAND_MS,
+    DONE,
+    JUNK,
+    READING,
+    REFUSED,
+    RESTARTED,
+    SILENT,
+    STEP_MS,
+    EzoLine,
+    trouble_text,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Generator
     from typing import Any
 
     from sensors.driver import Modules, Steps
+    from sensors.ezo_line import Exchange
     from sensors.power import Rail
 
-    Exchange = Generator[float, None, int]
-
-# How an exchange ended.
-DONE, REFUSED, SILENT, RESTARTED = 1, 2, 3, 4
-
-COMMAND_MS = 300  # processing time of every command but readings and calibration
 LATE_MS = 1500  # a line that has not come by then will not come
-STEP_MS = 20  # between two looks at the UART
 SETTLE_MS = 150  # for the `*OK` that newer firmware sends after an answer
 BOOT_MS = 1000
 

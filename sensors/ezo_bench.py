@@ -1,15 +1,14 @@
 """A bench's own commands to an EZO circuit: a board has this in memory only while it is asked to send one."""
 
-from sensors.ezo import DONE, REFUSED, RESTARTED
-from sensors.ezo_line import ANSWER, CODE, JUNK, READING
+from sensors.ezo_line import ANSWER, CODE, DONE, JUNK, READING, REFUSED, RESTARTED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from sensors.driver import Steps
-    from sensors.ezo import Ezo
+    from sensors.ezo_line import Circuit
 
 
-def converse(circuit: "Ezo", command: str, process_ms: float) -> "Steps":
+def converse(circuit: "Circuit", command: str, process_ms: float) -> "Steps":
     """Send a command; what comes back is in `reply`, as `Ezo.begin_command` has it."""
     line = circuit.open_line()
     name = command.lower()

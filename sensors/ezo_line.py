@@ -13,7 +13,50 @@ from sensors import once, seldom
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Generator
+    from typing import Any, Protocol
+
+    Exchange = Generator[float, None, int]
+
+    class Circuit(Protocol):
+        """What is made ready and commanded: `sensors.ezo.Ezo`."""
+
+        settings: "dict[str, Any]"
+        now_ms: float
+        circuit_type: str
+        circuit_flags: int
+        circuit_note: str
+        circuit: "tuple[str, str]"
+        calibrated: "int | None"
+        vcc_v: "float | None"
+        sent_c: "float | None"
+        takes_rt: bool
+        says_ok: bool
+        asleep: bool
+        heard: str
+        reply: str
+
+        def open_line(self) -> "EzoLine": ...
+
+        def exchange(
+            self, command: str, wanted: int, prefix: str = "", process_ms: float = 300
+        ) -> "Exchange": ...
+
+        def order(self, command: str) -> "Exchange": ...
+
+        def ask_anew(self) -> None: ...
+
+    class PhCircuit(Circuit, Protocol):
+        """`sensors.ph.Ph`."""
+
+        slope: "tuple[float, float, float | None] | None"
+
+
+# How an exchange ended.
+DONE, REFUSED, SILENT, RESTARTED = 1, 2, 3, 4
+
+COMMAND_MS = 300  # processing time of every command but readings and calibration
+STEP_MS = 20  # between two looks at the UART
 
 CODE, ANSWER, READING, JUNK = 1, 2, 3, 4
 

@@ -5,17 +5,14 @@ EZO-pH and EZO-EC data sheets.
 """
 
 from sensors import quality
-from sensors.ezo import COMMAND_MS, DONE, RESTARTED, SILENT, STEP_MS
-from sensors.ezo_line import ANSWER, parse_number
+from sensors.ezo_line import ANSWER, COMMAND_MS, DONE, RESTARTED, SILENT, STEP_MS, parse_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from sensors.ec import Ec
-    from sensors.ezo import Exchange, Ezo
-    from sensors.ph import Ph
+    from sensors.ezo_line import Circuit, Exchange, PhCircuit
 
 CONTINUOUS_MS = 1050  # the continuous mode gives a line each second
 
@@ -27,7 +24,7 @@ SLOPE_LIMITS_PERCENT = (90.0, 110.0)
 ZERO_LIMIT_MV = 30.0
 
 
-def ready(circuit: "Ezo") -> "Exchange":
+def ready(circuit: "Circuit") -> "Exchange":
     """All of it."""
     line = circuit.open_line()
     circuit.circuit_flags = quality.OK
@@ -63,7 +60,7 @@ def ready(circuit: "Ezo") -> "Exchange":
     return DONE
 
 
-def quiet(circuit: "Ezo") -> "Exchange":
+def quiet(circuit: "Circuit") -> "Exchange":
     """End the continuous mode, which is the factory's default, and let its last lines pass."""
     line = circuit.open_line()
     line.unasked = False
@@ -79,7 +76,7 @@ def quiet(circuit: "Ezo") -> "Exchange":
     return status
 
 
-def _ask(circuit: "Ezo", command: str, prefix: str) -> "Exchange":
+def _ask(circuit: "Circuit", command: str, prefix: str) -> "Exchange":
     """A query, once more if refused or not answered."""
     status = SILENT
     for _ in (1, 2):
@@ -89,7 +86,7 @@ def _ask(circuit: "Ezo", command: str, prefix: str) -> "Exchange":
     return status
 
 
-def _ask_status(circuit: "Ezo") -> "Exchange":
+def _ask_status(circuit: "Circuit") -> "Exchange":
     status = yield from _ask(circuit, "Status", "status,")
     if status == DONE:
         fields = circuit.open_line().fields()
@@ -100,7 +97,7 @@ def _ask_status(circuit: "Ezo") -> "Exchange":
     return status
 
 
-def _ask_calibration(circuit: "Ezo") -> "Exchange":
+def _ask_calibration(circuit: "Circuit") -> "Exchange":
     status = yield from _ask(circuit, "Cal,?", "cal,")
     if status == DONE:
         points = parse_number(circuit.open_line().fields()[0])
@@ -110,7 +107,7 @@ def _ask_calibration(circuit: "Ezo") -> "Exchange":
     return status
 
 
-def _configure_ph(circuit: "Ph") -> "Exchange":
+def _configure_ph(circuit: "PhCircuit") -> "Exchange":
     """Nothing is told; the slope is asked for."""
     status = yield from circuit.exchange("Slope,?", ANSWER, "slope,")
     circuit.slope = None
@@ -122,7 +119,7 @@ def _configure_ph(circuit: "Ph") -> "Exchange":
     return status
 
 
-def _judge_slope(circuit: "Ph", slope: "tuple[float, float, float | None]") -> None:
+def _judge_slope(circuit: "PhCircuit", slope: "tuple[float, float, float | None]") -> None:
     low, high = SLOPE_LIMITS_PERCENT
     acid, base, zero_mv = slope
     worn = not (low <= acid <= high and low <= base <= high)
@@ -135,7 +132,7 @@ def _judge_slope(circuit: "Ph", slope: "tuple[float, float, float | None]") -> N
         )
 
 
-def _configure_ec(circuit: "Ec") -> "Exchange":
+def _configure_ec(circuit: "Circuit") -> "Exchange":
     status = yield from _set_k(circuit)
     if status in (RESTARTED, SILENT):
         return status
@@ -152,7 +149,7 @@ def _configure_ec(circuit: "Ec") -> "Exchange":
     return DONE
 
 
-def _set_k(circuit: "Ec") -> "Exchange":
+def _set_k(circuit: "Circuit") -> "Exchange":
     """The default K of 1.0 is wrong by a decade for this probe: set it, then see that it is."""
     wanted = circuit.settings["k"]
     for attempt in (1, 2):

@@ -6,20 +6,9 @@ soon after every event of the transport.
 
 from buoy.link import FOREVER_MS
 from buoy.message import Message
-from buoy.payload import error_payload
+from buoy.payload import CODE_CONNECTION_LOST, CONNECTIVITY_ERROR, SENSOR_ERROR, error_payload
 from buoy.shims import forget
 from sensors import once, seldom
-
-SENSOR_ERROR = "sensor-error"
-CONNECTIVITY_ERROR = "connectivity-error"
-FATAL_ERROR = "fatal-error"
-
-# Codes of error messages, in one place for everyone who reads the error topic.
-CODE_CONNECTION_LOST = 1
-CODE_BAD_CONFIG = 2  # told by buoy.config
-CODE_OUTBOX_DROPPED = 3  # told by buoy.board
-CODE_BAD_SETTINGS = 4  # told by buoy.starting
-CODE_WRONG_CLOCK = 5  # told by buoy.restamp
 
 MOST_AT_ONCE = 100  # messages made up for in one step: the watchdog waits for its end
 IDLE_SAMPLE_MS = 50  # least distance of looks at probes while there is no schedule

@@ -179,7 +179,7 @@ class Board:
     @seldom
     def _tell_losses(self, now_ms):
         """Messages that flash lost, or did not take: on the error topic as soon as that can arrive."""
-        from buoy.app import CODE_OUTBOX_DROPPED, FATAL_ERROR
+        from buoy.payload import CODE_OUTBOX_DROPPED, FATAL_ERROR
 
         damaged = self.outbox.damaged
         failures = self.outbox.write_failures

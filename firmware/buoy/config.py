@@ -11,9 +11,9 @@ Both are retained, so a buoy gets the same text at every connection: `reset` and
 distinct message, which is remembered in the storage before acting.
 """
 
-from buoy.app import CODE_BAD_CONFIG, FATAL_ERROR
 from buoy.identity import DOWN
 from buoy.jsonobject import parse_object
+from buoy.payload import CODE_BAD_CONFIG, FATAL_ERROR
 
 MAX_SECONDS = 31 * 24 * 3600
 LEAST_INTERVAL_S = 0.01  # IoT Core takes 100 messages a second

@@ -1,12 +1,6 @@
 """Messages that wait for the link, kept on flash: resets and power cuts leave their bytes and order.
 
-Segments are files `<number>.out` in one folder, oldest first; each holds records:
-
-    0xB1  number * 2 + topic  seq (4)  length (2)  payload  CRC-32 of all before (4)        big endian
-
-`number` counts the records of a segment, modulo 128. A damaged record costs itself alone: the next one is
-found by its marker and CRC wherever the damaged length points, and its number says how many were lost, which
-is counted. Older firmware wrote 0xB0 and no number: such records are read; damage between two counts as one.
+Segments are files of records (buoy.outbox_record) in one folder, oldest first.
 
 LittleFS makes the closing of a file atomic: after a power cut a file is as it was at its last close. A record
 that breaks off, as other file systems can leave it, counts as damaged. A segment is removed when everything
@@ -22,40 +16,23 @@ import struct
 from binascii import crc32
 
 from buoy.message import Message
+from buoy.outbox_record import (
+    HEAD,
+    HEAD_BYTES,
+    MAGIC,
+    MAX_PAYLOAD,
+    NO_SEQ,
+    NUMBERS,
+    OLD_MAGIC,
+    SUFFIX,
+    TAIL_BYTES,
+    Segment,
+    write_record,
+)
 from buoy.shims import forget
 from sensors import once, seldom
 
-MAGIC = 0xB1
-OLD_MAGIC = 0xB0
-NUMBERS = 128
-_MAX_PAYLOAD = 4096  # a damaged length must not ask for memory
-_HEAD = ">BBIH"
-HEAD_BYTES = 8
-TAIL_BYTES = 4
-NO_SEQ = 0xFFFFFFFF  # for messages that carry no number
 _FIRST_SEGMENT = 500000  # room on both sides: what goes back to the front gets a lower number
-SUFFIX = ".out"
-
-
-def write_record(file, place, seq, payload):
-    """One record; `place` is its number and topic in one byte."""
-    head = struct.pack(_HEAD, MAGIC, place, seq, len(payload))
-    file.write(head)
-    file.write(payload)
-    file.write(struct.pack(">I", crc32(payload, crc32(head)) & 0xFFFFFFFF))
-
-
-class Segment:
-    __slots__ = ("count", "number", "offset", "old", "settled", "size", "taken")
-
-    def __init__(self, number, old=False):
-        self.number = number
-        self.old = old  # from before the last reset
-        self.size = 0  # bytes
-        self.count = 0  # whole records
-        self.taken = 0
-        self.settled = 0
-        self.offset = 0  # of the next record to take
 
 
 class FlashOutbox:
@@ -164,8 +141,8 @@ class FlashOutbox:
         head = file.read(HEAD_BYTES)
         if len(head) < HEAD_BYTES:
             return None
-        magic, number, seq, length = struct.unpack(_HEAD, head)
-        if magic not in (MAGIC, OLD_MAGIC) or length > _MAX_PAYLOAD:
+        magic, number, seq, length = struct.unpack(HEAD, head)
+        if magic not in (MAGIC, OLD_MAGIC) or length > MAX_PAYLOAD:
             return None
         payload = file.read(length)
         tail = file.read(TAIL_BYTES)
@@ -231,7 +208,7 @@ class FlashOutbox:
             with open(self.path(segment), "r+b" if segment.size else "wb") as file:
                 file.seek(segment.size)
                 for message in messages:
-                    if len(message.payload) > _MAX_PAYLOAD:
+                    if len(message.payload) > MAX_PAYLOAD:
                         raise OSError("a message of %d bytes" % len(message.payload))
                     place = number % NUMBERS * 2 + self._topics.index(message.topic)
                     seq = NO_SEQ if message.seq < 0 else message.seq

@@ -8,9 +8,8 @@ that it was this firmware that set it, and when: no other clock is believed.
 import struct
 import time
 
-from buoy.timekeeping import EARLIEST_MS, LATEST_MS
+from buoy.timekeeping import EARLIEST_MS, LATEST_MS, WRONG_MS
 
-WRONG_MS = 3600000  # a clock that was off by more was wrong, and so is what was stamped by it
 _MARK = ">4sQQI"  # b"UTC1", since_ms, set_ms, poll_ms
 _MAGIC = b"UTC1"
 

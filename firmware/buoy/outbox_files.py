@@ -2,7 +2,7 @@
 
 import os
 
-from buoy.flash_outbox import HEAD_BYTES, MAGIC, NO_SEQ, NUMBERS, OLD_MAGIC, SUFFIX, TAIL_BYTES, Segment
+from buoy.outbox_record import HEAD_BYTES, MAGIC, NO_SEQ, NUMBERS, OLD_MAGIC, SUFFIX, TAIL_BYTES, Segment
 
 _BLOCK_BYTES = 128
 _MOST_AHEAD = 16  # a higher number is none

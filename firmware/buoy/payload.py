@@ -12,6 +12,18 @@ Modes:
 from sensors import once, seldom
 from sensors.catalog import BOOLEAN_KEYS, DECIMALS
 
+# Kinds of error messages.
+SENSOR_ERROR = "sensor-error"
+CONNECTIVITY_ERROR = "connectivity-error"
+FATAL_ERROR = "fatal-error"
+
+# Codes of error messages, in one place for everyone who reads the error topic.
+CODE_CONNECTION_LOST = 1
+CODE_BAD_CONFIG = 2  # told by buoy.config
+CODE_OUTBOX_DROPPED = 3  # told by buoy.board
+CODE_BAD_SETTINGS = 4  # told by buoy.starting
+CODE_WRONG_CLOCK = 5  # told by buoy.restamp
+
 _FLOAT = "%%.%df" % DECIMALS
 
 

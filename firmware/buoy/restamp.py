@@ -8,9 +8,9 @@ on its way keeps its bytes.
 import os
 
 from buoy import outbox_files
-from buoy.app import CODE_OUTBOX_DROPPED, CODE_WRONG_CLOCK, CONNECTIVITY_ERROR
-from buoy.flash_outbox import HEAD_BYTES, NUMBERS, TAIL_BYTES, write_record
-from buoy.kept_time import WRONG_MS
+from buoy.outbox_record import HEAD_BYTES, NUMBERS, TAIL_BYTES, write_record
+from buoy.payload import CODE_OUTBOX_DROPPED, CODE_WRONG_CLOCK, CONNECTIVITY_ERROR
+from buoy.timekeeping import WRONG_MS
 
 _KEY = '"timestamp":'
 _SLACK_MS = 60000

@@ -195,8 +195,8 @@ def start(board, given, make_transport, open_ntp, random):
         board.console.event({"what": "start", "boot": board.boot, "cause": board.machine.reset_cause()})
     board.open_ntp = open_ntp
     if board.trouble or identity.get("bad_set") is not None:
-        from buoy.app import CODE_BAD_SETTINGS
         from buoy.config import tell_once
+        from buoy.payload import CODE_BAD_SETTINGS
 
         why = board.trouble and "settings: " + board.trouble
         tell_once(board.app, "bad_set", why.encode(), why, board.clock.now_ms(), CODE_BAD_SETTINGS)

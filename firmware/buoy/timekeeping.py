@@ -13,6 +13,7 @@ from buoy.shims import ticks_diff
 BUILT_S = 1793491200
 EARLIEST_MS = BUILT_S * 1000
 LATEST_MS = (BUILT_S + 20 * 31557600) * 1000
+WRONG_MS = 3600000  # a clock that was off by more was wrong, and so is what was stamped by it
 
 
 class Clock:

@@ -4,7 +4,6 @@ import json
 import sys
 import time
 
-from buoy.kept_time import WRONG_MS
 from buoy.shims import MICROPYTHON, new_random
 from buoy.sntp import (
     POLL_MIN_MS,
@@ -14,7 +13,7 @@ from buoy.sntp import (
     Sntp,
     parse_answer,
 )
-from buoy.timekeeping import BUILT_S, EARLIEST_MS, LATEST_MS, Clock
+from buoy.timekeeping import BUILT_S, EARLIEST_MS, LATEST_MS, WRONG_MS, Clock
 from test_buoy_board import UTC_MS, Bare, World
 
 _NTP_TO_UNIX_S = 2208988800

@@ -69,7 +69,7 @@ BUNDLES = (
     Bundle(
         "buoy.app",
         (
-            *("buoy.message", "buoy.payload", "buoy.flash_outbox", "buoy.wire"),
+            *("buoy.message", "buoy.payload", "buoy.outbox_record", "buoy.flash_outbox", "buoy.wire"),
             *("buoy.umqtt_transport", "buoy.link", "buoy.wifi", "buoy.schedule", "buoy.app"),
         ),
     ),

@@ -17,6 +17,7 @@ from buoyfleet.cloud.local.broker.listeners import Listeners
 from buoyfleet.cloud.local.broker.mqtt5 import Accepted
 from buoyfleet.cloud.local.broker.packets5 import Connect5, Will5
 from buoyfleet.cloud.local.broker.publishing import Publishing
+from buoyfleet.cloud.local.broker.rare_packets import handle_rare
 from buoyfleet.cloud.local.broker.rates import SecondWindow
 from buoyfleet.cloud.local.broker.records import (
     ConnectionInfo,
@@ -100,6 +101,7 @@ class Broker:
         self._dirty: list[Connection] = []
         self._flush_timer: asyncio.TimerHandle | None = None
         self._waiting: set[Connection] = set()
+        self.rare = partial(handle_rare, self)
         self._listeners = Listeners(partial(Connection, self), self.limits.connect_timeout_s, self.records)
         self._timer: asyncio.TimerHandle | None = None
         self._all_lost: asyncio.Event | None = None

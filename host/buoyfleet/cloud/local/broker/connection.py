@@ -10,7 +10,6 @@ from buoyfleet.cloud.local.broker.message import Message
 from buoyfleet.cloud.local.broker.mqtt5 import Accepted
 from buoyfleet.cloud.local.broker.packets5 import Connect5
 from buoyfleet.cloud.local.broker.properties5 import Fault
-from buoyfleet.cloud.local.broker.rare_packets import handle_rare
 from buoyfleet.cloud.local.broker.rates import ByteBucket, SecondWindow
 from buoyfleet.cloud.local.broker.records import DisconnectReason, Metric, Reason
 from buoyfleet.cloud.local.broker.service import Service
@@ -48,7 +47,7 @@ class Connection(asyncio.Protocol):
         "wire",
     )  # fmt: skip
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: "Service[Connection]") -> None:
         limits, now_s = service.limits, service.clock()
         self._service = service
         self._transport: asyncio.Transport | None = None
@@ -290,7 +289,7 @@ class Connection(asyncio.Protocol):
                 elif service.publish(self, packet, now_s):
                     self.send(encode_puback(packet.packet_id))
             else:
-                handle_rare(self, self._service, packet, now_s)
+                service.rare(self, packet, now_s)
             if self.ending:
                 return
 

@@ -1,7 +1,6 @@
 """What a connection does with each packet that is no PUBLISH."""
 
-from typing import TYPE_CHECKING
-
+from buoyfleet.cloud.local.broker.connection import Connection
 from buoyfleet.cloud.local.broker.packets5 import Disconnect5
 from buoyfleet.cloud.local.broker.properties5 import PROTOCOL, Fault
 from buoyfleet.cloud.local.broker.records import DisconnectReason, Metric
@@ -18,11 +17,8 @@ from buoyfleet.mqtt.codec import (
     Unsubscribe,
 )
 
-if TYPE_CHECKING:
-    from buoyfleet.cloud.local.broker.connection import Connection
 
-
-def handle_rare(connection: "Connection", service: Service, packet: Packet, now_s: float) -> None:
+def handle_rare(service: Service[Connection], connection: Connection, packet: Packet, now_s: float) -> None:
     """Handle a packet that is no PUBLISH, or came before CONNECT was accepted."""
     session = connection.session
     if session is None:
@@ -50,7 +46,9 @@ def handle_rare(connection: "Connection", service: Service, packet: Packet, now_
         connection.protocol_error(f"{type(packet).__name__.upper()} is not for a client to send here")
 
 
-def _disconnect(connection: "Connection", session: Session, service: Service, packet: Disconnect) -> None:
+def _disconnect(
+    connection: Connection, session: Session, service: Service[Connection], packet: Disconnect
+) -> None:
     """A polite end. MQTT 5 may change the session's life, and may ask for the will all the same."""
     if isinstance(packet, Disconnect5) and packet.expiry_s is not None:
         if packet.expiry_s and not session.expiry_s:
