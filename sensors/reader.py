@@ -36,7 +36,7 @@ class Reader:
                 self._drivers[sensor.key] = sensor
         self._running: "list[Driver | Fake]" = []
         self._crosscheck = Crosscheck()
-        self._told = {key: quality.OK for key in self.sensors}
+        self.told: "dict[str, int]" = {}  # flags by key; emptied, all is told again
         self._read_keys: "tuple[str, ...]" = ()
         self.due_ms: float = 0
 
@@ -88,21 +88,16 @@ class Reader:
         told = False
         for key in self._read_keys:
             sensor = self.sensors[key]
-            new = sensor.flags & ~self._told[key]
+            new = sensor.flags & ~self.told.get(key, quality.OK)
             if new:
                 from sensors.flags import errors as texts  # only a board in trouble needs them
 
                 told = True
                 errors.extend([(key, code, text) for _, code, text in texts(key, new, sensor.note)])
-            self._told[key] = sensor.flags
+            self.told[key] = sensor.flags
         if told:
             forget("flags")
         return errors
-
-    @seldom
-    def tell_again(self) -> None:
-        """Let the next reading tell what is wrong as if it were new."""
-        self._told = {key: quality.OK for key in self.sensors}
 
     def _release(self, now_ms: float) -> None:
         """Hand the temperature on when it is known, and let go whoever waited."""
