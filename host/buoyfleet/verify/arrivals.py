@@ -28,7 +28,7 @@ from buoyfleet.model.evidence import (
 )
 from buoyfleet.verify.database import Database, text
 from buoyfleet.verify.faults import stored_view
-from buoyfleet.verify.messages import TIMESTAMP_KEY, create_wide, long_rows, shown
+from buoyfleet.verify.messages import STORE_CLASS, TIMESTAMP_KEY, create_wide, long_rows, shown
 from buoyfleet.verify.routes import BROKER, stretches, traced_route
 
 # A function that another stage calls: the caller's notes about a batch come after the function's own.
@@ -149,7 +149,7 @@ def _lost(store: str) -> str:
 
 
 def _assign_received(db: Database, store: str) -> None:
-    """Give missing values the messages that carried them and are not in the store.
+    """Give missing values the messages that carried them and are not in the store with that value.
 
     Where several come into question, those that a stage noted something about go first, then those that came
     least far: what was refused is missing before what merely cannot be told apart from it.
@@ -177,7 +177,8 @@ def _assign_received(db: Database, store: str) -> None:
                 ORDER BY n.message IS NULL, coalesce(d.stages, 0), c.message
             ) AS instance
             FROM carried AS c SEMI JOIN lost USING (buoy, measure, expected)
-                ANTI JOIN {stored_view(store)} AS s ON s.message = c.message AND s.measure = c.measure
+                ANTI JOIN (SELECT *, {STORE_CLASS} AS class FROM {stored_view(store)}) AS s
+                ON s.message = c.message AND s.measure = c.measure AND {shown("s.")} = c.expected
                 LEFT JOIN noted AS n ON n.message = c.message AND n.measure = c.measure
                 LEFT JOIN depth AS d ON d.message = c.message
         )

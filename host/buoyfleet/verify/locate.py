@@ -42,6 +42,7 @@ def locate(
         _locate_missing(db, stores, anonymous)
         for store in anonymous:
             _locate_merged(db, store)
+            _locate_replaced(db, store)
     elif not traced:
         _create_absent(db)
         locate_noted(db, run_folder, stores, identified, stages)
@@ -207,6 +208,20 @@ def _locate_merged(db: Database, store: str) -> None:
             ' ms is there with the same value, from another message')
         FROM (SELECT * FROM silent SEMI JOIN {stored_view(store)} USING (buoy, measure, timestamp_ms)) AS same
         WHERE same.number = located.number
+    """)
+
+
+def _locate_replaced(db: Database, store: str) -> None:
+    """Without identity, a value that the store holds otherwise is missing: it was changed, not taken out."""
+    db.run(f"""
+        UPDATE located SET cause = 'altered'
+        FROM (
+            SELECT f.number
+            FROM fault AS f JOIN arrival AS a ON a.subject = f.subject
+                SEMI JOIN {stored_view(store)} AS s ON s.message = a.message AND s.measure = f.measure
+            WHERE f.store = {text(store)} AND f.kind = 'missing'
+        ) AS other
+        WHERE other.number = located.number AND located.cause = 'measure-lost'
     """)
 
 
