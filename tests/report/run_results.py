@@ -168,12 +168,24 @@ def outcome(code: ExitCode, sentence: str) -> Outcome:
 def thresholds(*, missing_s3: int = 0, p99: float = 8.6) -> list[ThresholdResult]:
     """What boards.yaml asks for."""
     return [
-        ThresholdResult(text="timestream.missing == 0", value=0.0, unit="measures", passed=True),
         ThresholdResult(
-            text="s3.missing == 0", value=float(missing_s3), unit="measures", passed=missing_s3 == 0
+            text="timestream.missing == 0",
+            metric="timestream.missing",
+            value=0.0,
+            unit="measures",
+            passed=True,
         ),
-        ThresholdResult(text="ack.p99 < 500 ms", value=p99, unit="ms", passed=p99 < 500),
-        ThresholdResult(text="boards.failed == 0", value=0.0, unit="boards", passed=True),
+        ThresholdResult(
+            text="s3.missing == 0",
+            metric="s3.missing",
+            value=float(missing_s3),
+            unit="measures",
+            passed=missing_s3 == 0,
+        ),
+        ThresholdResult(text="ack.p99 < 500 ms", metric="ack.p99", value=p99, unit="ms", passed=p99 < 500),
+        ThresholdResult(
+            text="boards.failed == 0", metric="boards.failed", value=0.0, unit="boards", passed=True
+        ),
     ]
 
 
@@ -308,7 +320,9 @@ def interrupted() -> Result:
     result.ack_latency = latency(1_200)
     result.thresholds = [
         *thresholds(),
-        ThresholdResult(text="send.rate > 100 /s", value=None, unit="messages/s", passed=False),
+        ThresholdResult(
+            text="send.rate > 100 /s", metric="send.rate", value=None, unit="messages/s", passed=False
+        ),
     ]
     result.witness = None
     return result
@@ -340,7 +354,11 @@ def original() -> Result:
     ]
     result.losses_total = 8_123
     result.thresholds[0] = ThresholdResult(
-        text="timestream.missing == 0", value=8_123.0, unit="measures", passed=False
+        text="timestream.missing == 0",
+        metric="timestream.missing",
+        value=8_123.0,
+        unit="measures",
+        passed=False,
     )
     result.rate = [RatePoint(t_s=n / 10, planned=0, sent=300, acknowledged=290 + n) for n in range(10)]
     result.rate_interval_s = 0.1
@@ -357,7 +375,7 @@ def thousand() -> Result:
     failed = sum(one.state == "failed" for one in result.boards)
     result.outcome = outcome(ExitCode.BOARDS_FAILED, f"{failed} of 1,000 boards failed.")
     result.thresholds[3] = ThresholdResult(
-        text="boards.failed == 0", value=float(failed), unit="boards", passed=False
+        text="boards.failed == 0", metric="boards.failed", value=float(failed), unit="boards", passed=False
     )
     return result
 

@@ -80,6 +80,8 @@ class BoardResult(_Part):
     """Why it failed whatever its data say; empty: it did not."""
     whole_ledger: bool = True
     """Whether its ledger says all that it sent."""
+    incomplete: str = ""
+    """Why it does not, where that is not to be seen in the ledger itself: the board did not tell the rest."""
     quoted: list[str] = Field(default_factory=list)
     """Those of the errors that fail nothing by themselves."""
     link_reason: str = ""
@@ -219,6 +221,8 @@ class ThresholdResult(_Part):
     """One threshold with the value that was measured."""
 
     text: str
+    metric: str = ""
+    """Of buoyfleet.model.thresholds; empty in results of earlier versions."""
     value: float | None
     """None: nothing to measure, which is not a pass."""
     unit: str

@@ -34,7 +34,11 @@ METRICS: dict[str, str] = {
     "sensors.silent": "sensors",
     "witness.shortfall": "messages",
 }
+BOARD_METRICS = ("boards.failed", "boards.unproven")
+"""About boards, not about data."""
 STORES: tuple[str, ...] = ("timestream", "s3", "influxdb", SUBSCRIBER)
+FAULTS = ("missing", "duplicated", "altered", "unexpected")
+"""Names of what is wrong with a store and has a cause of its own; `late` is for thresholds to judge."""
 STORE_METRICS: dict[str, str] = {
     **{f"{store}.{name}": "measures" for store in STORES for name in _STORE_NAMES},
     **{f"{store}.{name}": "ms" for store in STORES for name in STORE_TIMES},

@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 
 from buoyfleet.model.exit_codes import ExitCode
 from buoyfleet.model.result import BoardResult, Diagnosis, Result, StoreResult, ThresholdResult
+from buoyfleet.model.thresholds import BOARD_METRICS, FAULTS, STORES
 from buoyfleet.report import figures
 from buoyfleet.report.files import printable
 from buoyfleet.report.verdict import headline, store_faults
@@ -139,7 +140,11 @@ def _cause_cases(result: Result) -> dict[tuple[str, str], Case]:
 
 
 # Metrics that say no more than causes do.
-_FOLLOWING = (".missing", ".duplicated", ".altered", ".unexpected", ".dropped", ".failed", ".unproven")
+_FOLLOWING = (
+    "send.dropped",
+    *BOARD_METRICS,
+    *(f"{store}.{fault}" for store in STORES for fault in FAULTS),
+)
 # Stages at which a cause is the boards' own.
 _BEFORE_THE_TARGET = ("", "board", "broker", "subscriber")
 # Judged by thresholds alone.
@@ -180,6 +185,6 @@ def _threshold_case(threshold: ThresholdResult, causes: Causes) -> Case:
     name = f"threshold {threshold.text}"
     if threshold.passed:
         return Case(name)
-    if threshold.text.partition(" ")[0].endswith(_FOLLOWING) and causes:
+    if threshold.metric in _FOLLOWING and causes:
         return Case(name, skipped=f"measured: {figures.measured(threshold.value, threshold.unit)}")
     return Case(name, f"measured: {figures.measured(threshold.value, threshold.unit)}", "threshold")

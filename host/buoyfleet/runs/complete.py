@@ -33,29 +33,35 @@ FLEET_FILE = "fleet.yaml"
 
 
 def complete(run_folder: Path, result: Result, port: str, say: Callable[[str], None]) -> Result:
-    """Fetch what the unproven boards of a run kept, and verify the run again.
+    """Fetch what boards of a run kept and have not told, and verify the run again.
 
     A board is asked on its cable; where that is away, over MQTT, if the run's broker is still there.
 
     Args:
         run_folder: of the run.
         result: as it is.
-        port: of the board, where only one is unproven; empty: as in the fleet file.
+        port: of the board, where it is only one; empty: as in the fleet file.
         say: takes a line per board.
 
     Raises:
-        UsageError: no board is unproven, or nobody says where they are.
+        UsageError: no board has more to tell, or nobody says where they are.
         BuoyError: none could be read.
     """
     fleet = load_fleet(run_folder / FLEET_FILE)
     plan = make_plan(fleet, result.run.run_id)
-    unproven = {board.buoy_id for board in result.boards if board.state == "unproven"}
-    specs = [board for board in fleet.boards if board.buoy_id in unproven]
+    still = _incomplete(result)
+    # What ran on this computer left nothing that could be fetched.
+    specs = [board for board in fleet.boards if board.buoy_id in still and board.kind != "virtual"]
     if not specs:
-        raise UsageError("no board of this run is unproven", where=str(run_folder))
+        raise UsageError(
+            "no board of this run has more to tell",
+            where=str(run_folder),
+            next_step="buoy report, for the verdict; buoy verify, to read the stores again",
+        )
     if port and len(specs) > 1:
-        raise UsageError(f"--port names one board, and {len(specs)} are unproven", next_step="leave it out")
-    still: dict[int, str] = {}
+        raise UsageError(
+            f"--port names one board, and {len(specs)} have more to tell", next_step="leave it out"
+        )
     errors: list[BuoyError] = []
     warnings: list[str] = []
     plans = {one.buoy_id: one for one in plan.boards}
@@ -72,9 +78,8 @@ def complete(run_folder: Path, result: Result, port: str, say: Callable[[str], N
         say("; ".join([f"board {spec.buoy_id}: {fetched.events} events", *remarks]))
         if fetched.remark:
             warnings.append(f"board {spec.buoy_id}: {fetched.remark}")
-        if fetched.incomplete:
-            still[spec.buoy_id] = fetched.incomplete
-        else:
+        still[spec.buoy_id] = fetched.incomplete
+        if not fetched.incomplete:
             warnings.append(f"board {spec.buoy_id}: its ledger was completed later")
     if len(errors) == len(specs):
         raise errors[0]
@@ -86,7 +91,7 @@ def verify_again(run_folder: Path, result: Result, say: Callable[[str], None]) -
 
     Args:
         run_folder: of the run.
-        result: as it is; boards that are unproven stay so.
+        result: as it is; boards that have not told all stay so.
         say: takes what is done, in words.
 
     Raises:
@@ -102,13 +107,13 @@ def verify_again(run_folder: Path, result: Result, say: Callable[[str], None]) -
         say("nothing outlives a run at this target: the files in the run's folder are verified")
     else:
         say(f"read again: {', '.join(collected.stores) or 'no stores'}")
-    still = {
-        board.buoy_id: (board.errors or ["its ledger is incomplete"])[0]
-        for board in result.boards
-        if board.state == "unproven"
-    }
     warnings = [] if collected is None else list(collected.problems)
-    return _verified(run_folder, result, fleet, still, collected, warnings)
+    return _verified(run_folder, result, fleet, _incomplete(result), collected, warnings)
+
+
+def _incomplete(result: Result) -> dict[int, str]:
+    """Boards that have not told all they sent, and why."""
+    return {board.buoy_id: board.incomplete for board in result.boards if board.incomplete}
 
 
 def verify_unfinished(run_folder: Path, say: Callable[[str], None]) -> Result:

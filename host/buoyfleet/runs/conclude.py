@@ -11,6 +11,7 @@ from buoyfleet.model.fleet import Fleet
 from buoyfleet.model.plan import Plan
 from buoyfleet.model.result import Outcome, Result, RunInfo, StageResult
 from buoyfleet.model.stage_count import StageCount
+from buoyfleet.model.thresholds import BOARD_METRICS
 from buoyfleet.runs.run_state import DOING, RunRecord
 from buoyfleet.verify.boards import BoardFacts
 from buoyfleet.verify.ledger import compact_ledger
@@ -145,7 +146,7 @@ def _never_connected(verification: Verification) -> list[str]:
 def outcome_of(verification: Verification, record: RunRecord) -> Outcome:
     """How a run ended, from what was found and how it went."""
     lost = [threshold for threshold in verification.thresholds if not threshold.passed]
-    about_data = [threshold for threshold in lost if not threshold.text.startswith("boards.")]
+    about_data = [threshold for threshold in lost if threshold.metric not in BOARD_METRICS]
     troubled = [board for board in verification.boards if board.state in ("failed", "unproven")]
     affected = sum(board.state == "affected" for board in verification.boards)
     # A threshold with a value that nobody can know is missed, and yet it shows no loss.

@@ -8,6 +8,7 @@ from typing import Literal
 from buoyfleet.model.fleet import Fleet
 from buoyfleet.model.result import BoardResult
 from buoyfleet.model.store_names import SUBSCRIBER
+from buoyfleet.model.thresholds import FAULTS
 from buoyfleet.verify.database import Database, column
 from buoyfleet.verify.latency import WAITED_NS
 from buoyfleet.verify.routes import BROKER
@@ -17,9 +18,6 @@ from buoyfleet.verify.words import count_text
 from sensors.catalog import KEYS
 
 _MAX_WARNINGS = 20
-
-# Kinds of faults in a store that a board does not pass with; `late` is for thresholds to judge.
-_FAILING = ("missing", "altered", "duplicated", "unexpected")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +140,7 @@ def board_results(
                 errors=[*problems, *reasons, *lost, *fact.errors],
                 failed_itself=fact.failed,
                 whole_ledger=not unfinished,
+                incomplete=fact.incomplete,
                 quoted=fact.errors,
                 link_reason=fact.link_reason,
                 link_detail=fact.link_detail,
@@ -196,7 +195,7 @@ def _store_problems(faults: dict[tuple[str, str], int], *, unproven: bool) -> li
     return [
         f"{count_text(count, 'measure')} {kind} in {store}"
         for (store, kind), count in faults.items()
-        if kind in _FAILING and not (kind == "unexpected" and unproven)
+        if kind in FAULTS and not (kind == "unexpected" and unproven)
     ]
 
 
@@ -205,7 +204,7 @@ def blamed_boards(db: Database) -> frozenset[int]:
 
     What a stage behind the broker lost is no failure of the boards that sent it.
     """
-    kinds = ", ".join(f"'{kind}'" for kind in _FAILING)
+    kinds = ", ".join(f"'{kind}'" for kind in FAULTS)
     own = ", ".join(f"'{stage}'" for stage in ("", "board", BROKER, SUBSCRIBER))
     return frozenset(
         int(buoy)

@@ -72,6 +72,7 @@ def evaluate_thresholds(
         results.append(
             ThresholdResult(
                 text=threshold.text,
+                metric=threshold.metric,
                 value=None if value is None else float(value),
                 unit=threshold.unit,
                 passed=value is not None and threshold.holds(float(value)),
