@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from buoyfleet.cloud.local.config import TwinConfig
 from buoyfleet.cloud.local.control_client import ControlClient
 from buoyfleet.cloud.local.folders import RECORDS_WHOLE
 from buoyfleet.cloud.local.left_files import ADDRESS_FILE, note_address
+from buoyfleet.cloud.local.pipeline import Pipeline
 from buoyfleet.cloud.local.target import LocalTarget
 from buoyfleet.cloud.local.twin import Twin
 from buoyfleet.model.errors import TargetError
@@ -133,6 +135,47 @@ def test_a_twin_that_ended_with_all_it_knew_on_the_disk_left_whole_records(tmp_p
     assert (folder(False) / "evidence" / RECORDS_WHOLE).exists()
     assert "No space left" in asyncio.run(lived(disk_full=True))
     assert not (folder(True) / "evidence" / RECORDS_WHOLE).exists()
+
+
+class SlowLog:
+    """Rows on a disk that takes its time."""
+
+    def __init__(self) -> None:
+        self.inside = threading.Semaphore(1)
+        self.began, self.met, self.goes_on = threading.Event(), threading.Event(), threading.Event()
+
+    def __len__(self) -> int:
+        return 1
+
+    def detach(self) -> None:
+        pass
+
+    def write(self) -> None:
+        self.began.set()
+        if not self.inside.acquire(blocking=False):
+            self.met.set()
+            return
+        self.goes_on.wait(60)
+        self.inside.release()
+
+
+def test_a_writer_whose_task_was_cancelled_is_waited_for_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def lived() -> tuple[str, bool]:
+        twin = Twin(TwinConfig(folder=str(tmp_path / "twin"), port=0, control_port=0))
+        log = SlowLog()
+        monkeypatch.setattr(Pipeline, "logs", (log,))
+        first = asyncio.create_task(twin._write_down())
+        await asyncio.to_thread(log.began.wait, 60)
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        second = asyncio.create_task(twin._write_down())
+        met = await asyncio.to_thread(log.met.wait, 0.3)
+        log.goes_on.set()
+        return await second, met
+
+    assert asyncio.run(lived()) == ("", False)
 
 
 def test_the_twin_of_a_run_is_found_by_its_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import ssl
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -90,7 +91,8 @@ class Twin:
         self._marks: list[Mark | None] = [None]
         self._began_s = time.monotonic()
         self._tasks: list[asyncio.Task[None]] = []
-        self._writing = asyncio.Lock()
+        self._writing = threading.Lock()
+        """Held by the thread that writes: it goes on when the task that began it is cancelled."""
         self._problems: list[str] = []
         self._collected = False
         self._draining = Drain(self.pipeline, config.twin.hurry, self._problem)
@@ -188,26 +190,26 @@ class Twin:
         Returns:
             Why that was not possible; empty: it was.
         """
-        async with self._writing:
-            for log in self.pipeline.logs:
-                log.detach()
-            text = json.dumps([dataclasses.asdict(count) for count in self.stage_counts()], indent=1)
-            try:
-                await asyncio.to_thread(self._write, text)
-            except OSError as error:
-                why = f"the twin cannot write: {error.strerror or error} ({error.filename})"
-                self._problem(why)
-                return why
+        for log in self.pipeline.logs:
+            log.detach()
+        text = json.dumps([dataclasses.asdict(count) for count in self.stage_counts()], indent=1)
+        try:
+            await asyncio.to_thread(self._write, text)
+        except OSError as error:
+            why = f"the twin cannot write: {error.strerror or error} ({error.filename})"
+            self._problem(why)
+            return why
         return ""
 
     def _write(self, stages: str) -> None:
-        for log in self.pipeline.logs:
-            log.write()
-        self.pipeline.errors.write()
-        path = self._folder / EVIDENCE_FOLDER / STAGES
-        temporary = path.with_suffix(".part")
-        temporary.write_text(stages)
-        temporary.replace(path)
+        with self._writing:
+            for log in self.pipeline.logs:
+                log.write()
+            self.pipeline.errors.write()
+            path = self._folder / EVIDENCE_FOLDER / STAGES
+            temporary = path.with_suffix(".part")
+            temporary.write_text(stages)
+            temporary.replace(path)
 
     def _problem(self, what: str) -> None:
         if what not in self._problems and len(self._problems) < MAX_PROBLEMS:
