@@ -30,8 +30,17 @@ Deliver = Callable[[int, Publish], list[bytes]]
 class HostileBroker:
     """Runs in a thread of its own, on a port of its own."""
 
-    def __init__(self, deliver: Deliver, *, suback: int = 0, cut_after: int = 0) -> None:
+    def __init__(
+        self,
+        deliver: Deliver,
+        *,
+        suback: int = 0,
+        cut_after: int = 0,
+        delay_s: Callable[[bytes], float] = lambda _topic: 0.0,
+    ) -> None:
         self._deliver = deliver
+        self._delay_s = delay_s
+        """Topic → how long its messages take to the subscriber."""
         self._suback = suback
         self._cut_after = cut_after
         """Messages after which the subscriber's connection is cut, once; 0: never."""
@@ -98,7 +107,11 @@ class HostileBroker:
         for subscriber, filters in list(self._subscribers.items()):
             if any(topic_matches(wanted, packet.topic) for wanted in filters):
                 for payload in payloads:
-                    subscriber.write(encode_publish(packet.topic, payload))
+                    publish, delay_s = encode_publish(packet.topic, payload), self._delay_s(packet.topic)
+                    if delay_s:
+                        self._loop.call_later(delay_s, subscriber.write, publish)
+                    else:
+                        subscriber.write(publish)
                 if self._number == self._cut_after:
                     del self._subscribers[subscriber]
                     subscriber.transport.abort()

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.timeout(600)
 
 @pytest.fixture(autouse=True)
 def _short_silence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("buoyfleet.mqtt.witness._QUIET_S", 0.5)
+    monkeypatch.setattr("buoyfleet.mqtt.witness._PROOF_QUIET_S", 0.5)
 
 
 def judged(tmp_path: Path, port: int, **run: Any) -> dict[str, Any]:
@@ -129,6 +129,17 @@ def test_what_was_sent_while_the_subscriber_was_cut_off_is_not_proven(tmp_path: 
     assert store["missing"] == store["unproven"] > 0
     assert result["outcome"]["verdict"] == "unproven"
     assert "subscriber-away" in {diagnosis["cause"] for diagnosis in result["diagnoses"]}
+
+
+@pytest.mark.soak
+def test_a_broker_that_takes_its_time_with_one_board_lost_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("buoyfleet.mqtt.witness._PROOF_QUIET_S", 30.0)
+    late = HostileBroker(everything, delay_s=lambda topic: 5.0 if b"/102/" in topic else 0.0)
+    with late.running() as port:
+        result = judged(tmp_path, port)
+    assert result["outcome"]["verdict"] == "passed"
 
 
 @pytest.mark.soak

@@ -21,7 +21,7 @@ PAYLOADS = pytest.mark.parametrize("payload", ["stamped", "original"])
 
 def watched(**options: object) -> SyntheticRun:
     """A run against a plain broker."""
-    options = {"thresholds": LOSSLESS, **options}
+    options = {"thresholds": LOSSLESS, "stages": [], **options}
     return SyntheticRun(stores=("subscriber",), with_trace=False, **options)  # type: ignore[arg-type]
 
 
@@ -162,6 +162,13 @@ def test_copies_changed_values_and_bytes_that_are_no_json_are_found(tmp_path: Pa
     verification = run.verify(tmp_path)
     (store,) = verification.stores
     assert (store.duplicated, store.altered, store.missing, store.unexpected) == (9, 1, 9, 1)
+    assert causes(verification) == {
+        ("duplicated", "delivered-again"),
+        ("altered", "altered"),
+        ("missing", "not-seen"),
+        ("unexpected", "unreadable"),
+    }
+    assert not any("counters" in warning for warning in verification.warnings)  # a broker has none
     assert states(verification) == {100: "failed", 101: "passed", 102: "passed"}
     assert outcome(verification).verdict == "failed"
 

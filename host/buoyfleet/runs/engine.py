@@ -17,6 +17,7 @@ from buoyfleet.model.errors import BuoyError, PreflightError, TargetError, unwri
 from buoyfleet.model.fleet import Fleet
 from buoyfleet.model.plan import Plan
 from buoyfleet.model.reasons import DropReason
+from buoyfleet.model.store_names import SUBSCRIBER
 from buoyfleet.runs.pacing import planned_duration_s
 from buoyfleet.runs.run_state import RunRecord, folder_lost
 
@@ -37,7 +38,7 @@ class Observer(Protocol):
         """Be subscribed when this returns."""
         ...
 
-    async def settle(self, sent: Mapping[int, int], timeout_s: float) -> None:
+    async def settle(self, sent: Mapping[int, int], timeout_s: float, *, proves: bool) -> None:
         """Wait until as many messages of each buoy were seen as were sent, or no more come."""
         ...
 
@@ -231,7 +232,9 @@ class Engine:
         if self._observer is not None:
             if not record.target_failure:
                 sent_by = {report.buoy_id: report.sent for report in record.reports.values()}
-                await self._observer.settle(sent_by, self._fleet.run.drain_timeout_s)
+                await self._observer.settle(
+                    sent_by, self._fleet.run.drain_timeout_s, proves=SUBSCRIBER in self._target.stores
+                )
             record.warnings += await self._observer.close()
         self._set_window()
         self._enter("collect")

@@ -42,6 +42,16 @@ CAUSES: dict[str, Cause] = {
         "topics. `mosquitto_sub -t '<prefix>/#' -d` with the same login shows what it may read; `buoy "
         "doctor` says where it is, and what fetches it.",
     ),
+    "delivered-again": Cause(
+        "the broker delivered the messages more often than the boards sent them",
+        "Look for a bridge that repeats messages, or a second sender under these ids; the ledger shows the "
+        "boards' own resends.",
+    ),
+    "unreadable": Cause(
+        "what came on the topics of these boards is no JSON object",
+        "Look into what lies between boards and subscriber: the ledger holds the exact bytes sent, "
+        "`evidence/witness.parquet` those that came.",
+    ),
     "subscriber/no-subscriber": Cause(
         "no subscriber watched the run ({detail})",
         "Let the fleet's login subscribe to the data topics, then run again.",

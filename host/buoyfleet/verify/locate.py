@@ -7,12 +7,14 @@ stage's own reason, or one of `buoyfleet.verify.causes`), detail (the stage's ow
 from pathlib import Path
 
 from buoyfleet.model.evidence import StageCount
+from buoyfleet.model.store_names import SUBSCRIBER
 from buoyfleet.verify.arrivals import create_arrivals
 from buoyfleet.verify.database import Database, text
 from buoyfleet.verify.faults import stored_view
 from buoyfleet.verify.links import name_trouble
 from buoyfleet.verify.noted import locate_noted
 from buoyfleet.verify.routes import BROKER, Suspicion, route_of, suspect_by_counters
+from buoyfleet.verify.subscriber import UNREADABLE
 
 _BOARD = "board"
 _VISIBLE = "being visible"
@@ -278,8 +280,11 @@ def _locate_duplicated(db: Database) -> None:
                 arg_min({{'stage': stage, 'before': before}}, position) FILTER (more) AS jump
             FROM grown GROUP BY number
         )
-        SELECT f.number, coalesce(o.jump.stage, o.last, ''), coalesce(o.jump.before, ''),
+        SELECT f.number,
+            coalesce(o.jump.stage, o.last, CASE WHEN f.store = '{SUBSCRIBER}' THEN '{BROKER}' END, ''),
+            coalesce(o.jump.before, ''),
             CASE WHEN o.jump.stage = '{BROKER}' THEN 'received-again'
+                WHEN f.store = '{SUBSCRIBER}' THEN 'delivered-again'
                 WHEN o.jump IS NOT NULL THEN 'copied-between'
                 WHEN o.last IS NOT NULL THEN 'copied-inside'
                 ELSE 'copied' END, '', NULL
@@ -362,7 +367,9 @@ def _locate_unexpected(db: Database) -> None:
     db.run(f"""
         INSERT INTO located
         SELECT f.number, CASE WHEN r.topic IS NOT NULL THEN '{BROKER}' ELSE '' END, '',
-            CASE WHEN f.subject >= 0 THEN 'extra-measure' WHEN u.buoy IS NOT NULL THEN u.gap
+            CASE WHEN f.subject >= 0 THEN 'extra-measure'
+                WHEN f.store = '{SUBSCRIBER}' AND f.measure = '{UNREADABLE}' THEN 'unreadable'
+                WHEN u.buoy IS NOT NULL THEN u.gap
                 WHEN r.topic IS NOT NULL THEN 'foreign' ELSE 'unexplained' END,
             CASE WHEN r.topic IS NOT NULL THEN 'topic ' || r.topic ELSE '' END, NULL
         FROM fault AS f LEFT JOIN received AS r ON r.message = f.message

@@ -40,7 +40,7 @@ NO_SUBSCRIBER = {
 }
 """Nobody watched at all."""
 
-_UNREADABLE = "payload"
+UNREADABLE = "payload"
 """Measure of a message that is no JSON object."""
 _SHOWN_CHARACTERS = 60
 _IN_FLIGHT_NS = 1_000_000_000
@@ -102,7 +102,7 @@ def collect_subscriber(db: Database, run_folder: Path) -> None:
                 l.value, l.text, o.at_ns AS visible_ns, NULL::BIGINT AS message
             FROM ({long_rows("observed")}) AS l JOIN observed AS o USING (id)
             UNION ALL
-            SELECT o.buoy, NULL, '{_UNREADABLE}', 'VARCHAR', NULL,
+            SELECT o.buoy, NULL, '{UNREADABLE}', 'VARCHAR', NULL,
                 coalesce(TRY(decode(r.payload))[:{_SHOWN_CHARACTERS}], hex(r.payload)[:{_SHOWN_CHARACTERS}]),
                 o.at_ns, NULL
             FROM observed AS o JOIN {rows} AS r ON r.file_row_number = o.id

@@ -171,7 +171,8 @@ def _verify(db: Database, case: Case, ledger: Path) -> Verification:
             if store.name == SUBSCRIBER:
                 store.unproven = doubt.measures
     if kinds:
-        if not locate(db, case.run_folder, case.stores, identified, case.stages, case.fleet.run.qos, kinds):
+        traced = locate(db, case.run_folder, case.stores, identified, case.stages, case.fleet.run.qos, kinds)
+        if case.stages and not traced:
             warnings.append("the target gave no trace of single messages: causes follow from counters alone")
         if case.unrecorded:
             name_unrecorded(db, case.unrecorded)
