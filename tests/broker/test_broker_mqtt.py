@@ -195,7 +195,7 @@ def test_a_polite_disconnect_discards_the_will(new_client: New, bench: Bench) ->
     client.disconnect()
     bench.eventually(lambda: bench.broker.connections == 0)
     assert bench.received == []
-    info = bench.call(lambda: bench.broker.connection_info("buoy-100"))
+    info = bench.call(lambda: bench.broker.data.connection_info("buoy-100"))
     assert info is not None
     assert info.disconnect_reason is DisconnectReason.CLIENT_INITIATED_DISCONNECT
 

@@ -120,7 +120,7 @@ def test_a_silent_client_is_dropped_after_one_and_a_half_keep_alives(
     bench.advance(1)
     assert client.wait_closed()
     assert bench.reasons() == ["keep-alive"]
-    info = bench.call(lambda: bench.broker.connection_info("buoy-100"))
+    info = bench.call(lambda: bench.broker.data.connection_info("buoy-100"))
     assert info is not None
     assert info.disconnect_reason is DisconnectReason.MQTT_KEEP_ALIVE_TIMEOUT
 
@@ -311,14 +311,14 @@ def test_another_version_than_3_1_1_and_5_is_refused(raw: Raw, bench: Bench) -> 
 def test_the_reason_of_a_disconnection_can_be_asked_for_half_an_hour(new_client: New, bench: Bench) -> None:
     client = connected(new_client, bench)
     broker = bench.broker
-    info = bench.call(lambda: broker.connection_info("buoy-100"))
+    info = bench.call(lambda: broker.data.connection_info("buoy-100"))
     assert info is not None
     assert info.connected
     client.publish("$aws/x")
     assert client.wait_closed()
     bench.advance(1800.0)
-    info = bench.call(lambda: broker.connection_info("buoy-100"))
+    info = bench.call(lambda: broker.data.connection_info("buoy-100"))
     assert info is not None
     assert (info.connected, info.disconnect_reason) == (False, DisconnectReason.CLIENT_ERROR)
     bench.advance(1.0)
-    assert bench.call(lambda: broker.connection_info("buoy-100")) is None
+    assert bench.call(lambda: broker.data.connection_info("buoy-100")) is None

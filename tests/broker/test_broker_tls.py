@@ -209,7 +209,7 @@ def test_publishing_for_another_buoy_costs_the_connection(new_client: New, site:
     assert site.bench.metric("PublishIn.AuthError") == 1
     assert site.bench.refused[0].topic == "aws/0/101/data/"
     assert site.bench.refused[0].payload == b"forged"
-    info = site.bench.call(lambda: site.bench.broker.connection_info("buoy-100"))
+    info = site.bench.call(lambda: site.bench.broker.data.connection_info("buoy-100"))
     assert info is not None
     assert info.disconnect_reason is DisconnectReason.AUTH_ERROR
 

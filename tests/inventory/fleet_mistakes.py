@@ -441,6 +441,21 @@ MISTAKES = {
             "2: target.twin.kinesis_rule.error_action: write one of `s3: PREFIX/` and `republish: TOPIC`",
         ],
     ),
+    "authorizers that contradict each other": (
+        [
+            (
+                "target: local",
+                "target: {kind: local, twin: {authorizers: [{name: a, handler: b.py, default: true},\n"
+                "  {name: a, handler: b.py, default: true, signing_key: k.pem}]}}",
+            )
+        ],
+        [
+            "3: target.twin.authorizers[1]: a signed token needs `parameter`, the name under which clients "
+            "send it (write e.g. `parameter: x-token`)",
+            "3: target.twin.authorizers[1].name: `a` is there twice",
+            "3: target.twin.authorizers[1].default: `a` is the default authorizer already",
+        ],
+    ),
     "a limit that cannot be lifted": (
         [("target: local", "target: {kind: local, twin: {limits: {payload_bytes: lifted}}}")],
         ["2: target.twin.limits.payload_bytes: 'lifted' is not a whole number from 1 to 268435455"],

@@ -28,7 +28,7 @@ from buoyfleet.model.fleet import (
     TwinSpec,
 )
 from buoyfleet.model.thresholds import parse_threshold
-from buoyfleet.model.twin import ErrorAction, InfluxSpec, LimitSetting, RuleSettings, TwinTls
+from buoyfleet.model.twin import AuthorizerSpec, ErrorAction, InfluxSpec, LimitSetting, RuleSettings, TwinTls
 from sensors.catalog import BOOLEAN_KEYS, KEYS
 
 
@@ -123,6 +123,18 @@ twins = st.builds(
         max_size=4,
     ).map(lambda found: tuple(sorted(found, key=lambda one: NAMES.index(one.name)))),
     tls=st.none() | st.builds(TwinTls, st.booleans(), st.sampled_from(["", "/policies/buoy.json"])),
+    access_policy=st.sampled_from(["", "/policies/keys.json"]),
+    authorizers=st.lists(
+        st.builds(
+            AuthorizerSpec,
+            st.sampled_from(["passwords", "tokens"]),
+            st.just("/handlers/ask.py"),
+            st.just("x-token"),
+            st.sampled_from(["", "/keys/public.pem"]),
+        ),
+        unique_by=lambda one: one.name,
+        max_size=2,
+    ).map(tuple),
     timestream_rule=st.one_of(
         st.just(RuleSettings()),
         st.builds(

@@ -46,6 +46,7 @@ def test_our_fleet_files_fit_the_schema_they_name(file, project_root, validator)
 # What JSON schema cannot say: it sees one value at a time and no numbers in texts.
 ONLY_THE_LOADER_KNOWS = {
     "interval of nothing",
+    "authorizers that contradict each other",
     "rate that a timestamp cannot tell apart",
     "no pace",
     "no end",
@@ -112,6 +113,10 @@ GOOD_CHANGES = {
     firehose_s3_buffer_size: 500 kB
     lambda_memory: 1 GB
     lambda_handler: handlers/transform.py
+    access_policy: keys.json
+    authorizers:
+      - {name: passwords, handler: ask.py, default: true}
+      - {name: tokens, handler: ask.js, parameter: x-token, signing_key: public.pem}
     lambda_base_memory: 50 MB
     lambda_record_memory: 10 kB
     lambda_concurrency: 0

@@ -1,10 +1,12 @@
 """`buoy twin` as a user types it: it says how to connect, what happens, and what happened."""
 
 import contextlib
+import http.client
 import json
 import re
 import shlex
 import signal
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -52,7 +54,7 @@ def buoy(*arguments: str) -> "subprocess.CompletedProcess[str]":
 def test_what_it_prints_can_be_typed_and_works(tmp_path: Path, mosquitto: Any) -> None:
     with twin("--folder", str(tmp_path / "t")) as process:
         lines = read_until(process, "stop")
-        control = re.search(r"control on (\S+),", lines["twin"])
+        control = re.search(r"(\S+),", lines["control"])
         assert control is not None
         address = control[1]
         assert lines["look"] == f"buoy twin status {address}"
@@ -122,7 +124,7 @@ def test_it_takes_the_twin_of_a_fleet_file_enrols_boards_and_prints_its_metrics(
     options = ("--fleet", str(fleet), "--limit", "payload_bytes=200", "--limits", "aws")
     with twin("--folder", str(tmp_path / "t"), *options) as process:
         lines = read_until(process, "stop")
-        address = re.search(r"control on (\S+),", lines["twin"])
+        address = re.search(r"(\S+),", lines["control"])
         port = re.search(r"over TLS on \S+?:(\d+),", lines["twin"])
         assert address is not None
         assert port is not None
@@ -137,8 +139,18 @@ def test_it_takes_the_twin_of_a_fleet_file_enrols_boards_and_prints_its_metrics(
         subprocess.run(
             [*publish, "-t", "lab/3/100/data/", "-m", '{"temp":7.5}'], check=True, timeout=DEADLINE_S
         )
+        # The port of HTTPS, as the table says it.
+        https = re.search(r"^HTTPS +certificate +(\d+) +- +8443$", enrolled.stdout, re.MULTILINE)
+        assert https is not None
+        context = ssl.create_default_context(cafile=files["ca"])
+        context.load_cert_chain(files["cert"], files["key"])
+        client = http.client.HTTPSConnection("localhost", int(https[1]), timeout=DEADLINE_S, context=context)
+        client.request("POST", "/topics/lab%2F3%2F100%2Fdata%2F?qos=1", b'{"temp":7.5}')
+        assert client.getresponse().status == 403, "a policy with variables of a thing opens nothing there"
+        client.close()
         metrics = json.loads(buoy("twin", "metrics", address[1]).stdout)
         assert metrics["AWS/IoT PublishIn.Success"] == 1
+        assert metrics["AWS/IoT PublishIn.AuthError"] == 1
         assert metrics["AWS/IoT TopicMatch {RuleName=buoy_timestream}"] == 1
         status = json.loads(buoy("twin", "status", address[1], "--json").stdout)
         assert (status["topic_prefix"], status["payload"], status["tls"]) == ("lab/3", "original", True)
@@ -154,7 +166,7 @@ def test_it_takes_the_twin_of_a_fleet_file_enrols_boards_and_prints_its_metrics(
         (("--limit", "publish=3/s"), "did you mean `publishes_in=VALUE`?"),
         (("--limit", "payload_bytes=lifted"), "not a whole number"),
         (("--fleet", "/nowhere.yaml"), "no such file"),
-        (("enrol", "buoy-100"), "write THING=BUOY"),
+        (("enroll", "buoy-100"), "write THING=BUOY"),
     ],
 )
 def test_what_it_cannot_use_is_said_before_anything_starts(

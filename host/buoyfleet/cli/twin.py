@@ -30,7 +30,7 @@ Examples:
   buoy twin --fleet scenarios/collision.yaml   of a fleet file (buoy init --scenarios)
   buoy twin status                             look at it from another terminal
   buoy twin metrics | jq .                     its counters under CloudWatch's names
-  buoy twin enrol buoy-100=100                 a board's certificate, where the twin has TLS
+  buoy twin enroll buoy-100=100                 a board's certificate, where the twin has TLS
 """
 
 app = typer.Typer(
@@ -146,7 +146,7 @@ def status(
 
 
 @app.command()
-def enrol(
+def enroll(
     things: Annotated[list[str], typer.Argument(help="Boards, THING=BUOY each, e.g. buoy-100=100.")],
     address: Annotated[
         str, typer.Option(help="Control address, HOST:PORT. [the only twin that runs, a run's included]")
@@ -157,7 +157,7 @@ def enrol(
     A run that attaches to the twin does this by itself.
 
     \b
-    buoy twin enrol buoy-100=100
+    buoy twin enroll buoy-100=100
     """  # fmt: skip
     pairs = []
     for text in things:
@@ -172,7 +172,9 @@ def enrol(
             "the twin speaks plain MQTT: no certificate is needed",
             next_step="start it with a fleet that has `target.twin.tls`",
         )
-    _print(f"port     {answer['port']}" + (f", with ALPN {tls['alpn']}" if tls["alpn"] else ""))
+    for line in _ports_table(answer):
+        _print(line)
+    _print(f"server   {tls['server_name']} (the name that clients must send by SNI)")
     _print(f"ca       {tls['ca']}")
     for name, _ in pairs:
         _print(f"{name:<8} {tls['certificate'].replace('{thing}', name)}")
@@ -191,6 +193,22 @@ def metrics(
     buoy twin metrics
     """  # fmt: skip
     _print(json.dumps(asyncio.run(_ask(address, ("metrics",)))["metrics"], indent=1))
+
+
+def _ports_table(answer: dict[str, Any]) -> list[str]:
+    """What a client of each kind has to use; behind it the port that it is in AWS."""
+    mqtt, https, every = (answer["ports"][name] for name in ("mqtt", "https", "alpn"))
+    rows = [
+        ("MQTT", "certificate", mqtt, "", 8883),
+        ("MQTT", "certificate", every, "x-amzn-mqtt-ca", 443),
+        ("MQTT", "custom authorizer", every, "mqtt", 443),
+        ("HTTPS", "certificate", https, "", 8443),
+        ("HTTPS", "certificate", every, "x-amzn-http-ca", 443),
+        ("HTTPS", "signature, authorizer", every, "", 443),
+        ("WebSocket", "signature, authorizer", every, "", 443),
+    ]
+    lines = [f"{'protocol':<10}{'credentials':<23}{'port':<7}{'ALPN':<16}in AWS"]
+    return lines + [f"{p:<10}{by:<23}{port:<7}{alpn or '-':<16}{aws}" for p, by, port, alpn, aws in rows]
 
 
 async def _ask(address: str, requests: tuple[str, ...], **fields: Any) -> dict[str, Any]:
@@ -301,12 +319,17 @@ def _as_dict(count: Any) -> dict[str, Any]:
 
 def _connection_lines(answer: dict[str, Any]) -> str:
     control = f"{answer['host']}:{answer['control_port']}"
-    ports = f"MQTT on {answer['host']}:{answer['port']}"
+    host, port, http = answer["host"], answer["port"], answer["http_port"]
+    ports = f"MQTT on {host}:{port}, HTTP and WebSocket (/mqtt) on {http}"
     if answer["tls"]:
-        ports = f"MQTT over TLS on {answer['host']}:{answer['port']}, with ALPN on {answer['alpn_port']}"
+        ports = (
+            f"MQTT over TLS on {host}:{port}, HTTPS on {http}, everything by ALPN on {answer['alpn_port']}"
+        )
     return "\n".join(
         [
-            f"twin     {ports}, control on {control}, pid {answer['pid']}",
+            f"twin     {ports}",
+            f"control  {control}, pid {answer['pid']}",
+            f"keys     {answer['credentials']} (Signature Version 4)",
             f"folder   {answer['folder']}",
             f"try      {_try_line(answer, control)}",
             "fleet    target:",
@@ -319,7 +342,7 @@ def _connection_lines(answer: dict[str, Any]) -> str:
 
 def _try_line(answer: dict[str, Any], control: str) -> str:
     if answer["tls"]:
-        return f"buoy twin enrol --address {control} buoy-100=100     (a board's certificate and key)"
+        return f"buoy twin enroll --address {control} buoy-100=100     (a board's certificate and key)"
     topic = f"{answer['topic_prefix']}/100/data/"
     stamp = ",\"timestamp\":'$(date +%s%3N)'" if answer["payload"] == "stamped" else ""
     return (

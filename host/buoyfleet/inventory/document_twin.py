@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from buoyfleet.inventory.authorizer_format import authorizer_document
 from buoyfleet.inventory.influx_format import influx_document
 from buoyfleet.inventory.limits_format import limits_document
 from buoyfleet.inventory.values import decimal_text, duration_text, ids_text
@@ -59,7 +60,10 @@ def _others(twin: TwinSpec) -> Document:
         "s3_delimiter": "newline" if twin.s3_delimiter else "none",
         "s3_gzip": twin.s3_gzip,
     }
-    texts = {name: getattr(twin, name) for name in ("lambda_handler", "s3_prefix", "s3_error_prefix")}
+    texts = {
+        name: getattr(twin, name)
+        for name in ("access_policy", "lambda_handler", "s3_prefix", "s3_error_prefix")
+    }
     document.update({name: text for name, text in texts.items() if text})
     if twin.limits:
         document["limits"] = limits_document(twin.limits)
@@ -69,6 +73,8 @@ def _others(twin: TwinSpec) -> Document:
             document["tls"]["policy"] = twin.tls.policy
         if twin.tls.authority:
             document["tls"]["authority"] = twin.tls.authority
+    if twin.authorizers:
+        document["authorizers"] = [authorizer_document(one) for one in twin.authorizers]
     for name in ("timestream_rule", "kinesis_rule"):
         rule = _rule(getattr(twin, name))
         if rule:

@@ -1,9 +1,9 @@
 """From the `target.twin` key as read to the settings of a twin."""
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
+from buoyfleet.inventory.authorizer_format import authorizer_specs
 from buoyfleet.inventory.fields import IdPiece
 from buoyfleet.inventory.influx_format import influx_spec
 from buoyfleet.inventory.limits_format import limit_settings
@@ -17,7 +17,7 @@ from buoyfleet.inventory.twin_format import (
     TwinSection,
     TwinTlsSection,
 )
-from buoyfleet.inventory.values import ids_shown
+from buoyfleet.inventory.values import absolute_path, ids_shown
 from buoyfleet.model.fleet import TargetSpec
 from buoyfleet.model.limits import TwinLimits
 from buoyfleet.model.twin import ErrorAction, FaultSpec, LimitSetting, RuleSettings, TwinSpec, TwinTls
@@ -31,6 +31,8 @@ def resolve_twin(section: TwinSection, folder: Path, ids: set[int], report: Repo
     return TwinSpec(
         limits=_limits(section.limits, report),
         tls=_tls(section.tls, folder),
+        authorizers=authorizer_specs(section.authorizers, folder, report),
+        access_policy=absolute_path(section.access_policy, folder),
         timestream_rule=_rule(section.timestream_rule, report),
         kinesis_rule=_rule(section.kinesis_rule, report),
         timestream_memory_store_h=section.timestream_memory_store / 3600,
@@ -41,7 +43,7 @@ def resolve_twin(section: TwinSection, folder: Path, ids: set[int], report: Repo
         firehose_s3_buffer_mb=section.firehose_s3_buffer_size,
         firehose_s3_buffer_s=section.firehose_s3_buffer_time,
         hurry=section.hurry,
-        lambda_handler=_path(section.lambda_handler, folder),
+        lambda_handler=absolute_path(section.lambda_handler, folder),
         lambda_timeout_s=section.lambda_timeout,
         lambda_memory_mb=section.lambda_memory,
         lambda_cold_start_ms=section.lambda_cold_start,
@@ -119,7 +121,9 @@ def _limits(section: Section | None, report: Reporter) -> tuple[LimitSetting, ..
 
 def _tls(section: bool | TwinTlsSection, folder: Path) -> TwinTls | None:
     if isinstance(section, TwinTlsSection):
-        return TwinTls(section.alpn, _path(section.policy, folder), _path(section.authority, folder))
+        return TwinTls(
+            section.alpn, absolute_path(section.policy, folder), absolute_path(section.authority, folder)
+        )
     return TwinTls() if section else None
 
 
@@ -138,7 +142,3 @@ def _rule(section: RuleSection | None, report: Reporter) -> RuleSettings:
         timestamp_unit=timed.timestamp_unit,
         error_action=None if action is None else ErrorAction(action.s3, action.republish),
     )
-
-
-def _path(text: str, folder: Path) -> str:
-    return os.path.abspath(folder / os.path.expanduser(text)) if text else ""

@@ -5,6 +5,7 @@
 from dataclasses import dataclass
 from typing import Any, get_args, get_type_hints
 
+from buoyfleet.inventory.authorizer_format import AuthorizerSection, check_authorizer
 from buoyfleet.inventory.fields import (
     IdPiece,
     Ids,
@@ -200,6 +201,18 @@ class TwinSection(Section):
         default=False,
         shown="`false`",
     )
+    access_policy: str = entry(
+        Text("a path", _PATH),
+        "Policy (JSON) of the twin's access keys, for Signature Version 4.",
+        default="",
+        shown="everything is allowed",
+    )
+    authorizers: list[AuthorizerSection] = entry(
+        Many(Nested(AuthorizerSection, "a mapping with `name` and `handler`", check_authorizer)),
+        "Custom authorizers: functions that decide who may connect.",
+        default_factory=list,
+        also=("authorizer",),
+    )
     timestream_rule: StoreRuleSection | None = entry(
         Nested(StoreRuleSection), "The rule that feeds Timestream, and InfluxDB where there is one."
     )
@@ -342,6 +355,7 @@ TWIN_SECTIONS: dict[str, type[Section]] = {
     "target.twin": TwinSection,
     "target.twin.limits": LimitsSection,
     "target.twin.tls": TwinTlsSection,
+    "target.twin.authorizers[]": AuthorizerSection,
     "target.twin.timestream_rule": StoreRuleSection,
     "target.twin.kinesis_rule": RuleSection,
     "target.twin.timestream_rule.error_action": ErrorActionSection,

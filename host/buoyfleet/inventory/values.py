@@ -4,10 +4,12 @@ Each function takes the text as written and returns an exact value (`Fraction`),
 is wrong and, where it can be guessed, the corrected text. The command line's options use the same functions.
 """
 
+import os
 import re
 from collections.abc import Iterable
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 
 # unit → seconds
 DURATION_UNITS: dict[str, Fraction] = {
@@ -203,3 +205,8 @@ def decimal_text(number: float | Fraction) -> str:
         decimal = Decimal(repr(float(number)))
     text = format(decimal, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def absolute_path(text: str, folder: Path) -> str:
+    """A path of a fleet file, which starts at the file's folder; "" stays."""
+    return os.path.abspath(folder / os.path.expanduser(text)) if text else ""

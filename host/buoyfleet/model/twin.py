@@ -76,6 +76,21 @@ class TwinTls:
 
 
 @dataclass(frozen=True, slots=True)
+class AuthorizerSpec:
+    """A custom authorizer: a function that decides who may connect, and what for."""
+
+    name: str
+    handler: str
+    """A Python or JavaScript file, or `file.function`, as of `lambda_handler`."""
+    token_key: str = ""
+    """Header, query parameter or user name parameter that holds the token."""
+    signing_key: str = ""
+    """File of the public key that signs tokens (RSA, PEM); empty: signing is disabled."""
+    default: bool = False
+    """It is asked where a client names none and has no other credentials."""
+
+
+@dataclass(frozen=True, slots=True)
 class InfluxSpec:
     """An InfluxDB that exists, as a further store behind the rules."""
 
@@ -131,5 +146,8 @@ class TwinSpec:
     s3_delimiter: str = ""
     """Appended to each record (Firehose processor AppendDelimiterToRecord)."""
     s3_gzip: bool = False
+    authorizers: tuple[AuthorizerSpec, ...] = ()
+    access_policy: str = ""
+    """Policy of the twin's access keys; empty: everything."""
     influxdb: InfluxSpec | None = None
     faults: tuple[FaultSpec, ...] = ()

@@ -43,7 +43,9 @@ class TwinConfig:
     """MQTT; 0: any free one."""
     control_port: int = 0
     alpn_port: int = 0
-    """Second MQTT port where there is TLS: clients name MQTT by ALPN, as on IoT Core's 443."""
+    """Where there is TLS: what is 443 in AWS. Clients of MQTT name it by ALPN."""
+    http_port: int = 0
+    """With TLS what is 8443 in AWS, HTTPS with a certificate; without TLS: HTTP and WebSocket."""
     limits: LimitMode = "lifted"
     """`aws` keeps IoT Core's rates and the shard's; `lifted` does not, so that a flat-out run can pass."""
     topic_prefix: str = "aws/0"
@@ -152,6 +154,7 @@ def problems_of(config: TwinConfig) -> list[str]:
     if config.host not in ("127.0.0.1", "::1", "localhost"):
         problems.append(f"host {config.host!r}: the twin has no authentication and binds to loopback only")
     ports = {"port": config.port, "control_port": config.control_port, "alpn_port": config.alpn_port}
+    ports["http_port"] = config.http_port
     problems += [f"{name} {port} is no port" for name, port in ports.items() if not 0 <= port <= 65535]
     twin = config.twin
     positive = {

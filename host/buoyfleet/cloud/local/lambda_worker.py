@@ -13,6 +13,7 @@ is that of AWS's runtime interface client (awslambdaric): its context, and simpl
 
 import decimal
 import importlib.util
+import io
 import json
 import math
 import os
@@ -100,6 +101,8 @@ def main() -> int:
     source, out = os.dup(0), os.dup(1)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # a log that is read while the function lives
 
     def send(message: dict) -> None:  # type: ignore[type-arg]
         try:

@@ -54,9 +54,12 @@ class Registry:
         )
         self.authorise = PolicyAuthoriser(self._certificates)
 
-    def server_context(self) -> ssl.SSLContext:
-        """TLS of the broker's ports."""
-        return server_context(self._server.certificate, self._server.key, self._authority.file)
+    def server_context(self, *, every_protocol: bool = False) -> ssl.SSLContext:
+        """TLS of the broker's ports; `every_protocol`: of the one that is 443 in AWS."""
+        server = self._server
+        return server_context(
+            server.certificate, server.key, self._authority.file, every_protocol=every_protocol
+        )
 
     def enrol(self, things: Iterable[tuple[str, int]]) -> Enrolled:
         """Make things of (name, buoy id) with a certificate each; those that exist are kept.

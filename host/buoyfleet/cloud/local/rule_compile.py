@@ -322,7 +322,7 @@ def _context(node: Call, scope: Scope) -> tuple[Evaluate, bool]:
         case "rand":
             return (lambda _payload, _at_ns: chance.rand()), False
         case "clientid":
-            return (lambda _payload, _at_ns: message.client_id), False
+            return (lambda _payload, _at_ns: message.client_id or "n/a"), False
         case "traceid":
             return (lambda _payload, _at_ns: message.trace_id or UNDEFINED), False
         case "principal":

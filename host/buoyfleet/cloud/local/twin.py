@@ -19,6 +19,7 @@ from buoyfleet.cloud.local.config import LOCK_FILE, TwinConfig
 from buoyfleet.cloud.local.control import ControlServer, Progress
 from buoyfleet.cloud.local.drain import Drain
 from buoyfleet.cloud.local.folders import EVIDENCE_FOLDER, RECORDS_WHOLE
+from buoyfleet.cloud.local.gateway.front import Front
 from buoyfleet.cloud.local.impostor import Impostors
 from buoyfleet.cloud.local.marks import Mark, since
 from buoyfleet.cloud.local.pipeline import Pipeline
@@ -65,6 +66,7 @@ class Twin:
             authorise=None if self.registry is None else self.registry.authorise,
             account=self.services,
         )
+        self.front = Front(self.broker, self.services, config.twin, self._folder, config.lambda_wall_limit_s)
         if limits.account_publishes_out_per_s is not None:
             self.pipeline.charge = self.broker.charge_rule_matches
         self.pipeline.errors.republish = self.broker.republish
@@ -87,7 +89,9 @@ class Twin:
         """Set when somebody asked for the end."""
         self.failure: BaseException | None = None
         """A defect that ended it."""
-        self.port = self.control_port = 0
+        self.port = self.control_port = self.http_port = 0
+        self.alpn_port: int | None = None
+        """What is 443 in AWS; None without TLS."""
         self._marks: list[Mark | None] = [None]
         self._began_s = time.monotonic()
         self._tasks: list[asyncio.Task[None]] = []
@@ -106,12 +110,15 @@ class Twin:
         config = self.config
         try:
             registry = self.registry
-            self.port = await self.broker.start(
-                config.host,
-                config.port,
-                tls=None if registry is None else registry.server_context(),
-                alpn_port=None if registry is None else config.alpn_port,
-            )
+            host, listeners = config.host, self.broker.listeners
+            if registry is None:
+                self.port = await self.broker.start(host, config.port)
+                self.http_port = await listeners.add_plain(host, config.http_port, self.front.accept_plain)
+            else:
+                tls, every = registry.server_context(), registry.server_context(every_protocol=True)
+                self.port = await self.broker.start(host, config.port, tls=tls)
+                self.alpn_port = listeners.add_tls(host, config.alpn_port, every, self.front.accept)
+                self.http_port = listeners.add_tls(host, config.http_port, tls, self.front.accept_certificate)
             self.impostors.port = self.port
             self.control_port = await self.control.start(config.host, config.control_port)
         except OSError as error:
@@ -147,6 +154,7 @@ class Twin:
         """Stop listening, write everything down. Safe to call twice."""
         await self.impostors.close()
         await self.broker.stop()
+        await self.front.close()
         await self.control.stop()
         tasks, self._tasks = self._tasks, []
         for task in tasks:
@@ -252,7 +260,9 @@ class Twin:
             "limits": config.limits,
             "changed_limits": list(config.limits_held().changes_in_words()),
             "tls": self.registry is not None,
-            "alpn_port": self.broker.alpn_port,
+            "alpn_port": self.alpn_port,
+            "http_port": self.http_port,
+            "credentials": str(self.front.keys.file),
             "topic_prefix": config.topic_prefix,
             "payload": config.payload,
             "rules": [dataclasses.asdict(rule) for rule in config.rules()],
@@ -307,7 +317,8 @@ class Twin:
                 "server_name": SERVER_NAME,
                 "alpn": ALPN_MQTT if alpn else "",
             },
-            "port": self.broker.alpn_port if alpn else self.port,
+            "port": self.alpn_port if alpn else self.port,
+            "ports": {"mqtt": self.port, "https": self.http_port, "alpn": self.alpn_port},
         }
 
     def _client_context(self, client_id: str) -> ssl.SSLContext | None:

@@ -2,7 +2,7 @@
 
 import uuid
 
-from buoyfleet.cloud.local.broker.authority import CONNECT, Gate, Principal
+from buoyfleet.cloud.local.broker.authority import CONNECT, Gate
 from buoyfleet.cloud.local.broker.connection import Connection
 from buoyfleet.cloud.local.broker.context import Context
 from buoyfleet.cloud.local.broker.packets5 import Connect5
@@ -60,7 +60,10 @@ class Admission:
                     packet.will.topic.decode(),
                 )
                 return None
-        gate = self._context.gate(Principal(client_id, connection.certificate_id))
+        if connection.admit_as.denied:
+            self._deny(connection, connection.admit_as.denied)
+            return None
+        gate = self._context.gate(connection.admit_as, client_id)
         if gate is not None and not self._authorised(connection, gate, client_id):
             return None
         connection.gate = gate
@@ -113,10 +116,10 @@ class Admission:
         resource = f"client/{client_id}"
         if gate.allows(CONNECT, resource):
             return True
-        connection.refuse(
-            Reason.NOT_AUTHORISED,
-            Metric.CONNECT_AUTH_ERROR,
-            gate.denial(CONNECT, resource),
-            DisconnectReason.AUTH_ERROR,
-        )
+        self._deny(connection, gate.denial(CONNECT, resource))
         return False
+
+    def _deny(self, connection: Connection, words: str) -> None:
+        connection.refuse(
+            Reason.NOT_AUTHORISED, Metric.CONNECT_AUTH_ERROR, words, DisconnectReason.AUTH_ERROR
+        )

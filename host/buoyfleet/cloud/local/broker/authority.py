@@ -19,14 +19,42 @@ class Principal:
     """Who is at the other end of a connection."""
 
     client_id: str
+    """"" over HTTP, which has none."""
     certificate_id: str = ""
     """SHA-256 of the client certificate's DER in hex, which is AWS's certificate id; "" without one."""
+    name: str = ""
+    """Of one without a certificate: an access key's user, or what a custom authorizer said."""
+
+    @property
+    def id(self) -> str:
+        """What lifecycle events call the principal."""
+        return self.certificate_id or self.name
 
 
 Authorise = Callable[[str, str, Principal], bool]
 """`(action, resource, principal)`: may it? Resources are ARN tails: `client/…`, `topic/…` or `topicfilter/…`.
 
 Answers are remembered for the life of a connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entrant:
+    """Who somebody is by credentials that came before CONNECT, and what that allows."""
+
+    certificate_id: str = ""
+    name: str = ""
+    """As of `Principal`."""
+    authorise: Authorise | None = None
+    """Policies of its own; None: the broker's."""
+    denied: str = ""
+    """Why it may not connect at all."""
+
+    def principal(self, client_id: str) -> Principal:
+        """As the policies see it."""
+        return Principal(client_id, self.certificate_id, self.name)
+
+
+NOBODY: Final = Entrant()
 
 
 class Gate:
@@ -52,5 +80,6 @@ class Gate:
     def denial(self, action: str, resource: str) -> str:
         """The sentence for a refusal."""
         who = self.principal
-        by = f"certificate {who.certificate_id[:12]}…" if who.certificate_id else "no certificate"
-        return f"{action} on {resource} is not allowed for client {who.client_id!r} ({by})"
+        by = f"certificate {who.certificate_id[:12]}…" if who.certificate_id else who.name or "no certificate"
+        client = f"client {who.client_id!r}" if who.client_id else "a client of HTTPS"
+        return f"{action} on {resource} is not allowed for {client} ({by})"

@@ -9,10 +9,11 @@ from functools import partial
 
 from buoyfleet.cloud.local.broker.account import Account
 from buoyfleet.cloud.local.broker.admission import Admission
-from buoyfleet.cloud.local.broker.authority import Authorise
+from buoyfleet.cloud.local.broker.authority import Authorise, Entrant
 from buoyfleet.cloud.local.broker.client_events import ClientEvents
 from buoyfleet.cloud.local.broker.connection import Connection
 from buoyfleet.cloud.local.broker.context import Context, Sink
+from buoyfleet.cloud.local.broker.data_plane import DataPlane
 from buoyfleet.cloud.local.broker.listeners import Listeners
 from buoyfleet.cloud.local.broker.mqtt5 import Accepted
 from buoyfleet.cloud.local.broker.packets5 import Connect5, Will5
@@ -20,7 +21,6 @@ from buoyfleet.cloud.local.broker.publishing import Publishing
 from buoyfleet.cloud.local.broker.rare_packets import handle_rare
 from buoyfleet.cloud.local.broker.rates import SecondWindow
 from buoyfleet.cloud.local.broker.records import (
-    ConnectionInfo,
     DisconnectReason,
     Metric,
     OnRefused,
@@ -33,6 +33,7 @@ from buoyfleet.cloud.local.broker.session import Session
 from buoyfleet.cloud.local.broker.sessions import Sessions, WaitingWill
 from buoyfleet.cloud.local.broker.shares import DELIVERY_PAUSE_S, TurnQueue
 from buoyfleet.cloud.local.broker.subscribing import Subscribing
+from buoyfleet.cloud.local.broker.tls import ALPN_MQTT, Peer
 from buoyfleet.cloud.local.broker.wheel import DeadlineWheel
 from buoyfleet.model.limits import Limits
 from buoyfleet.mqtt.codec import Connect, Publish, Subscribe, Unsubscribe
@@ -94,15 +95,14 @@ class Broker:
         self._clients: dict[str, Connection] = {}
         self._sessions = Sessions(self.limits, self.records, router, queueing)
         self._publishing.find = self._sessions.find
+        self.data = DataPlane(context, self._publishing, self._clients, self._sessions, self.flush_soon)
         self._connections: set[Connection] = set()
-        self._ended: dict[str, ConnectionInfo] = {}
-        """The last disconnection of each client, oldest first."""
         self._wheel: DeadlineWheel[Connection | Session | WaitingWill] = DeadlineWheel()
         self._dirty: list[Connection] = []
         self._flush_timer: asyncio.TimerHandle | None = None
         self._waiting: set[Connection] = set()
         self.rare = partial(handle_rare, self)
-        self._listeners = Listeners(partial(Connection, self), self.limits.connect_timeout_s, self.records)
+        self.listeners = Listeners(self.limits.connect_timeout_s, self.records)
         self._timer: asyncio.TimerHandle | None = None
         self._all_lost: asyncio.Event | None = None
         self._stopping = False
@@ -137,14 +137,30 @@ class Broker:
         self._stopping = False
         self._all_lost = asyncio.Event()
         try:
-            listening = await self._listeners.add(host, port, tls, needs_alpn=False)
-            if alpn_port is not None:
-                self.alpn_port = await self._listeners.add(host, alpn_port, tls, needs_alpn=True)
+            if tls is None:
+                listening = await self.listeners.add_plain(host, port, partial(Connection, self))
+            else:
+                listening = self.listeners.add_tls(host, port, tls, self.accept)
+                if alpn_port is not None:
+                    self.alpn_port = self.listeners.add_tls(host, alpn_port, tls, self.accept_named)
         except OSError:
-            await self._listeners.close()
+            await self.listeners.close()
             raise
         self._on_timer()
         return listening
+
+    def accept(self, peer: Peer) -> Connection:
+        """A client of MQTT, by its certificate."""
+        return self.admit(Entrant(peer.certificate_id))
+
+    def accept_named(self, peer: Peer) -> Connection | str:
+        """The same, on a port where clients have to name MQTT by ALPN."""
+        named = peer.alpn == ALPN_MQTT
+        return self.accept(peer) if named else f"this port needs ALPN {ALPN_MQTT}; it was not offered"
+
+    def admit(self, who: Entrant) -> Connection:
+        """A client of MQTT that has shown its credentials."""
+        return Connection(self, who)
 
     async def stop(self) -> None:
         """Stop listening, close every connection, forget all sessions. Safe to call twice.
@@ -156,7 +172,7 @@ class Broker:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        await self._listeners.close()
+        await self.listeners.close()
         for connection in list(self._connections):
             farewell = connection.wire.shutting_down()
             if farewell and not connection.ending:
@@ -190,7 +206,7 @@ class Broker:
         for group in self._router.waiting_groups():
             group.advance(now_s)
         self._admission.forget(now_s)
-        self._forget_ended(now_s)
+        self.data.forget(now_s)
         self.flush()
 
     # What can be asked
@@ -222,14 +238,6 @@ class Broker:
     def refusals(self) -> dict[str, int]:
         """How often each reason of `on_refused` was given."""
         return self.records.refusals()
-
-    def connection_info(self, client_id: str) -> ConnectionInfo | None:
-        """What `iot-data get_connection` would say: connected since, or why not any more for half an hour."""
-        connection = self._clients.get(client_id)
-        if connection is not None:
-            return ConnectionInfo(client_id, True, connection.connected_s)
-        self._forget_ended(self.clock())
-        return self._ended.get(client_id)
 
     def charge_rule_matches(self, matches: int) -> bool:
         """Count rule matches as outbound publishes of the account, as AWS does; False: rate used up."""
@@ -311,8 +319,7 @@ class Broker:
         client_id = connection.client_id
         if self._clients.get(client_id) is connection:
             del self._clients[client_id]
-        self._ended.pop(client_id, None)
-        self._ended[client_id] = ConnectionInfo(client_id, False, now_s, reason)
+        self.data.note_end(client_id, now_s, reason)
         session.outlet = None
         if self._sessions.close(session, now_s):
             self._wheel.set(session, now_s + session.expiry_s)
@@ -390,10 +397,3 @@ class Broker:
     def _send_will(self, waiting: WaitingWill, now_s: float) -> None:
         self._sessions.wills.pop(waiting.connection.client_id, None)
         self._publishing.publish_will(waiting.connection, waiting.will, now_s)
-
-    def _forget_ended(self, now_s: float) -> None:
-        while self._ended:
-            client_id, info = next(iter(self._ended.items()))
-            if now_s - info.since_s <= self.limits.disconnect_reason_s:
-                return
-            del self._ended[client_id]

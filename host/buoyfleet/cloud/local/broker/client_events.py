@@ -64,7 +64,7 @@ class ClientEvents:
         filters: list[bytes] | None = None,
     ) -> None:
         topics = tuple(one.decode() for one in filters or ())
-        who = connection.certificate_id
+        who = connection.admit_as.principal("").id
         event = ClientEvent(kind, connection.client_id, who, ip_address, reason, topics)
         reply = None if self._account is None else self._account.event(event)
         if reply is not None:

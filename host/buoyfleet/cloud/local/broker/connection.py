@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import cast
 
-from buoyfleet.cloud.local.broker.authority import Gate
+from buoyfleet.cloud.local.broker.authority import NOBODY, Entrant, Gate
 from buoyfleet.cloud.local.broker.backlog import Backlog
 from buoyfleet.cloud.local.broker.message import Message
 from buoyfleet.cloud.local.broker.mqtt5 import Accepted
@@ -42,12 +42,13 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_answering", "_bucket_in", "_bucket_out", "_congested", "_delayed", "_held", "_out", "_reading",
-        "_service", "_shares", "_transport", "certificate_id", "client_id", "connected_s", "ending", "gate",
+        "_service", "_shares", "_transport", "admit_as", "client_id", "connected_s", "ending", "gate",
         "in_flight_out", "keep_alive_s", "last_packet_s", "plain", "rate_in", "rate_out", "session", "will",
         "wire",
     )  # fmt: skip
 
-    def __init__(self, service: "Service[Connection]") -> None:
+    def __init__(self, service: "Service[Connection]", admit_as: Entrant = NOBODY) -> None:
+        """`admit_as`: who it is by the credentials that came before CONNECT."""
         limits, now_s = service.limits, service.clock()
         self._service = service
         self._transport: asyncio.Transport | None = None
@@ -71,8 +72,7 @@ class Connection(asyncio.Protocol):
         """Most unacknowledged QoS 1 messages to the client."""
         self.plain = True
         """It speaks MQTT 3.1.1."""
-        self.certificate_id = ""
-        """As `authority.Principal`; set before `connection_made`."""
+        self.admit_as = admit_as
         self.client_id = ""
         self.session: Session | None = None
         """None until CONNECT is accepted."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from buoyfleet.cloud.local.broker.account import Account
-from buoyfleet.cloud.local.broker.authority import Authorise, Gate, Principal
+from buoyfleet.cloud.local.broker.authority import Authorise, Entrant, Gate
 from buoyfleet.cloud.local.broker.records import Records
 from buoyfleet.cloud.local.broker.retained import RetainedMessages
 from buoyfleet.cloud.local.broker.routing import Router
@@ -31,6 +31,7 @@ class Context:
     account: Account | None
     """The services behind `$aws/…`; None: there are none."""
 
-    def gate(self, principal: Principal) -> Gate | None:
+    def gate(self, who: Entrant, client_id: str) -> Gate | None:
         """The decisions for a new connection; None: everybody may everything."""
-        return None if self.authorise is None else Gate(self.authorise, principal)
+        authorise = who.authorise or self.authorise
+        return None if authorise is None else Gate(authorise, who.principal(client_id))

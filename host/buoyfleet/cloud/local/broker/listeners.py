@@ -1,35 +1,35 @@
-"""Where the broker listens: plain MQTT, or TLS on one or two ports."""
+"""Where the broker listens: with TLS or without, and what becomes of those who connect."""
 
 import asyncio
 import ssl
 from collections.abc import Callable
 
-from buoyfleet.cloud.local.broker.connection import Connection
 from buoyfleet.cloud.local.broker.records import Records
-from buoyfleet.cloud.local.broker.tls import TlsListener
+from buoyfleet.cloud.local.broker.tls import Accept, TlsListener
 
 _BACKLOG = 4096
 """Connections waiting to be accepted: a fleet connects all at once."""
 
 
 class Listeners:
-    """The listening sockets of one broker."""
+    """The listening sockets of one broker. Each way to listen raises OSError where an address is taken."""
 
-    def __init__(self, make: Callable[[], Connection], handshake_s: float, records: Records) -> None:
-        """`make` gives the protocol of a new connection; `handshake_s` bounds TLS."""
-        self._make = make
+    def __init__(self, handshake_s: float, records: Records) -> None:
+        """`handshake_s` bounds TLS."""
         self._handshake_s = handshake_s
         self._records = records
         self._servers: list[asyncio.AbstractServer] = []
         self._tls_listeners: list[TlsListener] = []
 
-    async def add(self, host: str, port: int, tls: ssl.SSLContext | None, *, needs_alpn: bool) -> int:
-        """Listen; return the port."""
-        if tls is None:
-            server = await asyncio.get_running_loop().create_server(self._make, host, port, backlog=_BACKLOG)
-            self._servers.append(server)
-            return int(server.sockets[0].getsockname()[1])
-        listener = TlsListener(tls, needs_alpn, self._handshake_s, self._records, self._make)
+    async def add_plain(self, host: str, port: int, make: Callable[[], asyncio.Protocol]) -> int:
+        """Listen without TLS; return the port. `make` gives the protocol of a new connection."""
+        server = await asyncio.get_running_loop().create_server(make, host, port, backlog=_BACKLOG)
+        self._servers.append(server)
+        return int(server.sockets[0].getsockname()[1])
+
+    def add_tls(self, host: str, port: int, tls: ssl.SSLContext, accept: Accept) -> int:
+        """Listen with TLS; return the port. `accept` gives the protocol of a client that shook hands."""
+        listener = TlsListener(tls, self._handshake_s, self._records, accept)
         listening = listener.start(host, port, _BACKLOG)
         self._tls_listeners.append(listener)
         return listening

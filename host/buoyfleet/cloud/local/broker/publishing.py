@@ -1,5 +1,6 @@
 """The way of a message: from a client's PUBLISH to the sink, the retained store and the subscribers."""
 
+import time
 from collections.abc import Callable
 
 from buoyfleet.cloud.local.broker.account import BASIC_INGEST, Reply
@@ -95,6 +96,10 @@ class Publishing:
         route = self._routes.get(topic) or self._context.router.route(topic)
         return route.reason is None and self._accept("", Publish(topic, payload, 0), route, now_s)
 
+    def submit(self, packet: Publish, route: Route, now_s: float) -> bool:
+        """Publish in the name of a client without a connection, which may."""
+        return self._accept("", packet, route, now_s)
+
     def _accept(self, client_id: str, packet: Publish, route: Route, now_s: float) -> bool:
         """Take a message that its client may send: the account's rate, the sink, then everybody else."""
         account = self._account_in
@@ -180,7 +185,7 @@ class Publishing:
 
     def _keep(self, packet: Publish, now_s: float) -> None:
         self._records.count(Metric.PUBLISH_RETAINED_SUCCESS)
-        kept = Retained(packet.topic, packet.payload, packet.qos, _extra(packet, now_s))
+        kept = Retained(packet.topic, packet.payload, packet.qos, _extra(packet, now_s), time.time())
         self._context.retained.keep(kept)
 
     def _fan_out(self, client_id: str, packet: Publish, route: Route, now_s: float) -> None:

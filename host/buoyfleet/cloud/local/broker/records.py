@@ -47,11 +47,13 @@ class Reason(StrEnum):
     CONNECT_RATE = "connect-rate"
     CLIENT_ID_RATE = "client-id-rate"
     CLIENT_ID_INVALID = "client-id-invalid"
+    REQUEST_REFUSED = "request-refused"
     PROTOCOL_VERSION = "protocol-version"
     PROTOCOL_ERROR = "protocol-error"
     CONNECT_TIMEOUT = "connect-timeout"
     TLS_FAILED = "tls-failed"
     NOT_AUTHORISED = "not-authorised"
+    NOT_AUTHENTICATED = "not-authenticated"
     PUBLISH_RATE = "publish-rate"
     ACCOUNT_PUBLISH_RATE = "account-publish-rate"
     THROUGHPUT_DELAY = "throughput-delay"
@@ -80,15 +82,18 @@ class Reason(StrEnum):
 
 
 class DisconnectReason(StrEnum):
-    """Why a connection ended, in AWS's words (developer guide, "Lifecycle events")."""
+    """Why a connection ended, in AWS's words (developer guide, "Lifecycle events"; botocore's model)."""
 
+    API_INITIATED_DISCONNECT = "API_INITIATED_DISCONNECT"
     AUTH_ERROR = "AUTH_ERROR"
     CLIENT_INITIATED_DISCONNECT = "CLIENT_INITIATED_DISCONNECT"
     CLIENT_ERROR = "CLIENT_ERROR"
     CONNECTION_LOST = "CONNECTION_LOST"
+    CUSTOMAUTH_TTL_EXPIRATION = "CUSTOMAUTH_TTL_EXPIRATION"
     DUPLICATE_CLIENTID = "DUPLICATE_CLIENTID"
     MQTT_KEEP_ALIVE_TIMEOUT = "MQTT_KEEP_ALIVE_TIMEOUT"
     SERVER_INITIATED_DISCONNECT = "SERVER_INITIATED_DISCONNECT"
+    WEBSOCKET_TTL_EXPIRATION = "WEBSOCKET_TTL_EXPIRATION"
 
 
 @dataclass(frozen=True, slots=True)

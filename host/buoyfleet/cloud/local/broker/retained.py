@@ -15,6 +15,8 @@ class Retained:
     payload: bytes
     qos: int
     extra: Extra = NO_EXTRA
+    kept_s: float = 0.0
+    """When it came, in seconds since 1970."""
 
 
 class RetainedMessages:
@@ -51,6 +53,13 @@ class RetainedMessages:
                 for topic, message in self._messages.items()
                 if topic_matches(topic_filter, topic, hash_matches_parent=self._hash_matches_parent)
             ]
+        return self._living(found, now_s)
+
+    def all(self, now_s: float) -> list[Retained]:
+        """Every message, by topic."""
+        return self._living(sorted(self._messages.values(), key=lambda one: one.topic), now_s)
+
+    def _living(self, found: list[Retained], now_s: float) -> list[Retained]:
         for message in found:
             expires_s = message.extra.expires_s
             if expires_s is not None and now_s >= expires_s:

@@ -1,31 +1,56 @@
-"""Mutual TLS before a connection: the listener, which records failed handshakes, and the server's context."""
+"""TLS before a connection: the listener, which records failed handshakes, and the server's context."""
 
 import asyncio
 import hashlib
 import socket
 import ssl
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Final, cast
 
-from buoyfleet.cloud.local.broker.connection import Connection
 from buoyfleet.cloud.local.broker.records import Metric, Reason, Records
 
-ALPN_MQTT = "x-amzn-mqtt-ca"
+ALPN_MQTT: Final = "x-amzn-mqtt-ca"
 """Names MQTT with a client certificate on port 443 (AWS IoT developer guide, "Protocols, port mappings, and
 authentication")."""
+ALPN_HTTPS: Final = "x-amzn-http-ca"
+"""Names HTTPS with a client certificate there."""
+ALPN_CUSTOM: Final = "mqtt"
+"""Names MQTT with a custom authorizer there."""
+ALPN_WEB: Final = "http/1.1"
+"""What clients of HTTPS and WebSocket offer of themselves; it means no more than no ALPN."""
 SERVER_NAME = "localhost"
 """What clients of a twin name by SNI: IoT Core wants a name there, and the twin's certificate carries it."""
+_SNI = "buoyfleet_sni"
 _SHUTDOWN_S = 5.0
 """For a client to answer the end of TLS."""
 _RETRY_S = 0.5
 """After a failed accept: there are no descriptors left, and trying again at once would only burn time."""
 
 
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """What the handshake has told of a client; all empty without TLS."""
+
+    alpn: str = ""
+    """The protocol that client and server agreed on."""
+    certificate_id: str = ""
+    """As `authority.Principal`."""
+    server_name: str = ""
+    """As the client sent it by SNI."""
+
+
+Accept = Callable[[Peer], asyncio.Protocol | str]
+"""The protocol of a new connection, or why there is none."""
+
+
 def server_context(
-    certificate: Path, key: Path, client_ca: Path, *, require_sni: bool = True
+    certificate: Path, key: Path, client_ca: Path, *, require_sni: bool = True, every_protocol: bool = False
 ) -> ssl.SSLContext:
     """A context as IoT Core has it: TLS 1.2 or later, a client certificate of the given CA, SNI required.
+
+    `every_protocol`: that of port 443, where a client may have other credentials than a certificate.
 
     Raises:
         OSError: a file cannot be read, or (ssl.SSLError) does not hold what it should.
@@ -34,11 +59,13 @@ def server_context(
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(certificate, key)
     context.load_verify_locations(client_ca)
-    context.verify_mode = ssl.CERT_REQUIRED
-    context.set_alpn_protocols([ALPN_MQTT])
+    context.verify_mode = ssl.CERT_OPTIONAL if every_protocol else ssl.CERT_REQUIRED
+    others = [ALPN_HTTPS, ALPN_CUSTOM, ALPN_WEB] if every_protocol else []
+    context.set_alpn_protocols([ALPN_MQTT, *others])
     if require_sni:
 
-        def check_name(_: ssl.SSLObject | ssl.SSLSocket, name: str | None, __: ssl.SSLContext) -> int | None:
+        def check_name(tls: ssl.SSLObject | ssl.SSLSocket, name: str | None, _: ssl.SSLContext) -> int | None:
+            vars(tls)[_SNI] = name  # Python keeps it for clients alone
             return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME if name is None else None
 
         context.sni_callback = check_name
@@ -52,19 +79,11 @@ class TlsListener:
     certificate.
     """
 
-    def __init__(
-        self,
-        context: ssl.SSLContext,
-        needs_alpn: bool,
-        timeout_s: float,
-        records: Records,
-        make: Callable[[], Connection],
-    ) -> None:
+    def __init__(self, context: ssl.SSLContext, timeout_s: float, records: Records, accept: Accept) -> None:
         self._context = context
-        self._needs_alpn = needs_alpn
         self._timeout_s = timeout_s
         self._records = records
-        self._make = make
+        self._accept_peer = accept
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self, host: str, port: int, backlog: int) -> int:
@@ -120,7 +139,7 @@ class TlsListener:
             self._refuse(f"TLS handshake failed: {_plain(error)}")
 
     def _secured(self) -> asyncio.Protocol:
-        return _Secured(self._make(), self._needs_alpn, self._refuse)
+        return _Secured(self._accept_peer, self._refuse)
 
     def _refuse(self, detail: str) -> None:
         self._records.refuse(Reason.TLS_FAILED, Metric.CONNECTION_AUTHN_ERROR, detail, "")
@@ -129,23 +148,24 @@ class TlsListener:
 class _Secured(asyncio.Protocol):
     """Stands in for a connection until the handshake has told whose it is."""
 
-    def __init__(self, connection: Connection, needs_alpn: bool, refuse: Callable[[str], None]) -> None:
-        self._connection = connection
-        self._needs_alpn = needs_alpn
+    def __init__(self, accept: Accept, refuse: Callable[[str], None]) -> None:
+        self._accept = accept
         self._refuse = refuse
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The handshake is over: hand the transport to the connection."""
+        """The handshake is over: hand the transport on."""
         secured = cast(asyncio.Transport, transport)
         tls = secured.get_extra_info("ssl_object")
-        if self._needs_alpn and tls.selected_alpn_protocol() != ALPN_MQTT:
-            self._refuse(f"this port needs ALPN {ALPN_MQTT}; the client did not offer it")
+        der = tls.getpeercert(binary_form=True)
+        certificate_id = hashlib.sha256(der).hexdigest() if der else ""
+        name = vars(tls).get(_SNI) or ""
+        accepted = self._accept(Peer(tls.selected_alpn_protocol() or "", certificate_id, name))
+        if isinstance(accepted, str):
+            self._refuse(accepted)
             secured.close()
             return
-        der = tls.getpeercert(binary_form=True)
-        self._connection.certificate_id = hashlib.sha256(der).hexdigest() if der else ""
-        secured.set_protocol(self._connection)
-        self._connection.connection_made(secured)
+        secured.set_protocol(accepted)
+        accepted.connection_made(secured)
 
 
 def _plain(error: BaseException) -> str:

@@ -59,6 +59,10 @@ class Shadows:
         document = self._documents.get((thing, name))
         return None if document is None else _shown(document, int(self._utc_s()))
 
+    def names(self, thing: str) -> list[str]:
+        """Names of the thing's named shadows, sorted."""
+        return sorted(name for owner, name in self._documents if owner == thing and name)
+
     def _find(self, key: tuple[str, str]) -> Document:
         document = self._documents.get(key)
         if document is None:
