@@ -16,7 +16,7 @@ from console import fail, say  # noqa: E402
 
 from buoyfleet.model.errors import PreflightError  # noqa: E402
 from buoyfleet.programs import catalogue, fetch  # noqa: E402
-from buoyfleet.programs.only_one import only_one  # noqa: E402
+from buoyfleet.programs.set_up import alone  # noqa: E402
 
 NEEDED = {
     "run": (catalogue.MICROPYTHON,),
@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     tools = options.tools.resolve()
     try:
-        with only_one(tools, say):
+        with alone(tools, say):
             if not options.programs_only:
                 environment.ensure(ROOT, tools, options.goal)
             fetch.prepare(NEEDED[options.goal], tools, ROOT / ".venv" / "bin" / "python", say)

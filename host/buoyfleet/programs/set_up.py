@@ -1,6 +1,7 @@
 """Fetch the programs that only the system can give; one set-up of a folder at a time."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from buoyfleet.model.errors import UsageError
@@ -35,6 +36,21 @@ def set_up(names: Sequence[str], kept: Path, python: Path, say: Say) -> list[Pat
     if unknown := [name for name in names if name not in known]:
         raise UsageError(f"unknown program {', '.join(unknown)}", next_step=f"use {', '.join(known)}")
     wanted = [known[name] for name in names or (MICROPYTHON.name,)]
+    with alone(kept, say):
+        # Whoever asks wants it tried again now.
+        why_no_narrow(kept).unlink(missing_ok=True)
+        prepare(wanted, kept, python, say)
+    found = [which(command, kept) for program in wanted for command in program.commands]
+    return [command for command in found if command is not None]
+
+
+@contextlib.contextmanager
+def alone(kept: Path, say: Say) -> Iterator[None]:
+    """Hold the lock of a folder of programs, so that two set-ups at once do not build the same.
+
+    Raises:
+        PreflightError: another has held it for too long, or the folder cannot be written.
+    """
     with written_to(kept):
         lock = kept / "lock"
         lock.touch()
@@ -43,8 +59,4 @@ def set_up(names: Sequence[str], kept: Path, python: Path, say: Say) -> list[Pat
         say(f"another set-up of {kept} is under way; waiting for it")
 
     with file_lock(lock, LOCK_TIMEOUT_S, f"setting up {kept}", waiting):
-        # Whoever asks wants it tried again now.
-        why_no_narrow(kept).unlink(missing_ok=True)
-        prepare(wanted, kept, python, say)
-    found = [which(command, kept) for program in wanted for command in program.commands]
-    return [command for command in found if command is not None]
+        yield
