@@ -9,6 +9,7 @@
 from sensors import forget as forget_modules
 from sensors.catalog import KEYS
 from sensors.checks import RAIL_OPTIONS, RAILS, make_pins, new_fake, problems, with_pins
+from sensors.rows import column, driver_class
 from sensors.settings import SettingsError, merged
 
 TYPE_CHECKING = False
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from sensors.fakes import Fake
     from sensors.power import Rail
 
-RAIL_OF = {"ph": "ezo", "ec": "ezo", "tbd": "turbidity", "wp": "pressure", "wf": "flow"}
+RAIL_OF: "dict[str, str]" = column("rail")
 
 
 def make_sensors(
@@ -88,43 +89,7 @@ def make_driver(
 
 def _class_of(key: str) -> "type[Driver]":
     """The driver of a key; its code is loaded with it."""
-    found: "type[Driver]"
-    if key == "do":
-        from sensors.do import Do
-
-        found = Do
-    elif key == "ec":
-        from sensors.ec import Ec
-
-        found = Ec
-    elif key == "liqlev":
-        from sensors.liqlev import Liqlev
-
-        found = Liqlev
-    elif key == "ph":
-        from sensors.ph import Ph
-
-        found = Ph
-    elif key == "tds":
-        from sensors.tds import Tds
-
-        found = Tds
-    elif key == "tbd":
-        from sensors.tbd import Tbd
-
-        found = Tbd
-    elif key == "wf":
-        from sensors.wf import Wf
-
-        found = Wf
-    elif key == "wp":
-        from sensors.wp import Wp
-
-        found = Wp
-    else:
-        from sensors.temp import Temp
-
-        found = Temp
+    found: "type[Driver]" = driver_class(key)
     return found
 
 

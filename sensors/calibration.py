@@ -4,6 +4,7 @@ Every fit gives coefficients from the highest power down, ready for a driver's `
 points that cannot carry it with a reason a person understands.
 """
 
+from sensors.rows import row_of
 from sensors.transfer import (
     REFERENCE_TEMPERATURE_C,
     TDS_CUBIC,
@@ -156,7 +157,7 @@ def inverse_line(coefficients: "Sequence[float]") -> "tuple[float, float]":
 
 
 def tds_k(volts: float, temperature_c: float, known_ppm: float) -> float:
-    """K of a TDS probe: known / measured (the maker's calibration), accepted from 0.25 to 4.
+    """K of a TDS probe: known / measured (the maker's calibration), within the limits of the setting.
 
     Raises:
         CalibrationError: K outside what the maker accepts, or nothing measured.
@@ -165,8 +166,9 @@ def tds_k(volts: float, temperature_c: float, known_ppm: float) -> float:
     if measured <= 0:
         raise CalibrationError("%.3f V is no signal: is the probe in the solution?" % volts)
     k = known_ppm / measured
-    if not 0.25 <= k <= 4:
-        raise CalibrationError("K would be %.2f; a working probe has 0.25 to 4" % k)
+    least, most = row_of("tds")["numbers"]["k"]
+    if not least <= k <= most:
+        raise CalibrationError("K would be %.2f; a working probe has %g to %g" % (k, least, most))
     return k
 
 

@@ -1,27 +1,11 @@
-"""The nine measures of a buoy: keys, JSON types, units and decimals as published.
-
-Source: the buoy system's payload table (keys, units, JSON types); decimals follow the parts'
-resolutions, and the original test's two decimals are enough for all of them.
-"""
+"""The measures of a buoy: keys, JSON types, units and decimals as published (sensors.rows)."""
 
 from sensors import seldom
+from sensors.rows import column, keys
 
-# The order is that of the original test's `sample_data`, which `original` payloads keep.
-KEYS = ("do", "ec", "liqlev", "ph", "tds", "tbd", "wf", "wp", "temp")
-
-BOOLEAN_KEYS = ("liqlev",)
-
-UNITS = {
-    "do": "%Sat",
-    "ec": "µS/cm",
-    "liqlev": "",
-    "ph": "pH",
-    "tds": "ppm",
-    "tbd": "NTU",
-    "wf": "L/s",
-    "wp": "kPa",
-    "temp": "°C",
-}
+KEYS = keys()
+BOOLEAN_KEYS = keys("boolean")
+UNITS: "dict[str, str]" = column("unit")
 
 
 @seldom
@@ -30,19 +14,10 @@ def unit_of(key: str) -> str:
     return UNITS[key]
 
 
-NAMES = {
-    "do": "dissolved oxygen",
-    "ec": "electrical conductivity",
-    "liqlev": "liquid level",
-    "ph": "pH",
-    "tds": "total dissolved solids",
-    "tbd": "turbidity",
-    "wf": "water flow",
-    "wp": "water pressure",
-    "temp": "water temperature",
-}
+NAMES: "dict[str, str]" = column("name")
 
-# Decimals of a published value, for every float key.
+# Decimals of a published value, for every float key. They follow the parts' resolutions, and the original
+# test's two decimals are enough for all of them.
 DECIMALS = 2
 
 # What a sensor can be on a buoy: `hardware` runs the driver on its bus, the others are on-board fakes.

@@ -2,6 +2,7 @@
 
 from sensors import forget as forget_modules
 from sensors.catalog import KEYS
+from sensors.rows import keys_on, rails
 from sensors.settings import LARGEST, SettingsError, check_number, merged
 
 TYPE_CHECKING = False
@@ -10,13 +11,8 @@ if TYPE_CHECKING:
 
     from sensors.fakes import Fake
 
-# Rail → (pin name, switched off between readings). pH needs minutes to recover, so its circuit stays on.
-RAILS = {
-    "ezo": ("power_ezo", False),
-    "turbidity": ("power_tbd", True),
-    "pressure": ("power_wp", True),
-    "flow": ("power_wf", False),
-}
+# Rail → (pin name, switched off between readings).
+RAILS = rails()
 RAIL_OPTIONS: "dict[str, object]" = {"switched": False, "active_high": True}
 
 
@@ -72,7 +68,7 @@ def _check_sensor(key: str, given: "dict[str, Any]", pins: "dict[str, int]") -> 
 
 def pin_names(key: str) -> "dict[str, str]":
     """Setting of a driver → name in the pin map."""
-    return {"tx": key + "_tx", "rx": key + "_rx"} if key in ("ph", "ec") else {"pin": key}
+    return {"tx": key + "_tx", "rx": key + "_rx"} if key in keys_on("uart") else {"pin": key}
 
 
 def with_pins(key: str, given: "dict[str, Any]", pins: "dict[str, int]") -> "dict[str, Any]":

@@ -50,7 +50,7 @@ def ready(circuit: "Circuit") -> "Exchange":
         return DONE
     steps: "tuple[Callable[[Any], Exchange], ...]" = (
         _ask_status,
-        _configure_ph if circuit.circuit_type == "ph" else _configure_ec,
+        {"ph": _configure_ph, "ec": _configure_ec}.get(circuit.circuit_type, _nothing_more),
         _ask_calibration,
     )
     for step in steps:
@@ -105,6 +105,11 @@ def _ask_calibration(circuit: "Circuit") -> "Exchange":
         if not circuit.calibrated:
             circuit.circuit_flags |= quality.UNCAL
     return status
+
+
+def _nothing_more(_circuit: "Circuit") -> "Exchange":
+    return DONE
+    yield  # a generator as the others
 
 
 def _configure_ph(circuit: "PhCircuit") -> "Exchange":

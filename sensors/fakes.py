@@ -10,19 +10,10 @@ constant  one value
 """
 
 from sensors.catalog import BOOLEAN_KEYS, KEYS, unit_of
+from sensors.rows import column
 
-# Normal bands of the river in hundredths of the published unit. Source: expected bands of the sensor
-# reference; `wp` is a floating buoy's sensor one metre deep, `tds` half of `ec`. A walk keeps within them.
-WALK_BANDS = {
-    "do": (8500, 11000),
-    "ec": (6000, 25000),
-    "ph": (740, 820),
-    "tds": (3000, 12500),
-    "tbd": (500, 15000),
-    "wf": (0, 40),
-    "wp": (900, 1060),
-    "temp": (200, 2000),
-}
+# Normal bands of the river in hundredths of the published unit; a walk keeps within them.
+WALK_BANDS: "dict[str, tuple[int, int]]" = column("walk")
 
 
 class Fake:

@@ -39,6 +39,7 @@ __all__ = (
     "WARMING",
     "WITHHELD",
     "WITHHOLDING",
+    "effect",
     "errors",
     "names",
     "publishable",
@@ -49,21 +50,28 @@ PUBLISHED = "published"
 REPORTED = "published with error message"
 WITHHELD = "withheld with error message"
 
-# (flag, name, effect, code on the error topic, text on the error topic)
+# (flag, name, code on the error topic, text on the error topic)
 TABLE = (
-    (OK, "ok", PUBLISHED, 0, ""),
-    (MISSING, "missing", WITHHELD, 101, "no answer: part not fitted, unpowered, or a wire open or shorted"),
-    (RANGE, "range", WITHHELD, 102, "reading outside what this part and this water can be"),
-    (SATURATED, "saturated", WITHHELD, 103, "signal at the upper end of the part, the ADC or the formula"),
-    (SATURATED_LOW, "saturated-low", WITHHELD, 104, "signal under what the part or the ADC can see"),
-    (CRC, "crc", WITHHELD, 105, "checksum wrong in every try"),
-    (STALE, "stale", REPORTED, 106, "signal has not moved for longer than water stands still"),
-    (UNCAL, "uncal", REPORTED, 107, "not calibrated: default constants in use"),
-    (UNCOMP, "uncomp", REPORTED, 108, "no water temperature: 25 °C assumed"),
-    (WARMING, "warming", WITHHELD, 109, "part powered or restarted too short a time ago"),
-    (PARSE, "parse", WITHHELD, 110, "answer not understood"),
-    (CONTRADICTORY, "contradictory", REPORTED, 111, "contradicted by the other sensors of the buoy"),
+    (OK, "ok", 0, ""),
+    (MISSING, "missing", 101, "no answer: part not fitted, unpowered, or a wire open or shorted"),
+    (RANGE, "range", 102, "reading outside what this part and this water can be"),
+    (SATURATED, "saturated", 103, "signal at the upper end of the part, the ADC or the formula"),
+    (SATURATED_LOW, "saturated-low", 104, "signal under what the part or the ADC can see"),
+    (CRC, "crc", 105, "checksum wrong in every try"),
+    (STALE, "stale", 106, "signal has not moved for longer than water stands still"),
+    (UNCAL, "uncal", 107, "not calibrated: default constants in use"),
+    (UNCOMP, "uncomp", 108, "no water temperature: 25 °C assumed"),
+    (WARMING, "warming", 109, "part powered or restarted too short a time ago"),
+    (PARSE, "parse", 110, "answer not understood"),
+    (CONTRADICTORY, "contradictory", 111, "contradicted by the other sensors of the buoy"),
 )
+
+
+def effect(flag: int) -> str:
+    """What becomes of the value."""
+    if not flag:
+        return PUBLISHED
+    return REPORTED if publishable(flag) else WITHHELD
 
 
 def names(flags: int) -> "tuple[str, ...]":
@@ -83,5 +91,5 @@ def errors(key: str, flags: int, note: str) -> "list[tuple[int, int, str]]":
     """
     detail = "; " + note if note else ""
     return [
-        (row[0], row[3], "%s %s: %s%s" % (key, row[1], row[4], detail)) for row in TABLE if flags & row[0]
+        (row[0], row[2], "%s %s: %s%s" % (key, row[1], row[3], detail)) for row in TABLE if flags & row[0]
     ]

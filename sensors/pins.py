@@ -4,29 +4,15 @@ Source: ESP32 data sheet (strapping and flash pins), MicroPython's ESP32 referen
 of the sensor reference.
 """
 
-# Name → GPIO. `ph` and `ec` name their own side: `tx` is the ESP32's output.
-DEFAULT = {
-    "do": 36,
-    "tds": 39,
-    "tbd": 34,
-    "wp": 35,
-    "ph_tx": 25,
-    "ph_rx": 26,
-    "ec_tx": 17,
-    "ec_rx": 16,
-    "temp": 4,
-    "wf": 27,
-    "liqlev": 13,
-    "power_ezo": 18,
-    "power_tbd": 19,
-    "power_wp": 23,
-    "power_wf": 14,
-}
+from sensors.rows import driven_pins, keys_on, pin_map
 
-ANALOG = ("do", "tds", "tbd", "wp")
-OUTPUTS = ("ph_tx", "ec_tx", "power_ezo", "power_tbd", "power_wp", "power_wf")
-BIDIRECTIONAL = ("temp",)
-PULLED = ("liqlev",)
+# Name → GPIO. `ph` and `ec` name their own side: `tx` is the ESP32's output.
+DEFAULT = pin_map()
+
+ANALOG = keys_on("analog")
+OUTPUTS = driven_pins()
+BIDIRECTIONAL = keys_on("onewire")
+PULLED = keys_on("level")
 
 ADC1 = (32, 33, 34, 35, 36, 37, 38, 39)
 STRAPPING = (0, 2, 5, 12, 15)
@@ -34,15 +20,13 @@ FLASH = (6, 7, 8, 9, 10, 11)
 CONSOLE = (1, 3)
 INPUT_ONLY = (34, 35, 36, 37, 38, 39)
 ABSENT = (20, 24, 28, 29, 30, 31)
-PSRAM = (16, 17)  # taken on WROVER modules only
 
 
-def problems(pins: "dict[str, int]", wrover: bool = False) -> "list[str]":
+def problems(pins: "dict[str, int]") -> "list[str]":
     """Everything wrong with a pin map, one sentence each; empty if it can be wired.
 
     Args:
         pins: name → GPIO, names as in `DEFAULT`; a power switch that is not fitted is left out.
-        wrover: the module is a WROVER, whose PSRAM takes GPIO 16 and 17.
     """
     found = []
     for name in sorted(pins):
@@ -53,7 +37,7 @@ def problems(pins: "dict[str, int]", wrover: bool = False) -> "list[str]":
         if isinstance(pins[name], bool) or not isinstance(pins[name], int):
             found.append(where + "no number of a GPIO")
             continue
-        found += [where + why for why in _objections(name, pins[name], wrover)]
+        found += [where + why for why in _objections(name, pins[name])]
     users: "dict[int, list[str]]" = {}
     for name in sorted(pins):
         if isinstance(pins[name], int):
@@ -64,22 +48,20 @@ def problems(pins: "dict[str, int]", wrover: bool = False) -> "list[str]":
     return found
 
 
-def _objections(name: str, gpio: int, wrover: bool) -> "list[str]":
+def _objections(name: str, gpio: int) -> "list[str]":
     if not 0 <= gpio <= 39 or gpio in ABSENT:
         return ["there is no such GPIO"]
     why = []
     if gpio in FLASH:
         why.append("belongs to the flash chip")
     if gpio in STRAPPING:
-        why.append("strapping pin: what is wired here decides how the board boots")
+        why.append("strapping pin: its level decides how the board boots")
     if gpio in CONSOLE:
         why.append("belongs to the serial console")
-    if wrover and gpio in PSRAM:
-        why.append("belongs to the PSRAM of a WROVER; 32 and 33 are free")
     if name in ANALOG and gpio not in ADC1:
         why.append("not on ADC1 (32 to 39); ADC2 cannot be read while Wi-Fi is on")
     if gpio in INPUT_ONLY and name in OUTPUTS + BIDIRECTIONAL:
         why.append("34 to 39 are inputs only")
     if gpio in INPUT_ONLY and name in PULLED:
-        why.append("34 to 39 have no pull-down, which this switch needs")
+        why.append("34 to 39 have no pull-down")
     return why

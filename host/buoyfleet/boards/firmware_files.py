@@ -44,7 +44,8 @@ DIGEST_LENGTH = 8
 """Hex digits of the hash in a version."""
 # Mathematics and tables of a bench; a board evaluates and does not fit.
 BENCH_ONLY = ("buffers.py", "calibration.py", "ezo_commands.py", "parts.py")
-_NOT_ON_BOARDS = frozenset(f"sensors/{name}" for name in BENCH_ONLY)
+# What is asked of the table of sensors is answered before (shrink.rows).
+_NOT_ON_BOARDS = frozenset(f"sensors/{name}" for name in (*BENCH_ONLY, "rows.py"))
 # The interpreter looks for these two as source.
 _AS_SOURCE = ("boot.py", "main.py")
 _START_SOURCE = "start.py"
@@ -152,7 +153,7 @@ def _keep(firmware: Firmware, path: Path) -> None:
 def _digest_of_all(given: dict[str, str], compiler: str) -> str:
     """Of all that the installed files depend on: sources, how they are made small, compiler."""
     digest = hashlib.sha256(f"{compiler} {Path(compiler).stat().st_size} {OPTIONS}".encode())
-    makers = sorted((Path(__file__).parent / "shrink").glob("*.py"))
+    makers = [*sorted((Path(__file__).parent / "shrink").glob("*.py")), FILES / "sensors" / "rows.py"]
     for name, text in (
         *given.items(),
         *((path.name, path.read_text()) for path in (Path(__file__), *makers)),

@@ -12,10 +12,11 @@ from buoyfleet.model.result import Diagnosis
 from buoyfleet.verify.database import Database, column
 from buoyfleet.verify.words import boards_text, count_text
 from sensors.catalog import KEYS
-from sensors.flags import TABLE, WITHHELD
+from sensors.flags import TABLE
+from sensors.quality import publishable
 
 _SENSOR_ERROR = "sensor-error"  # kind of an error message (buoy.app)
-_WITHHOLDING_CODES = frozenset(code for _, _, effect, code, _ in TABLE if effect == WITHHELD)
+_WITHHOLDING_CODES = frozenset(code for flag, _, code, _ in TABLE if not publishable(flag))
 _NO_REASON = "it gave no reason; a configuration on `config/sensor/` may leave it out"
 
 

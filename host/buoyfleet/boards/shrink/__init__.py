@@ -19,6 +19,7 @@ from buoyfleet.boards.shrink.marks import take_marks
 from buoyfleet.boards.shrink.names import shorten_arguments, shorten_names
 from buoyfleet.boards.shrink.outside import OUTSIDE
 from buoyfleet.boards.shrink.program import Program
+from buoyfleet.boards.shrink.rows import answer_rows
 from buoyfleet.boards.shrink.seldom import move_seldom
 from buoyfleet.boards.shrink.strip import strip_program, strip_unused_imports, strip_unused_names
 from buoyfleet.boards.shrink.symbols import Symbols, collect_symbols, mark_origins
@@ -87,6 +88,7 @@ def shrink(sources: dict[str, str], plan: Plan) -> Small:
         ShrinkError: the program does something that cannot be followed.
     """
     program = Program.parse(sources)
+    answer_rows(program)
     modules = mark_origins(program)
     strip_program(program)
     marked = take_marks(program)
