@@ -76,10 +76,15 @@ def test_original_rows_count_by_their_whole_millisecond(tmp_path: Path) -> None:
     strangers.check(run.verify(tmp_path))
 
 
-def test_a_timestamp_that_ends_as_the_window_begins_is_outside(tmp_path: Path) -> None:
+def test_a_timestamp_that_ends_as_the_window_begins_is_outside_and_one_at_its_end_is_not(
+    tmp_path: Path,
+) -> None:
     run = SyntheticRun(payload="original")
     since = (run.start_ns - S) // MS
     strangers = Strangers(run)
     strangers.add(102, since, run.start_ns, COUNTS)
     strangers.add(102, since - 1, run.start_ns, NOT)
+    until = run.case(tmp_path).until_ns // MS
+    strangers.add(102, until, run.start_ns, COUNTS)
+    strangers.add(102, until + 1, run.start_ns, NOT)
     strangers.check(run.verify(tmp_path))
