@@ -25,11 +25,13 @@ if TYPE_CHECKING:
     from buoyfleet.calibration.ui import CalibrationUi, Unattended
     from buoyfleet.inventory.loader import load_fleet
     from buoyfleet.inventory.overrides import Overrides
+    from buoyfleet.model.comparison import Comparison
     from buoyfleet.model.errors import BuoyError
     from buoyfleet.model.exit_codes import ExitCode
     from buoyfleet.model.fleet import Fleet
     from buoyfleet.model.result import Result
     from buoyfleet.runs.check_fleet import FleetCheck, check_fleet
+    from buoyfleet.runs.compare_runs import compare_runs
     from buoyfleet.runs.finished import FinishedRun
     from buoyfleet.runs.run_fleet import RunOptions, StoppedAtOnce, run_fleet
     from buoyfleet.runs.ui import RunUi, Silent
@@ -46,6 +48,7 @@ __all__ = [
     "CalibrationRequest",
     "CalibrationResult",
     "CalibrationUi",
+    "Comparison",
     "ExitCode",
     "FinishedRun",
     "Fleet",
@@ -62,6 +65,7 @@ __all__ = [
     "Unattended",
     "calibrate",
     "check_fleet",
+    "compare_runs",
     "load_fleet",
     "run_fleet",
     "verify_run",
@@ -76,6 +80,7 @@ _MODULES = {
     "CalibrationRequest": "calibration.session",
     "CalibrationResult": "calibration.calibrate",
     "CalibrationUi": "calibration.ui",
+    "Comparison": "model.comparison",
     "ExitCode": "model.exit_codes",
     "FinishedRun": "runs.finished",
     "Fleet": "model.fleet",
@@ -92,6 +97,7 @@ _MODULES = {
     "Unattended": "calibration.ui",
     "calibrate": "calibration.calibrate",
     "check_fleet": "runs.check_fleet",
+    "compare_runs": "runs.compare_runs",
     "load_fleet": "inventory.loader",
     "run_fleet": "runs.run_fleet",
     "verify_run": "runs.verify_run",

@@ -13,6 +13,9 @@ JOBS: dict[str, dict[str, tuple[str, str]]] = {
         "verify": ("verify:verify", "Read the stores of a run again and verify it again."),
         "fetch": ("fetch:fetch", "Read what boards kept on flash, then verify the run again."),
         "report": ("report:report", "Make the reports of a run again."),
+        "runs": ("runs:runs", "List runs with their verdicts and metrics."),
+        "tag": ("runs:tag", "Give a run tags; `baseline` is what later ones are compared with."),
+        "compare": ("compare:compare", "Compare runs; fail where one got worse."),
         "twin": ("twin:app", "Run the local twin of the AWS pipeline, or look at one."),
     },
     "Bench: boards on cables": {
