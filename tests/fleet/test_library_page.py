@@ -33,6 +33,7 @@ def test_the_examples_run_one_after_another(project_root, tmp_path, monkeypatch,
     assert [store["expected"] for store in stores] == [90, 90]
     assert "send 9 of 9" in printed["Show what happens"]
     assert "are verified" in printed["Verify again"]
+    assert "s3.found 81 81 1.0" in printed["Compare two runs"]
     checks = printed["Check before a run"].splitlines()
     assert {line.split()[0] for line in checks} == {"ok"}
     assert printed["A simulated ESP32"].strip().endswith("buoy-128")

@@ -1,4 +1,4 @@
-"""Runs listed, tagged and held against one another: folders as runs leave them, with ledgers of known waits."""
+"""Runs listed, tagged and held against one another: folders as runs leave them, ledgers of known waits."""
 
 import json
 from pathlib import Path
