@@ -4,7 +4,7 @@ Every fit gives coefficients from the highest power down, ready for a driver's `
 points that cannot carry it with a reason a person understands.
 """
 
-from sensors.rows import row_of
+from sensors.rows import limits_of
 from sensors.transfer import (
     REFERENCE_TEMPERATURE_C,
     TDS_CUBIC,
@@ -166,7 +166,7 @@ def tds_k(volts: float, temperature_c: float, known_ppm: float) -> float:
     if measured <= 0:
         raise CalibrationError("%.3f V is no signal: is the probe in the solution?" % volts)
     k = known_ppm / measured
-    least, most = row_of("tds")["numbers"]["k"]
+    least, most = limits_of("tds", "k")
     if not least <= k <= most:
         raise CalibrationError("K would be %.2f; a working probe has %g to %g" % (k, least, most))
     return k

@@ -210,6 +210,12 @@ def row_of(key: str) -> "dict[str, Any]":
     return next(row for row in ROWS if row["key"] == key)
 
 
+def limits_of(key: str, setting: str) -> "tuple[float, float]":
+    """(least, most) of a setting of a working part."""
+    least, most = row_of(key)["numbers"][setting]
+    return least, most
+
+
 def keys(having: str = "key") -> "tuple[str, ...]":
     """Keys of the sensors with a column, in the order of publication."""
     return tuple([row["key"] for row in ROWS if having in row])

@@ -21,20 +21,8 @@ from buoyfleet.inventory.yaml_nodes import Mapping, Node, Sequence, compose, pla
 from buoyfleet.model.errors import ConfigurationError, UsageError
 
 FILE = Path("calibration.yaml")
-INTERVAL_DAYS: dict[str, int] = {
-    "temp": 365,
-    "ph": 180,
-    "ec": 180,
-    "do": 30,
-    "tds": 90,
-    "tbd": 30,
-    "wp": 180,
-    "wf": 180,
-    "liqlev": 180,
-}
-"""Days after which a sensor is due (sensor reference; wp and liqlev at each deployment, at the latest
-now).
-"""
+INTERVAL_DAYS: dict[str, int] = {key: one.interval_days for key, one in PROCEDURES.items()}
+"""Days after which a sensor is due."""
 
 
 def _seconds(value: Any) -> Any:

@@ -10,21 +10,11 @@ from math import sqrt
 
 from buoyfleet.calibration.history import History
 from buoyfleet.calibration.limits import Limits
+from buoyfleet.calibration.procedures import PROCEDURES
 from buoyfleet.calibration.record import Record
 
 # Figure of `Fitted.health` → limits that it must stay within.
-LIMITS = {
-    "slope_acid": "ph.slope_acid",
-    "slope_base": "ph.slope_base",
-    "zero_mv": "ph.zero",
-    "cell_percent": "ec.cell",
-    "air_mv": "do.air",
-    "k": "tds.k",
-    "clear_v": "tbd.clear",
-    "zero_v": "wp.zero",
-    "pulses_per_l": "wf.pulses_per_l",
-    "offset_c": "temp.raw",
-}
+LIMITS = {figure: f"{key}.{band}" for key, one in PROCEDURES.items() for figure, band in one.ages.items()}
 LEAST = 3
 LEAST_DAYS = 7.0
 FAR_DAYS = 3650.0

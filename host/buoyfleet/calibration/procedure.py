@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from buoyfleet.calibration.board import BenchBoard, Reading
 from buoyfleet.calibration.dialogue import Dialogue
-from buoyfleet.calibration.limits import Limits
+from buoyfleet.calibration.limits import Band, Limits
 from buoyfleet.calibration.model import Check, Component, Fitted, Plateau, Point, Reference, Sample, Step
 from buoyfleet.calibration.solutions import Lot
 from buoyfleet.calibration.stability import StabilityRule, State
@@ -52,6 +52,14 @@ class Procedure(ABC):
     """See the module."""
 
     key: ClassVar[str]
+    place: ClassVar[int] = 100
+    """In the order in which sensors are calibrated; temperature comes first, as others lean on it."""
+    interval_days: ClassVar[int]
+    """After which the sensor is due (sensor reference; wp and liqlev at each deployment, too)."""
+    bands: ClassVar[dict[str, Band]] = {}
+    """Acceptance limits of this sensor by name; a bench changes them under `acceptance` as `<key>.<name>`."""
+    ages: ClassVar[dict[str, str]] = {}
+    """Figure of `Fitted.health` that shows how the probe ages → the band that it must stay within."""
     needs: ClassVar[tuple[str, ...]] = ()
     """Steps without which there is no calibration: they cannot be skipped."""
     raw_unit: ClassVar[str]

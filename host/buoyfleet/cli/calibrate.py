@@ -10,6 +10,7 @@ import typer
 
 from buoyfleet.cli.options import FLEET, FleetFile, Ports
 from buoyfleet.model.errors import PreflightError, UsageError
+from sensors.catalog import KEYS
 
 if TYPE_CHECKING:
     from buoyfleet.calibration.session import SensorOutcome
@@ -32,7 +33,7 @@ def calibrate(
     board: Annotated[
         str, typer.Argument(help="Board by id, port, MAC or USB location (`buoy docs calibration`).")
     ],
-    key: Annotated[str, typer.Argument(help="Sensor: temp ph ec do tds tbd wp wf liqlev.")] = "",
+    key: Annotated[str, typer.Argument(help=f"Sensor: {' '.join(KEYS)}.")] = "",
     everything: Annotated[bool, typer.Option("--all", help="Every sensor that is due.")] = False,
     points: Annotated[
         str, typer.Option(help="Points, with commas, e.g. 4,7,10; each sensor has its own.")

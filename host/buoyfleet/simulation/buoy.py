@@ -1,4 +1,4 @@
-"""A simulated buoy: place in the water, nine parts, board. Ready for drivers in this process.
+"""A simulated buoy: place in the water, parts, board. Ready for drivers in this process.
 
 buoy = simulated_buoy(100, seed=1, scenario="storm")
 sensors = make_sensors(buoy.settings, buoy.modules)
@@ -13,12 +13,11 @@ from buoyfleet.simulation.buses.bench import Bench
 from buoyfleet.simulation.buses.chip import PWRON_RESET, SOFT_RESET, Chip, mac_of
 from buoyfleet.simulation.buses.modules import Modules
 from buoyfleet.simulation.buses.wiring import RATIOS, SUPPLIES, wiring_of
+from buoyfleet.simulation.fitted import PARTS
 from buoyfleet.simulation.parts.adc import Esp32Adc
 from buoyfleet.simulation.parts.analog import AnalogPart, Oxygen, Pressure, Solids, Turbidity
-from buoyfleet.simulation.parts.digital import FlowMeter, LevelSwitch
-from buoyfleet.simulation.parts.ezo import Flavour
-from buoyfleet.simulation.parts.ezo_ec import EcCircuit
-from buoyfleet.simulation.parts.ezo_ph import PhCircuit
+from buoyfleet.simulation.parts.digital import FlowMeter
+from buoyfleet.simulation.parts.ezo import EzoCircuit, Flavour
 from buoyfleet.simulation.parts.onewire import TemperatureBus
 from buoyfleet.simulation.parts.part import Part
 from buoyfleet.simulation.parts.solutions import vessel
@@ -58,8 +57,11 @@ class SimulatedBuoy:
         return self.place.sample(self.bench.t_s)
 
     def truth(self) -> dict[str, float | bool | None]:
-        """The nine measures a perfect buoy would publish now; None where a quantity does not exist."""
-        return truth(self.sample())
+        """The measures a perfect buoy would publish now; None where a quantity does not exist."""
+        sample = self.sample()
+        found = truth(sample)
+        more = {key: part.truth(sample) for key, part in self.bench.parts.items() if key not in found}
+        return {**found, **more}
 
 
 class Shifted:
@@ -122,17 +124,15 @@ def simulated_buoy(
     medium: Medium = Shifted(place, start_s) if start_s else place
     own_pins: dict[str, int | None] = {} if switched else dict.fromkeys(SUPPLIES)
     own_pins.update(pins or {})
-    parts: dict[str, Part] = {
-        "do": Oxygen(medium, name, spread),
-        "ec": EcCircuit(medium, name, spread, flavour=flavour, calibrated=calibrated),
-        "liqlev": LevelSwitch(medium, name, spread),
-        "ph": PhCircuit(medium, name, spread, flavour=flavour, calibrated=calibrated),
-        "tds": Solids(medium, name, spread),
-        "tbd": Turbidity(medium, name, spread),
-        "wf": FlowMeter(medium, name, spread),
-        "wp": Pressure(medium, name, spread),
-        "temp": TemperatureBus(medium, name, spread, probes=probes),
-    }
+    parts: dict[str, Part] = {}
+    for key in KEYS:
+        kind = PARTS[key]
+        if issubclass(kind, EzoCircuit):
+            parts[key] = kind(medium, name, spread, flavour=flavour, calibrated=calibrated)
+        elif issubclass(kind, TemperatureBus):
+            parts[key] = kind(medium, name, spread, probes=probes)
+        else:
+            parts[key] = kind(medium, name, spread)
     adc = Esp32Adc(name, spread)
     chip = Chip(mac_of(buoy_id), PWRON_RESET if cold else SOFT_RESET)
     bench = Bench(parts, wiring_of(own_pins), adc, chip, name, spread)

@@ -8,7 +8,7 @@ from buoyfleet.simulation.record import Reading, Record
 from buoyfleet.simulation.water.scenario import Scenario
 from buoyfleet.simulation.water.weather import DAY_S, LOCAL_OFFSET_S
 from sensors import flags as quality
-from sensors.catalog import BOOLEAN_KEYS, NAMES, UNITS
+from sensors.catalog import BOOLEAN_KEYS, KEYS, NAMES, UNITS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,7 +53,7 @@ def plot(
         layout: Any = ConstrainedLayoutEngine(h_pad=0.02, hspace=0.01, rect=(0, 0, 0.995, 0.995))
         figure = Figure(figsize=(10.5, 13.2), layout=layout)
         FigureCanvasAgg(figure)
-        keys = [key for key in ORDER if key in observed.rows[0]]
+        keys = [key for key in dict.fromkeys((*ORDER, *KEYS)) if key in observed.rows[0]]
         ratios = [0.45 if key in BOOLEAN_KEYS else 1.0 for key in keys]
         panels = figure.subplots(len(keys), 1, sharex=True, height_ratios=ratios, squeeze=False)[:, 0]
         # Days, as matplotlib counts them.

@@ -4,8 +4,9 @@ The circuit is told 25 °C throughout, so that it compensates nothing, and gets 
 has at its own temperature. The raw signal is then the conductivity that the circuit makes of its nominal K.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
+from buoyfleet.calibration.limits import Band, same
 from buoyfleet.calibration.model import Check, Component, Fitted, Plateau, Point, Reference, Residual, Step
 from buoyfleet.calibration.procedure import rectangular
 from buoyfleet.calibration.procedures.circuit import STANDARD_C, CircuitProcedure
@@ -31,6 +32,28 @@ class Conductivity(CircuitProcedure):
     """See the module."""
 
     key = "ec"
+    place = 2
+    interval_days = 180
+    bands: ClassVar[dict[str, Band]] = {
+        "dry": same(0, 1, "µS/cm", "reading dry in air", "the probe is wet or salty: rinse, dry, shake"),
+        "cell": Band(
+            (80, 120),
+            (70, 130),
+            "%",
+            "cell against its nominal K",
+            "fouled or half covered electrodes, bubbles, wrong K",
+        ),
+        "linearity": Band(
+            (-5, 5),
+            (-10, 10),
+            "%",
+            "cell in high against low standard",
+            "a contaminated standard, or fouled electrodes",
+        ),
+        "check": same(-3, 3, "%", "error after calibration", "bubbles, or a spoiled standard"),
+        "check_low": same(-5, 5, "%", "error after calibration", "bubbles, or a spoiled standard"),
+    }
+    ages: ClassVar[dict[str, str]] = {"cell_percent": "cell"}
     raw_unit = "µS/cm"
     rule = StabilityRule(
         window_s=15, drift_per_min=2.0, noise=1.0, min_s=20, max_s=180, relative=True, floor=50.0

@@ -6,7 +6,10 @@ sum of pulses over the sum of litres, so a long run weighs more; the spread betw
 believe it.
 """
 
+from typing import ClassVar
+
 from buoyfleet.calibration.dialogue import Dialogue
+from buoyfleet.calibration.limits import Band, same
 from buoyfleet.calibration.model import (
     Check,
     Component,
@@ -22,6 +25,7 @@ from buoyfleet.calibration.procedure import Procedure, rectangular
 from buoyfleet.calibration.stability import StabilityRule, State
 from buoyfleet.model.errors import UsageError
 from sensors.calibration import CalibrationError
+from sensors.rows import limits_of
 
 FLOWS = ("3", "10", "20")
 LITRES = (1.0, 100.0)
@@ -38,6 +42,21 @@ class Flow(Procedure):
     """See the module."""
 
     key = "wf"
+    place = 7
+    interval_days = 180
+    bands: ClassVar[dict[str, Band]] = {
+        "pulses_per_l": same(
+            *limits_of("wf", "pulses_per_l"),
+            "1/L",
+            "pulses per litre",
+            "debris on the rotor, air in the line, or a wrong volume",
+        ),
+        "spread": same(
+            0, 5, "%", "spread between the runs", "a run went wrong, or the rotor rubs: clean it and repeat"
+        ),
+        "check": same(-5, 5, "%", "error of a further run", "a run went wrong: repeat the bucket test"),
+    }
+    ages: ClassVar[dict[str, str]] = {"pulses_per_l": "pulses_per_l"}
     raw_unit = "Hz"
     rule = StabilityRule(
         window_s=20,

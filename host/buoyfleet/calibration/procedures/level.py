@@ -4,6 +4,9 @@ pin.
 There is nothing to fit. Where every state is seen the wrong way round, the setting `inverted` is turned.
 """
 
+from typing import ClassVar
+
+from buoyfleet.calibration.limits import Band, same
 from buoyfleet.calibration.model import Check, Fitted, Plateau, Point, Reference, Residual, Step
 from buoyfleet.calibration.procedure import Procedure
 from buoyfleet.calibration.stability import StabilityRule, State
@@ -16,6 +19,17 @@ class Level(Procedure):
     """See the module."""
 
     key = "liqlev"
+    place = 8
+    interval_days = 180
+    bands: ClassVar[dict[str, Band]] = {
+        "states": same(
+            4,
+            4,
+            "of 4",
+            "states seen as expected",
+            "unplugged, stuck by a film or metallic paint, or too far from the liquid",
+        ),
+    }
     raw_unit = "level"
     rule = StabilityRule(window_s=6, drift_per_min=0.0, noise=0.0, min_s=6, max_s=60)
     points_help = "none: full and empty, twice each"

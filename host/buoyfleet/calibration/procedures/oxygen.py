@@ -6,13 +6,17 @@ refers a reading to 1013.25 hPa. The classic ESP32's converter sees nothing unde
 a test that the signal is gone, not a number.
 """
 
+from typing import ClassVar
+
 from buoyfleet.calibration.dialogue import Dialogue
+from buoyfleet.calibration.limits import Band, same
 from buoyfleet.calibration.model import Check, Component, Fitted, Plateau, Point, Reference, Residual, Step
 from buoyfleet.calibration.procedure import Procedure, flag_objections, rectangular
 from buoyfleet.calibration.solutions import with_lot
 from buoyfleet.calibration.stability import StabilityRule, State
 from sensors import quality
 from sensors.calibration import CalibrationError
+from sensors.rows import limits_of
 
 CONVERTER_MV = 3.0
 """Half width of what an ESP32's converter may be off in the middle of its 2.5 dB range, after eFuse
@@ -26,6 +30,24 @@ class Oxygen(Procedure):
     """See the module."""
 
     key = "do"
+    place = 3
+    interval_days = 30
+    bands: ClassVar[dict[str, Band]] = {
+        "air": Band(
+            (440, 660),
+            limits_of("do", "air_mv"),
+            "mV",
+            "output in moist air",
+            "spent electrolyte or a dry, torn or fouled membrane: service the probe",
+        ),
+        "zero": same(
+            0, 5, "%Sat", "reading without oxygen", "old sulfite, air bubbles, or a leaking membrane"
+        ),
+        "check": same(
+            -3, 3, "%Sat", "error in air-saturated water", "no flow past the membrane, or a bubble on it"
+        ),
+    }
+    ages: ClassVar[dict[str, str]] = {"air_mv": "air"}
     needs = ("air",)
     raw_unit = "mV"
     rule = StabilityRule(window_s=30, drift_per_min=2.0, noise=1.5, min_s=60, max_s=600)

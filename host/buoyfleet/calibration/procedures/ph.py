@@ -5,8 +5,9 @@ With its calibration cleared the circuit reads 7 − mV / (Nernst slope at the t
 millivolts are known throughout, and zero and slope are judged before the circuit is told a point.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
+from buoyfleet.calibration.limits import Band, same
 from buoyfleet.calibration.model import Check, Component, Fitted, Plateau, Point, Reference, Residual, Step
 from buoyfleet.calibration.procedure import rectangular
 from buoyfleet.calibration.procedures.circuit import CircuitProcedure
@@ -19,6 +20,7 @@ from sensors.ezo_line import parse_number
 
 NERNST_MV_PER_K = 0.198416
 """R ln 10 / F, per kelvin."""
+_WORN_GLASS = "worn, fouled or dried-out glass, or a spoiled buffer: clean and soak the probe, fresh buffer"
 STEPS = {"7": ("mid", "ph-7"), "4": ("low", "ph-4"), "10": ("high", "ph-10")}
 ALIKE_MV = 30.0
 """Two buffers that differ by less than half a pH are one buffer."""
@@ -34,6 +36,38 @@ class Ph(CircuitProcedure):
     """See the module."""
 
     key = "ph"
+    place = 1
+    interval_days = 180
+    bands: ClassVar[dict[str, Band]] = {
+        "slope_acid": Band((95, 105), (90, 110), "%", "slope, acid side", _WORN_GLASS),
+        "slope_base": Band((95, 105), (90, 110), "%", "slope, base side", _WORN_GLASS),
+        "zero": Band(
+            (-15, 15),
+            (-30, 30),
+            "mV",
+            "zero offset",
+            "poisoned reference or wrong buffer: fresh buffer, else new probe",
+        ),
+        "circuit": same(
+            -3,
+            3,
+            "%",
+            "slope of the circuit against the samples",
+            "the circuit did not take the points as they were",
+        ),
+        "check": same(
+            -0.05,
+            0.05,
+            "pH",
+            "error after calibration",
+            "the probe had not settled, or the buffer is spoiled",
+        ),
+    }
+    ages: ClassVar[dict[str, str]] = {
+        "slope_acid": "slope_acid",
+        "slope_base": "slope_base",
+        "zero_mv": "zero",
+    }
     needs = ("mid",)
     raw_unit = "mV"
     rule = StabilityRule(window_s=30, drift_per_min=1.0, noise=0.8, min_s=60, max_s=300)

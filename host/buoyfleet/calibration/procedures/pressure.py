@@ -5,12 +5,15 @@ nominal scale only where it differs from it by more than its own uncertainty; el
 """
 
 from math import sqrt
+from typing import ClassVar
 
+from buoyfleet.calibration.limits import Band, same
 from buoyfleet.calibration.model import Check, Component, Fitted, Plateau, Point, Reference, Residual, Step
 from buoyfleet.calibration.procedure import Procedure, flag_objections, rectangular
 from buoyfleet.calibration.stability import StabilityRule, State
 from buoyfleet.model.errors import UsageError
 from sensors.calibration import CalibrationError, least_squares
+from sensors.rows import limits_of
 from sensors.transfer import PRESSURE_KPA_PER_V
 
 KPA_PER_M = 9.80
@@ -25,6 +28,23 @@ class Pressure(Procedure):
     """See the module."""
 
     key = "wp"
+    place = 6
+    interval_days = 180
+    bands: ClassVar[dict[str, Band]] = {
+        "zero": same(
+            *limits_of("wp", "zero_v"),
+            "V",
+            "output in open air",
+            "not in open air, a blocked port, or a damaged cell",
+        ),
+        "scale": same(
+            380, 420, "kPa/V", "scale", "another part (250 kPa/V is the 1 MPa one), or a wrong depth"
+        ),
+        "check": Band(
+            (-2, 2), (-4, 4), "kPa", "error in open air", "the port was not open, or the cell drifts"
+        ),
+    }
+    ages: ClassVar[dict[str, str]] = {"zero_v": "zero"}
     needs = ("zero",)
     raw_unit = "mV"
     rule = StabilityRule(window_s=20, drift_per_min=6.0, noise=3.0, min_s=20, max_s=120)

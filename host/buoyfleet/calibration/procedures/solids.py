@@ -4,12 +4,16 @@ K is the standard's conductivity at its own temperature over what the maker's cu
 the probe's temperature compensation does not enter.
 """
 
+from typing import ClassVar
+
+from buoyfleet.calibration.limits import Band, same
 from buoyfleet.calibration.model import Check, Component, Fitted, Plateau, Point, Reference, Residual, Step
 from buoyfleet.calibration.procedure import Procedure, flag_objections, rectangular
 from buoyfleet.calibration.solutions import KINDS, reference_of
 from buoyfleet.calibration.stability import StabilityRule, State
 from sensors import quality
 from sensors.calibration import CalibrationError, tds_k
+from sensors.rows import limits_of
 from sensors.transfer import TDS_CUBIC, TDS_FACTOR, tds_raw_ec
 
 KIND = "ec-1413"
@@ -22,6 +26,21 @@ class Solids(Procedure):
     """See the module."""
 
     key = "tds"
+    place = 4
+    interval_days = 90
+    bands: ClassVar[dict[str, Band]] = {
+        "k": Band(
+            (0.7, 1.3),
+            limits_of("tds", "k"),
+            "",
+            "K",
+            "fouled pins, wrong standard, or a clone with another curve",
+        ),
+        "check": same(
+            -5, 5, "%", "error after calibration", "bubbles between the pins, or a spoiled standard"
+        ),
+    }
+    ages: ClassVar[dict[str, str]] = {"k": "k"}
     needs = ("1413",)
     raw_unit = "mV"
     rule = StabilityRule(window_s=20, drift_per_min=8.0, noise=1.5, min_s=20, max_s=180)

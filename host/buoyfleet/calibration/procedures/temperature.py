@@ -4,8 +4,11 @@ The maker knows no calibration. The offset is the mean of both errors; what diff
 residual.
 """
 
+from typing import ClassVar
+
 from buoyfleet.calibration.board import Reading
 from buoyfleet.calibration.dialogue import Dialogue
+from buoyfleet.calibration.limits import Band, same
 from buoyfleet.calibration.model import Check, Component, Fitted, Plateau, Point, Reference, Residual, Step
 from buoyfleet.calibration.procedure import Procedure, rectangular
 from buoyfleet.calibration.stability import StabilityRule, State
@@ -23,6 +26,20 @@ class Temperature(Procedure):
     """See the module."""
 
     key = "temp"
+    place = 0
+    interval_days = 365
+    bands: ClassVar[dict[str, Band]] = {
+        "raw": same(
+            -0.5, 0.5, "°C", "error before correction", "not a genuine part, or the bath was not stirred"
+        ),
+        "residual": same(
+            -0.2, 0.2, "°C", "error left after correction", "a bath was not stirred or not settled"
+        ),
+        "check": same(
+            -0.2, 0.2, "°C", "error after calibration", "the bath changed, or the probe had not settled"
+        ),
+    }
+    ages: ClassVar[dict[str, str]] = {"offset_c": "raw"}
     raw_unit = "°C"
     rule = StabilityRule(window_s=30, drift_per_min=0.15, noise=0.06, min_s=60, max_s=600)
     points_help = "ice, reference"

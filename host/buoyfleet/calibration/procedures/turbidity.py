@@ -5,12 +5,16 @@ shifts them (`offset`: LED and lens); the certificate says which. With three or 
 square is fitted to the scaled volts and replaces the maker's.
 """
 
+from typing import ClassVar
+
+from buoyfleet.calibration.limits import Band, same
 from buoyfleet.calibration.model import Check, Component, Fitted, Plateau, Point, Reference, Residual, Step
 from buoyfleet.calibration.procedure import Procedure, flag_objections, rectangular
 from buoyfleet.calibration.solutions import with_lot
 from buoyfleet.calibration.stability import StabilityRule, State
 from buoyfleet.model.errors import UsageError
 from sensors.calibration import CalibrationError, polynomial
+from sensors.rows import limits_of
 from sensors.transfer import TURBIDITY_CLEAR_V, TURBIDITY_SQUARE, horner, turbidity_ntu
 
 FORMAZIN = (100.0, 400.0, 800.0)
@@ -26,6 +30,26 @@ class Turbidity(Procedure):
     """See the module."""
 
     key = "tbd"
+    place = 5
+    interval_days = 30
+    bands: ClassVar[dict[str, Band]] = {
+        "clear": same(
+            *limits_of("tbd", "clear_v"),
+            "V",
+            "output in clear water",
+            "a fouled lens, daylight, or a wrong divider ratio",
+        ),
+        "as_found": Band(
+            (-30, 60),
+            (-100, 100),
+            "NTU",
+            "reading in clear water before calibration",
+            "a fouled or scratched lens, which calibration would only hide: wipe it and start again",
+        ),
+        "fit": same(-1, 1, "× limit", "worst residual of the curve", "a badly mixed or settled dilution"),
+        "check": same(-30, 30, "NTU", "error in clear water", "bubbles, daylight, or a dirty vessel"),
+    }
+    ages: ClassVar[dict[str, str]] = {"clear_v": "clear"}
     needs = ("clear",)
     raw_unit = "mV"
     rule = StabilityRule(window_s=30, drift_per_min=8.0, noise=2.5, min_s=30, max_s=300)

@@ -3,18 +3,23 @@
 from dataclasses import dataclass
 
 from sensors import pins as pin_map
+from sensors.options import defaults
+from sensors.rows import column, keys_on, rails
 
-RATIOS = {"do": 1.0, "tds": 1.0, "tbd": 2.0, "wp": 2.0}
+RATIOS: dict[str, float] = {key: defaults(key)["ratio"] for key in keys_on("analog")}
 """Nominal dividers: volts of the part per volt at the pin (10k:10k for the 5 V parts)."""
 RESISTOR_TOLERANCE = 0.001
 """Relative, of a divider (0.1 % resistors)."""
-SUPPLIES = {"power_ezo": ("ph", "ec"), "power_tbd": ("tbd",), "power_wp": ("wp",), "power_wf": ("wf",)}
+SUPPLIES: dict[str, tuple[str, ...]] = {
+    switch: tuple(key for key, own in column("rail").items() if own == rail)
+    for rail, (switch, _) in rails().items()
+}
 """Power switches and the parts behind them."""
 
 
 @dataclass(frozen=True)
 class Wiring:
-    """Pins of the nine parts.
+    """Pins of the parts.
 
     `supplies` is GPIO → keys of the parts behind its load switch, on while the pin is high (or was never
     driven: the switches' gates are pulled so).
@@ -43,7 +48,9 @@ def wiring_of(
         wf=fitted.get("wf"),
         liqlev=fitted.get("liqlev"),
         uarts={
-            key: (fitted[f"{key}_tx"], fitted[f"{key}_rx"]) for key in ("ph", "ec") if f"{key}_tx" in fitted
+            key: (fitted[f"{key}_tx"], fitted[f"{key}_rx"])
+            for key in keys_on("uart")
+            if f"{key}_tx" in fitted
         },
         supplies={fitted[name]: keys for name, keys in SUPPLIES.items() if name in fitted},
         active_low=active_low,

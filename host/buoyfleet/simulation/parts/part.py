@@ -107,6 +107,11 @@ class Part:
     def _individual(self, draw: random.Random) -> None:
         """Draw this individual's tolerances; scale them by `spread`."""
 
+    @staticmethod
+    def truth(sample: Sample) -> float | bool | None:
+        """What a perfect part would measure; only where the medium's own table does not say it."""
+        raise NotImplementedError
+
     def settle(self, t_s: float) -> None:
         """Bring what lags up to a time, in the present medium."""
 
