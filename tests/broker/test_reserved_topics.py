@@ -255,7 +255,7 @@ def test_the_prefix_of_basic_ingest_counts_for_no_limit(raw: Raw, account: Bench
         ("$aws/rules/r", "no topic that AWS IoT Core has"),
         ("$aws/anything", "no topic that AWS IoT Core has"),
         (f"{THING}/defender/metrics/json", "does not offer Device Defender"),
-        ("$aws/certificates/create/json", "does not offer fleet provisioning"),
+        ("$aws/certificates/create/json", "has no template of fleet provisioning"),
         ("$SYS/broker", "none that the twin offers"),
     ],
 )

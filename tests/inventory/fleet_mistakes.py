@@ -456,6 +456,13 @@ MISTAKES = {
             "3: target.twin.authorizers[1].default: `a` is the default authorizer already",
         ],
     ),
+    "provisioning without certificates": (
+        [("target: local", "target: {kind: local, twin: {provisioning: [{name: a, template: t.json}]}}")],
+        [
+            "2: target.twin.provisioning: devices are provisioned with certificates, and the twin has none "
+            "without `tls` (write `tls: true`)"
+        ],
+    ),
     "a limit that cannot be lifted": (
         [("target: local", "target: {kind: local, twin: {limits: {payload_bytes: lifted}}}")],
         ["2: target.twin.limits.payload_bytes: 'lifted' is not a whole number from 1 to 268435455"],

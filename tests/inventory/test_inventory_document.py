@@ -28,7 +28,15 @@ from buoyfleet.model.fleet import (
     TwinSpec,
 )
 from buoyfleet.model.thresholds import parse_threshold
-from buoyfleet.model.twin import AuthorizerSpec, ErrorAction, InfluxSpec, LimitSetting, RuleSettings, TwinTls
+from buoyfleet.model.twin import (
+    AuthorizerSpec,
+    ErrorAction,
+    InfluxSpec,
+    LimitSetting,
+    ProvisioningSpec,
+    RuleSettings,
+    TwinTls,
+)
 from sensors.catalog import BOOLEAN_KEYS, KEYS
 
 
@@ -135,6 +143,7 @@ twins = st.builds(
         unique_by=lambda one: one.name,
         max_size=2,
     ).map(tuple),
+    provisioning=st.sampled_from([(), (ProvisioningSpec("new", "/t.json", "/hook.py", "/policy.json"),)]),
     timestream_rule=st.one_of(
         st.just(RuleSettings()),
         st.builds(

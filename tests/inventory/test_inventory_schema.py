@@ -47,6 +47,7 @@ def test_our_fleet_files_fit_the_schema_they_name(file, project_root, validator)
 ONLY_THE_LOADER_KNOWS = {
     "interval of nothing",
     "authorizers that contradict each other",
+    "provisioning without certificates",
     "rate that a timestamp cannot tell apart",
     "no pace",
     "no end",
@@ -114,6 +115,7 @@ GOOD_CHANGES = {
     lambda_memory: 1 GB
     lambda_handler: handlers/transform.py
     access_policy: keys.json
+    provisioning: [{name: new-buoys, template: template.json, hook: hook.py, policy: buoy.json}]
     authorizers:
       - {name: passwords, handler: ask.py, default: true}
       - {name: tokens, handler: ask.js, parameter: x-token, signing_key: public.pem}

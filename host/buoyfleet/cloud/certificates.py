@@ -11,7 +11,8 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from buoyfleet.model.file_lock import file_lock
@@ -19,6 +20,9 @@ from buoyfleet.model.file_lock import file_lock
 VALID_DAYS = 825
 """Of issued certificates: long enough for a season of tests, short enough to be replaced."""
 LOCK_S = 30.0
+RSA_BITS = 2048
+"""Of the keys that IoT Core makes, and the fewest that it takes."""
+_CURVES = ("secp256r1", "secp384r1", "secp521r1")
 _SKEW = datetime.timedelta(hours=1)
 """A board's clock may be a little behind the host's."""
 
@@ -106,17 +110,19 @@ class CertificateAuthority:
         """
         return self._issue(name, ExtendedKeyUsageOID.CLIENT_AUTH, None)
 
+    def sign(self, subject: x509.Name, key: CertificatePublicKeyTypes) -> tuple[str, str]:
+        """A client's certificate for a key that somebody else holds: its PEM, and its id."""
+        signed = self._end_builder(subject, key, ExtendedKeyUsageOID.CLIENT_AUTH).sign(
+            self._key, hashes.SHA256()
+        )
+        der = signed.public_bytes(serialization.Encoding.DER)
+        return _pem(signed).decode(), hashlib.sha256(der).hexdigest()
+
     def _issue(
         self, name: str, purpose: x509.ObjectIdentifier, names: x509.SubjectAlternativeName | None
     ) -> Issued:
         key = ec.generate_private_key(ec.SECP256R1())
-        builder = (
-            _builder(_common_name(name), self._name, key.public_key())
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_usage(signs=False), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
-            .add_extension(self._identifier, critical=False)
-        )
+        builder = self._end_builder(_common_name(name), key.public_key(), purpose)
         if names is not None:
             builder = builder.add_extension(names, critical=False)
         signed = builder.sign(self._key, hashes.SHA256())
@@ -125,6 +131,17 @@ class CertificateAuthority:
         _write_key(key_file, key)
         der = signed.public_bytes(serialization.Encoding.DER)
         return Issued(certificate, key_file, hashlib.sha256(der).hexdigest())
+
+    def _end_builder(
+        self, subject: x509.Name, key: CertificatePublicKeyTypes, purpose: x509.ObjectIdentifier
+    ) -> x509.CertificateBuilder:
+        return (
+            _builder(subject, self._name, key)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_usage(signs=False), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
+            .add_extension(self._identifier, critical=False)
+        )
 
 
 def _write_key(path: Path, key: ec.EllipticCurvePrivateKey) -> None:
@@ -162,6 +179,39 @@ def signing_request(name: str, key_file: Path) -> str:
     return request.public_bytes(serialization.Encoding.PEM).decode()
 
 
+def read_request(text: str) -> tuple[x509.Name, CertificatePublicKeyTypes]:
+    """Subject and key of a signing request (PEM).
+
+    Raises:
+        ValueError: it is none, its signature is wrong, or it has a key that IoT Core does not take.
+    """
+    try:
+        request = x509.load_pem_x509_csr(text.encode())
+    except ValueError:
+        raise ValueError("The certificate signing request cannot be read") from None
+    if not request.is_signature_valid:
+        raise ValueError("The signature of the certificate signing request is not valid")
+    key = request.public_key()
+    # API reference, CreateCertificateFromCsr: RSA of at least 2048 bits, or one of three curves.
+    good = (isinstance(key, rsa.RSAPublicKey) and key.key_size >= RSA_BITS) or (
+        isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name in _CURVES
+    )
+    if not good:
+        raise ValueError("The key of the certificate signing request is not supported")
+    return request.subject, key
+
+
+def new_rsa_key() -> tuple[x509.Name, CertificatePublicKeyTypes, str]:
+    """What CreateKeysAndCertificate makes: subject, public key, and private key as PEM."""
+    key = rsa.generate_private_key(65537, RSA_BITS)
+    text = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.TraditionalOpenSSL,
+        serialization.NoEncryption(),
+    )
+    return _common_name("AWS IoT Certificate"), key.public_key(), text.decode()
+
+
 def _common_name(name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])])  # X.520: at most 64 characters
 
@@ -188,7 +238,7 @@ def _usage(*, signs: bool) -> x509.KeyUsage:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey
+    subject: x509.Name, issuer: x509.Name, key: CertificatePublicKeyTypes
 ) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
     return (

@@ -43,6 +43,20 @@ def witness_policy(topic_prefix: str, witness: str, arn: str) -> dict[str, Any]:
     )
 
 
+def claim_policy(templates: tuple[str, ...], arn: str) -> dict[str, Any]:
+    """What a claim certificate needs (developer guide, "Provisioning by claim")."""
+    ways = ("$aws/certificates/create/*", "$aws/certificates/create-from-csr/*")
+    topics = (*ways, *(f"$aws/provisioning-templates/{name}/provision/*" for name in templates))
+    messages = tuple(f"topic/{one}" for one in topics)
+    return _document(
+        arn,
+        ("iot:Connect", "client/*"),
+        ("iot:Publish", *messages),
+        ("iot:Receive", *messages),
+        ("iot:Subscribe", *(f"topicfilter/{one}" for one in topics)),
+    )
+
+
 def _document(arn: str, *statements: tuple[str, ...]) -> dict[str, Any]:
     return {
         "Version": "2012-10-17",

@@ -8,6 +8,7 @@ from buoyfleet.inventory.fields import IdPiece
 from buoyfleet.inventory.influx_format import influx_spec
 from buoyfleet.inventory.limits_format import limit_settings
 from buoyfleet.inventory.problems import Reporter
+from buoyfleet.inventory.provisioning_format import provisioning_specs
 from buoyfleet.inventory.resolve_boards import members, piece_text
 from buoyfleet.inventory.sections import Section
 from buoyfleet.inventory.twin_format import (
@@ -20,7 +21,15 @@ from buoyfleet.inventory.twin_format import (
 from buoyfleet.inventory.values import absolute_path, ids_shown
 from buoyfleet.model.fleet import TargetSpec
 from buoyfleet.model.limits import TwinLimits
-from buoyfleet.model.twin import ErrorAction, FaultSpec, LimitSetting, RuleSettings, TwinSpec, TwinTls
+from buoyfleet.model.twin import (
+    ErrorAction,
+    FaultSpec,
+    LimitSetting,
+    ProvisioningSpec,
+    RuleSettings,
+    TwinSpec,
+    TwinTls,
+)
 
 # A fault names messages one by one.
 _MOST_FAULT_MESSAGES = 100_000
@@ -32,6 +41,7 @@ def resolve_twin(section: TwinSection, folder: Path, ids: set[int], report: Repo
         limits=_limits(section.limits, report),
         tls=_tls(section.tls, folder),
         authorizers=authorizer_specs(section.authorizers, folder, report),
+        provisioning=_provisioning(section, folder, report),
         access_policy=absolute_path(section.access_policy, folder),
         timestream_rule=_rule(section.timestream_rule, report),
         kinesis_rule=_rule(section.kinesis_rule, report),
@@ -125,6 +135,13 @@ def _tls(section: bool | TwinTlsSection, folder: Path) -> TwinTls | None:
             section.alpn, absolute_path(section.policy, folder), absolute_path(section.authority, folder)
         )
     return TwinTls() if section else None
+
+
+def _provisioning(section: TwinSection, folder: Path, report: Reporter) -> tuple[ProvisioningSpec, ...]:
+    if section.provisioning and not section.tls:
+        message = "devices are provisioned with certificates, and the twin has none without `tls`"
+        report.add(section.line("provisioning"), section.under("provisioning"), message, "write `tls: true`")
+    return provisioning_specs(section.provisioning, folder)
 
 
 def _rule(section: RuleSection | None, report: Reporter) -> RuleSettings:

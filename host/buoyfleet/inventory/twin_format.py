@@ -21,6 +21,7 @@ from buoyfleet.inventory.fields import (
 from buoyfleet.inventory.influx_format import InfluxSection
 from buoyfleet.inventory.limits_format import LimitsSection
 from buoyfleet.inventory.problems import Reporter
+from buoyfleet.inventory.provisioning_format import ProvisioningSection
 from buoyfleet.inventory.sections import Either, Nested, Section, entry
 from buoyfleet.inventory.values import decimal_text, duration_text
 from buoyfleet.inventory.yaml_nodes import Node, Scalar
@@ -213,6 +214,11 @@ class TwinSection(Section):
         default_factory=list,
         also=("authorizer",),
     )
+    provisioning: list[ProvisioningSection] = entry(
+        Many(Nested(ProvisioningSection, "a mapping with `name` and `template`")),
+        "Templates of fleet provisioning; they need `tls`.",
+        default_factory=list,
+    )
     timestream_rule: StoreRuleSection | None = entry(
         Nested(StoreRuleSection), "The rule that feeds Timestream, and InfluxDB where there is one."
     )
@@ -356,6 +362,7 @@ TWIN_SECTIONS: dict[str, type[Section]] = {
     "target.twin.limits": LimitsSection,
     "target.twin.tls": TwinTlsSection,
     "target.twin.authorizers[]": AuthorizerSection,
+    "target.twin.provisioning[]": ProvisioningSection,
     "target.twin.timestream_rule": StoreRuleSection,
     "target.twin.kinesis_rule": RuleSection,
     "target.twin.timestream_rule.error_action": ErrorActionSection,

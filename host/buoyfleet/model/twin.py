@@ -91,6 +91,19 @@ class AuthorizerSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class ProvisioningSpec:
+    """A template of fleet provisioning."""
+
+    name: str
+    template: str
+    """File of the template's body (JSON)."""
+    hook: str = ""
+    """Pre-provisioning hook: a file as of `lambda_handler`."""
+    policy: str = ""
+    """File of the policy that every `PolicyName` of the template stands for; empty: that of the boards."""
+
+
+@dataclass(frozen=True, slots=True)
 class InfluxSpec:
     """An InfluxDB that exists, as a further store behind the rules."""
 
@@ -149,5 +162,7 @@ class TwinSpec:
     authorizers: tuple[AuthorizerSpec, ...] = ()
     access_policy: str = ""
     """Policy of the twin's access keys; empty: everything."""
+    provisioning: tuple[ProvisioningSpec, ...] = ()
+    """Needs `tls`."""
     influxdb: InfluxSpec | None = None
     faults: tuple[FaultSpec, ...] = ()

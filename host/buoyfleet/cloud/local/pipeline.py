@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from buoyfleet.cloud.local.agenda import NEVER, Agenda
@@ -361,7 +361,9 @@ class Pipeline:
         self.stream.restart_gauges()
         self.firehose.restart_gauges()
 
-    def stage_counts(self, broker_metrics: dict[str, float] | None = None) -> list[StageCount]:
+    def stage_counts(
+        self, broker_metrics: dict[str, float] | None = None, notes: Iterable[str] = ()
+    ) -> list[StageCount]:
         """All stages in the order of the way."""
         rejected = dict(self.intake.refused)
         broker = StageCount(
@@ -371,6 +373,7 @@ class Pipeline:
             self.intake.accepted,
             rejected,
             metrics=dict(broker_metrics or {}),
+            notes=list(notes),
         )
         rules = self._engine.stage_count() if self._engine is not None else StageCount("rules", "messages")
         return [

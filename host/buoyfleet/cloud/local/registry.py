@@ -7,17 +7,19 @@ board gets a certificate, attached to a thing with the attribute `buoy_id`, and 
 """
 
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from buoyfleet.cloud.certificates import CertificateAuthority, Issued
+from buoyfleet.cloud.certificates import CertificateAuthority, Issued, new_rsa_key, read_request
 from buoyfleet.cloud.local.broker.policy import Certificate, Policy, PolicyAuthoriser, Thing
 from buoyfleet.cloud.local.broker.tls import SERVER_NAME, server_context
-from buoyfleet.cloud.policies import BUOY_ATTRIBUTE, buoy_policy, witness_policy
+from buoyfleet.cloud.policies import BUOY_ATTRIBUTE, buoy_policy, claim_policy, witness_policy
 from buoyfleet.model.errors import UsageError
 
 WITNESS = "witness"
+CLAIM = "claim"
+"""Name of the certificate by which devices ask for one of their own."""
 FOLDER = "certs"
 _ARN = "arn:aws:iot:local:000000000000"
 
@@ -29,6 +31,16 @@ class Enrolled:
     ca: Path
     certificate: str
     key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A certificate on its way to a device."""
+
+    certificate_id: str
+    pem: str
+    key: str
+    """Its private key (PEM); "": the device has it."""
 
 
 class Registry:
@@ -60,6 +72,68 @@ class Registry:
         return server_context(
             server.certificate, server.key, self._authority.file, every_protocol=every_protocol
         )
+
+    # Fleet provisioning
+
+    arn = _ARN
+
+    def policy_of(self, path: str) -> Policy:
+        """The policy of a file; "": that of the boards.
+
+        Raises:
+            UsageError: it cannot be read, or IoT Core would refuse it.
+        """
+        return read_policy(path) if path else self._policy
+
+    def make_claim(self, templates: tuple[str, ...]) -> None:
+        """Make the claim certificate, which may provision by these templates and do nothing else.
+
+        Raises:
+            OSError: a file cannot be written.
+        """
+        issued = (self._authority.find_client(CLAIM) if self._kept else None) or self._authority.issue_client(
+            CLAIM
+        )
+        policy = Policy.parse(claim_policy(templates, _ARN), "claim policy")
+        self._certificates[issued.certificate_id] = Certificate(policies=(policy,))
+
+    def issue_pending(self, request: str) -> Pending:
+        """A certificate that nobody may use yet: for a signing request (PEM), or "" and a new key.
+
+        Raises:
+            ValueError: IoT Core takes no such request.
+        """
+        key = ""
+        if request:
+            subject, public = read_request(request)
+        else:
+            subject, public, key = new_rsa_key()
+        pem, certificate_id = self._authority.sign(subject, public)
+        self._certificates[certificate_id] = Certificate(active=False)
+        return Pending(certificate_id, pem, key)
+
+    def delete(self, certificate_id: str) -> None:
+        """Forget a certificate."""
+        self._certificates.pop(certificate_id, None)
+
+    def thing(self, name: str) -> Thing | None:
+        """A thing of the registry."""
+        return next(
+            (one for kept in self._certificates.values() for one in kept.things if one.name == name), None
+        )
+
+    def provision(
+        self,
+        certificate_id: str,
+        name: str,
+        type_name: str,
+        attributes: Mapping[str, str],
+        policies: tuple[Policy, ...],
+        active: bool,
+    ) -> None:
+        """Attach a thing ("": none) and policies to a certificate, and activate it."""
+        things = (Thing(name, type_name, attributes),) if name else ()
+        self._certificates[certificate_id] = Certificate(things, policies, active)
 
     def enrol(self, things: Iterable[tuple[str, int]]) -> Enrolled:
         """Make things of (name, buoy id) with a certificate each; those that exist are kept.

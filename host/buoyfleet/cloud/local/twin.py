@@ -66,6 +66,8 @@ class Twin:
             authorise=None if self.registry is None else self.registry.authorise,
             account=self.services,
         )
+        if self.registry is not None and config.twin.provisioning:
+            self.services.provision_with(self.registry, config, self._folder, self.broker.data.announce)
         self.front = Front(self.broker, self.services, config.twin, self._folder, config.lambda_wall_limit_s)
         if limits.account_publishes_out_per_s is not None:
             self.pipeline.charge = self.broker.charge_rule_matches
@@ -155,6 +157,7 @@ class Twin:
         await self.impostors.close()
         await self.broker.stop()
         await self.front.close()
+        await self.services.close()
         await self.control.stop()
         tasks, self._tasks = self._tasks, []
         for task in tasks:
@@ -227,7 +230,11 @@ class Twin:
 
     def stage_counts(self) -> list[StageCount]:
         """All stages since the twin began."""
-        return self.pipeline.stage_counts(self.broker.metrics())
+        notes = [
+            f"{count} requests to {service}, answered as by an account without any: the twin has none"
+            for service, count in self.services.answered.items()
+        ]
+        return self.pipeline.stage_counts(self.broker.metrics(), notes)
 
     def _marked(self, request: dict[str, Any]) -> Mark | None:
         number = int(request.get("mark", 0))

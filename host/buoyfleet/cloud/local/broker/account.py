@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
+from buoyfleet.cloud.local.broker.authority import Principal
 from buoyfleet.cloud.local.broker.records import DisconnectReason
 
 BASIC_INGEST: Final = "$aws/rules/"
@@ -47,7 +48,7 @@ class Account(Protocol):
         """Why no client may subscribe to the filter; "": it may."""
         ...
 
-    def request(self, topic: str, payload: bytes) -> list[Reply]:
+    def request(self, topic: str, payload: bytes, who: Principal) -> list[Reply]:
         """What the services publish because of a client's message."""
         ...
 

@@ -49,9 +49,9 @@ class DataPlane:
 
     # Messages
 
-    def announce(self, reply: Reply) -> None:
-        """Publish what a service says."""
-        self._publishing.announce(reply, self._context.clock())
+    def announce(self, reply: Reply, client_id: str = "") -> None:
+        """Publish what a service says; `client_id`: who asked."""
+        self._publishing.announce(reply, self._context.clock(), client_id)
         self._flush_soon()
 
     def publish(self, packet: Publish, gate: Gate | None) -> Submitted:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 from buoyfleet.cloud.local.broker.account import BASIC_INGEST, Reply
-from buoyfleet.cloud.local.broker.authority import PUBLISH, RECEIVE, RETAIN_PUBLISH, Gate
+from buoyfleet.cloud.local.broker.authority import PUBLISH, RECEIVE, RETAIN_PUBLISH, Gate, Principal
 from buoyfleet.cloud.local.broker.connection import Connection
 from buoyfleet.cloud.local.broker.context import Context
 from buoyfleet.cloud.local.broker.message import NO_EXTRA, Extra, Message
@@ -164,7 +164,10 @@ class Publishing:
             return True
         if route.targets or route.groups:
             self._fan_out(client_id, packet, route, now_s)
-        for reply in account.request(route.text, packet.payload):
+        session = self.find(client_id)
+        gate = None if session is None else session.gate
+        who = Principal(client_id) if gate is None else gate.principal
+        for reply in account.request(route.text, packet.payload, who):
             self.announce(reply, now_s, client_id)
         return True
 
