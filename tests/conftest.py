@@ -57,6 +57,11 @@ def _short_collections() -> None:
     gc.freeze()
 
 
+def pytest_unconfigure() -> None:
+    """What is frozen at the end is reported as leaked by DuckDB's bindings, after the summary."""
+    gc.unfreeze()
+
+
 @pytest.fixture
 def free_port() -> int:
     """A TCP port on loopback that nobody uses just now."""

@@ -339,6 +339,9 @@ def test_monitor_interleaves_boards_with_names_and_writes_files(commissioned):
 
 def test_a_wiped_board_is_nobody_and_its_id_is_free(commissioned):
     port = commissioned.simulator.url(commissioned.networked[-1])
+    refused = commissioned.buoy("wipe", port, code=2)
+    assert "nobody is there to agree" in refused
+    assert "add --yes" in refused
     commissioned.buoy("wipe", port, "--yes")
     text = commissioned.buoy("id", port)
     assert "no id yet" in text

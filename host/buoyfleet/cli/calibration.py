@@ -1,7 +1,6 @@
 """`buoy calibration`: what was calibrated, what is due, what ages, and what to hand on."""
 
 import json
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from buoyfleet.cli.options import FLEET, FleetFile, Ports
-from buoyfleet.model.errors import PreflightError, UsageError
+from buoyfleet.model.errors import UsageError
 from buoyfleet.model.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -203,6 +202,7 @@ def undo(
     from buoyfleet.calibration.undo import prepare_undo
     from buoyfleet.calibration.undo import undo as put_back
     from buoyfleet.calibration.wording import setting_text
+    from buoyfleet.cli.consent import ask
 
     bench = _bench(config, records)
     with open_console(board, fleet, ports or (), "undoing a calibration") as console:
@@ -213,10 +213,7 @@ def undo(
         if not plan.previous:
             typer.echo("  the circuit gets back what it exported before")
         if not yes:
-            if not sys.stdin.isatty():
-                raise PreflightError("no terminal to ask at", next_step="add --yes")
-            if not typer.confirm("Undo it?"):
-                return ExitCode.INTERRUPTED
+            ask("Undo it?", "a calibration would be undone")
         folder = put_back(plan, bench, RealClock(), operator)
     typer.echo(f"the calibration before is in force again\n  record       {folder}")
     return ExitCode.OK

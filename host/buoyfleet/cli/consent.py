@@ -35,11 +35,18 @@ def agree(stakes: Stakes, *, yes: bool, allow_live: bool, quiet: bool) -> None:
         print_checks(stakes.live, sys.stderr)
     if yes:
         return
-    ask("Begin?")
+    ask("Begin?", USES_ACCOUNT)
 
 
-def ask(question: str) -> None:
+USES_ACCOUNT = "this uses an AWS account"
+
+
+def ask(question: str, because: str) -> None:
     """Ask; returns if the answer is yes.
+
+    Args:
+        question: ends with a question mark.
+        because: why it is asked, for whoever cannot be asked.
 
     Raises:
         PreflightError: it was not.
@@ -47,8 +54,9 @@ def ask(question: str) -> None:
     """
     if not sys.stdin.isatty():
         raise UsageError(
-            "this uses an AWS account, and nobody is there to agree to it",
-            next_step="add --yes if it shall begin",
+            f"{because}, and nobody is there to agree to it",
+            cause="the input is no terminal",
+            next_step="type the same command at a terminal, or add --yes",
         )
     sys.stderr.write(f"{question} Type yes: ")
     sys.stderr.flush()

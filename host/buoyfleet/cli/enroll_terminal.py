@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 
-from buoyfleet.cli.consent import ask
+from buoyfleet.cli.consent import USES_ACCOUNT, ask
 from buoyfleet.cli.console import write_line
 from buoyfleet.cloud.aws.enroll import Keys
 from buoyfleet.cloud.aws.enroll_fleet import EnrollResult, Intent, ShowSteps
@@ -54,7 +54,8 @@ class TerminalEnrollment:
         if self._yes:
             return
         number = f"{len(intent.things):,} things"
-        ask(f"Enroll {number}?" if intent.what == "enroll" else f"Delete {number} for good?")
+        question = f"Enroll {number}?" if intent.what == "enroll" else f"Delete {number} for good?"
+        ask(question, USES_ACCOUNT)
 
     @contextlib.contextmanager
     def progress(self, intent: Intent) -> Iterator[tuple[ShowSteps, threading.Event]]:

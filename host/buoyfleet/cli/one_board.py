@@ -132,6 +132,7 @@ def wipe(
     from buoyfleet.bench.folder import BenchFolder
     from buoyfleet.bench.single import look, open_session
     from buoyfleet.bench.single import wipe as do_wipe
+    from buoyfleet.cli.consent import ask
     from buoyfleet.model.board_names import mac_text
 
     with open_session(board, fleet, ports or (), "buoy wipe") as session:
@@ -139,7 +140,7 @@ def wipe(
         who = f"buoy {found.buoy}" if found.buoy is not None else "a board without id"
         what = "everything on it" if flash else "its identity, keys, settings and waiting messages"
         if not yes:
-            typer.confirm(f"{session.port} is {mac_text(found.mac)}, {who}. Remove {what}?", abort=True)
+            ask(f"{session.port} is {mac_text(found.mac)}, {who}. Remove {what}?", f"{what} would be removed")
         do_wipe(session, BenchFolder(folder).records, flash=flash)
     typer.echo(f"{session.port}  {mac_text(found.mac)}, {who}: wiped")
 
