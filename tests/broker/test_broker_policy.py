@@ -154,7 +154,7 @@ def test_decisions_are_asked_for_once_and_not_kept_without_end() -> None:
         (json.dumps(document({**statement("iot:Publish", "*"), "Principal": "*"})), "Principal"),
         (
             json.dumps(document(statement("iot:Publish", "*", Condition={"IpAddress": {}}))),
-            "no condition but",
+            "is an object of keys and values",
         ),
     ],
 )

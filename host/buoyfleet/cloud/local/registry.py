@@ -9,11 +9,14 @@ board gets a certificate, attached to a thing with the attribute `buoy_id`, and 
 import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 
 from buoyfleet.cloud.certificates import CertificateAuthority, Issued, new_rsa_key, read_request
 from buoyfleet.cloud.local.broker.policy import Certificate, Policy, PolicyAuthoriser, Thing
+from buoyfleet.cloud.local.broker.policy_conditions import Values
 from buoyfleet.cloud.local.broker.tls import SERVER_NAME, server_context
+from buoyfleet.cloud.local.certificate_attributes import attributes_of
 from buoyfleet.cloud.policies import BUOY_ATTRIBUTE, buoy_policy, claim_policy, witness_policy
 from buoyfleet.model.errors import UsageError
 
@@ -109,7 +112,8 @@ class Registry:
         else:
             subject, public, key = new_rsa_key()
         pem, certificate_id = self._authority.sign(subject, public)
-        self._certificates[certificate_id] = Certificate(active=False)
+        read = partial(attributes_of, pem.encode())
+        self._certificates[certificate_id] = Certificate(active=False, describe=read)
         return Pending(certificate_id, pem, key)
 
     def delete(self, certificate_id: str) -> None:
@@ -133,7 +137,8 @@ class Registry:
     ) -> None:
         """Attach a thing ("": none) and policies to a certificate, and activate it."""
         things = (Thing(name, type_name, attributes),) if name else ()
-        self._certificates[certificate_id] = Certificate(things, policies, active)
+        read = self._certificates[certificate_id].describe
+        self._certificates[certificate_id] = Certificate(things, policies, active, read)
 
     def enrol(self, things: Iterable[tuple[str, int]]) -> Enrolled:
         """Make things of (name, buoy id) with a certificate each; those that exist are kept.
@@ -147,7 +152,9 @@ class Registry:
             issued = self._authority.find_client(name) if self._kept else None
             issued = self._things[name] = issued or self._authority.issue_client(name)
             self._certificates[issued.certificate_id] = Certificate(
-                (Thing(name, attributes={BUOY_ATTRIBUTE: str(buoy)}),), (self._policy,)
+                (Thing(name, attributes={BUOY_ATTRIBUTE: str(buoy)}),),
+                (self._policy,),
+                describe=partial(described, issued.certificate),
             )
         folder = self._folder.resolve()
         return Enrolled(folder / "ca.pem", str(folder / "{thing}.pem"), str(folder / "{thing}.key"))
@@ -161,6 +168,16 @@ class Registry:
         context = ssl.create_default_context(cafile=str(self._authority.file))
         context.load_cert_chain(self._folder / f"{thing}.pem", self._folder / f"{thing}.key")
         return context
+
+
+@lru_cache(maxsize=1000)
+def described(file: Path) -> Values:
+    """Attributes of a certificate (PEM) as policies name them.
+
+    Raises:
+        OSError, ValueError: it cannot be read.
+    """
+    return attributes_of(file.read_bytes())
 
 
 def read_policy(path: str) -> Policy:

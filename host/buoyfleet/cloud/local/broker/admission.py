@@ -63,7 +63,7 @@ class Admission:
         if connection.admit_as.denied:
             self._deny(connection, connection.admit_as.denied)
             return None
-        gate = self._context.gate(connection.admit_as, client_id)
+        gate = self._context.gate(connection.admit_as, client_id, connection.ip_address, packet)
         if gate is not None and not self._authorised(connection, gate, client_id):
             return None
         connection.gate = gate

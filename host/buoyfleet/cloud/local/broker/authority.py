@@ -24,6 +24,10 @@ class Principal:
     """SHA-256 of the client certificate's DER in hex, which is AWS's certificate id; "" without one."""
     name: str = ""
     """Of one without a certificate: an access key's user, or what a custom authorizer said."""
+    source_ip: str = ""
+    connect_attributes: tuple[str, ...] = ()
+    """What its CONNECT asked for: `PersistentConnect`, `LastWill` (guide, "Using connectAttributes")."""
+    last_will_topic: str = ""
 
     @property
     def id(self) -> str:

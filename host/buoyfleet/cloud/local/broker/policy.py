@@ -7,22 +7,34 @@ characters. ARNs are compared from the resource on (`topic/…`): region and acc
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from buoyfleet.cloud.local.broker.authority import Principal
+from buoyfleet.cloud.local.broker.policy_conditions import (
+    CERTIFICATE_ID,
+    CLIENT_ID,
+    CONNECT_ATTRIBUTES,
+    IS_ATTACHED,
+    LAST_WILL_TOPIC,
+    SOURCE_IP,
+    THING_NAME,
+    THING_TYPE,
+    VARIABLE,
+    Condition,
+    ConditionError,
+    Values,
+    expand,
+    is_of_certificate,
+    is_variable,
+    read_conditions,
+)
 from buoyfleet.model.errors import UsageError
 
-_VARIABLE = re.compile(r"\$\{([^}]*)\}")
-_ATTRIBUTE = re.compile(r"iot:Connection\.Thing\.Attributes\[([A-Za-z0-9_.,@/:#-]+)\]")
-_THING_NAME: Final = ("iot:Connection.Thing.ThingName", "iot:Thing.ThingName")
-_THING_TYPE: Final = "iot:Connection.Thing.ThingTypeName"
-_CLIENT_ID: Final = "iot:ClientId"
-_IS_ATTACHED: Final = "iot:Connection.Thing.IsAttached"
-_LITERALS: Final = {"*": "*", "?": "?", "$": "$"}
-"""`${*}`, `${?}`, `${$}`: the character itself."""
 _STATEMENT_KEYS: Final = frozenset({"Sid", "Effect", "Action", "Resource", "Condition"})
+_PARTITION = re.compile(r"aws(-[a-z]+)*|\*")
+"""`aws`, `aws-cn`, `aws-us-gov`, … (botocore, partitions)."""
 _ACTION = re.compile(r"iot:[A-Za-z*]+|\*")
 
 
@@ -46,6 +58,8 @@ class Certificate:
     things: tuple[Thing, ...] = ()
     policies: tuple["Policy", ...] = ()
     active: bool = True
+    describe: Callable[[], Values] | None = None
+    """Reads its attributes, for policies that speak of them (`iot:Certificate.Subject.CommonName`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +67,23 @@ class _Statement:
     effect: Literal["Allow", "Deny"]
     actions: tuple[str, ...]
     resources: tuple[str, ...]
-    is_attached: bool | None
-    """What the condition on `IsAttached` asks for; None: no condition."""
+    conditions: tuple[Condition, ...] = ()
 
-    def applies(self, action: str, resource: str, variables: Mapping[str, str]) -> bool:
+    def applies(self, action: str, resource: str, values: Values) -> bool:
         """Whether the statement speaks of this action on this resource."""
-        if self.is_attached is not None and self.is_attached != (_THING_NAME[0] in variables):
-            return False
-        return any(_matches(pattern, action, {}) for pattern in self.actions) and any(
-            _matches(pattern, resource, variables) for pattern in self.resources
+        return (
+            any(_matches(pattern, action, {}) for pattern in self.actions)
+            and any(_matches(pattern, resource, values) for pattern in self.resources)
+            and all(condition.holds(values) for condition in self.conditions)
         )
+
+    @property
+    def reads_certificate(self) -> bool:
+        """Whether it needs attributes of the certificate."""
+        names = [name for one in self.resources for name in VARIABLE.findall(one)]
+        for condition in self.conditions:
+            names += [condition.key, *(name for one in condition.patterns for name in VARIABLE.findall(one))]
+        return any(map(is_of_certificate, names))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +91,8 @@ class Policy:
     """A parsed policy document."""
 
     statements: tuple[_Statement, ...]
+    reads_certificate: bool = False
+    """Whether a statement needs attributes of the certificate."""
 
     @classmethod
     def parse(cls, document: str | Mapping[str, Any], name: str = "policy") -> "Policy":
@@ -90,7 +113,8 @@ class Policy:
             statements = [statements]
         if not isinstance(statements, list) or not statements:
             raise PolicyError('"Statement" must be a list with at least one statement', where=name)
-        return cls(tuple(_statement(item, f"{name}, statement {n}") for n, item in enumerate(statements, 1)))
+        read = tuple(_statement(item, f"{name}, statement {n}") for n, item in enumerate(statements, 1))
+        return cls(read, any(one.reads_certificate for one in read))
 
 
 class PolicyAuthoriser:
@@ -105,52 +129,51 @@ class PolicyAuthoriser:
         certificate = self._certificates.get(principal.certificate_id)
         if certificate is None or not certificate.active:
             return False
-        variables = _variables(certificate, principal.client_id)
+        values = _values(certificate, principal)
         allowed = False
         for policy in certificate.policies:
             for statement in policy.statements:
-                if statement.applies(action, resource, variables):
+                if statement.applies(action, resource, values):
                     if statement.effect == "Deny":
                         return False
                     allowed = True
         return allowed
 
 
-def _variables(certificate: Certificate, client_id: str) -> dict[str, str]:
-    """What `${…}` stands for.
+def _values(certificate: Certificate, principal: Principal) -> Values:
+    """What `${…}` and keys of conditions stand for.
 
     The thing's variables exist only if the client id is the name of a thing that the certificate is attached
-    to (developer guide, "Thing policy variables").
+    to (developer guide, "Thing policy variables"), and so over MQTT alone.
     """
-    variables = {_CLIENT_ID: client_id}
+    client_id = principal.client_id
+    values: dict[str, tuple[str, ...]] = {
+        IS_ATTACHED: ("false",),
+        CONNECT_ATTRIBUTES: principal.connect_attributes,
+    }
+    single = {
+        CLIENT_ID: client_id,
+        CERTIFICATE_ID: principal.certificate_id,
+        SOURCE_IP: principal.source_ip,
+        LAST_WILL_TOPIC: principal.last_will_topic and f"topic/{principal.last_will_topic}",
+    }
     for thing in certificate.things:
         if thing.name == client_id:
-            variables.update(dict.fromkeys(_THING_NAME, thing.name))
-            if thing.type_name:
-                variables[_THING_TYPE] = thing.type_name
+            values[IS_ATTACHED] = ("true",)
+            single.update(dict.fromkeys(THING_NAME, thing.name))
+            single[THING_TYPE] = thing.type_name
             for name, value in thing.attributes.items():
-                variables[f"iot:Connection.Thing.Attributes[{name}]"] = value
-    return variables
+                values[f"iot:Connection.Thing.Attributes[{name}]"] = (value,)
+    values.update({name: (text,) for name, text in single.items() if text})
+    if certificate.describe is not None and any(policy.reads_certificate for policy in certificate.policies):
+        values.update(certificate.describe())
+    return values
 
 
-def _matches(pattern: str, text: str, variables: Mapping[str, str]) -> bool:
+def _matches(pattern: str, text: str, values: Values) -> bool:
     """Whether a pattern with wildcards and variables covers the text; an unset variable covers nothing."""
-    expression = []
-    position = 0
-    for found in _VARIABLE.finditer(pattern):
-        expression.append(_wildcards(pattern[position : found.start()]))
-        name = found[1]
-        value = _LITERALS.get(name, variables.get(name))
-        if value is None:
-            return False
-        expression.append(re.escape(value))  # a value never acts as a wildcard
-        position = found.end()
-    expression.append(_wildcards(pattern[position:]))
-    return re.fullmatch("".join(expression), text, re.DOTALL) is not None
-
-
-def _wildcards(text: str) -> str:
-    return re.escape(text).replace(r"\*", ".*").replace(r"\?", ".")
+    expression = expand(pattern, values, wild=True)
+    return expression is not None and re.fullmatch(expression, text, re.DOTALL) is not None
 
 
 def _statement(item: Any, where: str) -> _Statement:
@@ -169,7 +192,11 @@ def _statement(item: Any, where: str) -> _Statement:
         if not _ACTION.fullmatch(action):
             raise PolicyError(f"action {action!r} is none of IoT Core's, e.g. iot:Publish", where=where)
     resources = tuple(_resource(text, where) for text in _texts(item, "Resource", where))
-    return _Statement(effect, actions, resources, _condition(item.get("Condition"), where))
+    try:
+        conditions = read_conditions(item.get("Condition"))
+    except ConditionError as error:
+        raise PolicyError(str(error), where=where) from None
+    return _Statement(effect, actions, resources, conditions)
 
 
 def _texts(item: Mapping[str, Any], key: str, where: str) -> tuple[str, ...]:
@@ -182,30 +209,14 @@ def _texts(item: Mapping[str, Any], key: str, where: str) -> tuple[str, ...]:
 
 def _resource(text: str, where: str) -> str:
     """The resource part of an ARN pattern, its variables checked."""
-    for found in _VARIABLE.finditer(text):
-        name = found[1]
-        known = name in _LITERALS or name in (*_THING_NAME, _THING_TYPE, _CLIENT_ID)
-        if not known and not _ATTRIBUTE.fullmatch(name):
+    for name in VARIABLE.findall(text):
+        if not is_variable(name):
             raise PolicyError(f"the twin does not know the variable ${{{name}}}", where=where)
     if text == "*":
         return text
     parts = text.split(":", 5)  # arn:aws:iot:REGION:ACCOUNT:RESOURCE
-    if len(parts) < 6 or parts[0] != "arn" or parts[2] != "iot":
+    if len(parts) < 6 or parts[0] != "arn" or not _PARTITION.fullmatch(parts[1]) or parts[2] != "iot":
         raise PolicyError(
             f"resource {text!r} is no ARN of IoT Core (arn:aws:iot:REGION:ACCOUNT:…)", where=where
         )
     return parts[5]
-
-
-def _condition(condition: Any, where: str) -> bool | None:
-    """The one condition that the twin evaluates; any other is refused rather than passed over."""
-    if condition is None:
-        return None
-    if isinstance(condition, Mapping) and set(condition) == {"Bool"}:
-        asked = condition["Bool"]
-        if isinstance(asked, Mapping) and set(asked) == {_IS_ATTACHED}:
-            value = asked[_IS_ATTACHED]
-            word = str(value[0] if isinstance(value, list) and len(value) == 1 else value).lower()
-            if word in ("true", "false"):
-                return word == "true"
-    raise PolicyError(f"the twin evaluates no condition but Bool on {_IS_ATTACHED}", where=where)
