@@ -208,7 +208,28 @@ def test_what_stands_between_backticks_is_code_and_nothing_else_becomes_markup()
 
 def test_metrics_that_are_not_zero_come_first():
     page = html(run_results.passed())
-    assert page.index("TopicMatch <b>") < page.index("RuleMessageThrottled <b>")
+    assert page.index("TopicMatch <b>") < page.index("RuleMessageThrottled")
+    assert "RuleMessageThrottled <b>" not in page  # zeros are a line of names
+
+
+def test_a_phone_gets_charts_of_its_own_width():
+    page = html(run_results.passed())
+    wide, narrow = (
+        re.findall(rf'<div class="{name}"><svg viewBox="0 0 (\d+) ', page) for name in ("wide", "narrow")
+    )
+    assert len(wide) == len(narrow) >= 3
+    assert (set(wide), set(narrow)) == ({"860"}, {"400"})
+    fleet = html(run_results.thousand())
+    assert fleet.count("Measures found in s3") == 1  # so many boards are drawn once
+
+
+def test_missed_thresholds_come_first_and_only_what_is_missing_is_absent_somewhere():
+    page = html(run_results.lost())
+    part = page[page.index("<h2>Thresholds") :]
+    assert part.index('mark bad"') < part.index('mark good"')
+    assert 'class="dim">0 measures' not in page
+    for kind, words in re.findall(r"· (\S+)(?: in \w+)? · (first absent )?at ", page):
+        assert (kind == "missing") == bool(words)
 
 
 def test_of_more_boards_than_a_page_can_hold_those_in_trouble_are_listed():
@@ -229,5 +250,5 @@ def test_latency_is_shown_for_every_store_or_why_it_is_not_known():
     page = html(result)
     assert "the store does not say since when" in page
     assert "visible in s3" in page
-    assert page.count('class="dot p99"') == 1  # an interval apart is no line
+    assert page.count('class="dot p99"') == 2  # an interval apart is no line, on a screen and on a phone
     assert "5 s: p50 5 ms, p95 8 ms, p99 9 ms, 3 messages" in page

@@ -250,6 +250,19 @@ def test_every_fault_of_a_run_is_found_and_none_besides(tmp_path: Path) -> None:
             )
         ),
     }
+    kinds = [one.kind for one in verification.diagnoses]
+    # First what was lost or changed, then the two messages that were not sent, and what was only late.
+    assert list(dict.fromkeys(kinds)) == [
+        "missing",
+        "altered",
+        "duplicated",
+        "unexpected",
+        "late",
+        "not-sent",
+        "late-send",
+    ]
+    largest = [one.measures for one in verification.diagnoses if one.kind == "missing"]
+    assert largest == sorted(largest, reverse=True)
     assert [(one.value, one.passed) for one in verification.thresholds] == [
         (2, True),
         (1, True),

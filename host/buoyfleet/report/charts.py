@@ -6,21 +6,23 @@ from markupsafe import Markup
 
 from buoyfleet.model.result import Latency, LatencyPoint, LatencySeries, RatePoint
 from buoyfleet.report import figures
-from buoyfleet.report.svg import element, path, picture, round_steps, text
+from buoyfleet.report.svg import WIDE, element, path, picture, round_steps, text
 
-_WIDTH, _HEIGHT = 860.0, 240.0
+_HEIGHT = 240.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62.0, 26.0, 12.0, 34.0
-_MOST_POINTS = 300
+_POINT_WIDTH = 860.0 / 300
+"""Least width of an interval."""
+_LABEL_WIDTH = 100.0
 _BAR, _ROW = 16.0, 30.0
 
 
-def rate_chart(points: list[RatePoint], interval_s: float) -> Markup:
+def rate_chart(points: list[RatePoint], interval_s: float, full_width: float = WIDE) -> Markup:
     """Messages per second: planned dashed, sent as a line, acknowledged as an area."""
-    points, interval_s = _thinned(points, interval_s)
+    points, interval_s = _thinned(points, interval_s, round(full_width / _POINT_WIDTH))
     end_s = points[-1].t_s + interval_s
     largest = max(max(point.planned, point.sent, point.acknowledged) for point in points) / interval_s
     levels = round_steps(largest, 4)
-    inner_w, inner_h = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
+    inner_w, inner_h = full_width - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
 
     def x(t_s: float) -> float:
         return _LEFT + inner_w * t_s / end_s
@@ -36,10 +38,12 @@ def rate_chart(points: list[RatePoint], interval_s: float) -> Markup:
         return line
 
     parts = [
-        _grid_line(y(level), figures.count(level) if levels[1] >= 1 else figures.significant(level))
+        _grid_line(
+            y(level), figures.count(level) if levels[1] >= 1 else figures.significant(level), full_width
+        )
         for level in levels
     ]
-    for second in round_steps(end_s, 8):
+    for second in round_steps(end_s, round(full_width / _LABEL_WIDTH)):
         if second <= end_s * 1.0001:
             label = f"{figures.significant(second)} s"
             parts.append(text(x(second), _HEIGHT - 14, label, anchor="middle", class_="axis"))
@@ -57,17 +61,17 @@ def rate_chart(points: list[RatePoint], interval_s: float) -> Markup:
         parts.append(
             element("rect", title, x=x(point.t_s), y=_TOP, width=width, height=inner_h, class_="hit")
         )
-    return picture(_WIDTH, _HEIGHT, "Messages per second over the run", parts)
+    return picture(full_width, _HEIGHT, "Messages per second over the run", parts)
 
 
-def _grid_line(y: float, label: str) -> Markup:
-    line = element("line", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=y, y2=y, class_="grid")
+def _grid_line(y: float, label: str, full_width: float) -> Markup:
+    line = element("line", x1=_LEFT, x2=full_width - _RIGHT, y1=y, y2=y, class_="grid")
     return line + text(_LEFT - 8, y + 4, label, anchor="end", class_="axis")
 
 
-def _thinned(points: list[RatePoint], interval_s: float) -> tuple[list[RatePoint], float]:
-    """Long runs: neighbours added up, so that no more than `_MOST_POINTS` are drawn."""
-    group = math.ceil(len(points) / _MOST_POINTS)
+def _thinned(points: list[RatePoint], interval_s: float, most: int) -> tuple[list[RatePoint], float]:
+    """Long runs: neighbours added up, so that no more than `most` are drawn."""
+    group = math.ceil(len(points) / most)
     if group <= 1:
         return points, interval_s
     joined = []
@@ -84,7 +88,7 @@ def _thinned(points: list[RatePoint], interval_s: float) -> tuple[list[RatePoint
     return joined, interval_s * group
 
 
-def latency_chart(latency: Latency) -> Markup:
+def latency_chart(latency: Latency, full_width: float = WIDE) -> Markup:
     """Percentiles as bars on a logarithmic axis."""
     rows = [
         ("50 %", latency.p50_ms),
@@ -101,7 +105,7 @@ def latency_chart(latency: Latency) -> Markup:
 
     def x(value_ms: float) -> float:
         place = (math.log10(value_ms) - low) / (high - low) if value_ms > 0 else 0.0
-        return _LEFT + (_WIDTH - _LEFT - right) * max(place, 0.0)
+        return _LEFT + (full_width - _LEFT - right) * max(place, 0.0)
 
     parts = []
     for power in range(low, high + 1):
@@ -115,13 +119,13 @@ def latency_chart(latency: Latency) -> Markup:
         parts.append(text(_LEFT - 8, top + 12, name, anchor="end", class_="axis"))
         parts.append(element("rect", x=_LEFT, y=top, width=width, height=_BAR, rx=2, class_="bar"))
         parts.append(text(_LEFT + width + 6, top + 12, figures.milliseconds(value), class_="value"))
-    return picture(_WIDTH, height, "Acknowledgement latency by percentile", parts)
+    return picture(full_width, height, "Acknowledgement latency by percentile", parts)
 
 
 _SERIES_HEIGHT = 150.0
 
 
-def latency_over_time(series: LatencySeries, end_s: float) -> Markup:
+def latency_over_time(series: LatencySeries, end_s: float, full_width: float = WIDE) -> Markup:
     """p50, p95 and p99 of the messages planned in each interval, as dots and lines.
 
     Args:
@@ -130,7 +134,7 @@ def latency_over_time(series: LatencySeries, end_s: float) -> Markup:
     """
     end_s = max(end_s, series.points[-1].t_s + series.interval_s)
     levels = round_steps(max(point.p99_ms for point in series.points), 3)
-    inner_w, inner_h = _WIDTH - _LEFT - _RIGHT, _SERIES_HEIGHT - _TOP - _BOTTOM
+    inner_w, inner_h = full_width - _LEFT - _RIGHT, _SERIES_HEIGHT - _TOP - _BOTTOM
 
     def x(t_s: float) -> float:
         return _LEFT + inner_w * (t_s + series.interval_s / 2) / end_s
@@ -138,8 +142,8 @@ def latency_over_time(series: LatencySeries, end_s: float) -> Markup:
     def y(value_ms: float) -> float:
         return _TOP + inner_h * (1 - value_ms / levels[-1])
 
-    parts = [_grid_line(y(level), figures.milliseconds(level)) for level in levels]
-    for second in round_steps(end_s, 8):
+    parts = [_grid_line(y(level), figures.milliseconds(level), full_width) for level in levels]
+    for second in round_steps(end_s, round(full_width / _LABEL_WIDTH)):
         if second <= end_s * 1.0001:
             at = _LEFT + inner_w * second / end_s
             label = f"{figures.significant(second)} s"
@@ -161,7 +165,7 @@ def latency_over_time(series: LatencySeries, end_s: float) -> Markup:
         width = inner_w * series.interval_s / end_s
         left = x(point.t_s) - width / 2
         parts.append(element("rect", title, x=left, y=_TOP, width=width, height=inner_h, class_="hit"))
-    return picture(_WIDTH, _SERIES_HEIGHT, f"Latency over the run: {series.name}", parts)
+    return picture(full_width, _SERIES_HEIGHT, f"Latency over the run: {series.name}", parts)
 
 
 def _unbroken(series: LatencySeries) -> list[list[LatencyPoint]]:

@@ -11,10 +11,9 @@ from markupsafe import Markup
 
 from buoyfleet.model.result import BoardResult
 from buoyfleet.report import figures
-from buoyfleet.report.svg import element, number, picture, text
+from buoyfleet.report.svg import NARROW, WIDE, element, number, picture, text
 from sensors.catalog import KEYS
 
-_WIDTH = 860.0
 _LABELS = 60.0
 _BAND_GAP = 10.0
 _BOARD_LABELS = 18.0
@@ -39,20 +38,20 @@ class Column:
     withheld: dict[str, int]
 
 
-def heat_map(boards: list[BoardResult], store: str) -> Markup:
+def heat_map(boards: list[BoardResult], store: str, full_width: float = WIDE) -> Markup:
     """The map of one store."""
     columns = _columns(boards, store)
     keys = measure_keys(boards)
     _, in_band, height = next(size for size in _SIZES if len(columns) <= size[0])
-    in_band = min(in_band, len(columns))
-    width = min((_WIDTH - _LABELS) / in_band, _MOST_WIDE)
+    in_band = min(in_band if full_width > NARROW else in_band // 2, len(columns))
+    width = min((full_width - _LABELS) / in_band, _MOST_WIDE)
     band_height = height * len(keys) + _BOARD_LABELS + _BAND_GAP
     bands = [columns[start : start + in_band] for start in range(0, len(columns), in_band)]
     parts: list[Markup] = []
     for index, band in enumerate(bands):
         parts += _band(band, keys, index * band_height, width, height)
     label = f"Measures found in {store}, by board and measure"
-    return picture(_WIDTH, band_height * len(bands), label, parts)
+    return picture(full_width, band_height * len(bands), label, parts)
 
 
 def measure_keys(boards: list[BoardResult]) -> list[str]:

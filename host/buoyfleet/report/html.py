@@ -6,7 +6,9 @@ every script but the one whose hash it names.
 
 import base64
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import jinja2
@@ -15,6 +17,7 @@ from markupsafe import Markup, escape
 from buoyfleet.model.result import BoardResult, Latency, Loss, Result
 from buoyfleet.report import charts, figures, flow, heatmap
 from buoyfleet.report.files import printable
+from buoyfleet.report.svg import NARROW, WIDE
 from buoyfleet.report.verdict import boards_in_trouble, headline, store_faults
 from sensors.catalog import KEYS
 
@@ -22,6 +25,8 @@ _TEMPLATES = Path(__file__).parent / "templates"
 _NINE = frozenset(KEYS)
 MAX_BOARD_ROWS = 1000
 """Boards in trouble come first; all are in result.json."""
+MAX_NARROW_BOARDS = 400
+"""The map of more has one size: it would be the larger half of the page twice."""
 MAX_LOSS_ROWS = 2000
 """All are in losses.parquet."""
 
@@ -46,7 +51,7 @@ def html(result: Result) -> str:
         share=figures.share,
         significant=figures.significant,
         marked=marked,
-        telling=telling_first,
+        told=told,
     )
     script = (_TEMPLATES / "report.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -84,17 +89,32 @@ class Pictures:
 def _pictures(result: Result) -> Pictures:
     stores = [store.name for store in result.stores]
     mapped = bool(heatmap.measure_keys(result.boards))
+    latency, points = result.ack_latency, result.rate
+    end_s = max((one.points[-1].t_s for one in result.latencies), default=0.0)
     return Pictures(
-        rate=charts.rate_chart(result.rate, result.rate_interval_s) if result.rate else None,
-        planned=any(point.planned for point in result.rate),
-        latency=charts.latency_chart(result.ack_latency) if result.ack_latency else None,
+        rate=_both(lambda width: charts.rate_chart(points, result.rate_interval_s, width))
+        if points
+        else None,
+        planned=any(point.planned for point in points),
+        latency=_both(lambda width: charts.latency_chart(latency, width)) if latency else None,
         over_time={
-            series.name: charts.latency_over_time(series, max(one.points[-1].t_s for one in result.latencies))
+            series.name: _both(partial(charts.latency_over_time, series, end_s))
             for series in result.latencies
         },
         flow=flow.flow_chart(result.stages, frozenset(stores)) if result.stages else None,
-        heat={store: heatmap.heat_map(result.boards, store) for store in stores} if mapped else {},
+        heat={store: _map(result.boards, store) for store in stores} if mapped else {},
     )
+
+
+def _both(draw: Callable[[float], Markup]) -> Markup:
+    """A chart for a screen, and one for a phone: letters must not shrink with the chart."""
+    return Markup('<div class="wide">{}</div><div class="narrow">{}</div>').format(draw(WIDE), draw(NARROW))
+
+
+def _map(boards: list[BoardResult], store: str) -> Markup:
+    if len(boards) > MAX_NARROW_BOARDS:
+        return heatmap.heat_map(boards, store)
+    return _both(partial(heatmap.heat_map, boards, store))
 
 
 def _listed(result: Result) -> list[BoardResult]:
@@ -116,9 +136,9 @@ def marked(sentence: str) -> Markup:
     )
 
 
-def telling_first(metrics: dict[str, float]) -> list[tuple[str, float]]:
-    """Metrics that are not zero first."""
-    return sorted(metrics.items(), key=lambda item: item[1] == 0)
+def told(metrics: dict[str, float]) -> list[tuple[str, float]]:
+    """Metrics that are not zero."""
+    return [(name, value) for name, value in metrics.items() if value]
 
 
 def latency_rows(result: Result) -> list[tuple[str, Latency | None, str]]:

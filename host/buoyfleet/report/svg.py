@@ -7,6 +7,9 @@ from markupsafe import Markup, escape
 
 from buoyfleet.report.files import printable
 
+WIDE, NARROW = 860.0, 400.0
+"""Widths of a chart on a screen and on a phone, in units of which a letter is 10 high."""
+
 Attribute = str | int | float | None
 
 

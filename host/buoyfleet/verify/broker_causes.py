@@ -24,6 +24,14 @@ BROKER_CAUSES: dict[str, Cause] = {
         "Allow the action on that resource in the policy of the board's certificate; where the policy names "
         "the thing, the certificate must be attached to it and the client id be its name.",
     ),
+    "broker/not-authenticated": Cause(
+        "the service refused who asked ({detail})",
+        "Give the certificate, or the signature and token, of an identity that the account knows.",
+    ),
+    "broker/request-refused": Cause(
+        "the service refused the request ({detail})",
+        "Correct the path, the query or the body of the request.",
+    ),
     "broker/duplicate-client-id": Cause(
         "another client connected under the board's client id, and the broker drops the older connection "
         "({detail})",

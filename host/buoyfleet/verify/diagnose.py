@@ -8,7 +8,7 @@ from buoyfleet.model.result import Diagnosis
 from buoyfleet.verify.cause import Figures
 from buoyfleet.verify.causes import explain
 from buoyfleet.verify.database import Database
-from buoyfleet.verify.totals import Totals, late_send
+from buoyfleet.verify.totals import late_send
 from buoyfleet.verify.words import boards_text, count_text, keys_text, seconds_text
 from sensors.catalog import KEYS
 
@@ -35,7 +35,7 @@ _SUBJECTS_OF_CAUSES = {
 # Reasons of boards for dropping that follow from a connection that is not there.
 _FOR_WANT_OF_A_LINK = (DropReason.OUTBOX_FULL, DropReason.RUN_ENDED)
 
-_ORDER = ("missing", "altered", "duplicated", "late", "unexpected")
+_ORDER = ("missing", "altered", "duplicated", "unexpected", "late")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class _Group:
 
 
 def diagnose(db: Database, late_after_s: dict[str, float], stages: list[StageCount]) -> list[Diagnosis]:
-    """Diagnoses of everything in `fault` and `located`; most measures first within store and kind.
+    """Diagnoses of everything in `fault` and `located`: what is missing first, and of that most measures.
 
     Messages are counted by identity, else by the target's number; 0 where neither is known.
     """
@@ -77,7 +77,7 @@ def diagnose(db: Database, late_after_s: dict[str, float], stages: list[StageCou
             GROUP BY f.store, f.kind, l.stage, l.after, l.cause
         """)
     ]
-    groups.sort(key=lambda group: (group.store, _ORDER.index(group.kind), -group.measures, group.cause))
+    groups.sort(key=lambda group: (_ORDER.index(group.kind), -group.measures, group.store, group.cause))
     notes = {stage.name: stage.notes[0] for stage in stages if stage.notes}
     return [_diagnosis(group, late_after_s, notes) for group in groups]
 
@@ -126,20 +126,8 @@ def _diagnosis(group: _Group, late_after_s: dict[str, float], notes: dict[str, s
     )
 
 
-def diagnose_sending(
-    db: Database, late_send_ms: float, totals: Totals, real: frozenset[int] = frozenset()
-) -> list[Diagnosis]:
-    """What never left, and what left too late: no loss of a store, but a failed run all the same.
-
-    Boards in `real` do not run on this computer.
-    """
-    found = _diagnose_unsent(db) if totals.unsent else []
-    if totals.late_sends:
-        found += _diagnose_late(db, late_send_ms, totals.sent, real)
-    return found
-
-
-def _diagnose_unsent(db: Database) -> list[Diagnosis]:
+def diagnose_unsent(db: Database) -> list[Diagnosis]:
+    """What never left: no loss of a store, but a failed run all the same."""
     found = []
     for cause, detail, trouble, words, link, said, ever, messages, boards in db.rows("""
         SELECT CASE WHEN dropped IS NOT NULL THEN 'dropped' ELSE coalesce(u.gap, 'unaccounted') END AS cause,
@@ -177,9 +165,12 @@ def _diagnose_unsent(db: Database) -> list[Diagnosis]:
     return found
 
 
-def _diagnose_late(db: Database, late_send_ms: float, sent: int, real: frozenset[int]) -> list[Diagnosis]:
+def diagnose_late(db: Database, late_send_ms: float, sent: int, real: frozenset[int]) -> list[Diagnosis]:
     """Messages that left late. The time in a stamped payload shows whether they were made late (whoever runs
-    the board was busy), or made in time and held back by the link."""
+    the board was busy), or made in time and held back by the link.
+
+    Boards in `real` do not run on this computer.
+    """
     ending = "" if db.number("SELECT count(*) FROM fault") else " Nothing was lost."
     real_ids = f"list_contains({sorted(real)}::INTEGER[], m.buoy)"
     found = []

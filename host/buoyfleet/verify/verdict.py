@@ -28,7 +28,7 @@ from buoyfleet.model.store_names import SUBSCRIBER
 from buoyfleet.model.visibility import visibility
 from buoyfleet.verify.boards import BoardFacts, blamed_boards, board_results, unreadable_warnings
 from buoyfleet.verify.database import Database
-from buoyfleet.verify.diagnose import diagnose, diagnose_sending
+from buoyfleet.verify.diagnose import diagnose, diagnose_late, diagnose_unsent
 from buoyfleet.verify.faults import Window, create_faults, fault_kinds, stored_view
 from buoyfleet.verify.latency import acknowledgement_latency, rate_series, visible_latency
 from buoyfleet.verify.ledger import CompactedLedger
@@ -44,6 +44,7 @@ from buoyfleet.verify.totals import Totals, message_totals
 from buoyfleet.verify.withheld import diagnose_withheld, sensor_reasons, withheld_measures
 from buoyfleet.verify.witness import create_witness, witness_result
 from buoyfleet.verify.words import count_text
+from sensors.catalog import KEYS
 
 # Where a fleet says nothing about a store (buoyfleet.model.fleet.RunSpec has the defaults of the known ones).
 _LATE_AFTER_S = 900.0
@@ -178,8 +179,13 @@ def _verify(db: Database, case: Case, ledger: Path) -> Verification:
             name_unrecorded(db, case.unrecorded)
         diagnoses = diagnose(db, {store.name: store.late_after_s for store in stores}, case.stages)
     real = frozenset(board.buoy_id for board in case.fleet.boards if board.kind == "esp32")
-    # Why boards did not send comes first: what is missing elsewhere may follow from it.
-    diagnoses = diagnose_sending(db, case.fleet.run.late_send_ms, totals, real) + diagnoses
+    # A report opens with the first: what concerns most measures, and what was only late at the end.
+    if totals.unsent:
+        unsent, most = diagnose_unsent(db), max((one.measures for one in diagnoses), default=0)
+        larger = totals.unsent * len(KEYS) >= most
+        diagnoses = unsent + diagnoses if larger else diagnoses + unsent
+    if totals.late_sends:
+        diagnoses += diagnose_late(db, case.fleet.run.late_send_ms, totals.sent, real)
     withheld = withheld_measures(db, case.fleet, {buoy: fact.left_out for buoy, fact in case.boards.items()})
     diagnoses += diagnose_withheld(withheld, sensor_reasons(case.run_folder))
     kept_back = sum(sum(keys.values()) for keys in withheld.values())
