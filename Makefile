@@ -1,7 +1,7 @@
 # Everything sets itself up: a .venv with pinned dependencies, and the programs the tests drive (in .tools/).
 # `make run ARGS="--count 20"` passes options on; `make test TESTS=tests/mqtt` runs a part.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint collected format soak bench hardware setup setup-test clean
+.PHONY: help run test docs lint collected format soak bench hardware setup setup-test clean
 SHELL := /bin/sh
 # Whatever the caller says: every `buoy` that a test starts would compile the whole program again.
 export PYTHONDONTWRITEBYTECODE :=
@@ -47,6 +47,10 @@ soak: setup-test ## the long tests that `make test` leaves out, and property tes
 
 bench: setup-test ## every benchmark, one after another
 	@set -e; for file in benchmarks/[!_]*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
+
+docs: setup-test ## the documentation as a site, in dist/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "to read it: $(BIN)/python -m http.server --directory dist/site"
 
 hardware: setup-test ## tests on attached boards, e.g. PORTS="/dev/ttyUSB0 /dev/ttyUSB1"; report of differences
 	$(BIN)/python tests/hardware/on_boards.py $(PORTS)

@@ -40,7 +40,7 @@ def ensure(root: Path, tools: Path, goal: str) -> None:
     unfinished.touch()
     for name in ("run", "test"):
         _stamp(venv, name).unlink(missing_ok=True)
-    extra = "[test]" if goal == "test" else ""
+    extra = "[test,docs]" if goal == "test" else ""
     say(f"installing the dependencies of `make {goal}` into .venv (a minute or two the first time)")
     _pip(venv, root, list(BUILD_REQUIREMENTS))
     _pip(venv, root, ["--no-build-isolation", "--editable", f"{root}{extra}"])

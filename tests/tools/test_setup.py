@@ -70,7 +70,7 @@ def test_the_environment_of_a_run_is_not_enough_for_the_tests(checkout):
     checkout.ensure("test")
     assert len(checkout.installed) > first
     assert checkout.made == 1
-    assert any("[test]" in word for word in checkout.installed[-1])
+    assert any("[test,docs]" in word for word in checkout.installed[-1])
 
 
 def test_changed_pins_are_installed(checkout):
