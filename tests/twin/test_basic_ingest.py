@@ -10,7 +10,7 @@ from twin_bench import Bench, drive, payload
 from buoyfleet.cloud.local.config import TwinConfig
 from buoyfleet.cloud.local.twin import Twin
 from buoyfleet.model.fleet import TwinSpec
-from buoyfleet.model.twin import RuleSettings
+from buoyfleet.model.twin import LimitSetting, RuleSettings
 from buoyfleet.mqtt.codec import Connack, Connect, Decoder, Puback, encode_connect, encode_publish
 
 
@@ -74,3 +74,38 @@ def test_rules_that_name_no_service_cost_a_connection_nothing(tmp_path: Path) ->
         assert bench.pipeline._engine is None, "not even compiled for that"
 
     drive(tmp_path, work)
+
+
+def rules_after(tmp_path: Path, spec: TwinSpec, keep: tuple[str, ...]) -> dict[str, float]:
+    """Counters of the rules after a message for each state of a shadow."""
+
+    async def run() -> dict[str, float]:
+        twin = Twin(TwinConfig(str(tmp_path / "twin"), twin=spec))
+        await twin.start()
+        try:
+            for state in keep:
+                body = f'{{"state":{{"desired":{{"keep":{state}}}}}}}'.encode()
+                twin.services.shadows.request("buoy-100", "", "update", body)
+                twin.pipeline.sink("aws/0/100/data/", payload(0, 1), 1, False, False, "buoy-100")
+                twin.pipeline.take_in()
+            return {count.name: count for count in twin.stage_counts()}["rules"].metrics
+        finally:
+            await twin.close()
+
+    return asyncio.run(run())
+
+
+WHERE = 'get_thing_shadow("buoy-100", "arn:aws:iam::1:role/r").state.desired.keep = true'
+OWN = RuleSettings(sql=f"SELECT * FROM 'aws/+/+/data/#' WHERE {WHERE}")
+
+
+def test_a_rule_sees_a_shadow_as_it_is_when_the_message_comes(tmp_path: Path) -> None:
+    metrics = rules_after(tmp_path, replace(TwinSpec(), kinesis_rule=OWN), ("false", "true", "false"))
+    assert metrics["AWS/IoT TopicMatch {RuleName=buoy_kinesis}"] == 3
+    assert metrics["AWS/IoT Success {RuleName=buoy_kinesis}"] == 1
+
+
+def test_matches_of_ones_own_rules_count_as_outbound_publishes_too(tmp_path: Path) -> None:
+    limits = (LimitSetting("account_publishes_out_per_s", 1),)
+    metrics = rules_after(tmp_path, replace(TwinSpec(), kinesis_rule=OWN, limits=limits), ("true",))
+    assert metrics["AWS/IoT RuleMessageThrottled"] == 1, "two rules match, one is allowed"

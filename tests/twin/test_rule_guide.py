@@ -267,3 +267,24 @@ def test_no_function_fails_on_any_values(name: str, arguments: list[Any]) -> Non
     payload = {f"a{number}": value for number, value in enumerate(arguments)}
     names = ", ".join(payload)
     run(f"SELECT {name}({names}) AS x FROM '#'", payload, V2)
+
+
+SHADOW = {"state": {"reported": {"alarm": "ON"}}, "version": 3}
+ROLE = '"arn:aws:iam::123456789012:role/AllowsThingShadowAccess"'
+
+
+@pytest.mark.parametrize(
+    ("expression", "wanted"),
+    [
+        (f'get_thing_shadow("MyThing", {ROLE}).state.reported.alarm', "ON"),
+        (f'get_thing_shadow("MyThing", "MyThingShadow", {ROLE}).state.reported.alarm', "ON"),
+        (f"get_thing_shadow(thing, {ROLE}).version", 3),
+        (f'get_thing_shadow("Other", {ROLE})', GONE),
+        (f"get_thing_shadow(7, {ROLE})", GONE),
+    ],
+)
+def test_a_rule_reads_a_shadow(expression: str, wanted: Any) -> None:
+    known = {("MyThing",): SHADOW, ("MyThing", "MyThingShadow"): SHADOW}
+    message = Message(shadow=lambda *names: known.get(names))
+    rule = Rule(RuleSpec("r", f"SELECT {expression} AS x FROM '#'", V2, KinesisAction()), Chance(1), message)
+    assert rule.bind(Topic.of("a"))({"thing": "MyThing"}, 0).get("x", GONE) == wanted

@@ -96,7 +96,7 @@ REFUSED: list[tuple[str, str]] = [
     ("SELECT temp + 1 FROM 'a'", "needs a name"),
     ("SELECT topic(3) FROM 'a'", "needs a name"),
     ("SELECT l[0] AS x FROM 'a'", "found '['"),
-    ("SELECT get_thing_shadow('a', 'b') AS x FROM 'a'", "get_thing_shadow() is not supported here"),
+    ("SELECT get_secret('a', 'b') AS x FROM 'a'", "get_secret() is not supported here"),
     ("SELECT get_secret('a') AS x FROM 'a'", "of an account"),
     ("SELECT count(*) AS x FROM 'a'", "count() is not supported"),
     ("SELECT cast(temp AS blob) AS x FROM 'a'", "cast() knows"),

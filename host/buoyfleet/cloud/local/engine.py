@@ -90,9 +90,10 @@ class RulesEngine:
         charge: Callable[[int], bool] | None = None,
         errors: ErrorActions | None = None,
         influxdb: "InfluxStage | None" = None,
+        shadow: Callable[..., Any] | None = None,
     ) -> None:
         chance = Chance(seed)
-        self._message = Message()
+        self._message = Message(shadow=shadow)
         self._rules = [Rule(spec, chance, self._message) for spec in specs]
         self._counts = [RuleCount() for _ in specs]
         self._trace = trace

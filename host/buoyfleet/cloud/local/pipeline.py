@@ -26,6 +26,7 @@ from buoyfleet.cloud.local.kinesis import Record, Stream
 from buoyfleet.cloud.local.lambda_runtime import LambdaRuntime
 from buoyfleet.cloud.local.s3 import Bucket
 from buoyfleet.cloud.local.segments import SegmentLog
+from buoyfleet.cloud.local.things.shadow_document import State
 from buoyfleet.cloud.local.timestream import TableSettings, Timestream
 from buoyfleet.cloud.local.timestream_index import buoy_of
 from buoyfleet.cloud.local.trace import Trace
@@ -95,6 +96,7 @@ class Pipeline:
         self.influxdb = make_influx_stage(spec.influxdb, folder, self.trace, self.clock)
         self.charge: Callable[[int], bool] | None = None
         """Asked with the number of rules a message matches: False where the account's rate is used up."""
+        self.shadow: Callable[[str], State | None] | None = None
         self._engine: RulesEngine | None = None
         self._rules_on_reserved = any("$aws/" in rule.sql for rule in config.rules())
         self._compiling = threading.Lock()
@@ -134,6 +136,7 @@ class Pipeline:
                     self.charge,
                     self.errors,
                     self.influxdb,
+                    self.shadow,
                 )
 
     def wants(self, topic: str) -> bool:

@@ -80,6 +80,8 @@ class Message:
     trace_id: str = ""
     variables: dict[str, Any] = field(default_factory=dict)
     """Values of SET, by name."""
+    shadow: Callable[..., Any] | None = None
+    """`(thing, name)` → document as GetThingShadow gives it; None: there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,6 +327,8 @@ def _context(node: Call, scope: Scope) -> tuple[Evaluate, bool]:
             return (lambda _payload, _at_ns: message.client_id or "n/a"), False
         case "traceid":
             return (lambda _payload, _at_ns: message.trace_id or UNDEFINED), False
+        case "get_thing_shadow":
+            return _shadow(node, scope), False
         case "principal":
             return (lambda _payload, _at_ns: UNDEFINED), False
         case "accountid":
@@ -332,6 +336,21 @@ def _context(node: Call, scope: Scope) -> tuple[Evaluate, bool]:
         case "sql_version":
             return _fixed(scope.version), True
     return _topic(node, scope)
+
+
+def _shadow(node: Call, scope: Scope) -> Evaluate:
+    """`get_thing_shadow(thing, [name,] role)`. A shadow that is not there is Undefined (AWS does not say)."""
+    message = scope.message
+    named = [compile_expression(one, scope)[0] for one in node.arguments[:-1]]
+
+    def read(payload: Payload, at_ns: int) -> Any:
+        names = [evaluate(payload, at_ns) for evaluate in named]
+        if message.shadow is None or not all(type(name) is str for name in names):
+            return UNDEFINED
+        found = message.shadow(*names)
+        return UNDEFINED if found is None else found
+
+    return read
 
 
 def _topic(node: Call, scope: Scope) -> tuple[Evaluate, bool]:

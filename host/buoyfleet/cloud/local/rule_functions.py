@@ -26,24 +26,28 @@ from buoyfleet.cloud.local.rule_values import (
 )
 
 CONTEXT = frozenset(
-    {"accountid", "clientid", "newuuid", "principal", "rand", "sql_version", "timestamp", "topic", "traceid"}
+    {
+        *("accountid", "clientid", "get_thing_shadow", "newuuid", "principal", "rand"),
+        *("sql_version", "timestamp", "topic", "traceid"),
+    }
 )
 """Functions of the message and its way, not of values."""
+CONTEXT_ARGUMENTS = {"topic": (0, 1), "get_thing_shadow": (2, 3)}
+"""Fewest and most, where it is not none."""
 NEEDS_ACCOUNT = {
     "aws_lambda": "it calls a function of an account",
     "get_dynamodb": "it reads a table of an account",
     "get_mqtt_property": "the broker here passes no MQTT 5 properties to rules",
     "get_registry_data": "it reads the thing registry of an account",
     "get_secret": "it reads a secret of an account",
-    "get_thing_shadow": "the broker here has no device shadows",
     "get_user_properties": "the broker here passes no MQTT 5 properties to rules",
     "machinelearning_predict": "it asks a model of an account",
 }
 """Functions of the reference that are refused, and why."""
 SINCE_2016 = frozenset(
     {
-        *("decode", "encode", "get_or_default", "indexof", "isundefined", "length", "numbytes"),
-        *("parse_time", "time_to_epoch", "transform"),
+        *("decode", "encode", "get_or_default", "get_thing_shadow", "indexof", "isundefined", "length"),
+        *("numbytes", "parse_time", "time_to_epoch", "transform"),
     }
 )
 CAST_KINDS_2016 = frozenset({"decimal", "bool", "boolean"})
@@ -335,7 +339,7 @@ FUNCTIONS: dict[str, tuple[int, int | None, Callable[..., Any]]] = {
         for name in ("md5", "sha1", "sha224", "sha256", "sha384", "sha512")
     },
     # Compiled in `rules`: they know more than their arguments.
-    **{name: (0, 1 if name == "topic" else 0, lambda: UNDEFINED) for name in CONTEXT},
+    **{name: (*CONTEXT_ARGUMENTS.get(name, (0, 0)), lambda: UNDEFINED) for name in CONTEXT},
 }
 """Name → least and most arguments (None: any number), and what it computes.
 

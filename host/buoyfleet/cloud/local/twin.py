@@ -54,11 +54,10 @@ class Twin:
         self._folder = claim(config)
         self._lock = hold(self._folder / LOCK_FILE)
         self.pipeline = Pipeline(config)
-        if config.has_own_rules:
-            self.pipeline.compile_rules()
         tls, limits = config.twin.tls, config.limits_held().broker
         self.registry = None if tls is None else _registry(self._folder, config.topic_prefix, tls)
         self.services = Services(self.pipeline.wants)
+        self.pipeline.shadow = self.services.shadows.get
         self.broker = Broker(
             self.pipeline.sink,
             limits=limits,
@@ -72,6 +71,10 @@ class Twin:
         if limits.account_publishes_out_per_s is not None:
             self.pipeline.charge = self.broker.charge_rule_matches
         self.pipeline.errors.republish = self.broker.republish
+        if (
+            config.has_own_rules
+        ):  # what they use is there now, and a mistake must show before a client connects
+            self.pipeline.compile_rules()
         self.impostors = Impostors(config.host, self._client_context, SERVER_NAME)
         self.pipeline.take_over = self.impostors.take_over
         self.control = ControlServer(
@@ -230,11 +233,7 @@ class Twin:
 
     def stage_counts(self) -> list[StageCount]:
         """All stages since the twin began."""
-        notes = [
-            f"{count} requests to {service}, answered as by an account without any: the twin has none"
-            for service, count in self.services.answered.items()
-        ]
-        return self.pipeline.stage_counts(self.broker.metrics(), notes)
+        return self.pipeline.stage_counts(self.broker.metrics(), self.services.notes)
 
     def _marked(self, request: dict[str, Any]) -> Mark | None:
         number = int(request.get("mark", 0))

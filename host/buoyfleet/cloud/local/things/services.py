@@ -122,6 +122,14 @@ class Services:
             return request_stream(found["thing"], found["stream"], payload)
         return []
 
+    @property
+    def notes(self) -> list[str]:
+        """What an account might have answered otherwise, a sentence each."""
+        return [
+            f"{count} requests to {service}, answered as by an account without any: the twin has none"
+            for service, count in self.answered.items()
+        ]
+
     def _note(self, service: str) -> None:
         self.answered[service] = self.answered.get(service, 0) + 1
 
