@@ -84,6 +84,8 @@ class SyntheticRun:
     sensors: tuple[SensorSpec, ...] = ()
     stages: list[StageCount] | None = None
     unrecorded: str = ""
+    unlisted: tuple[int, ...] = ()
+    """Boards with a ledger that are not in the fleet."""
 
     def __post_init__(self) -> None:
         self.kinds: dict[int, BoardKind] = {}
@@ -324,6 +326,7 @@ class SyntheticRun:
                 self.interval_ms,
             )
             for buoy in self.boards
+            if buoy not in self.unlisted
         )
         run = RunSpec(qos=self.qos, payload=self.payload, late_after_s=self.late_after_s)  # type: ignore[arg-type]
         thresholds = tuple(parse_threshold(text) for text in self.thresholds)

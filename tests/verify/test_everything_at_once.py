@@ -4,6 +4,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pytest
 from synthetic_run import MS, START_NS, S, SyntheticRun, all_of, found
 
 from buoyfleet.verify.boards import BoardFacts
@@ -46,12 +47,14 @@ def not_sent(run: SyntheticRun, buoy: int, seq: int, reason: str | None) -> None
 
 def spoiled() -> SyntheticRun:
     run = SyntheticRun(
-        boards=tuple(range(100, 143)),
+        boards=(*range(100, 147), 199),
+        unlisted=(199,),
         facts={
             135: BoardFacts(planned=6),
             136: BoardFacts(failed="its process was killed"),
             137: BoardFacts(incomplete="2 console lines lost"),
             138: BoardFacts(planned=9, incomplete="2 console lines lost"),
+            143: BoardFacts(planned=4),
         },
         thresholds=("send.late == 2", "send.dropped == 1", "boards.failed == 11", "boards.unproven == 3"),
     )
@@ -108,6 +111,7 @@ def spoiled() -> SyntheticRun:
         run.sent[134, seq].planned_ns = run.sent[134, seq].sent_ns - 100 * MS - 1
     stranger(run, "s3", 137, START_NS // MS + 55, START_NS + S, "ph")
     run.sent[139, 3].attempts = 3
+    run.sent[139, 3].planned_ns = run.sent[139, 3].sent_ns - 99 * MS  # the first of them was not late
     run.redeliver(140, 0)
     for row in run.rows["s3"]:
         if row["buoy"] == 140 and row["message"] >= 1000:
@@ -116,6 +120,14 @@ def spoiled() -> SyntheticRun:
         send(run, buoy, 1, b'{"zz": 1, "timestamp": %d}' % run.sent[buoy, 1].ts, ("zz", "BIGINT", 1.0, None))
     run.lose(141, 1, "broker")
     run.remove("s3", 142, 1)
+    stranger(run, "s3", 143, START_NS // MS + 55, START_NS + S, "ph")  # of a board that sent nothing
+    for seq in range(run.count):
+        run.lose(143, seq, "broker")
+        del run.sent[143, seq]
+        run.sent[144, seq].offset_ns = -300 * MS  # its clock is ahead
+    for buoy, zz in ((145, 1.0), (146, 0.0)):
+        text = b'{"liqlev": true, "zz": true, "timestamp": %d}' % run.sent[buoy, 1].ts
+        send(run, buoy, 1, text, ("liqlev", "BOOLEAN", 1.0, None), ("zz", "BOOLEAN", zz, None))
     return run
 
 
@@ -167,32 +179,37 @@ def test_every_fault_of_a_run_is_found_and_none_besides(tmp_path: Path) -> None:
         ("s3", "unexpected", 115, 1, "zz"),
         ("s3", "unexpected", 116, -1, "ph"),
         ("s3", "unexpected", 137, -1, "ph"),
+        ("s3", "unexpected", 143, -1, "ph"),
+        ("s3", "altered", 146, 1, "zz"),
+        ("timestream", "altered", 146, 1, "zz"),
     }
     # 43 boards with 4 messages: 2 were not sent, 2 cannot be read, and 5 have 3, 3, 1, 1 and no measures.
-    expected = (43 * 4 - 9) * 9 + 8
+    # Of the 5 other boards one sent nothing, and 2 messages have 2 measures.
+    expected = (43 * 4 - 9) * 9 + 8 + (4 * 4 - 2) * 9 + 4
     assert figures(verification) == {
         "timestream": {
             "expected": expected,
             "found": expected - 47,
             "missing": 47,
-            "altered": 3,
+            "altered": 4,
             "redelivered": 27,
         },
         "s3": {
             "expected": expected,
             "found": expected - 69,
             "missing": 69,
+            "altered": 1,
             "duplicated": 20,
             "redelivered": 27,
             "late": 28,
-            "unexpected": 4,
+            "unexpected": 5,
         },
     }
     assert states(verification) == {
-        "affected": [101, 102, 103, 104, 105, 106, 107, 109, 112, 113, 123, 130, 131, 132, 142],
-        "failed": [115, 116, 119, 125, 126, 127, 128, 129, 135, 136, 141],
+        "affected": [101, 102, 103, 104, 105, 106, 107, 109, 112, 113, 123, 130, 131, 132, 142, 146],
+        "failed": [115, 116, 119, 125, 126, 127, 128, 129, 135, 136, 141, 143],
         "unproven": [120, 121, 137, 138],
-        "passed": [100, 108, 110, 111, 114, 117, 118, 122, 124, 133, 134, 139, 140],
+        "passed": [100, 108, 110, 111, 114, 117, 118, 122, 124, 133, 134, 139, 140, 144, 145, 199],
     }
     errors = {board.buoy_id: board.errors for board in verification.boards if board.errors}
     both = ["9 measures missing in s3", "9 measures missing in timestream"]
@@ -222,6 +239,8 @@ def test_every_fault_of_a_run_is_found_and_none_besides(tmp_path: Path) -> None:
         137: ["2 console lines lost"],
         138: ["2 console lines lost"],
         141: ["1 measure missing in s3", "1 measure missing in timestream"],
+        143: ["4 planned messages neither sent nor dropped", "1 measure unexpected in s3"],
+        146: ["1 measure altered in s3", "1 measure altered in timestream"],
     }
     assert whys(verification) == {
         ("", "not-sent", "board", "unaccounted", 0, 1),
@@ -233,12 +252,14 @@ def test_every_fault_of_a_run_is_found_and_none_besides(tmp_path: Path) -> None:
         ("s3", "missing", "kinesis–s3", "measure-lost", 3, 3),
         ("s3", "duplicated", "s3", "copied-inside", 20, 3),
         ("s3", "late", "s3", "delayed", 28, 4),
-        ("s3", "unexpected", "", "unexplained", 2, 1),
+        ("s3", "unexpected", "", "unexplained", 3, 2),
         ("s3", "unexpected", "", "cut-short", 1, 1),
         ("s3", "unexpected", "", "extra-measure", 1, 1),
         ("timestream", "missing", "timestream", "type-conflict", 9, 1),
         ("timestream", "altered", "timestream", "retyped", 2, 2),
         ("timestream", "altered", "timestream", "altered", 1, 1),
+        ("timestream", "altered", "rules", "altered", 1, 1),
+        ("s3", "altered", "rules", "altered", 1, 1),
         *(
             (store, "missing", stage, cause, measures, messages)
             for store in ("timestream", "s3")
@@ -266,7 +287,7 @@ def test_every_fault_of_a_run_is_found_and_none_besides(tmp_path: Path) -> None:
     assert [(one.value, one.passed) for one in verification.thresholds] == [
         (2, True),
         (1, True),
-        (11, True),
+        (12, False),
         (4, False),
     ]
     assert [warning.split(":")[0] for warning in verification.warnings] == [
@@ -274,7 +295,11 @@ def test_every_fault_of_a_run_is_found_and_none_besides(tmp_path: Path) -> None:
         "board 120",
         "board 121",
     ]
-    assert (verification.data_complete, verification.strange) == (False, 3)
+    assert (verification.data_complete, verification.strange) == (False, 4)
+    boards = {board.buoy_id: board for board in verification.boards}
+    assert (boards[144].ack_p99_ms, boards[144].clock_offset_ms) == (pytest.approx(6.0), -300.0)
+    assert (boards[199].kind, boards[199].planned, boards[143].planned) == ("unknown", 4, 4)
+    assert (boards[113].clock_uncertainty_ms, boards[143].sent, boards[143].acknowledged) == (5.0, 0, 0)
     measures = {board.buoy_id: board.measures for board in verification.boards}
     assert (measures[101]["s3"]["ph"], measures[101]["timestream"]["ph"]) == (3, 4)
     assert measures[122]["s3"] == {**dict.fromkeys(KEYS, 3), "ph": 4, "liqlev": 4, "zz": 1}
@@ -359,6 +384,8 @@ def test_every_fault_of_a_run_without_identity_is_counted_and_none_besides(tmp_p
         ("s3", "duplicated", 118, "ph"): 1,
     }
     late = {(loss.buoy_id, *loss.measures) for loss in verification.losses if loss.kind == "late"}
+    delays = {round(loss.delay_s, 6) for loss in verification.losses if loss.delay_s is not None}
+    assert delays == {1000.0, 900.0, 900.005}
     assert late == {*((107, key) for key in KEYS if key != "liqlev"), (108, "ph"), (109, "ph")}
     assert figures(verification) == {
         "timestream": {"expected": 720, "found": 693, "missing": 27, "redelivered": 18},

@@ -153,6 +153,13 @@ CASES = [
         "Ended early, while the stores were waited for; what was sent is verified, data was lost or changed.",
     ),
     (
+        verified(FINE, board(101, "unproven", sent=0)),
+        {"interrupted": True},
+        INTERRUPTED,
+        "interrupted",
+        "Interrupted; what was sent is verified, 1 of 2 boards did not pass.",
+    ),
+    (
         verified(board(100, "unproven", sent=0), board(101, sent=0)),
         {"interrupted": True, "cut_short": "connect"},
         INTERRUPTED,

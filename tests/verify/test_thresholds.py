@@ -98,6 +98,7 @@ def test_without_boards_latency_and_subscriber_nothing_is_measured() -> None:
         ({"missing": 9, "unproven": 8}, {"expected", "found", *FAULTS}),
         ({"missing": 36, "unproven": 36, "unread": True}, {"expected"}),
         ({}, {"expected", "found", *FAULTS}),
+        ({"expected": 1, "found": 1}, {"expected", "found", *FAULTS}),
     ],
 )
 def test_of_a_store_only_what_it_can_show_is_measured(figures: dict[str, Any], known: set[str]) -> None:
