@@ -373,3 +373,17 @@ def test_every_row_of_the_table_fills_in(key: str) -> None:
         assert text
         assert "{" not in text
     assert change.endswith(".")
+
+
+@pytest.mark.parametrize("as_text", [True, False])
+def test_the_advice_about_a_refused_type_follows_what_the_boards_sent(tmp_path: Path, as_text: bool) -> None:
+    run = SyntheticRun()
+    # The words of a stage decide nothing: another's table may speak of VARCHAR as well.
+    run.reject(101, 2, "timestream", "type-conflict", "ph is DOUBLE, but its first record made it VARCHAR")
+    if as_text:
+        run.sent[100, 0].values["ph"] = "7.1"
+        for name in run.stores:
+            run.alter(name, 100, 0, "ph", "7.1")
+    (one,) = (one for one in run.verify(tmp_path).diagnoses if one.cause == "type-conflict")
+    assert ("numbers as numbers" in one.change) == as_text
+    assert ("decimal point" in one.change) == (not as_text)

@@ -21,6 +21,8 @@ class Figures:
     """Longest stay between the two stages, e.g. `95.0 s`."""
     note: str = ""
     """A log line of the stage."""
+    sent_as_text: bool = False
+    """Whether a board of this run sent one of the measures as text."""
 
 
 @dataclass(frozen=True, slots=True)

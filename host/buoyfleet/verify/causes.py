@@ -11,11 +11,11 @@ from buoyfleet.verify.lambda_timeout import timeout_change, timeout_why
 
 
 def _type_change(figures: Figures) -> str:
-    if "VARCHAR" in figures.detail or "string" in figures.detail:
+    if figures.sent_as_text:
         return "Send numbers as numbers and not as text: the first record of a measure fixes its type."
     return (
         "Send floats with a decimal point always, and give the rule SQL version 2015-10-08: 2016-03-23 turns "
-        "7.0 into 7."
+        "7.0 into 7. Where somebody else stored the measure first, use another table."
     )
 
 

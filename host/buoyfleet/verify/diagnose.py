@@ -8,6 +8,7 @@ from buoyfleet.model.result import Diagnosis
 from buoyfleet.verify.cause import Figures
 from buoyfleet.verify.causes import explain
 from buoyfleet.verify.database import Database
+from buoyfleet.verify.messages import STRING
 from buoyfleet.verify.totals import late_send
 from buoyfleet.verify.words import boards_text, count_text, keys_text, seconds_text
 from sensors.catalog import KEYS
@@ -79,10 +80,16 @@ def diagnose(db: Database, late_after_s: dict[str, float], stages: list[StageCou
     ]
     groups.sort(key=lambda group: (_ORDER.index(group.kind), -group.measures, group.store, group.cause))
     notes = {stage.name: stage.notes[0] for stage in stages if stage.notes}
-    return [_diagnosis(group, late_after_s, notes) for group in groups]
+    texts = {
+        str(measure)
+        for (measure,) in db.rows(f"SELECT DISTINCT measure FROM wide_odd WHERE class = '{STRING}'")
+    }
+    return [_diagnosis(group, late_after_s, notes, not texts.isdisjoint(group.keys)) for group in groups]
 
 
-def _diagnosis(group: _Group, late_after_s: dict[str, float], notes: dict[str, str]) -> Diagnosis:
+def _diagnosis(
+    group: _Group, late_after_s: dict[str, float], notes: dict[str, str], sent_as_text: bool
+) -> Diagnosis:
     why, change = explain(
         Figures(
             store=group.store,
@@ -93,6 +100,7 @@ def _diagnosis(group: _Group, late_after_s: dict[str, float], notes: dict[str, s
             details=tuple(filter(None, group.details)),
             dwell=seconds_text(group.dwell_s) if group.dwell_s is not None else "",
             note=notes.get(group.stage, ""),
+            sent_as_text=sent_as_text,
         )
     )
     where = boards_text(group.boards)
