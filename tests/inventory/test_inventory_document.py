@@ -33,6 +33,7 @@ from buoyfleet.model.twin import (
     ErrorAction,
     InfluxSpec,
     LimitSetting,
+    OwnRule,
     ProvisioningSpec,
     RuleSettings,
     TwinTls,
@@ -143,6 +144,7 @@ twins = st.builds(
         unique_by=lambda one: one.name,
         max_size=2,
     ).map(tuple),
+    rules=st.sampled_from([(), (OwnRule("alarm", "/rules/alarm.json"),)]),
     provisioning=st.sampled_from([(), (ProvisioningSpec("new", "/t.json", "/hook.py", "/policy.json"),)]),
     timestream_rule=st.one_of(
         st.just(RuleSettings()),

@@ -64,7 +64,7 @@ def test_a_throttled_shard_fails_the_action_of_the_kinesis_rule(tmp_path: Path) 
 
 
 def test_documents_that_cannot_be_kept_count_as_failed(tmp_path: Path) -> None:
-    errors = ErrorActions(Bucket(tmp_path / "s3"))
+    errors = ErrorActions(Bucket(tmp_path / "s3"), tmp_path)
     taken = [errors.run(ErrorAction(s3="e/"), FAILED) for _ in range(MAX_WAITING + 2)]
     assert taken.count(False) == 2
     assert not errors.run(ErrorAction(republish="errors"), FAILED), "no broker"

@@ -5,6 +5,7 @@ from typing import Any
 from buoyfleet.inventory.authorizer_format import authorizer_document
 from buoyfleet.inventory.influx_format import influx_document
 from buoyfleet.inventory.limits_format import limits_document
+from buoyfleet.inventory.own_rules_format import own_rule_document
 from buoyfleet.inventory.provisioning_format import provisioning_document
 from buoyfleet.inventory.values import decimal_text, duration_text, ids_text
 from buoyfleet.model.twin import FaultSpec, RuleSettings, TwinSpec
@@ -76,6 +77,8 @@ def _others(twin: TwinSpec) -> Document:
             document["tls"]["authority"] = twin.tls.authority
     if twin.authorizers:
         document["authorizers"] = [authorizer_document(one) for one in twin.authorizers]
+    if twin.rules:
+        document["rules"] = [own_rule_document(one) for one in twin.rules]
     if twin.provisioning:
         document["provisioning"] = [provisioning_document(one) for one in twin.provisioning]
     for name in ("timestream_rule", "kinesis_rule"):

@@ -7,6 +7,7 @@ from buoyfleet.inventory.authorizer_format import authorizer_specs
 from buoyfleet.inventory.fields import IdPiece
 from buoyfleet.inventory.influx_format import influx_spec
 from buoyfleet.inventory.limits_format import limit_settings
+from buoyfleet.inventory.own_rules_format import own_rules
 from buoyfleet.inventory.problems import Reporter
 from buoyfleet.inventory.provisioning_format import provisioning_specs
 from buoyfleet.inventory.resolve_boards import members, piece_text
@@ -45,6 +46,7 @@ def resolve_twin(section: TwinSection, folder: Path, ids: set[int], report: Repo
         access_policy=absolute_path(section.access_policy, folder),
         timestream_rule=_rule(section.timestream_rule, report),
         kinesis_rule=_rule(section.kinesis_rule, report),
+        rules=own_rules(section.rules, folder),
         timestream_memory_store_h=section.timestream_memory_store / 3600,
         timestream_visible_after_s=section.timestream_visible_after,
         kinesis_shards=section.kinesis_shards,

@@ -20,6 +20,7 @@ from buoyfleet.inventory.fields import (
 )
 from buoyfleet.inventory.influx_format import InfluxSection
 from buoyfleet.inventory.limits_format import LimitsSection
+from buoyfleet.inventory.own_rules_format import OwnRuleSection
 from buoyfleet.inventory.problems import Reporter
 from buoyfleet.inventory.provisioning_format import ProvisioningSection
 from buoyfleet.inventory.sections import Either, Nested, Section, entry
@@ -223,6 +224,12 @@ class TwinSection(Section):
         Nested(StoreRuleSection), "The rule that feeds Timestream, and InfluxDB where there is one."
     )
     kinesis_rule: RuleSection | None = entry(Nested(RuleSection), "The rule that feeds Kinesis.")
+    rules: list[OwnRuleSection] = entry(
+        Many(Nested(OwnRuleSection, "a mapping with `name` and `file`")),
+        "Rules of your own, beside those that feed the stores.",
+        default_factory=list,
+        also=("rule",),
+    )
     timestream_memory_store: float = entry(
         duration_field("1 s", "8766 h"),
         "How old a record may be.",
@@ -365,6 +372,7 @@ TWIN_SECTIONS: dict[str, type[Section]] = {
     "target.twin.provisioning[]": ProvisioningSection,
     "target.twin.timestream_rule": StoreRuleSection,
     "target.twin.kinesis_rule": RuleSection,
+    "target.twin.rules[]": OwnRuleSection,
     "target.twin.timestream_rule.error_action": ErrorActionSection,
     "target.twin.influxdb": InfluxSection,
     "target.twin.faults[]": FaultSection,

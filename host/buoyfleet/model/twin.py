@@ -63,6 +63,15 @@ class RuleSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnRule:
+    """A rule beside those of the stores."""
+
+    name: str
+    file: str
+    """JSON as `aws iot get-topic-rule` prints it."""
+
+
+@dataclass(frozen=True, slots=True)
 class TwinTls:
     """Mutual TLS with certificates of the twin's own CA, and IoT Core policies."""
 
@@ -127,6 +136,7 @@ class TwinSpec:
     tls: TwinTls | None = None
     timestream_rule: RuleSettings = field(default_factory=RuleSettings)
     kinesis_rule: RuleSettings = field(default_factory=RuleSettings)
+    rules: tuple[OwnRule, ...] = ()
     timestream_memory_store_h: float = 24.0
     """The source system's table keeps 24 h in memory (AWS's default is 6 h)."""
     timestream_visible_after_s: float = 0.0

@@ -63,8 +63,14 @@ class TwinConfig:
         timestream, kinesis = default_rules(self.topic_prefix, self.payload)
         twin = self.twin
         changed = _changed(timestream, twin.timestream_rule)
-        rules = (changed, _changed(kinesis, twin.kinesis_rule))
-        return rules if twin.influxdb is None else (*rules, influx_rule(changed, self.topic_prefix))
+        rules = [changed, _changed(kinesis, twin.kinesis_rule)]
+        if twin.influxdb is not None:
+            rules.append(influx_rule(changed, self.topic_prefix))
+        if twin.rules:
+            from buoyfleet.cloud.local.own_rules import read_rule
+
+            rules += map(read_rule, twin.rules)
+        return tuple(rules)
 
     @property
     def layout(self) -> BucketLayout:
@@ -88,7 +94,8 @@ class TwinConfig:
     @property
     def has_own_rules(self) -> bool:
         """Whether a rule is not the source system's, which is known to be right."""
-        return {self.twin.timestream_rule, self.twin.kinesis_rule} != {RuleSettings()}
+        settings = {self.twin.timestream_rule, self.twin.kinesis_rule}
+        return bool(self.twin.rules) or settings != {RuleSettings()}
 
     @property
     def buoy_level(self) -> int:

@@ -3,10 +3,8 @@
 Each topic is bound once to the rules that match it; then a message costs one JSON parse and a few closures.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from json import encoder
 from typing import TYPE_CHECKING, Any
 
 from buoyfleet.cloud.local.broker.account import split_ingest
@@ -14,11 +12,13 @@ from buoyfleet.cloud.local.error_actions import ErrorActions, Failed
 from buoyfleet.cloud.local.faults import StageFaults
 from buoyfleet.cloud.local.kinesis import Record, Stream
 from buoyfleet.cloud.local.rule_compile import Chance, Message, Topic
+from buoyfleet.cloud.local.rule_json import make_decode, make_encode
 from buoyfleet.cloud.local.rule_tokens import RuleError
 from buoyfleet.cloud.local.rule_values import UNDEFINED
 from buoyfleet.cloud.local.rules import (
     InfluxAction,
     KinesisAction,
+    OwnActions,
     Payload,
     Rule,
     RuleSpec,
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from buoyfleet.cloud.local.influx_stage import InfluxStage
 
 STAGE = "rules"
+MAX_PROBLEMS = 20
 MAX_TOPICS = 100_000
 """Topics kept bound: topics come from outside and must not fill the memory."""
 _KNOWN = frozenset(KEYS)
@@ -112,6 +113,8 @@ class RulesEngine:
         self._parse_errors = 0
         self._not_found = 0
         self._board_errors = 0
+        self._problems: dict[str, None] = {}
+        """Why actions of the user's own rules failed, each once."""
 
     def run(
         self, message: int, buoy: int | None, topic: str, payload: bytes, at_ns: int, client_id: str = ""
@@ -181,15 +184,52 @@ class RulesEngine:
         if len(self._bound) >= MAX_TOPICS:
             self._bound.clear()
         parsed = Topic.of(split_ingest(topic)[1])
-        carries = [
-            self._carry(rule, count, parsed)
-            for rule, count in zip(self._rules, self._counts, strict=True)
-            if rule.matches(topic)
-        ]
+        chosen = [one for one in zip(self._rules, self._counts, strict=True) if one[0].matches(topic)]
+        carries = [self._carry(rule, count, parsed) for rule, count in chosen]
+        stores = any(type(rule.spec.action) in _BEHIND for rule, _count in chosen)
+        if carries and not stores and not topic.endswith(ERROR_TOPIC):
+            carries.insert(0, self._unmatched(topic))
         self._bound[topic] = carries
         return carries
 
+    def _unmatched(self, topic: str) -> _Carry:
+        """A buoy's message that no rule of a store takes is lost, whatever else takes it."""
+
+        def carry(message: int, buoy: int | None, _payload: Payload, at_ns: int) -> None:
+            if buoy is not None:
+                words = f"topic {topic} matches no FROM of a rule that feeds a store"
+                self._reject(message, "no-rule-matched", words, at_ns)
+
+        return carry
+
+    def _own(self, rule: Rule, spec: OwnActions, count: RuleCount, topic: Topic) -> _Carry:
+        """A rule beside the stores: no measure is lost by it."""
+        from buoyfleet.cloud.local.own_rules import bind_actions
+
+        if self._errors is None:
+            raise RuleError("the rule has nowhere to keep its records", rule.spec.sql)
+        select = rule.bind(topic)
+        act = bind_actions(rule, spec, topic, self._errors, self._encode)
+        name, now = rule.spec.name, self._message
+
+        def carry(_message: int, _buoy: int | None, payload: Payload, at_ns: int) -> None:
+            count.matched += 1
+            result = select(payload, at_ns)
+            if result is None:
+                return
+            problem = act(
+                payload, result, at_ns, Failed(name, topic.name, now.client_id, now.raw, "", "", "")
+            )
+            count.failed += bool(problem)
+            count.succeeded += not problem
+            if problem and len(self._problems) < MAX_PROBLEMS:
+                self._problems[f"rule {name}: {problem}"] = None
+
+        return carry
+
     def _carry(self, rule: Rule, count: RuleCount, topic: Topic) -> _Carry:
+        if isinstance(rule.spec.action, OwnActions):
+            return self._own(rule, rule.spec.action, count, topic)
         select = rule.bind(topic)
         name = rule.spec.name
         action = self._action(rule, topic)
@@ -231,7 +271,9 @@ class RulesEngine:
             return self._timestream_action(rule, spec, topic)
         if isinstance(spec, InfluxAction):
             return self._influx_action(rule, spec, topic)
-        return self._kinesis_action(rule, spec, topic)
+        if isinstance(spec, KinesisAction):
+            return self._kinesis_action(rule, spec, topic)
+        raise RuleError("the rule feeds no store", rule.spec.sql)
 
     def _timestream_action(self, rule: Rule, spec: TimestreamAction, topic: Topic) -> _Act:
         dimension_of = rule.template(spec.dimension, topic)
@@ -324,6 +366,7 @@ class RulesEngine:
             if count.filtered:
                 rejected[f"where {rule.spec.name}"] = count.filtered
         notes = [f"{self._board_errors} messages on error topics, which no rule takes"]
+        notes = [*(notes if self._board_errors else []), *self._problems]
         return StageCount(
             STAGE,
             "messages",
@@ -331,7 +374,7 @@ class RulesEngine:
             self.count.left,
             rejected,
             metrics=metrics,
-            notes=notes if self._board_errors else [],
+            notes=notes,
         )
 
 
@@ -347,38 +390,3 @@ _NAMES: dict[type[Any], tuple[str, str]] = {
     KinesisAction: ("KinesisAction", "buoys"),
 }
 """What failed, as an error action is told: the kind of action, and on what."""
-
-
-def make_decode() -> Callable[[str], Any]:
-    """`JSONDecoder.decode`, without looking for white space where there is none. Raises ValueError."""
-    decoder = json.JSONDecoder(parse_constant=_refuse_constant)
-    decode = decoder.decode
-    scan = decoder.scan_once  # type: ignore[attr-defined]
-
-    def fast(text: str) -> Any:
-        try:
-            value, end = scan(text, 0)
-        except StopIteration:
-            return decode(text)
-        return value if end == len(text) else decode(text)
-
-    return fast
-
-
-def make_encode() -> Callable[[Any], str]:
-    """Compact JSON, not escaped; `JSONEncoder` makes a new encoder for each call. Raises ValueError."""
-    make = getattr(encoder, "c_make_encoder", None)
-    if make is None:
-        return json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
-    # No markers: what was parsed has no circles.
-    chunks = make(None, _no_json, encoder.encode_basestring, None, ":", ",", False, False, False)
-    join = "".join
-    return lambda value: join(chunks(value, 0))
-
-
-def _no_json(value: Any) -> Any:
-    raise ValueError(f"{type(value).__name__} is no JSON")
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")

@@ -9,7 +9,10 @@ import json
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
+from buoyfleet.cloud.local.folders import ACTIONS_FOLDER
+from buoyfleet.cloud.local.record_book import RecordBook
 from buoyfleet.cloud.local.s3 import Bucket
 from buoyfleet.model.twin import ErrorAction
 
@@ -53,10 +56,12 @@ class Failed:
 class ErrorActions:
     """Carries out the error actions of all rules."""
 
-    def __init__(self, bucket: Bucket) -> None:
+    def __init__(self, bucket: Bucket, folder: Path) -> None:
         self._bucket = bucket
         self._waiting: list[tuple[str, bytes]] = []
         self.republish: Republish | None = None
+        self.book = RecordBook(folder / ACTIONS_FOLDER)
+        """Records of actions beside the stores."""
 
     def run(self, action: ErrorAction, failed: Failed) -> bool:
         """Whether the action took it. Objects are written by `write`."""
@@ -68,7 +73,7 @@ class ErrorActions:
         return self.republish is not None and self.republish(action.republish, failed.document())
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._waiting) + len(self.book)
 
     def write(self) -> None:
         """Write what waits. May run in another thread, one call at a time.
@@ -79,3 +84,4 @@ class ErrorActions:
         while self._waiting:
             self._bucket.put_plain(*self._waiting[0])
             del self._waiting[0]
+        self.book.write()

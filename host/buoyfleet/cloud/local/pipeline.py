@@ -76,7 +76,7 @@ class Pipeline:
         self._bucket = Bucket(
             folder / S3_FOLDER, layout=config.layout, delimiter=spec.s3_delimiter, compress=spec.s3_gzip
         )
-        self.errors = ErrorActions(self._bucket)
+        self.errors = ErrorActions(self._bucket, folder)
         self.firehose = Firehose(
             self._agenda, self.trace, self._bucket, self._runtime, spec, _delivery_faults(spec)
         )

@@ -60,6 +60,22 @@ class InfluxAction:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnAction:
+    """One action."""
+
+    kind: str
+    parameters: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnActions:
+    """The actions of one rule, and that of their failure."""
+
+    actions: tuple[OwnAction, ...]
+    error: OwnAction | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RuleSpec:
     """One rule as it would be created in IoT Core."""
 
@@ -67,7 +83,7 @@ class RuleSpec:
     """`[a-zA-Z0-9_]+`, as IoT Core demands."""
     sql: str
     version: SqlVersion
-    action: TimestreamAction | KinesisAction | InfluxAction
+    action: TimestreamAction | KinesisAction | InfluxAction | OwnActions
     error_action: ErrorAction | None = None
 
 

@@ -1,0 +1,32 @@
+"""The `rules` key: rules that a user brings along, beside those of the stores."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from buoyfleet.inventory.fields import Text
+from buoyfleet.inventory.sections import Section, entry
+from buoyfleet.inventory.values import absolute_path
+from buoyfleet.model.twin import OwnRule
+
+
+@dataclass
+class OwnRuleSection(Section):
+    """A rule beside those of the stores."""
+
+    OF = " of a rule"
+
+    name: str = entry(Text("letters, digits and `_`", r"^[a-zA-Z0-9_]{1,128}$"), "Its name.", required=True)
+    file: str = entry(
+        Text("a path", r"\S"), "The rule (JSON) as `aws iot get-topic-rule` prints it.", required=True
+    )
+
+
+def own_rules(sections: list[OwnRuleSection], folder: Path) -> tuple[OwnRule, ...]:
+    """The rules. Paths start at `folder`."""
+    return tuple(OwnRule(one.name, absolute_path(one.file, folder)) for one in sections)
+
+
+def own_rule_document(rule: OwnRule) -> dict[str, Any]:
+    """A rule in the form of a fleet file."""
+    return {"name": rule.name, "file": rule.file}
