@@ -344,3 +344,20 @@ def test_qos_0_is_sent_and_nobody_waits_for_an_acknowledgement(tmp_path: Path) -
     assert {diagnosis.cause for diagnosis in verification.diagnoses} == {"sent-only"}
     assert verification.ack_latency is None
     assert [threshold.value for threshold in verification.thresholds] == [None, None]
+
+
+def test_a_board_that_never_connected_fails_for_that_alone(tmp_path: Path) -> None:
+    facts = {
+        101: BoardFacts(planned=4, ever_connected=False, link_reason="unreachable", link_detail="no route"),
+        102: BoardFacts(ever_connected=False),  # it sent all the same
+    }
+    run = SyntheticRun(facts=facts)
+    for seq in range(4):
+        run.lose(101, seq, "broker")
+        run.sent[101, seq].sent, run.sent[101, seq].dropped = False, "run ended"
+    results = run.verify(tmp_path).boards
+    assert [(one.state, one.errors) for one in results] == [
+        ("passed", []),
+        ("failed", ["never connected: no route"]),
+        ("passed", []),
+    ]

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from synthetic_run import SyntheticRun
+from synthetic_run import SyntheticRun, write_stream
 
 from buoyfleet.verify.boards import BoardFacts
 
@@ -63,3 +63,17 @@ def test_a_refusal_that_a_target_did_write_down_stays_the_cause(tmp_path: Path) 
     run.sent[102, 2].acknowledged = False
     causes = {one.cause for one in run.verify(tmp_path).diagnoses}
     assert causes == {"type-conflict", "unacknowledged"}
+
+
+@pytest.mark.parametrize("readable", [0, 1, 2], ids=["schema only", "one batch", "two batches"])
+def test_what_a_torn_ledger_does_not_show_is_nobody_elses(tmp_path: Path, readable: int) -> None:
+    run = SyntheticRun(facts={buoy: BoardFacts(planned=4) for buoy in (100, 101, 102)})
+    run.write(tmp_path)
+    stream = tmp_path / "ledger" / "pack-101.arrows"
+    sizes = write_stream(stream, run.events((101,)))
+    stream.write_bytes(stream.read_bytes()[: sizes[readable] + 3])
+    verification = run.verify_written(tmp_path)
+    assert [board.state for board in verification.boards] == ["passed", "unproven", "passed"]
+    assert "breaks off in the middle of a batch" in verification.boards[1].errors[0]
+    assert {one.cause for one in verification.diagnoses} == {"cut-short"}
+    assert (verification.strange, verification.data_complete) == (0, True)

@@ -38,7 +38,9 @@ def create_trouble(db: Database, run_folder: Path) -> None:
     """)
 
 
-def create_board_trouble(db: Database, facts: Mapping[int, BoardFacts], fleet: Fleet) -> None:
+def create_board_trouble(
+    db: Database, facts: Mapping[int, BoardFacts], fleet: Fleet, incomplete: Mapping[int, str]
+) -> None:
     """Table `link_trouble`: what boards say of their own connections.
 
     Table `untold`: boards with an incomplete ledger, and whether they keep the rest themselves (`untold`) or
@@ -56,8 +58,7 @@ def create_board_trouble(db: Database, facts: Mapping[int, BoardFacts], fleet: F
     virtual = {board.buoy_id for board in fleet.boards if board.kind == "virtual"}
     untold = [
         {"buoy": buoy, "gap": "cut-short" if buoy in virtual else "untold"}
-        for buoy, fact in facts.items()
-        if fact.incomplete
+        for buoy in {*(buoy for buoy, fact in facts.items() if fact.incomplete), *incomplete}
     ]
     schema = pa.schema([("buoy", pa.int32()), ("gap", pa.string())])
     db.table("untold", pa.Table.from_pylist(untold, schema))

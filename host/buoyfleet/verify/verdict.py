@@ -150,7 +150,8 @@ def _verify(db: Database, case: Case, ledger: Path) -> Verification:
     create_messages(db, case.fleet)
     create_faults(db)
     create_trouble(db, case.run_folder)
-    create_board_trouble(db, case.boards, case.fleet)
+    incomplete = _incomplete(db, case)
+    create_board_trouble(db, case.boards, case.fleet, incomplete)
     warnings += compact_observations(case.run_folder)
     create_witness(db, case.run_folder)
     if SUBSCRIBER in case.stores:
@@ -196,7 +197,7 @@ def _verify(db: Database, case: Case, ledger: Path) -> Verification:
         db,
         case.fleet,
         case.boards,
-        _incomplete(case.ledger),
+        incomplete,
         interrupted=case.interrupted,
         stores=case.stores,
         unread=frozenset(store.name for store in stores if store.unread),
@@ -295,7 +296,16 @@ def _has_identity(db: Database, rows: str) -> bool:
     return not some or bool(stamped)
 
 
-def _incomplete(ledger: CompactedLedger | None) -> dict[int, str]:
-    if ledger is None:
+def _incomplete(db: Database, case: Case) -> dict[int, str]:
+    """Boards with a ledger that breaks off, and where.
+
+    Boards without any row may have theirs in the part of a stream that cannot be read.
+    """
+    if case.ledger is None or not case.ledger.unfinished:
         return {}
-    return {buoy: stream.sentence for stream in ledger.unfinished for buoy in stream.boards}
+    known = {int(buoy) for (buoy,) in db.rows("SELECT DISTINCT buoy FROM message")}
+    first = case.ledger.unfinished[0].sentence
+    return {
+        **{board.buoy_id: first for board in case.fleet.boards if board.buoy_id not in known},
+        **{buoy: stream.sentence for stream in case.ledger.unfinished for buoy in stream.boards},
+    }
