@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from buoy.identity import CERTS
+
 from buoyfleet.bench.credentials import BOARD_CERTIFICATE, BOARD_KEY, Credentials
 from buoyfleet.bench.survey import SETTINGS_FILE, State
 from buoyfleet.bench.wanted import Wanted, differing
@@ -180,8 +182,8 @@ def to_remove(state: State, software: Software) -> list[str]:
         path
         for path in state.files
         if path not in (*wanted, SETTINGS_FILE, SWITCH, program_path(fallback(state, software)))
-        and not path.startswith("certs/")
-    ) + sorted(path for path in state.files if path.startswith("certs/") and path.endswith(".new"))
+        and not path.startswith(f"{CERTS}/")
+    ) + sorted(path for path in state.files if path.startswith(f"{CERTS}/") and path.endswith(".new"))
 
 
 def _files(state: State, software: Software, options: Options) -> list[Step]:

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from buoy.identity import CERTS
 from buoy.link import UP
 
 from buoyfleet.boards.board_settings import RunSettings, changes_between, settings_for
@@ -176,7 +177,7 @@ class CableBoard:
 
     def _check_certificates(self) -> None:
         try:
-            for path in ("certs/ca.der", "certs/cert.der"):
+            for path in (f"{CERTS}/ca.der", f"{CERTS}/cert.der"):
                 self.console.request("hash", path=path, tries=TRIES)
         except Refusal:
             raise BoardError(

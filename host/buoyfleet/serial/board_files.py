@@ -12,6 +12,8 @@ import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from buoy.identity import CERTS
+
 from buoyfleet.model.clock import Deadline
 from buoyfleet.model.errors import BoardError
 from buoyfleet.serial.on_board import program
@@ -19,7 +21,7 @@ from buoyfleet.serial.raw_repl import LineError, RawRepl
 
 BLOCK = 2048
 """Bytes a block, before compression: a board holds it twice."""
-HIDDEN = ("certs/key.der",)
+HIDDEN = (f"{CERTS}/key.der",)
 """Never hashed, fetched or shown."""
 STAGED = ".new"
 _DATA, _DEFLATED, _END, _STOP = 0, 1, 2, 3
