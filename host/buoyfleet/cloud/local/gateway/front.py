@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Final
 
 from buoyfleet.cloud.local.broker import Broker
 from buoyfleet.cloud.local.broker.tls import ALPN_CUSTOM, ALPN_HTTPS, ALPN_MQTT, Peer
-from buoyfleet.cloud.local.gateway.keys import AccessKeys
 from buoyfleet.cloud.local.things import Services
 from buoyfleet.model.twin import TwinSpec
 
 if TYPE_CHECKING:
     from buoyfleet.cloud.local.gateway.gateway import Gateway
+    from buoyfleet.cloud.local.gateway.keys import AccessKeys
 
 LOG: Final = "authorizer.log"
 """What the functions of authorizers print, in the twin's folder."""
@@ -44,13 +44,15 @@ class Front:
             self.gateway()  # a mistake in their files must show now
 
     @property
-    def keys(self) -> AccessKeys:
+    def keys(self) -> "AccessKeys":
         """The twin's access keys.
 
         Raises:
             OSError: their file cannot be written.
         """
         if self._keys is None:
+            from buoyfleet.cloud.local.gateway.keys import AccessKeys
+
             self._keys = AccessKeys(self._folder)
         return self._keys
 
