@@ -334,6 +334,14 @@ def test_a_board_publishes_over_https_with_its_certificate(strict: TwinBench, al
     board.close()
 
 
+def test_a_certificate_counts_for_nothing_where_the_client_does_not_name_its_protocol(
+    strict: TwinBench,
+) -> None:
+    board = Https(strict, strict.alpn_port or 0, strict.enrol("buoy-100", 100))
+    assert board.post("/topics/open%2Fa?qos=1", b"{}")[0] == 403
+    board.close()
+
+
 def test_over_https_a_board_is_no_thing_for_its_policy(strict: TwinBench) -> None:
     board = Https(strict, strict.http_port, strict.enrol("buoy-100", 100))
     assert board.post("/topics/own/buoy-100?qos=1", b"{}")[0] == 403
