@@ -126,7 +126,8 @@ def spoiled() -> SyntheticRun:
         del run.sent[143, seq]
         run.sent[144, seq].offset_ns = -300 * MS  # its clock is ahead
     for buoy, zz in ((145, 1.0), (146, 0.0)):
-        text = b'{"liqlev": true, "zz": true, "timestamp": %d}' % run.sent[buoy, 1].ts
+        # Of a key that comes twice the last counts.
+        text = b'{"liqlev": true, "zz": false, "zz": true, "timestamp": %d}' % run.sent[buoy, 1].ts
         send(run, buoy, 1, text, ("liqlev", "BOOLEAN", 1.0, None), ("zz", "BOOLEAN", zz, None))
     return run
 

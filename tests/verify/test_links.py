@@ -116,21 +116,6 @@ def test_what_waits_is_told_from_what_is_lost(tmp_path: Path, stage: str, words:
     assert diagnosis.change.startswith("Nothing is lost")
 
 
-@pytest.mark.parametrize(
-    ("detail", "words"),
-    [
-        ("ph is VARCHAR ('7.0'), but its first record made it DOUBLE", "not as text"),
-        ("ph is BIGINT (7), but its first record made it DOUBLE", "2015-10-08"),
-    ],
-)
-def test_the_advice_on_a_type_depends_on_the_type(tmp_path: Path, detail: str, words: str) -> None:
-    run = SyntheticRun()
-    run.remove("timestream", 101, 2, "ph")
-    run.note(101, 2, "timestream", "rejected", "type-conflict", detail, "ph")
-    (diagnosis,) = run.verify(tmp_path).diagnoses
-    assert words in diagnosis.change
-
-
 def test_influxdb_has_a_way_of_its_own(tmp_path: Path) -> None:
     stages = [StageCount(name, "messages", 12, 12) for name in ("broker", "rules", "timestream")]
     stages.append(StageCount("influxdb", "points", 12, 11, {"type-conflict": 1}))
