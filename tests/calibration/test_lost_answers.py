@@ -127,7 +127,7 @@ def test_a_cable_that_stays_away_leaves_a_doubt_that_the_next_session_ends(
     note = board.request("get")["calibration"].get(key, {})
     assert (note.get("record") == folder.name) is done, "what the board has"
     assert (record.outcome, record.in_force) == (("passed", True) if done else ("interrupted", False))
-    assert ("whose end was not seen" in said) is done
+    assert ("had stopped; the record now says" in said) is done
     assert (folder in certified[len(before) :]) is done
     held = History(Path("calibrations")).in_force("130", key)
     assert (held is not None and held.identifier == folder.name) is done

@@ -84,7 +84,7 @@ def test_all_nine_are_calibrated_by_a_plan_and_then_nothing_is_due():
     assert sorted(board.request("get")["calibration"]) == sorted(KEYS)
     again, said = session(board, PLAN)
     assert again.run(CalibrationRequest([])) == []
-    assert "nothing is due" in said[0]
+    assert "no calibration is due" in said[0]
 
 
 def test_a_board_is_in_maintenance_meanwhile_and_a_buoy_afterwards():

@@ -38,7 +38,7 @@ def test_a_mixed_fleet_is_described_by_its_majority(tmp_path):
 
 def test_what_was_left_out_is_described(project_root):
     lines = describe_fleet(load_fleet(project_root / "boards.yaml", Overrides(target="broker")))
-    assert lines[-1].startswith("note      thresholds left out, because target broker lacks their store: ")
+    assert lines[-1].startswith("note      thresholds left out, because target broker has no such store: ")
 
 
 @pytest.mark.parametrize(

@@ -235,7 +235,7 @@ def test_a_silent_board_is_not_quoted_with_our_own_words(tmp_path):
     try:
         assert silent(probe(str(board.path), patience_s=0.2)) == "asleep, hung or busy, or no board"
         board.answer = lambda _request: b'\r\n@buoy {"id": 1, "do": "identify"} 123\r\n'
-        assert "sends back what it is sent" in silent(probe(str(board.path), patience_s=0.2))
+        assert "sends every byte back" in silent(probe(str(board.path), patience_s=0.2))
         board.answer = lambda _request: b'@buoy {"id": 1}\r\nlevel 12.5 cm\r\n'
         assert silent(probe(str(board.path), patience_s=0.2)).endswith("it says 'level 12.5 cm'")
     finally:

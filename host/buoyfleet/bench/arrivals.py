@@ -52,7 +52,7 @@ class Arrivals:
         if not self._subscribed.wait(CONNECT_S):
             self.close()
             raise TargetError(
-                f"the broker let nobody subscribe to {self._filter} within {CONNECT_S:g} s",
+                f"the broker did not let the witness subscribe to {self._filter} within {CONNECT_S:g} s",
                 where=self._where,
                 cause=self._refusal,
             )

@@ -36,12 +36,14 @@ def conflicts(claim: Claim, book: Book, others: dict[str, tuple[int, str]], reas
     holder = book.of_id(claim.buoy)
     if not reassign:
         if by_record is not None and by_record.buoy != claim.buoy:
-            found.append(f"{me} is buoy {by_record.buoy} ({_when(by_record)}), and shall become {claim.buoy}")
+            found.append(
+                f"{me} is buoy {by_record.buoy} ({_when(by_record)}); it was asked to become {claim.buoy}"
+            )
         elif by_record is None and claim.has is not None and claim.has != claim.buoy:
-            found.append(f"{me} says it is buoy {claim.has}, and shall become {claim.buoy}")
+            found.append(f"{me} says it is buoy {claim.has}; it was asked to become {claim.buoy}")
         if holder is not None and holder.mac != claim.mac:
             found.append(
-                f"buoy {claim.buoy} is {mac_text(holder.mac)} ({_when(holder)}), and shall become {me}"
+                f"buoy {claim.buoy} is {mac_text(holder.mac)} ({_when(holder)}); it was asked for {me}"
             )
     for mac, (buoy, port) in others.items():
         if buoy == claim.buoy and mac != claim.mac:
@@ -49,7 +51,7 @@ def conflicts(claim: Claim, book: Book, others: dict[str, tuple[int, str]], reas
     owner = book.of_certificate(claim.certificate) if claim.certificate else ""
     if owner and owner != claim.mac:
         found.append(
-            f"certificate {claim.certificate[:12]}… belongs to {mac_text(owner)}, and shall go to {me}"
+            f"certificate {claim.certificate[:12]}… belongs to {mac_text(owner)}; it was asked for {me}"
         )
     return found
 

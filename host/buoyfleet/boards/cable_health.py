@@ -62,7 +62,7 @@ class CableHealth:
             text = f"{self.missing_events} events of its console were lost"
             if self._dropped_events:
                 text += (
-                    f", {self._dropped_events} of them dropped by the board itself, whose line was too slow"
+                    f", {self._dropped_events} of them dropped by the board, because its line was too slow"
                 )
             incomplete = incomplete or text
         if ledger.odd_events:

@@ -275,7 +275,9 @@ class CableUnit:
             await self._watch()
         except BuoyError as error:
             self._cable_away = True
-            self._incomplete = self._incomplete or f"{error.one_line()}; nobody knows what it still sent"
+            self._incomplete = (
+                self._incomplete or f"{error.one_line()}; messages sent after this point are unknown"
+            )
             await asyncio.get_running_loop().run_in_executor(self._worker, self._ask_over_mqtt)
 
     async def _watch(self) -> None:

@@ -179,7 +179,7 @@ def _made(given: dict[str, str], compiler: str) -> tuple[Firmware, Symbols]:
         name: text.replace(FIRMWARE, version) for name, text in small.sources.items() if FIRMWARE in text
     }
     if not telling:
-        raise PreflightError("no module of the firmware tells its version", where="firmware/buoy/commands.py")
+        raise PreflightError("no module of the firmware has a version", where="firmware/buoy/commands.py")
     compiled.update(_all_compiled(compiler, telling))
     try:
         program = pack_program(_members(small, compiled))

@@ -111,11 +111,14 @@ class Session:
         board = BenchBoard(self.console)
         keys = request.keys or self._due(board)
         if not keys:
-            self.say(f"nothing is due on {board.where}", "good")
+            self.say(f"no calibration is due on {board.where}", "good")
             return []
         procedures = self._benches(board, keys, request)
         self._check(procedures)
-        self.say(f"{board.where}: into maintenance, nothing is published meanwhile", "plain")
+        self.say(
+            f"{board.where}: goes into maintenance; it publishes no messages until the calibration ends",
+            "plain",
+        )
         for key in board.enter():
             self.say(f"{key}: an interrupted calibration was found; the old one is back in force", "warning")
         done: list[SensorOutcome] = []
@@ -132,8 +135,8 @@ class Session:
     def _complete_records(self, board: BenchBoard) -> None:
         for before in complete_records(board, History(self.config.records), self.clock):
             self.say(
-                f"{before.key}: the board accepted the calibration {before.identifier}, whose end was not "
-                "seen; its record says so now",
+                f"{before.key}: the board accepted the calibration {before.identifier} after this computer "
+                "had stopped; the record now says that it is in force",
                 "warning",
             )
             write_certificate(before.path.parent)

@@ -127,7 +127,7 @@ def status(
     address: Annotated[
         str, typer.Argument(help="Control address, HOST:PORT. [the only twin that runs, a run's included]")
     ] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Everything it tells, as one JSON object.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="All of its status, as one JSON object.")] = False,
 ) -> None:
     """What a running twin is and does.
 

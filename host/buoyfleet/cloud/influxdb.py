@@ -129,7 +129,7 @@ class InfluxClient:
         version = headers.get("x-influxdb-version")
         if status >= 300 or version is None:
             raise InfluxError(
-                f"what answers there is no InfluxDB (HTTP {status})",
+                f"the server there is not InfluxDB (HTTP {status})",
                 where=self.spec.url,
                 next_step="correct `url` of `influxdb`",
             )

@@ -69,7 +69,10 @@ class BenchSection(Section):
         Whole(0, 256), "Boards that are worked with at once; 0: all.", default=0, shown="`0`"
     )
     per_hub: int = entry(
-        Whole(0, 256), "The same for each USB hub, whose supply may be weak; 0: all.", default=0, shown="`0`"
+        Whole(0, 256),
+        "The same for each USB hub, because its supply may be weak; 0: all.",
+        default=0,
+        shown="`0`",
     )
     baud: int = entry(
         Whole(9600, 2_000_000),

@@ -153,7 +153,7 @@ class RunSection(PaceSection):
     )
     water: str = entry(
         Word(tuple(WATERS), "water"),
-        "Water of virtual boards whose sensors are `hardware`: "
+        "Water of virtual boards that have `hardware` sensors: "
         + ", ".join(f"`{name}` ({about})" for name, about in WATERS.items())
         + ".",
         default=_RUN.water,

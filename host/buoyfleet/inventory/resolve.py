@@ -177,7 +177,7 @@ def _thresholds(
             report.add(line, path, f"target `{spec.kind}` has no store '{threshold.store}'; {has}")
     if not left_out:
         return tuple(kept), ()
-    notes = (f"thresholds left out, because target {spec.kind} lacks their store: {', '.join(left_out)}",)
+    notes = (f"thresholds left out, because target {spec.kind} has no such store: {', '.join(left_out)}",)
     known = {threshold.text for threshold in kept}
     return (*kept, *(threshold for threshold in usual if threshold.text not in known)), notes
 

@@ -17,6 +17,6 @@ def fleet_schema() -> Schema:
     return {
         "$schema": DIALECT,
         "title": "buoyfleet fleet file",
-        "description": "The boards of a fleet and what they shall do.",
+        "description": "The boards of a fleet and what they do.",
         **section_schema(FleetSection),
     }

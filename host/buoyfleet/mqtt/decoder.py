@@ -157,7 +157,7 @@ class Decoder:
             raise ProtocolError("PUBLISH without a topic")
         topic_end = after + (data[start] << 8 | data[start + 1])
         if topic_end > stop:
-            raise ProtocolError("PUBLISH whose topic is longer than the packet")
+            raise ProtocolError("PUBLISH with a topic that is longer than the packet")
         topic = data[after:topic_end]
         if topic != self._topic or not topic:
             try:

@@ -156,7 +156,7 @@ class Watch:
             self.ready.set_result(None)
         elif self._lost_at_s is not None:
             gap_s = asyncio.get_running_loop().time() - self._lost_at_s
-            self._witness.note(f"{self._name} back after {gap_s:.1f} s; it saw nothing meanwhile")
+            self._witness.note(f"{self._name} back after {gap_s:.1f} s; it saw no messages in that time")
             self._witness.away(
                 self._number,
                 self._lost_since_ns,

@@ -146,7 +146,7 @@ def _said(heard: bytes) -> str:
     restarts = heard.count(RESTART_MARK)
     if not own:
         if MARKER in heard:
-            return "it only sends back what it is sent: a loop-back plug, or another device"
+            return "it sends every byte back: a loop-back plug, or another device"
         return "asleep, hung or busy, or no board"
     whole = own[:-1] if len(own) > 1 and not heard.endswith(b"\n") else own
     last = visible(whole[-1].strip())[-60:]

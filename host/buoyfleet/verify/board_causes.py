@@ -64,7 +64,7 @@ BOARD_CAUSES: dict[str, Cause] = {
     ),
     "sent-only": Cause(
         "sent with QoS 0, and never received by the target",
-        "Use QoS 1: nothing tells a board that a message of QoS 0 was lost, so it never sends it again.",
+        "Use QoS 1: a board does not learn that a message of QoS 0 was lost, so it does not send it again.",
     ),
     "not-received": Cause(
         "acknowledged to the board, but the target has no record of receiving that",

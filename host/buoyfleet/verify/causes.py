@@ -48,7 +48,7 @@ CAUSES: dict[str, Cause] = {
         "boards' own resends.",
     ),
     "unreadable": Cause(
-        "what came on the topics of these boards is no JSON object",
+        "the payloads on the topics of these boards are not JSON objects",
         "Look into what lies between boards and subscriber: the ledger holds the exact bytes sent, "
         "`evidence/witness.parquet` those that came.",
     ),
@@ -103,7 +103,7 @@ CAUSES: dict[str, Cause] = {
     ),
     "rules/action-failed": Cause(
         "the rule's action failed ({detail})",
-        "Look at the rule's error action and its log; its role may lack a permission on what it writes to.",
+        "Look at the rule's error action and its log; its role may not be allowed to write there.",
     ),
     **{
         f"{stage}/not-selected": Cause(
@@ -199,7 +199,7 @@ CAUSES: dict[str, Cause] = {
         "Let the function return each recordId once; the raw records lie under `processing-failed/`.",
     ),
     "lambda/bad-response": Cause(
-        "what the Lambda function returned is no answer to Firehose ({detail})",
+        "the Lambda function returned something that is not an answer to Firehose ({detail})",
         "Let the function return `records` with recordId, result and data; the raw records lie under "
         "`processing-failed/`.",
     ),
@@ -280,7 +280,7 @@ CAUSES: dict[str, Cause] = {
         "the messages were sent without", "Look for a stage that adds measures to messages."
     ),
     "foreign": Cause(
-        "the target received that from somebody else ({detail})",
+        "the target received that from another client ({detail})",
         "Find who else publishes under these ids: a board in service, or a second run.",
     ),
     "unexplained": Cause(

@@ -212,7 +212,7 @@ class Guard:
         if heard:
             detail = f"buoys {ids_shown(heard)} published within {duration_text(self._spec.listen_s)}"
             return Check(name, False, detail, f"stop them, or use other ids; or {_ALLOW}")
-        return Check(name, True, f"nobody did within {duration_text(self._spec.listen_s)}")
+        return Check(name, True, f"no client did within {duration_text(self._spec.listen_s)}")
 
 
 def _series(spec: AwsSpec) -> str:

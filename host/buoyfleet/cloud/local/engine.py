@@ -154,7 +154,7 @@ class RulesEngine:
             return
         if self._charge is not None and not self._charge(len(carries)):
             self._throttled += 1
-            detail = f"{len(carries)} rule matches count as publishes of the account, whose rate is used up"
+            detail = f"{len(carries)} rule matches count as publishes of the account, and its rate is used up"
             self._reject(message, "rule-throttled", detail, at_ns)
             return
         try:

@@ -121,7 +121,7 @@ class Hand:
                 for key, part in bench.parts.items()
             }
         else:
-            raise ValueError(f"nothing is done by `{what}`")
+            raise ValueError(f"unknown action `{what}`")
         return None
 
 
