@@ -196,6 +196,9 @@ twins = st.builds(
         ),
         max_size=3,
     ).map(tuple),
+).map(
+    # Devices are provisioned with certificates: not on a twin without TLS.
+    lambda twin: twin if twin.tls else dataclasses.replace(twin, provisioning=())
 )
 aws_specs = st.builds(
     AwsSpec,
