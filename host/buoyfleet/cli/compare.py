@@ -1,5 +1,6 @@
 """`buoy compare`: runs held against one another."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -44,8 +45,9 @@ def compare(
     """
     from buoyfleet.cli.console import write_line
     from buoyfleet.model.exit_codes import ExitCode
-    from buoyfleet.report.comparison import comparison_blocks, print_blocks
+    from buoyfleet.report.comparison import comparison_blocks
     from buoyfleet.report.load import LATEST, find_run, read_result
+    from buoyfleet.report.page import print_blocks
     from buoyfleet.runs.compare_runs import compare_runs
     from buoyfleet.runs.history import baseline_of
 
@@ -59,7 +61,7 @@ def compare(
     for index, comparison in enumerate([] if as_json else found):
         if index:
             write_line("")
-        print_blocks(comparison_blocks(comparison))
+        print_blocks(comparison_blocks(comparison), sys.stdout)
     if not all(comparison.passed for comparison in found):
         raise typer.Exit(int(ExitCode.VERDICT_FAILED))
 

@@ -1,5 +1,6 @@
 """`buoy runs` and `buoy tag`: the runs there are."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,10 +34,9 @@ def runs(
     buoy runs harbour --show ack.p99            how a fleet does over time
     """  # fmt: skip
     from buoyfleet.cli.console import write_line
-    from buoyfleet.report.comparison import print_blocks
     from buoyfleet.report.figures import measured
     from buoyfleet.report.files import printable
-    from buoyfleet.report.page import Columns
+    from buoyfleet.report.page import Columns, print_blocks
     from buoyfleet.runs.compare_runs import metrics_of
     from buoyfleet.runs.conditions import UNITS
     from buoyfleet.runs.history import matching, past_runs
@@ -68,7 +68,7 @@ def runs(
                 *((measured(facts.get(metric), UNITS[metric]), "plain") for metric in metrics),
             ]
         )
-    print_blocks([table])
+    print_blocks([table], sys.stdout)
 
 
 def tag(

@@ -1,27 +1,12 @@
 """A comparison of two runs where people type."""
 
-import os
-import sys
-from typing import TextIO
-
 from buoyfleet.model.comparison import Comparison, Figure, Side
 from buoyfleet.report import figures
 from buoyfleet.report.files import printable
-from buoyfleet.report.page import Block, Columns, Heading, Sentence, render_plain, render_rich
+from buoyfleet.report.page import Block, Columns, Heading, Sentence
 
 _MOST_SETTINGS = 20
 _VERDICT_TONES = {"passed": "good", "failed": "bad"}
-
-
-def print_blocks(blocks: list[Block], stream: TextIO | None = None) -> None:
-    """Coloured on a terminal, unless NO_COLOR is set; the same text elsewhere."""
-    out = sys.stdout if stream is None else stream
-    if out.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb":
-        render_rich(blocks, out)
-    else:
-        encoding = out.encoding or "utf-8"
-        out.write(render_plain(blocks).encode(encoding, "replace").decode(encoding))
-    out.flush()
 
 
 def comparison_blocks(found: Comparison) -> list[Block]:

@@ -1,5 +1,6 @@
 """Blocks of text and two ways to show them: coloured by rich on a terminal, plain elsewhere."""
 
+import os
 import shutil
 import textwrap
 from dataclasses import dataclass, field
@@ -62,6 +63,15 @@ class Columns:
 Block = Heading | Sentence | Columns
 
 
+def print_blocks(blocks: list[Block], stream: TextIO) -> None:
+    """Print a page, in colours on a terminal unless NO_COLOR is set."""
+    if stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb":
+        render_rich(blocks, stream)
+    else:
+        stream.write(writable(render_plain(blocks), stream))
+    stream.flush()
+
+
 def render_plain(blocks: list[Block]) -> str:
     """The page as text without colours; long sentences are not wrapped, so that they can be searched for."""
     lines: list[str] = []
@@ -101,3 +111,20 @@ def _wrapped(block: Sentence, width: int) -> list[str]:
     room = max(width - block.indent, 30)
     lines = textwrap.wrap(block.text, room, break_long_words=False, break_on_hyphens=False) or [""]
     return [indent + line for line in lines]
+
+
+_PLAIN_LETTERS = str.maketrans(
+    {"✓": "ok", "✗": "FAIL", "→": "->", "·": "-", "–": "-", "µ": "u", "°": "", "�": "?", "…": "..."}
+)
+
+
+def writable(text: str, stream: TextIO) -> str:
+    """The text in letters that the stream has."""
+    encoding = stream.encoding or "utf-8"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        text = text.translate(_PLAIN_LETTERS).encode(encoding, "replace").decode(encoding)
+    except LookupError:
+        return text
+    return text

@@ -1,6 +1,5 @@
 """The verdict where people type: coloured on a terminal, the same text without colour in a pipe."""
 
-import os
 import sys
 from pathlib import Path
 from typing import TextIO
@@ -9,7 +8,7 @@ from buoyfleet.model.result import BoardResult, Latency, Result, StageResult
 from buoyfleet.model.store_names import SUBSCRIBER
 from buoyfleet.report import figures
 from buoyfleet.report.files import printable
-from buoyfleet.report.page import Block, Columns, Heading, Sentence, render_plain, render_rich
+from buoyfleet.report.page import Block, Columns, Heading, Sentence, print_blocks, writable
 from buoyfleet.report.verdict import boards_in_trouble, headline, store_faults
 
 HTML_NAME = "report.html"
@@ -22,14 +21,9 @@ def print_verdict(result: Result, folder: Path, *, quiet: bool = False, stream: 
     """Print the verdict; `quiet` prints one line. Colours only on a terminal, unless NO_COLOR is set."""
     out = sys.stdout if stream is None else stream
     if quiet:
-        out.write(_writable(one_line(result, folder) + "\n", out))
+        out.write(writable(one_line(result, folder) + "\n", out))
         return
-    blocks = verdict_blocks(result, folder)
-    if out.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb":
-        render_rich(blocks, out)
-    else:
-        out.write(_writable(render_plain(blocks), out))
-    out.flush()
+    print_blocks(verdict_blocks(result, folder), out)
 
 
 def one_line(result: Result, folder: Path) -> str:
@@ -232,17 +226,3 @@ def _diagnoses(result: Result) -> list[Block]:
 
 
 # For terminals and pipes that have no UTF-8.
-_PLAIN_LETTERS = str.maketrans(
-    {"✓": "ok", "✗": "FAIL", "→": "->", "·": "-", "–": "-", "µ": "u", "°": "", "�": "?", "…": "..."}
-)
-
-
-def _writable(text: str, stream: TextIO) -> str:
-    encoding = stream.encoding or "utf-8"
-    try:
-        text.encode(encoding)
-    except UnicodeEncodeError:
-        text = text.translate(_PLAIN_LETTERS).encode(encoding, "replace").decode(encoding)
-    except LookupError:
-        return text
-    return text
