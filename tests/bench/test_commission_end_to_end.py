@@ -183,7 +183,7 @@ def test_an_exchanged_board_is_refused_with_both_sides_named_and_nothing_is_writ
     text = commissioned.buoy("commission", f"{port}={A}", code=4)
     assert "step check" in text
     assert "buoy 160 is 24:0a:c4:00:00:a0 (by record of" in text
-    assert f"shall become 24:0a:c4:00:00:aa ({port})" in text
+    assert f"it was asked for 24:0a:c4:00:00:aa ({port})" in text
     assert "--reassign" in text
     assert not list((commissioned.folder / "bench" / "certs").glob("buoy-160.*.pem"))
     assert commissioned.simulator.with_board(SPARE, lambda board: board.flash.md5(0, 4 << 20)) == before
