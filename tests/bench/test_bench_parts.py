@@ -12,7 +12,7 @@ import pytest
 
 from buoyfleet.bench.batch import Job, Limits, Stop, Stopped, is_defect, run_all
 from buoyfleet.bench.credentials import Credentials
-from buoyfleet.bench.flashing import confirmed_mac, refuse_old_board
+from buoyfleet.bench.flashing import confirmed_mac, patiently, refuse_old_board
 from buoyfleet.bench.images import RELEASES, get_image, remember
 from buoyfleet.bench.keys import CredentialFiles, OwnAuthority
 from buoyfleet.bench.plan import Options, Software, missing, to_remove
@@ -352,3 +352,43 @@ def test_a_mac_that_the_line_had_changed_is_not_taken():
 def test_a_chip_that_is_not_understood_is_asked_again_later(further):
     with pytest.raises(TRANSIENT):
         confirmed_mac(ReadsMacs(further), MAC)
+
+
+class FailsAtFirst:
+    """A session whose board is there, and whose esptool has no answer the first times."""
+
+    port = "/dev/ttyUSB0"
+    stop = Stop()
+
+    def __init__(self, failures):
+        self.log = self
+        self.lines = []
+        self._failures = failures
+
+    def line(self, text):
+        self.lines.append(text)
+
+    def esptool(self):
+        return self
+
+    def reappear(self, error):
+        """It is there already."""
+
+    def answer(self):
+        if self._failures:
+            self._failures -= 1
+            raise BoardError("esptool: Failed to start stub flasher.", where=self.port, next_step="again")
+        return "table"
+
+
+def test_a_chip_that_answered_too_late_for_esptool_is_asked_again():
+    session = FailsAtFirst(2)
+    assert patiently(session, FailsAtFirst.answer) == "table"
+    assert len(session.lines) == 2, "each attempt is in the board's log"
+
+
+def test_a_chip_without_three_answers_fails_with_the_reason_of_the_last():
+    with pytest.raises(TRANSIENT) as raised:
+        patiently(FailsAtFirst(3), FailsAtFirst.answer)
+    assert "stub flasher" in raised.value.what
+    assert raised.value.next_step == "again"

@@ -1,7 +1,9 @@
 """Writing an interpreter image: around the identity, verified, slower where the line is bad."""
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from buoyfleet.bench.images import NEWEST_TRIED, OLDEST, TOO_OLD, is_too_old
 from buoyfleet.bench.session import Session
@@ -18,11 +20,12 @@ from buoyfleet.serial.esp_image import (
     nvs_region,
     read_table,
 )
-from buoyfleet.serial.esptool import ChipInfo, Progress
+from buoyfleet.serial.esptool import ChipInfo, Esptool, Progress
 from buoyfleet.serial.raw_repl import LineError
 
 SLOWER = (230_400, 115_200)
 """Bit rates that are tried after the one asked for."""
+_Answer = TypeVar("_Answer")
 _SECTOR = 0x1000
 _LITTLEFS = b"littlefs"
 """Stands in both superblocks of a file system (littlefs, SPEC.md), the first two sectors of its partition."""
@@ -57,7 +60,7 @@ def write_image(
     pieces = image.pieces(keep_nvs=not erase)
     _check_chip(session, image, mac)
     if erase:
-        session.esptool().erase()
+        patiently(session, Esptool.erase)
     else:
         _make_room(session, image)
     rates = [baud, *(rate for rate in SLOWER if rate < baud)]
@@ -150,8 +153,12 @@ def confirmed_mac(session: Session, mac: str) -> str:
     )
 
 
-def _identify(session: Session) -> ChipInfo:
-    """What the ROM loader says of the chip.
+def patiently(session: Session, ask: Callable[[Esptool], _Answer]) -> _Answer:
+    """What `ask` gets from the chip; tried three times, for it changes nothing that was not erased anyway.
+
+    esptool waits 0.2 s for the answer to MEM_END and reads nothing more after that (esptool 5.6, `mem_finish`
+    and `read`): on a computer with ten boards and much else to do, a good board on a good line fails now and
+    then with "Failed to start stub flasher".
 
     Raises:
         LineError: three times no answer.
@@ -159,13 +166,14 @@ def _identify(session: Session) -> ChipInfo:
     attempt = 1
     while True:
         try:
-            return session.esptool().identify()
+            return ask(session.esptool())
         except BoardError as error:
             session.stop.check(session.port)
             if attempt == 3:
                 raise LineError(
                     error.what, where=error.where, cause=error.cause, next_step=error.next_step
                 ) from error
+            session.log.line(f"# attempt {attempt}: {error.what}")
             attempt += 1
             session.reappear(error)
 
@@ -179,11 +187,11 @@ def _check_chip(session: Session, image: FlashImage, mac: str) -> None:
         BoardError: with what does not fit.
         LineError: it says other things of itself each time.
     """
-    chip = _identify(session)
+    chip = patiently(session, Esptool.identify)
     refusal = _refusal(session.port, chip, image, mac)
     if refusal is None:
         return
-    again = _identify(session)
+    again = patiently(session, Esptool.identify)
     if again == chip:
         raise refusal
     if _refusal(session.port, again, image, mac) is not None:
@@ -228,7 +236,7 @@ def _make_room(session: Session, image: FlashImage) -> None:
         BoardError: they would be lost or unreadable, because the image places them elsewhere.
     """
     try:
-        there = read_table(session.esptool().read(TABLE, TABLE_BYTES))
+        there = read_table(_read(session, TABLE, TABLE_BYTES))
     except ValueError:
         there = ()  # half written, or bytes of another program
     if there:
@@ -248,11 +256,15 @@ def _make_room(session: Session, image: FlashImage) -> None:
     files = image.files
     if files is not None and _is_foreign(session, files):
         # MicroPython formats an empty partition only; anything else stops it at every start.
-        session.esptool().erase(files.offset, 2 * _SECTOR)
+        patiently(session, lambda chip: chip.erase(files.offset, 2 * _SECTOR))
+
+
+def _read(session: Session, offset: int, length: int) -> bytes:
+    return patiently(session, lambda chip: chip.read(offset, length))
 
 
 def _is_foreign(session: Session, files: Region) -> bool:
     """Whether a partition for files holds something else than nothing or a file system."""
-    start = session.esptool().read(files.offset, 64)
-    second = session.esptool().read(files.offset + _SECTOR, 64) if start.strip(b"\xff") else b""
+    start = _read(session, files.offset, 64)
+    second = _read(session, files.offset + _SECTOR, 64) if start.strip(b"\xff") else b""
     return bool(start.strip(b"\xff")) and _LITTLEFS not in start + second

@@ -10,6 +10,7 @@ from buoy import settings as board_settings
 from buoy.identity import FILES, FOLDERS, NAMESPACE, keys
 
 from buoyfleet.bench.batch_context import require_usable
+from buoyfleet.bench.flashing import patiently
 from buoyfleet.bench.hold import Hold
 from buoyfleet.bench.identity import Claim, conflicts, refuse
 from buoyfleet.bench.records import Record, Records
@@ -19,6 +20,7 @@ from buoyfleet.boards.board_settings import changes_between
 from buoyfleet.boards.by_name import name_and_ports
 from buoyfleet.model.errors import BoardError, UsageError
 from buoyfleet.serial.board_files import send_files
+from buoyfleet.serial.esptool import Esptool
 from buoyfleet.serial.probe import Found
 from buoyfleet.serial.raw_repl import RawRepl
 
@@ -176,7 +178,7 @@ def wipe(session: Session, records: Records, *, flash: bool) -> Found:
     """
     found = look(session)
     if flash or found.state == "empty":
-        session.esptool().erase()
+        patiently(session, Esptool.erase)
     else:
         hold = Hold(session)
         session.persevere(hold.take)
