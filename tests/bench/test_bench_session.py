@@ -52,6 +52,17 @@ def test_a_board_that_is_there_is_locked_until_the_end(link, session):
         PortLock(device).release()
 
 
+def test_a_session_that_could_not_open_keeps_no_port(link, session, monkeypatch):
+    def unplugged(_):
+        raise FileNotFoundError(2, "No such file or directory", str(link))
+
+    monkeypatch.setattr(bench_session, "list_ports", unplugged)
+    with plugged(link) as device:
+        with pytest.raises(FileNotFoundError):
+            session.open()
+        PortLock(device).release()
+
+
 def test_the_name_of_a_port_that_is_gone_is_left_to_others(link, session):
     with plugged(link) as device:
         session.open()

@@ -84,6 +84,17 @@ def test_links_to_one_device_are_one_port_and_urls_stay_as_they_are(board, tmp_p
     assert canonical_port("RFC2217://Host:4000?timeout=3") == "rfc2217://host:4000"
 
 
+def test_a_link_that_goes_while_it_is_followed_stands_for_itself(tmp_path, monkeypatch):
+    link = tmp_path / "board"
+    link.symlink_to("/dev/pts/0")
+
+    def unplugged(path):
+        raise FileNotFoundError(2, "No such file or directory", str(path))
+
+    monkeypatch.setattr(os, "readlink", unplugged)
+    assert canonical_port(str(link)) == str(link)
+
+
 @pytest.mark.parametrize(
     ("port", "said"),
     [

@@ -116,10 +116,10 @@ class Session:
         """
         port = (self.finder or Finder(self.more_ports)).port(self.name)
         require_port(port)
-        self._take(port)
+        self._there = frozenset(port.port for port in list_ports(self.more_ports))
         # A path that is there now can come back; what a URL leads to has yet to be seen.
         self._reached = not is_url(port)
-        self._there = frozenset(port.port for port in list_ports(self.more_ports))
+        self._take(port)  # the last step: whoever fails to open gets no `close`, and would keep the lock
 
     def look(self, wake: bool = True, ask_rom: bool = True) -> Found:
         """What is on the port; without `ask_rom` an empty chip is not asked for its MAC.

@@ -1,6 +1,5 @@
 """`buoy init`: a commented fleet file to begin with, with the boards that are plugged in."""
 
-import os
 import shutil
 import sys
 import tempfile
@@ -145,6 +144,7 @@ def _choose(patterns: list[str], *, ask: bool) -> "list[NewBoard]":
     """The boards for the fleet: every ESP32 that is found, or those that somebody chooses."""
     from buoyfleet.cli.ports import row, stable_name
     from buoyfleet.inventory.new_file import NewBoard, new_ids
+    from buoyfleet.model.board_names import canonical_port
     from buoyfleet.serial.find import look_at_all
     from buoyfleet.serial.listing import list_ports
 
@@ -156,7 +156,7 @@ def _choose(patterns: list[str], *, ask: bool) -> "list[NewBoard]":
         typer.echo(row(port, one))
         if not ask or typer.confirm(f"  into the fleet as buoy {buoy}?", default=True):
             # Only boards of `buoy simulate` are on a pseudo-terminal.
-            if os.path.realpath(port.port).startswith(PSEUDO_TERMINALS):
+            if canonical_port(port.port).startswith(PSEUDO_TERMINALS):
                 boards.append(NewBoard(buoy, port.port, "simulated"))
             else:
                 boards.append(NewBoard(buoy, stable_name(port, one)))

@@ -137,7 +137,11 @@ def canonical_port(port: str) -> str:
     if is_url(port):
         parts = urlsplit(port)
         return f"{parts.scheme.lower()}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
-    return os.path.realpath(port)
+    try:
+        return os.path.realpath(port)
+    except OSError:
+        # Between its two looks at a link the board was unplugged (CPython 3.11, `_joinrealpath`: `readlink`).
+        return os.path.abspath(port)
 
 
 def is_url(port: str) -> bool:

@@ -83,7 +83,7 @@ def list_ports(more: Iterable[str] = ()) -> list[PortInfo]:
 
     named: list[PortInfo] = []
     system = {
-        os.path.realpath(port.device): PortInfo(
+        canonical_port(port.device): PortInfo(
             port.device,
             port.vid,
             port.pid,
@@ -94,7 +94,7 @@ def list_ports(more: Iterable[str] = ()) -> list[PortInfo]:
         for port in comports(include_links=False)
     }
     for path in expanded(more):
-        known = None if is_url(path) else system.pop(os.path.realpath(path), None)
+        known = system.pop(canonical_port(path), None)
         if known is not None:
             named.append(PortInfo(path, known.vid, known.pid, known.serial, known.location, known.about))
         else:
@@ -123,7 +123,7 @@ def holder(port: str) -> str:
     """
     if is_url(port):
         return ""
-    wanted = os.path.realpath(port)
+    wanted = canonical_port(port)
     own = str(os.getpid())
     for name in os.listdir("/proc") if os.path.isdir("/proc/self/fd") else ():
         if not name.isdigit() or name == own:

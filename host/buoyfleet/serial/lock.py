@@ -70,11 +70,14 @@ class PortLock:
             raise PortBusy(program, port) from None
         # A program without our lock can have the port open and take what the board says.
         deadline = Deadline(STARTING_S)
-        while program := holder(port):
-            if deadline.expired:
-                self.release()
-                raise PortBusy(program, port)
-            time.sleep(LOOK_AGAIN_S)
+        try:
+            while program := holder(port):
+                if deadline.expired:
+                    raise PortBusy(program, port)
+                time.sleep(LOOK_AGAIN_S)
+        except BaseException:
+            self.release()
+            raise
         self._tell(purpose)
 
     def release(self) -> None:
