@@ -16,11 +16,11 @@ from _bench import ROOT
 
 _LOOK_S = 0.05
 _PARTS = (
-    ("buoyfleet.boards.pack", "pack"),
-    ("buoyfleet.cloud.local.server", "twin"),
+    ("boards.pack", "pack"),
+    ("cloud.local.server", "twin"),
     ("lambda_worker", "handler"),
 )
-"""What a command line holds → the part; all others are the main process."""
+"""What a command line holds → the part, of older versions too; all others are the main process."""
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
@@ -37,12 +37,14 @@ class Usage:
     """Part → most resident memory of one of its processes."""
 
 
-def watch(command: Sequence[str], cores: set[int] | None = None, timeout_s: float = 1800) -> Usage:
-    """Run a command from the project's folder, and look at its processes until it ends (Linux: /proc)."""
+def watch(
+    command: Sequence[str], cores: set[int] | None = None, timeout_s: float = 1800, root: Path = ROOT
+) -> Usage:
+    """Run a command from a tree's folder, and look at its processes until it ends (Linux: /proc)."""
     began = time.monotonic()
     process = subprocess.Popen(
         command,
-        cwd=ROOT,
+        cwd=root,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
