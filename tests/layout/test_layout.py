@@ -18,10 +18,12 @@ LEVELS = {
     **dict.fromkeys(("bench", "verify", "calibration", "report"), 4),
     "runs": 5,
     "cli": 6,
+    "web": 6,
 }
 # Siblings that may know each other: importer, imported → the reason.
 SIBLINGS: dict[tuple[str, str], str] = {
     ("calibration", "report"): "a certificate is a report: figures in words, files written whole",
+    ("cli", "web"): "`buoy web` starts the server",
 }
 MAX_LINES = 400
 

@@ -39,6 +39,9 @@ JOBS: dict[str, dict[str, tuple[str, str]]] = {
     "Cloud: a pipeline in your AWS account": {
         "cloud": ("cloud:app", "Enroll boards, see what a run would cost, undo it all."),
     },
+    "In a browser": {
+        "web": ("web:web", "Show runs, a running fleet and the bench in a browser."),
+    },
     "Without hardware": {
         "simulate": ("simulate:simulate", "Simulate ESP32 boards on serial ports."),
         "hand": ("hand:app", "Move probes, cause faults, pull cables of simulated boards."),

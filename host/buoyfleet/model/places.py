@@ -25,6 +25,12 @@ SETUP = "buoy setup" if INSTALLED else "make setup"
 """The command that fetches what only the system can give."""
 REINSTALL = f"{sys.executable} -m pip install --force-reinstall buoyfleet" if INSTALLED else "make setup"
 """The command that mends a broken Python package."""
+WEB_INSTALL = (
+    f"{sys.executable} -m pip install 'buoyfleet[web]'"
+    if INSTALLED
+    else f"{sys.executable} -m pip install -c constraints.txt -e '.[web]'"
+)
+"""The command that adds what `buoy web` needs."""
 KEPT = _kept()
 """Programs that were fetched and files that were made once: in a checkout its own, else the user's."""
 FACTORY = KEPT / "factory"

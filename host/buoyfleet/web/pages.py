@@ -1,0 +1,31 @@
+"""The pages there are: a row for each."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import cast
+
+from buoyfleet.web.site import View
+
+Build = Callable[[View], Awaitable[None] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page, which is imported when it is opened for the first time."""
+
+    title: str
+    """Its heading, and its word in the menu."""
+    address: str
+    """`/runs/{name}`: what stands in braces is in `View.parameters`."""
+    function: str
+    """`module:function` in `buoyfleet.web`, called with a `View`."""
+    in_menu: bool = True
+
+    def load(self) -> Build:
+        """The function that draws the page."""
+        module, _, name = self.function.partition(":")
+        return cast(Build, getattr(import_module(f"buoyfleet.web.{module}"), name))
+
+
+PAGES = (Page("Overview", "/", "overview_page:overview_page"),)
