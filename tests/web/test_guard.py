@@ -6,6 +6,7 @@ import pytest
 from starlette.datastructures import Headers
 
 from buoyfleet.model.errors import UsageError
+from buoyfleet.web.folders import run_folder
 from buoyfleet.web.guard import Guard
 from buoyfleet.web.login import login_page
 from buoyfleet.web.origins import origins_for
@@ -214,3 +215,12 @@ def test_a_short_token_and_a_taken_port_are_refused(monkeypatch):
     monkeypatch.setenv(OWN_TOKEN, "short")
     with pytest.raises(UsageError, match=OWN_TOKEN):
         open_server(WebOptions(port=0, token=True))
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../other", "a/b", "/etc", "a\0b", "none"])
+def test_only_folders_directly_among_the_runs_are_opened(tmp_path, name):
+    (tmp_path / "runs" / "a" / "b").mkdir(parents=True)
+    (tmp_path / "other").mkdir()
+    assert run_folder(tmp_path / "runs", "a") == tmp_path / "runs" / "a"
+    with pytest.raises(UsageError, match="there is no run"):
+        run_folder(tmp_path / "runs", name)

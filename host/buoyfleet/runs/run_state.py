@@ -188,24 +188,31 @@ def under_way(record: RunRecord) -> Iterator[None]:
             record.lock = None
 
 
+def is_under_way(run_folder: Path) -> bool:
+    """Whether a run's process lives."""
+    try:
+        lock = (run_folder / LOCK).open("r")
+    except OSError:
+        return False
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            pass
+    return False
+
+
 def require_ended(run_folder: Path) -> None:
     """Refuse a run that is still under way.
 
     Raises:
         UsageError: its process lives.
     """
-    try:
-        lock = (run_folder / LOCK).open("r")
-    except OSError:
-        return
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UsageError(
-                "the run is still under way",
-                where=str(run_folder),
-                next_step="wait for its end, or stop it with Ctrl-C; then the same command",
-            ) from None
-        except OSError:
-            return
+    if is_under_way(run_folder):
+        raise UsageError(
+            "the run is still under way",
+            where=str(run_folder),
+            next_step="wait for its end, or stop it with Ctrl-C; then the same command",
+        )

@@ -11,7 +11,7 @@ What holds for every page:
 
 - Text from outside (names, messages, logs) goes through `ui.label` or `html.<tag>(text)`, which make text
   of it; `ui.html` and `ui.markdown` are never given it. `words.clipped` shortens what may be long.
-- Work that takes more than 50 ms runs in a thread: `await nicegui.run.io_bound(function, …)`. What must
+- Work that takes more than 50 ms runs in a thread: `await asyncio.to_thread(function, …)`. What must
   survive a closed tab belongs to the server, not to the page; the page shows it with a `ui.timer`.
 - Tailwind is off. Classes are those of `web/assets/style.css`; colours come from its variables, which have
   contrast AA in light and dark. What a colour says, a sign or a word says, too.

@@ -28,4 +28,10 @@ class Page:
         return cast(Build, getattr(import_module(f"buoyfleet.web.{module}"), name))
 
 
-PAGES = (Page("Overview", "/", "overview_page:overview_page"),)
+PAGES = (
+    Page("Overview", "/", "overview_page:overview_page"),
+    Page("Runs", "/runs", "runs_page:runs_page"),
+    Page("Run", "/runs/{name}", "run_page:run_page", in_menu=False),
+    Page("Compare runs", "/compare", "compare_page:compare_page", in_menu=False),
+    Page("Trend", "/trend", "trend_page:trend_page"),
+)

@@ -158,11 +158,13 @@ def _application(site: Site, ready: Callable[[], None], *, signs_out: bool) -> A
 
     from buoyfleet.web.nonces import give_nonces
     from buoyfleet.web.pages import PAGES
+    from buoyfleet.web.run_page import REPORT, report_answer
 
     give_nonces()
     app.add_static_files("/assets", _ASSETS, max_cache_age=0)
     app.on_startup(ready)
     ui.add_head_html('<link rel="stylesheet" href="/assets/style.css">', shared=True)
+    app.add_route(REPORT, lambda request: report_answer(site, request))
     for page in PAGES:
         _register(page, site, signs_out=signs_out)
     outer = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
@@ -187,7 +189,7 @@ def _register(page: Any, site: Site, *, signs_out: bool) -> None:
     from buoyfleet.web.site import View
 
     async def build(request: Request) -> None:
-        view = View(site, request.state.session, dict(request.path_params), dict(request.query_params))
+        view = View(site, request.state.session, dict(request.path_params), request.query_params)
         with draw_shell(view, page, signs_out=signs_out):
             drawn = page.load()(view)
             if inspect.isawaitable(drawn):

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from starlette.datastructures import QueryParams
+
 from buoyfleet.web.sessions import Session
 
 
@@ -29,5 +31,5 @@ class View:
     session: Session
     parameters: Mapping[str, str] = field(default_factory=dict)
     """Of the page's address: `/runs/{name}` gives `name`."""
-    query: Mapping[str, str] = field(default_factory=dict)
-    """What follows the `?`; of a name that comes twice, the last."""
+    query: QueryParams = field(default_factory=QueryParams)
+    """What follows the `?`: a mapping that has the last of a name that comes twice; `getlist` has all."""
