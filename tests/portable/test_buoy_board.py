@@ -273,7 +273,7 @@ def test_settings_that_are_too_large_are_refused_with_their_size_and_the_limit()
         before = world.ask("get")["ok"]
         note = {"record": "n" * 1700}
         answer = world.ask("calibrate", key=key, step="write", set={}, note=note)
-    assert answer["error"].endswith(" bytes; at most 5120")
+    assert answer["error"].endswith(" bytes; at most 4608")
     assert world.ask("get")["ok"] == before
     assert list(settings.load()[0]["calibration"]) == list(before["calibration"])
     assert len(before["calibration"]) == 2
