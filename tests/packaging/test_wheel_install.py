@@ -15,6 +15,8 @@ from wheel import ROOT, Environment, build
 
 WITH_OTHERS = {"botocore", "markupsafe"}
 """Libraries of boto3 and jinja2, named in the documentation of these."""
+WITH_NICEGUI = {"fastapi", "starlette", "uvicorn"}
+"""What NiceGUI is built on; its documentation names them as what an application may use."""
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(900)]
 
@@ -140,26 +142,35 @@ def test_what_commands_bring_along_is_there(ready):
 
 def test_every_library_that_the_package_imports_is_a_dependency_of_the_wheel(project_root):
     """The environments of these tests see the test dependencies too: they would hide one that is missing."""
-    imported = set()
-    for file in (project_root / "host" / "buoyfleet").rglob("*.py"):
+    package = project_root / "host" / "buoyfleet"
+    own = {"buoyfleet", "buoy", "sensors", ""} | set(sys.stdlib_module_names)
+    imported: dict[bool, set[str]] = {True: set(), False: set()}
+    for file in package.rglob("*.py"):
         if {"repl", "shims"} & set(file.parts):
             continue  # for MicroPython
+        in_browser = file.is_relative_to(package / "web")
         for node in ast.walk(ast.parse(file.read_text())):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
-            imported |= {name.split(".")[0] for name in names}
-    libraries = imported - set(sys.stdlib_module_names) - {"buoyfleet", "buoy", "sensors", ""}
+            imported[in_browser] |= {name.split(".")[0] for name in names} - own
     project = tomllib.loads((project_root / "pyproject.toml").read_text())["project"]
-    declared = {re.match(r"[\w.-]+", line)[0].lower() for line in project["dependencies"]}
+    declared = WITH_OTHERS | _names(project["dependencies"])
+    with_web = declared | WITH_NICEGUI | _names(project["optional-dependencies"]["web"])
     provided = packages_distributions()
     missing = {
         name
+        for in_browser, libraries in imported.items()
         for name in libraries
         if name in provided
-        and not {one.lower().replace("_", "-") for one in provided[name]} & (declared | WITH_OTHERS)
+        and not {one.lower().replace("_", "-") for one in provided[name]}
+        & (with_web if in_browser else declared)
     }
-    assert libraries & provided.keys() >= {"typer", "pyarrow", "serial"}
+    assert imported[False] & provided.keys() >= {"typer", "pyarrow", "serial"}
     assert missing == set()
+
+
+def _names(requirements):
+    return {re.match(r"[\w.-]+", line)[0].lower() for line in requirements}
 
 
 def test_the_firmware_of_boards_is_made(ready):
