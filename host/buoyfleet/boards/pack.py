@@ -7,7 +7,8 @@ Standard input takes one JSON object per line; standard output gives one per lin
          {"command": "stop", "reason": "…", "drain_s": s or null}     make no more messages, wait for the rest
          end of input                              stop now: the parent is gone
     out  {"event": "ready", "connected": n, "trouble": {buoy: reason}}
-         {"event": "progress", "sent": n, "acknowledged": n, "dropped": n, "connected": n, "trouble": n}
+         {"event": "progress", "sent": n, "acknowledged": n, "dropped": n, "connected": n, "trouble": n,
+             "states": "oo!…"}      letters of `board_states`, where they changed
          {"event": "boards", "boards": [...]}      some of the `BoardReport`s
          {"event": "done", "cpu_s": s, "max_rss_kb": n, "failure": "…"}      those were all
          {"event": "failed", "what": "…", "next_step": "…"}   the pack itself cannot go on
@@ -35,6 +36,7 @@ from buoyfleet.boards.probes import shared_environment
 from buoyfleet.boards.report import BoardReport
 from buoyfleet.boards.transports import TransportFactory
 from buoyfleet.boards.virtual import VirtualBoard
+from buoyfleet.model.board_states import CONNECTED, CRASHED, DONE, TROUBLE, WAITING
 from buoyfleet.model.clock import Deadline, HostClock
 from buoyfleet.model.endpoint import Endpoint
 from buoyfleet.model.fleet import LinkSpec, TlsSpec
@@ -68,6 +70,8 @@ class Pack:
         self.ledger = LedgerWriter(job.run_folder / STREAM_FOLDER / f"{job.name}{STREAM_SUFFIX}")
         self.driver = Driver(loop, self.ledger, self.clock)
         self.stop_reason = ""
+        self._states = ""
+        """Of the last progress line that had any."""
         self._drain_s = job.drain_timeout_s
         payload = Payload(job.payload)
         policies: dict[LinkSpec, LinkPolicy] = {}
@@ -222,7 +226,8 @@ class Pack:
     def progress(self) -> dict[str, Any]:
         """The counts of a progress line."""
         boards = self.boards
-        return {
+        states = "".join(map(_state, boards))
+        counts: dict[str, Any] = {
             "event": "progress",
             "sent": sum(board.sent_count for board in boards),
             "acknowledged": sum(board.acknowledged_count for board in boards),
@@ -230,6 +235,9 @@ class Pack:
             "connected": sum(board.connected for board in boards),
             "trouble": sum(1 for board in boards if not board.connected and not board.finished),
         }
+        if states != self._states:
+            self._states = counts["states"] = states
+        return counts
 
     def reports(self) -> list[BoardReport]:
         """What every board did."""
@@ -257,6 +265,17 @@ def _link_reason(trouble: str) -> str:
     if isinstance(trouble, LinkTrouble):
         return trouble.reason
     return LinkReason.OTHER if trouble else ""
+
+
+def _state(board: VirtualBoard) -> str:
+    """A letter of `board_states`."""
+    if board.crashed:
+        return CRASHED
+    if board.finished:
+        return DONE
+    if board.connected:
+        return CONNECTED
+    return TROUBLE if board.ever_connected else WAITING
 
 
 def _settled(board: VirtualBoard, now_ms: float) -> bool:

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from buoyfleet.boards.job import PackJob, write_job
 from buoyfleet.boards.report import BoardReport
+from buoyfleet.model.board_states import CONNECTED, TROUBLE, WAITING
 from buoyfleet.model.endpoint import Endpoint
 from buoyfleet.model.errors import BoardError
 
@@ -34,6 +35,8 @@ class UnitProgress:
     dropped: int = 0
     connected: int = 0
     trouble: int = 0
+    states: str = ""
+    """A letter of `board_states` for each board; empty: those that the counts say."""
 
 
 @dataclass(slots=True)
@@ -88,6 +91,15 @@ class Unit(Protocol):
     def kill(self) -> None:
         """End without waiting for anything."""
         ...
+
+
+def states_of(unit: Unit) -> str:
+    """A letter of `board_states` for each of its boards."""
+    progress = unit.progress
+    if progress.states:
+        return progress.states
+    letter = CONNECTED if progress.connected else TROUBLE if progress.trouble else WAITING
+    return letter * len(unit.buoys)
 
 
 @dataclass(slots=True)
@@ -250,7 +262,8 @@ class PackUnit:
             event = json.loads(line)
             match event["event"]:
                 case "progress":
-                    self.progress = UnitProgress(**{name: event[name] for name in _PROGRESS_FIELDS})
+                    counts = {name: event[name] for name in _PROGRESS_FIELDS}
+                    self.progress = UnitProgress(**counts, states=event.get("states", self.progress.states))
                 case "ready":
                     if not ready.done():
                         ready.set_result({int(buoy): why for buoy, why in event["trouble"].items()})

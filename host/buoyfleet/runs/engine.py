@@ -5,10 +5,10 @@ import contextlib
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Protocol, TypeVar
 
-from buoyfleet.boards.unit import Unit
+from buoyfleet.boards.unit import Unit, states_of
 from buoyfleet.cloud.target import LiveCounts, Target
 from buoyfleet.inventory.values import ids_shown
 from buoyfleet.model.clock import HostClock
@@ -18,6 +18,7 @@ from buoyfleet.model.fleet import Fleet
 from buoyfleet.model.plan import Plan
 from buoyfleet.model.reasons import DropReason
 from buoyfleet.model.store_names import SUBSCRIBER
+from buoyfleet.runs.live import LiveRecord
 from buoyfleet.runs.pacing import planned_duration_s
 from buoyfleet.runs.run_state import RunRecord, folder_lost
 
@@ -102,6 +103,7 @@ class Engine:
         self._show = show
         self._clock = HostClock()
         self._began = time.monotonic()
+        self._live = LiveRecord(record.run_folder, (buoy for unit in units for buoy in unit.buoys))
         self._record = record
         record.began_s = self._began
         self._planned_s = planned_duration_s(plan) if plan.planned() and not _unpaced(fleet) else None
@@ -305,23 +307,27 @@ class Engine:
 
     def _draw(self) -> None:
         units, qos = self._units, self._fleet.run.qos
-        self._show(
-            Snapshot(
-                phase=self._phase,
-                elapsed_s=time.monotonic() - self._began,
-                planned=self._planned,
-                boards=len(self._fleet.boards),
-                sent=sum(unit.progress.sent for unit in units),
-                acknowledged=sum(unit.progress.acknowledged for unit in units) if qos else None,
-                dropped=sum(unit.progress.dropped for unit in units),
-                connected=sum(unit.progress.connected for unit in units),
-                trouble=sum(unit.progress.trouble for unit in units),
-                stored=self._counts.stored,
-                doing=self._counts.doing,
-                left_s=self._left_s(),
-                target=self._target.address,
-            )
+        snapshot = Snapshot(
+            phase=self._phase,
+            elapsed_s=time.monotonic() - self._began,
+            planned=self._planned,
+            boards=len(self._fleet.boards),
+            sent=sum(unit.progress.sent for unit in units),
+            acknowledged=sum(unit.progress.acknowledged for unit in units) if qos else None,
+            dropped=sum(unit.progress.dropped for unit in units),
+            connected=sum(unit.progress.connected for unit in units),
+            trouble=sum(unit.progress.trouble for unit in units),
+            stored=self._counts.stored,
+            doing=self._counts.doing,
+            left_s=self._left_s(),
+            target=self._target.address,
         )
+        self._show(snapshot)
+        if self._live.due(snapshot.phase):
+            moment = asdict(snapshot)
+            del moment["target"]
+            moment["stopping"] = self._record.interrupted
+            self._live.note(moment, "".join(states_of(unit) for unit in units))
 
     def _left_s(self) -> float | None:
         if self._phase != "send" or self._planned_s is None:

@@ -30,6 +30,8 @@ class Page:
 
 PAGES = (
     Page("Overview", "/", "overview_page:overview_page"),
+    Page("Fleet", "/fleet", "fleet_page:fleet_page"),
+    Page("Fleet, live", "/fleet/{name}", "live_page:live_page", in_menu=False),
     Page("Runs", "/runs", "runs_page:runs_page"),
     Page("Run", "/runs/{name}", "run_page:run_page", in_menu=False),
     Page("Compare runs", "/compare", "compare_page:compare_page", in_menu=False),
