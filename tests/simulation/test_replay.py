@@ -126,3 +126,18 @@ def test_numbers_that_make_no_sense_as_seconds_are_asked_about(tmp_path, time):
     path.write_text(f"time,temp\n{time},17.2\n{int(time) + 1},17.9\n")
     with pytest.raises(ConfigurationError, match="makes no sense as seconds"):
         read_series(path)
+
+
+@pytest.mark.parametrize("first", [46_233.5, 2_461_252.25])
+def test_days_of_a_spreadsheet_are_not_taken_for_seconds(tmp_path, first):
+    path = tmp_path / "river.csv"
+    rows = "".join(f"{first + row / 96:.5f},17.{row}\n" for row in range(9))
+    path.write_text("time,temp\n" + rows)
+    with pytest.raises(ConfigurationError, match="days of a spreadsheet"):
+        read_series(path)
+
+
+def test_seconds_that_begin_late_are_seconds(tmp_path):
+    path = tmp_path / "river.csv"
+    path.write_text("time,temp\n46233.5,17.2\n46234.5,17.9\n46235.5,18\n")
+    assert read_series(path).length_s == 2

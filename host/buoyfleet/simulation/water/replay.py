@@ -11,15 +11,14 @@ the nearest holds.
 """
 
 import csv
-import re
 from bisect import bisect_right
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from datetime import date as date_type
+from datetime import datetime
 from math import isfinite
 from pathlib import Path
 
 from buoyfleet.model.errors import ConfigurationError, Problem
+from buoyfleet.simulation.water.iso_time import read_iso_time
 from buoyfleet.simulation.water.medium import TDS_PER_EC25, Medium, Sample
 from buoyfleet.simulation.water.seawater import at_temperature
 from sensors.catalog import KEYS, UNITS
@@ -36,12 +35,10 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "wp": (-20.0, 1700.0),
     "temp": (-5.0, 60.0),
 }
-# Forms of ISO 8601 that datetime does not read, and basic dates that are not just numbers.
-_ORDINAL = re.compile(r"(?P<year>(19|20)\d\d)-?(?P<day>[0-3]\d\d)")
-_MONTH = re.compile(r"(19|20)\d\d-\d\d")
-_BASIC = re.compile(r"(19|20)\d{6}")
 # Later than the year 5138 if it counts from 1970: milliseconds, or a date and time run together.
 _MOST_SECONDS = 1e11
+_DAY_COUNTS = ((20_000.0, 80_000.0), (2_400_000.0, 2_500_000.0))
+"""Of our days: a spreadsheet's serial dates (days since 1899-12-30) from 1954 to 2119, and Julian dates."""
 _TRUE = frozenset(("1", "true", "yes", "wet"))
 _FALSE = frozenset(("0", "false", "no", "dry"))
 
@@ -217,6 +214,13 @@ class _Reader:
                 self._problem(line, "time", f"{text!r} is not after the row before it")
                 continue
             times.append(seconds - offset)
+        if dated is False and _counts_days(offset, times):
+            self._problem(
+                rows[0][0],
+                "time",
+                f"{rows[0][1][column].strip()!r} to {times[-1]:g} more makes little sense as seconds",
+                "are these days of a spreadsheet? Format the column as yyyy-mm-dd hh:mm:ss, or count from 0",
+            )
         return times, first
 
     def _columns(
@@ -265,6 +269,12 @@ class _Reader:
         return value
 
 
+def _counts_days(first: float, times: list[float]) -> bool:
+    """Whether a column holds days with fractions: numbers as of our dates, rows less than 1 apart."""
+    in_range = any(low <= first <= high for low, high in _DAY_COUNTS)
+    return in_range and len(times) > 1 and times[-1] < len(times) - 1
+
+
 def _time(text: str, dated: bool | None) -> tuple[float, datetime | None] | None:
     """Seconds and, for ISO 8601, the UTC date; None if it is neither.
 
@@ -272,38 +282,12 @@ def _time(text: str, dated: bool | None) -> tuple[float, datetime | None] | None
     20260730 looks like a number, and is one where the column counts seconds.
     """
     if dated is not False:
-        date = _date(text)
+        date = read_iso_time(text)
         if date is not None:
-            date = date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)
             return date.timestamp(), date
     try:
         seconds = float(text)
     except ValueError:
-        date = None if dated is not False else _date(text)
+        date = None if dated is not False else read_iso_time(text)
         return None if date is None else (0.0, date)
     return (seconds, None) if isfinite(seconds) else None
-
-
-def _date(text: str) -> datetime | None:
-    """A date of ISO 8601 in any of its forms: calendar, week and ordinal dates, basic and extended."""
-    day, mark, clock = text.upper().partition("T")
-    if not mark:
-        day, _, clock = text.partition(" ")
-    ordinal = _ORDINAL.fullmatch(day)
-    month = _MONTH.fullmatch(day)
-    try:
-        if ordinal is not None:
-            made = datetime.strptime(f"{ordinal['year']}-{ordinal['day']}", "%Y-%j").date()
-        elif month is not None:
-            made = datetime.strptime(day, "%Y-%m").date()
-        elif day.isdigit() and not _BASIC.fullmatch(day):
-            return None
-        else:
-            made = date_type.fromisoformat(day)
-        return (
-            datetime.fromisoformat(f"{made.isoformat()}T{clock}")
-            if clock
-            else datetime(*made.timetuple()[:3])
-        )
-    except ValueError:
-        return None
