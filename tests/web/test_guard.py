@@ -8,6 +8,7 @@ from starlette.datastructures import Headers
 from buoyfleet.model.errors import UsageError
 from buoyfleet.web.folders import run_folder
 from buoyfleet.web.guard import Guard
+from buoyfleet.web.holders import AWAY_S, Holder
 from buoyfleet.web.login import login_page
 from buoyfleet.web.origins import origins_for
 from buoyfleet.web.server import OWN_TOKEN, WebOptions, open_server
@@ -224,3 +225,25 @@ def test_only_folders_directly_among_the_runs_are_opened(tmp_path, name):
     assert run_folder(tmp_path / "runs", "a") == tmp_path / "runs" / "a"
     with pytest.raises(UsageError, match="there is no run"):
         run_folder(tmp_path / "runs", name)
+
+
+def test_a_bench_is_taken_over_only_by_asking_or_when_its_holder_is_gone():
+    now = [0.0]
+    bench = Holder(lambda: now[0])
+    assert bench.ask("a", "browser 1")
+    assert not bench.ask("b", "browser 2")
+    assert (bench.key, bench.asked_name) == ("a", "browser 2")
+    bench.give("b")  # only the holder gives
+    assert bench.key == "a"
+    bench.keep("a")
+    assert bench.asked_key == ""
+    bench.ask("b", "browser 2")
+    bench.give("a")
+    assert bench.key == "b"
+    now[0] = AWAY_S - 1
+    bench.seen("a")  # no holder
+    bench.seen("b")
+    now[0] = 2 * AWAY_S - 2
+    assert not bench.ask("a", "browser 1")
+    now[0] = 2 * AWAY_S
+    assert bench.ask("a", "browser 1")

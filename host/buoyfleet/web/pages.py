@@ -36,4 +36,5 @@ PAGES = (
     Page("Run", "/runs/{name}", "run_page:run_page", in_menu=False),
     Page("Compare runs", "/compare", "compare_page:compare_page", in_menu=False),
     Page("Trend", "/trend", "trend_page:trend_page"),
+    Page("Bench", "/bench", "bench_page:bench_page"),
 )
