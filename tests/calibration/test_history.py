@@ -168,7 +168,7 @@ def test_show_certificate_and_export_at_the_command_line(tmp_path, capsys, monke
     assert "Uncertainty budget" in capsys.readouterr().out
     assert invoke(["calibration", "certificate", "130/wp"]) == 0
     assert invoke(["calibration", "export", "130/wp", "--csv", "-"]) == 0
-    assert "board,key,point" in capsys.readouterr().out
+    assert '"board","key","point"' in capsys.readouterr().out
     assert invoke(["calibration", "export", "130/wp", "--json", "wp.json"]) == 0
     assert (tmp_path / "wp.json").exists()
     assert invoke(["calibration", "export", "130/wp"]) == 2

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from buoyfleet.model.spreadsheet import cell
 from buoyfleet.verify.database import Database
 
 
@@ -42,15 +41,3 @@ def test_an_empty_table_has_the_columns_of_a_full_one() -> None:
         db.table("filled", pa.Table.from_pylist([row], schema))
         described = [db.rows(f"DESCRIBE {name}") for name in ("void", "filled")]
     assert described[0] == described[1]
-
-
-def test_a_text_that_a_spreadsheet_would_compute_is_text() -> None:
-    assert cell("=cmd|' /C calc'!A0") == "'=cmd|' /C calc'!A0"
-    assert [cell(value) for value in ("@x", "+1", "plain", -3, 1.5, None)] == [
-        "'@x",
-        "'+1",
-        "plain",
-        -3,
-        1.5,
-        None,
-    ]

@@ -6,10 +6,8 @@ Writers hold a lock; a line is whole or, after a crash, the last and told as dam
 """
 
 import contextlib
-import csv
 import fcntl
 import getpass
-import io
 import json
 import os
 import time
@@ -21,7 +19,7 @@ from typing import Any, Literal
 
 from buoyfleet.model.clock import Deadline
 from buoyfleet.model.errors import PreflightError, UsageError
-from buoyfleet.model.spreadsheet import cell
+from buoyfleet.model.spreadsheet import csv_text
 
 SCHEMA = 1
 FILE = "records.jsonl"
@@ -228,15 +226,12 @@ def as_csv(records: Iterable[Record]) -> str:
     """The records as a table, self-test figures last, one column each."""
     rows = list(records)
     figures = sorted({name for row in rows for name in _flat(row.self_test)})
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow([*COLUMNS, "files", *figures])
+    table: list[list[object]] = [[*COLUMNS, "files", *figures]]
     for row in rows:
         flat = _flat(row.self_test)
         values = [getattr(row, name) for name in COLUMNS]
-        cells = [*values, len(row.files), *(flat.get(name, "") for name in figures)]
-        writer.writerow([cell(value) for value in cells])
-    return out.getvalue()
+        table.append([*values, len(row.files), *(flat.get(name, "") for name in figures)])
+    return csv_text(table)
 
 
 def operator() -> str:

@@ -2,15 +2,13 @@
 system's table.
 """
 
-import csv
-import io
 import json
 from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
 from buoyfleet.calibration.record import Record, RecordedPoint
-from buoyfleet.model.spreadsheet import cell
+from buoyfleet.model.spreadsheet import csv_text
 
 CSV_HEAD = (
     "board",
@@ -53,31 +51,27 @@ def as_json(record: Record) -> str:
 
 def as_csv(record: Record) -> str:
     """A line for every sample of every point that was taken."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(CSV_HEAD)
-    for point in record.points:
-        for sample in point.samples:
-            writer.writerow(
-                cell(value)
-                for value in (
-                    record.board,
-                    record.key,
-                    point.name,
-                    point.attempt,
-                    point.verify,
-                    sample.t_s,
-                    sample.raw,
-                    sample.temperature_c,
-                    sample.value,
-                    sample.flags,
-                    point.reference.value,
-                    point.reference.unit,
-                    point.plateau.raw,
-                    point.forced,
-                )
-            )
-    return text.getvalue()
+    rows = (
+        (
+            record.board,
+            record.key,
+            point.name,
+            point.attempt,
+            point.verify,
+            sample.t_s,
+            sample.raw,
+            sample.temperature_c,
+            sample.value,
+            sample.flags,
+            point.reference.value,
+            point.reference.unit,
+            point.plateau.raw,
+            point.forced,
+        )
+        for point in record.points
+        for sample in point.samples
+    )
+    return csv_text([CSV_HEAD, *rows])
 
 
 def device_calibration(record: Record) -> dict[str, Any]:
