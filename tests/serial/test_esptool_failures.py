@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from buoyfleet.model.errors import BoardError
+from buoyfleet.serial import reset
 from buoyfleet.serial.esptool import Esptool
 
 CONNECTED = "Connected to ESP32 on /dev/ttyUSB0:\nMAC:                24:0a:c4:00:01:92\n"
@@ -68,3 +69,36 @@ def test_a_failure_that_is_not_known_still_says_what_to_do(failing, text):
     error = failing(text)
     assert error.next_step
     assert "without a word" in error.what or "no version said before" in error.what
+
+
+@pytest.fixture
+def drowned(monkeypatch):
+    """A port without modem lines, and an esptool that a flooding program drowns the first times."""
+    attempts = []
+
+    def with_failures(count):
+        def identify(_tool, **_options):
+            attempts.append(1)
+            if len(attempts) <= count:
+                raise BoardError("esptool: Invalid head of packet (0x32)", cause=SPOILT)
+
+        monkeypatch.setattr(Esptool, "identify", identify)
+        monkeypatch.setattr(reset, "_pulse", lambda _port: False)
+        return attempts
+
+    return with_failures
+
+
+def test_a_reset_that_a_flooding_program_drowned_is_tried_once_more(drowned):
+    attempts = drowned(1)
+    assert reset.press_reset("/dev/ttyUSB0") == "esptool"
+    assert len(attempts) == 2
+
+
+def test_a_board_that_cannot_be_reset_is_told_with_the_cause(drowned):
+    drowned(2)
+    with pytest.raises(BoardError) as raised:
+        reset.press_reset("/dev/ttyUSB0")
+    assert raised.value.what.startswith("could not be reset: esptool: Invalid head")
+    assert raised.value.cause == SPOILT
+    assert "press EN" in raised.value.next_step
