@@ -9,7 +9,8 @@ from chromium import WAIT_MS, findings, new_tab, ready, served
 
 from buoyfleet.runs.live import read_live, runs_under_way
 
-pytestmark = pytest.mark.web
+# A run, two servers and a browser: minutes on a machine that does other things, too.
+pytestmark = [pytest.mark.web, pytest.mark.timeout(1200)]
 FLEET = """\
 fleet: jetty
 target: local
