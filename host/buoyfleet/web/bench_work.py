@@ -82,7 +82,13 @@ class BenchWork:
                 line.state, line.error = ("done" if board.passed else "failed"), board.error
         except BuoyError as error:
             self.error = error
-        self.version += 1
+        except Exception as error:
+            self.error = BuoyError(
+                f"internal error: {error!r}", next_step="the traceback is where `buoy web` was started"
+            )
+            raise  # the thread's end prints it
+        finally:
+            self.version += 1
 
     @contextmanager
     def progress(self, boards: Sequence[str]) -> Iterator[ShowEvent]:
