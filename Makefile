@@ -1,7 +1,7 @@
 # Everything sets itself up: a .venv with pinned dependencies, and the programs the tests drive (in .tools/).
 # `make run ARGS="--count 20"` passes options on; `make test TESTS=tests/mqtt` runs a part.
 .DEFAULT_GOAL := help
-.PHONY: help run test docs lint collected format test-web soak bench hardware setup setup-test clean
+.PHONY: help run test docs lint collected format test-web screenshots soak bench hardware setup setup-test clean
 SHELL := /bin/sh
 # Whatever the caller says: every `buoy` that a test starts would compile the whole program again.
 export PYTHONDONTWRITEBYTECODE :=
@@ -43,6 +43,9 @@ format: setup-test ## let ruff rewrite what it can
 
 test-web: setup-test ## the browser interface in Chromium, which the system must have
 	$(BIN)/pytest -m web --timeout $(SOAK_LIMIT) tests/web
+
+screenshots: setup-test ## pictures of every page of the browser interface, in docs/screenshots
+	$(BIN)/python tests/web/screenshots.py
 
 soak: setup-test ## the long tests that `make test` leaves out, and property tests with new examples
 	$(BIN)/pytest -n 4 $(BY_FILE) -m soak --timeout $(SOAK_LIMIT) $(TESTS)

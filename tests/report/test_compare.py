@@ -216,3 +216,30 @@ def test_a_tag_is_taken_away_again(runs, capsys):
     invoke(["tag", str(folder), "one", "two"])
     assert invoke(["tag", str(folder), "--remove", "one"]) == 0
     assert capsys.readouterr().out.splitlines()[-1].endswith(": two")
+
+
+def test_an_unpaced_run_counts_from_the_first_sending_as_its_percentiles_do(tmp_path):
+    found = waits(3)
+    write_ledger(tmp_path, found)
+    acknowledged = pq.read_table(tmp_path / COMPACTED)
+    held_ns = 50 * MS  # between planned and sent: the window was full
+    planned = acknowledged["planned_ns"].to_numpy()
+    parts = [_with(acknowledged, at_ns=acknowledged["at_ns"].to_numpy() + held_ns)]
+    for attempt, late_ns in ((1, 0), (2, MS)):
+        at_ns = planned + held_ns + late_ns - 7 * MS
+        one = np.ones(len(planned))
+        parts.append(_with(acknowledged, event=int(Event.SENT) * one, attempt=attempt * one, at_ns=at_ns))
+    pq.write_table(pa.concat_tables(parts), tmp_path / COMPACTED)
+    waited = [latencies_of(tmp_path, paced=paced).counts.sum(axis=0) for paced in (True, False)]
+    median_bins = [int(np.searchsorted(np.cumsum(counts), found.size / 2)) for counts in waited]
+    planned_ms, sent_ms = (0.01 * 1.01**number for number in median_bins)
+    assert sent_ms == pytest.approx(np.median(found), rel=0.02)
+    assert planned_ms == pytest.approx(np.median(found) + 50, rel=0.02)
+
+
+def _with(table, **columns):
+    for name, values in columns.items():
+        place = table.schema.get_field_index(name)
+        field = table.schema.field(place)
+        table = table.set_column(place, field, pa.array(values.astype(field.type.to_pandas_dtype())))
+    return table

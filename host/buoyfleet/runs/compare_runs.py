@@ -33,7 +33,7 @@ def compare_runs(base: Path, other: Path, fail_if: Sequence[str] = ()) -> Compar
     """
     ours, theirs = read_result(base), read_result(other)
     notes: list[str] = []
-    bands = _bands(base, other, notes)
+    bands = _bands(base, ours, other, theirs, notes)
     before, after = metrics_of(ours, base), metrics_of(theirs, other)
     figures = [
         Figure(metric, UNITS[metric], before.get(metric), after.get(metric), bands.get(metric))
@@ -79,9 +79,12 @@ def _side(result: Result, folder: Path) -> Side:
     )
 
 
-def _bands(base: Path, other: Path, notes: list[str]) -> dict[str, tuple[float, float]]:
+def _bands(
+    base: Path, before: Result, other: Path, after: Result, notes: list[str]
+) -> dict[str, tuple[float, float]]:
     try:
-        ours, theirs = latencies_of(base), latencies_of(other)
+        ours = latencies_of(base, paced=before.run.paced)
+        theirs = latencies_of(other, paced=after.run.paced)
     except VerificationError as error:
         notes.append(f"no bands: {error.what}")
         return {}

@@ -30,8 +30,10 @@ class Latencies:
     """Groups x bins, in messages."""
 
 
-def latencies_of(run_folder: Path) -> Latencies | None:
+def latencies_of(run_folder: Path, *, paced: bool = True) -> Latencies | None:
     """From the compacted ledger; None where there is none, or too few messages were acknowledged.
+
+    As `buoyfleet.verify.latency`: from the planned time, of an unpaced run from the first sending.
 
     Raises:
         VerificationError: the ledger is damaged.
@@ -50,7 +52,14 @@ def latencies_of(run_folder: Path) -> Latencies | None:
         if acknowledged < _LEAST_MESSAGES:
             return None
         parts = 1 if boards >= _BOARDS else -(-_BOARDS // boards)
-        waited_ms = f"greatest((at_ns + offset_ns - planned_ns) / 1e6, {_LEAST_MS})"
+        begun = "planned_ns"
+        if not paced:
+            db.rows(f"""
+                CREATE TEMP TABLE begun AS SELECT buoy, seq, min(at_ns + offset_ns) AS sent_ns
+                FROM ledger WHERE event = {Event.SENT} GROUP BY ALL
+            """)
+            begun = "coalesce(sent_ns, planned_ns)"
+        waited_ms = f"greatest((at_ns + offset_ns - {begun}) / 1e6, {_LEAST_MS})"
         number = f"floor(ln({waited_ms} / {_LEAST_MS}) / ln({_STEP}))"
         rows = db.rows(f"""
             SELECT ((place - 1) * {parts} + seq * {parts} // {slices}) % {_MOST_GROUPS} AS part,
@@ -58,6 +67,7 @@ def latencies_of(run_folder: Path) -> Latencies | None:
             FROM ledger
             JOIN (SELECT buoy, row_number() OVER (ORDER BY buoy) AS place FROM ledger GROUP BY buoy)
                 USING (buoy)
+                {"" if paced else "LEFT JOIN begun USING (buoy, seq)"}
             WHERE event = {Event.ACKNOWLEDGED}
             GROUP BY ALL
         """)
@@ -80,7 +90,7 @@ def ratio_bands(base: Latencies, other: Latencies) -> dict[str, tuple[float, flo
     bands = {}
     for column, name in enumerate(QUANTILES):
         low, high = np.percentile(theirs[:, column] / ours[:, column], (2.5, 97.5))
-        bands[name] = (float(low), float(high))
+        bands[name] = (float(low) / _STEP, float(high) * _STEP)  # as exact as the bins are
     return bands
 
 
