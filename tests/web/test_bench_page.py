@@ -3,7 +3,8 @@
 import os
 
 import pytest
-from chromium import findings, new_tab, ready, served
+from chromium import WAIT_MS, findings, new_tab, ready, served
+from playwright.sync_api import expect
 
 from buoyfleet.simulation.esp32.simulator import Simulator
 from buoyfleet.simulation.esp32.synthetic import write_synthetic
@@ -72,9 +73,9 @@ def test_eight_boards_are_commissioned_with_progress_and_a_missing_one_is_told(b
                 ready(second)
                 second.get_by_text("▶ working").first.wait_for()
             tab.get_by_text("8 of 9 done, 1 failed.").wait_for()
-            assert tab.get_by_role("alert").filter(has_text="buoy-168").count()
+            tab.get_by_role("alert").filter(has_text="buoy-168").first.wait_for()
             assert findings(tab) == []
             tab.reload()
             ready(tab)
-            assert tab.get_by_role("cell", name="✓ yes").count() == len(ids)
+            expect(tab.get_by_role("cell", name="✓ yes")).to_have_count(len(ids), timeout=WAIT_MS)
     assert len(os.listdir(tmp_path / "bench" / "certs")) > 0
