@@ -71,6 +71,13 @@ def _client(service: str) -> Any:
     return session.client(service, endpoint_url=moto_server())
 
 
+TIMESTREAM_CLOSED = (
+    "Only existing Timestream for LiveAnalytics customers can access the service. "
+    "Reach out to AWS support, for more information."
+)
+"""What AWS says since 2025-06-20, with the code of a missing permission (public reports)."""
+
+
 class AccountStandIn:
     """Everything that a run with target `aws` talks to."""
 
@@ -103,6 +110,8 @@ class AccountStandIn:
         self.quotas: dict[str, float] = {}
         self.denied: set[str] = set()
         """Operations that are answered with AccessDenied."""
+        self.timestream_closed = False
+        """As in an account that never used Timestream for LiveAnalytics."""
         self.pipeline: Pipeline | None = None
 
     def client(self, service: str) -> Any:
@@ -222,10 +231,10 @@ def _handler(account: AccountStandIn) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(body)
 
-        def _refuse(self, operation: str) -> bool:
-            if operation not in account.denied:
+        def _refuse(self, operation: str, message: str = "") -> bool:
+            if not message and operation not in account.denied:
                 return False
-            message = f"User: tester is not authorized to perform: {operation}"
+            message = message or f"User: tester is not authorized to perform: {operation}"
             self._send(403, {"__type": "AccessDeniedException", "message": message}, "AccessDeniedException")
             return True
 
@@ -244,6 +253,8 @@ def _handler(account: AccountStandIn) -> type[BaseHTTPRequestHandler]:
                 self._send(200, {})
             elif self._refuse(target.rpartition(".")[2]):
                 return
+            elif account.timestream_closed and target.startswith("Timestream_"):
+                self._refuse(target, TIMESTREAM_CLOSED)
             elif target == "Timestream_20181101.Query":
                 self._send(200, account.query(json.loads(body)))
             elif target == "ServiceQuotasV20190624.GetServiceQuota":

@@ -1,13 +1,15 @@
 """Preflight of target `aws`: what lacks is told with what to type."""
 
+import re
 from pathlib import Path
 
-from account_stand_in import NAME, AccountStandIn
+from account_stand_in import NAME, TIMESTREAM_CLOSED, AccountStandIn
 from run_bench import fleet_text
 
 from buoyfleet.cloud.aws.account import Account
 from buoyfleet.cloud.aws.checks import check_account, check_certificates, check_pipeline
 from buoyfleet.cloud.aws.series import series_reader
+from buoyfleet.cloud.aws.template import pipeline_template
 from buoyfleet.cloud.certificates import CertificateAuthority
 from buoyfleet.inventory.loader import load_fleet
 from buoyfleet.model.aws import AwsSpec
@@ -61,6 +63,23 @@ def test_every_resource_that_lacks_is_named_at_once(here: AccountStandIn) -> Non
     assert "buoy cloud policy --for run" in found["timestream"].next_step
     # The function's settings are those of the stand-in.
     assert (settings.lambda_timeout_s, settings.shards) == (3.0, None)
+
+
+def test_an_account_that_timestream_is_closed_to_learns_the_way_to_influxdb(here: AccountStandIn) -> None:
+    here.make_resources()
+    here.timestream_closed = True
+    account = Account(SPEC)
+    checks, _settings = check_pipeline(account, SPEC, series_reader(account, SPEC, ("", "")))
+    (failed,) = [check for check in checks if not check.passed]
+    assert failed.name == "timestream"
+    assert TIMESTREAM_CLOSED in failed.detail
+    template = pipeline_template()
+    typed = re.findall(r"(\w+)=", failed.next_step)
+    assert "TimeSeriesStore" in typed
+    for parameter in typed:
+        assert re.search(rf"^  {parameter}:$", template, re.MULTILINE), parameter
+    # It may be a permission all the same: AWS has one code for both.
+    assert "buoy cloud policy --for run" in failed.next_step
 
 
 def test_a_pipeline_that_stands_tells_its_settings(here: AccountStandIn) -> None:

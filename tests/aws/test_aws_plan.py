@@ -10,6 +10,7 @@ from account_stand_in import AccountStandIn
 from run_bench import ROOT, fleet_text
 
 from buoyfleet.cli.main import invoke
+from buoyfleet.cloud.aws.account import Account, AwsError
 from buoyfleet.cloud.aws.estimate import cost_of, limits_of, usage_of
 from buoyfleet.cloud.aws.names import names_in
 from buoyfleet.cloud.aws.pacer import SHARE, Pacer
@@ -150,6 +151,65 @@ def test_runs_only_read_save_publishing(capsys: pytest.CaptureFixture[str]) -> N
     assert writing == {"iot:Publish", "iot:RetainPublish"}
     publishing = next(one for one in policy["Statement"] if "iot:Publish" in one["Action"])
     assert publishing["Resource"] == "arn:aws:iot:REGION:ACCOUNT:topic/buoytest/0/*"
+
+
+def policy_of(folder: Path, capsys: pytest.CaptureFixture[str], **section: Any) -> tuple[dict[str, Any], str]:
+    target = {"kind": "aws", **section}
+    (folder / "fleet.yaml").write_text(fleet_text(ids="100-102", target="aws", target_section=target))
+    assert invoke(["cloud", "policy", str(folder / "fleet.yaml")]) == ExitCode.OK
+    out, told = capsys.readouterr()
+    return json.loads(out), told
+
+
+@pytest.mark.parametrize(
+    ("region", "partition"),
+    [("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov"), ("eusc-de-east-1", "aws-eusc")],
+)
+def test_arns_are_of_the_regions_partition_without_credentials_too(
+    region: str,
+    partition: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    policy, told = policy_of(tmp_path, capsys, region=region, account="123456789012")
+    assert "there are no AWS credentials" in told
+    resources = {one["Resource"] for one in policy["Statement"]} - {"*"}
+    assert {resource.split(":")[1] for resource in resources} == {partition}
+
+
+def test_a_region_of_no_partition_is_told() -> None:
+    with pytest.raises(AwsError, match="no partition of AWS has a region 'mars'"):
+        _ = Account(AwsSpec(region="mars")).partition
+
+
+def test_a_fleet_with_influxdb_needs_no_permission_for_timestream(
+    here: AccountStandIn,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def services(policy: dict[str, Any]) -> set[str]:
+        return {action.partition(":")[0] for one in policy["Statement"] for action in one["Action"]}
+
+    assert here.queries == []
+    monkeypatch.setenv("INFLUX_TOKEN", "x")
+    influxdb = {"url": "https://localhost:8086", "database": "buoys", "token": "${env:INFLUX_TOKEN}"}
+    usual, _told = policy_of(tmp_path, capsys)
+    other, _told = policy_of(tmp_path, capsys, influxdb=influxdb)
+    assert services(usual) - services(other) == {"timestream"}
+
+
+def test_what_a_document_grants_is_said_beside_it(
+    here: AccountStandIn, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert here.queries == []
+    policy, told = policy_of(tmp_path, capsys)
+    actions = {action for one in policy["Statement"] for action in one["Action"]}
+    assert "iot:Publish" in actions
+    assert "publish below the fleet's topics" in told
 
 
 @pytest.mark.parametrize("job", JOBS)

@@ -153,7 +153,7 @@ def plan(
     epilog="""Examples:
 
 \b
-  buoy cloud policy > policy.json          for runs: reads only
+  buoy cloud policy > policy.json          for runs
   buoy cloud policy --for enroll
   aws iam put-user-policy --user-name bench --policy-name buoyfleet --policy-document file://policy.json
 """

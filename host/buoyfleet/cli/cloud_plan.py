@@ -21,6 +21,7 @@ from buoyfleet.cloud.aws.quotas import (
     RULE_EVALUATIONS_PER_S,
     Quotas,
 )
+from buoyfleet.cloud.aws.timestream import TIMESTREAM_SERVICE
 from buoyfleet.inventory.values import decimal_text, duration_text
 from buoyfleet.model.aws import AwsSpec
 from buoyfleet.model.errors import UsageError
@@ -125,7 +126,7 @@ def _figure(value: float) -> str:
 
 
 def show_policy(fleet: Fleet, spec: AwsSpec, job: str) -> ExitCode:
-    """Print the document.
+    """Print the document, and beside it (on stderr) what it grants.
 
     Raises:
         UsageError: no such job.
@@ -136,11 +137,15 @@ def show_policy(fleet: Fleet, spec: AwsSpec, job: str) -> ExitCode:
     account = Account(spec)
     things = [board.thing_name for board in fleet.boards]
     try:
-        names = resource_names(spec, account, fleet.topic_prefix, things)
         partition = account.partition
+    except AwsError:
+        partition = "aws"  # nobody named a region; the line below tells why
+    try:
+        names = resource_names(spec, account, fleet.topic_prefix, things)
     except AwsError as error:
         write_line(f"account and region are placeholders: {error.what}", sys.stderr)
         names = names_in(spec, spec.account or "ACCOUNT", spec.region or "REGION", fleet.topic_prefix, things)
-        partition = "aws"
-    write_line(json.dumps(document(known, partition, names), indent=2))
+    write_line(f"{known}: {JOBS[known]}", sys.stderr)
+    unused = () if spec.influxdb is None else (TIMESTREAM_SERVICE,)
+    write_line(json.dumps(document(known, partition, names, unused), indent=2))
     return ExitCode.OK

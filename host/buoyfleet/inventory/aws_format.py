@@ -44,7 +44,7 @@ class AwsSection(TargetSection):
         also=("stack",),
     )
     region: str = entry(
-        Text("a region such as `us-west-2`", r"^[a-z]{2}(?:-[a-z]+)+-\d$"),
+        Text("a region such as `us-west-2`", r"^[a-z]{2,4}(?:-[a-z]+)+-\d+$"),
         "Region of the pipeline.",
         default="",
         shown="boto3's own (`AWS_REGION`, profile)",

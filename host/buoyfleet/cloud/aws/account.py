@@ -19,7 +19,7 @@ MAX_ATTEMPTS = 8
 POOL = 32
 """Connections per service: enrolling works in parallel."""
 
-_DENIED = frozenset(
+DENIED = frozenset(
     (
         "AccessDenied",
         "AccessDeniedException",
@@ -110,8 +110,22 @@ class Account:
 
     @property
     def partition(self) -> str:
-        """`aws`, `aws-cn` or `aws-us-gov`."""
-        partition: str = self._made_session().get_partition_for_region(self.region)
+        """The region's, as botocore knows it: `aws`, `aws-cn`, `aws-us-gov`, …; no credentials are needed.
+
+        Raises:
+            AwsError: no region is set, or none of that name is in any partition.
+        """
+        from botocore.exceptions import UnknownRegionError
+
+        region = self.region
+        try:
+            partition: str = self._made_session().get_partition_for_region(region)
+        except UnknownRegionError:
+            raise AwsError(
+                f"no partition of AWS has a region {region!r}",
+                where="target.region",
+                next_step="write e.g. `region: us-west-2` under `target`, or export AWS_REGION",
+            ) from None
         return partition
 
     @property
@@ -242,7 +256,7 @@ class Account:
         said = str(error.response.get("Error", {}).get("Message", "")) or str(error)
         where = f"{service}.{operation}" + (f" {on}" if on else "")
         permission = CALLS[service, operation]
-        if code in _DENIED or (
+        if code in DENIED or (
             error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 403
             and code not in _BAD_CREDENTIALS
         ):

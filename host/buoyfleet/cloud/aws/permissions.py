@@ -4,12 +4,16 @@
 `buoy cloud policy` cannot miss one. Actions and resource types follow the Service Authorization Reference.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
 Job = Literal["run", "enroll", "retire", "plan"]
 JOBS: dict[Job, str] = {
-    "run": "run and verify: reads only, save publishing on the fleet's own topics with its certificates",
+    "run": (
+        "run and verify: read stores, settings, metrics and logs; publish below the fleet's topics, "
+        "to put retained messages back"
+    ),
     "enroll": "make things, certificates, policies",
     "retire": "delete what enrolling made",
     "plan": "look at quotas and settings: reads only",
@@ -113,17 +117,20 @@ CALLS: dict[tuple[str, str], Permission] = {
 }
 
 
-def document(job: Job, partition: str, names: dict[str, str]) -> dict[str, object]:
+def document(
+    job: Job, partition: str, names: dict[str, str], unused: Collection[str] = ()
+) -> dict[str, object]:
     """The IAM policy document for a job: one statement per resource.
 
     Args:
-        job: what the identity shall be able to do.
-        partition: `aws`, `aws-cn` or `aws-us-gov`.
+        job: what the identity must be able to do.
+        partition: of the ARNs, e.g. `aws-cn`.
         names: fields of the resources.
+        unused: services, by boto3's names, that the fleet's stores do not need.
     """
     statements: dict[str, set[str]] = {}
-    for permission in CALLS.values():
-        if job in permission.jobs:
+    for (service, _operation), permission in CALLS.items():
+        if job in permission.jobs and service not in unused:
             tail = permission.resource
             resource = "*" if tail == "*" else f"arn:{partition}:{tail.format_map(names)}"
             statements.setdefault(resource, set()).update(permission.action.split(","))

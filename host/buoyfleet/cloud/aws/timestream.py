@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from buoyfleet.cloud.aws.account import Account, AwsError
+from buoyfleet.cloud.aws.account import DENIED, Account, AwsError
 from buoyfleet.cloud.measure_rows import BIGINT, BOOLEAN, DOUBLE, NO_MESSAGE, VARCHAR, MeasureRows
 from buoyfleet.model.aws import AwsSpec
 from sensors.catalog import KEYS
@@ -22,7 +22,14 @@ _COLUMNS = {
     BOOLEAN: "measure_value::boolean",
     VARCHAR: "measure_value::varchar",
 }
-_SERVICE = "timestream-query"
+TIMESTREAM_SERVICE = "timestream-query"
+"""boto3's name."""
+_WITHOUT = (
+    "; if the account never used Timestream for LiveAnalytics (AWS took no new customers after 2025-06-20): "
+    "`aws cloudformation deploy … --parameter-overrides TimeSeriesStore=influxdb InfluxUrl=https://HOST:8086 "
+    "InfluxBucket=DATABASE InfluxOrganization=ORGANISATION InfluxTokenSecretArn=ARN`, and `influxdb: {url, "
+    "database, organisation, token}` under `target`"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +125,19 @@ class TimestreamReader:
             self._columns = {kind: column for kind, column in _COLUMNS.items() if column in there}
         return self._columns
 
+    def _pages(self, query: str) -> Iterator[dict[str, Any]]:
+        pages = self._account.pages(
+            TIMESTREAM_SERVICE, "query", on=self._name, token=("NextToken", "NextToken"), QueryString=query
+        )
+        try:
+            yield from pages
+        except AwsError as error:
+            raise (_or_without(error) if error.code in DENIED else error) from None
+
     def _rows(self, query: str) -> Iterator[list[str | None]]:
         self.queries += 1
         metered = 0
-        for page in self._account.pages(
-            _SERVICE, "query", on=self._name, token=("NextToken", "NextToken"), QueryString=query
-        ):
+        for page in self._pages(query):
             charged = int(page.get("QueryStatus", {}).get("CumulativeBytesMetered", 0))
             self.metered_bytes += max(0, charged - metered)
             metered = max(metered, charged)
@@ -135,6 +149,22 @@ class TimestreamReader:
                 )
             for row in page["Rows"]:
                 yield [datum.get("ScalarValue") for datum in row["Data"]]
+
+
+def _or_without(error: AwsError) -> AwsError:
+    """The same error with the way for accounts that Timestream is closed to.
+
+    AWS answers those with the code that a missing permission has (AccessDeniedException: "Only existing
+    Timestream for LiveAnalytics customers can access the service"): only a reader can tell which it is.
+    """
+    return AwsError(
+        error.what,
+        code=error.code,
+        identity=error.identity,
+        where=error.where,
+        cause=error.cause,
+        next_step=error.next_step + _WITHOUT,
+    )
 
 
 def _conditions(rows: Range) -> Iterator[str]:
