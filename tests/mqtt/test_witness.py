@@ -80,6 +80,35 @@ def test_every_data_message_of_the_fleet_is_on_record_and_nothing_else(
     assert all(0 < time < 1 << 62 for time in times)
 
 
+def test_a_broker_that_does_not_answer_at_the_end_leaves_the_whole_run_in_doubt(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("buoyfleet.mqtt.witness._BARRIER_S", 0.2)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async for packet in packets_of(reader):
+            if isinstance(packet, Connect):
+                writer.write(encode_connack(False, 0))
+            elif isinstance(packet, Subscribe):
+                writer.write(encode_suback(packet.packet_id, b"\0"))
+            elif isinstance(packet, Pingreq):
+                # As a broker that is behind: something comes, and the answer to the ping does not.
+                writer.write(encode_publish(b"aws/0/1/data/", b"queued"))
+
+    async def main() -> list[str]:
+        async with serving(serve) as port:
+            witness = Witness("aws/0", {1: 1.0}, folder=tmp_path)
+            await witness.open(endpoint(port))
+            return await witness.close()
+
+    (note,) = run(main())
+    assert "did not answer a ping" in note
+    (gap,) = read_observation(tmp_path / EVIDENCE_FOLDER, [1]).gaps
+    (seen_ns,) = table(tmp_path)["at_ns"].to_pylist()
+    assert (gap.reason, gap.until_ns) == (Blindness.BEHIND, 0)
+    assert 0 < gap.since_ns < seen_ns  # what it has still may have been sent long before
+
+
 def test_a_run_without_messages_leaves_an_empty_record(mosquitto: Any, tmp_path: Path) -> None:
     async def main() -> None:
         witness = Witness("aws/empty", {1: 1.0}, folder=tmp_path)

@@ -37,12 +37,27 @@ def test_a_damaged_parquet_file_is_named_and_nothing_is_said_to_be_lost(
     assert caught.value.exit_code == ExitCode.VERDICT_FAILED
 
 
-@pytest.mark.parametrize("damage", list(DAMAGES))
-def test_a_damaged_observation_is_as_good_as_none(damage: str, tmp_path: Path) -> None:
-    run = SyntheticRun(stores=("subscriber",))
+NO_CONNECTION = (
+    b'{"connections": [[100, 101, 102]], "gaps": [{"connection": 1, "since_ns": 1, "until_ns": 0, '
+    b'"reason": "not-connected", "detail": ""}]}'
+)
+"""A gap of a connection that is not there."""
+
+
+@pytest.mark.parametrize("damage", [*DAMAGES, "no-connection"])
+def test_a_damaged_observation_proves_no_loss_and_hides_no_arrival(damage: str, tmp_path: Path) -> None:
+    content = NO_CONNECTION if damage == "no-connection" else DAMAGES[damage] or b'{"connections": [['
+    run = SyntheticRun(stores=("subscriber",), with_trace=False, stages=[])
     run.write(tmp_path)
-    (tmp_path / "evidence" / "observation.json").write_bytes(DAMAGES[damage] or b'{"connections": [[')
+    (tmp_path / "evidence" / "observation.json").write_bytes(content)
     assert run.verify_written(tmp_path).data_complete
+    # Was the subscriber away when board 102 sent? That was in the file.
+    run.unsee(102)
+    run.write(tmp_path)
+    verification = run.verify_written(tmp_path)
+    assert (verification.stores[0].missing, verification.stores[0].unproven) == (36, 36)
+    assert [diagnosis.cause for diagnosis in verification.diagnoses] == ["no-record"]
+    assert verification.boards[2].state == "unproven"
 
 
 @pytest.mark.parametrize("damage", list(DAMAGES))

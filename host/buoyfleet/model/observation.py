@@ -19,6 +19,10 @@ class Blindness(StrEnum):
     SUBSCRIPTION_REFUSED = "subscription-refused"
     DISK_FULL = "disk-full"
     """What it saw could not be written."""
+    BEHIND = "behind"
+    """The broker had more for it when the run ended."""
+    NO_RECORD = "no-record"
+    """This file is damaged: whether it was away is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,9 @@ class Observation:
 def write_observation(observation: Observation, folder: Path) -> None:
     """Write it into a run's `evidence/`.
 
+    In place, not beside it and then renamed: where the disk is full, an older file without the last gap would
+    make what was not seen a loss. A file that breaks off proves none.
+
     Raises:
         OSError: the disk is full.
     """
@@ -68,10 +75,21 @@ def write_observation(observation: Observation, folder: Path) -> None:
 
 
 def read_observation(folder: Path, buoys: Iterable[int]) -> Observation:
-    """As written; where the run was killed before, one connection that watched all buoys without a gap."""
-    try:
-        document = json.loads((folder / FILE_NAME).read_text(encoding="utf-8"))
-        gaps = [Gap(**{**gap, "reason": Blindness(gap["reason"])}) for gap in document.pop("gaps")]
-        return Observation(**document, gaps=gaps)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    """As written.
+
+    Where the run was killed before, one connection that watched all buoys without a gap. Where the file
+    cannot be read, one that watched at times that are unknown.
+    """
+    path = folder / FILE_NAME
+    if not path.exists():
         return Observation([sorted(buoys)])
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        gaps = [Gap(**{**gap, "reason": Blindness(gap["reason"])}) for gap in document.pop("gaps")]
+        observation = Observation(**document, gaps=gaps)
+        for gap in gaps:
+            observation.connections[gap.connection]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        unknown = Gap(0, 0, 0, Blindness.NO_RECORD, f"{FILE_NAME} cannot be read")
+        return Observation([sorted(buoys)], gaps=[unknown])
+    return observation

@@ -233,6 +233,8 @@ class Witness:
         for watch in self._watches:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(watch.answered(), deadline.remaining_s)
+        for watch in self._watches:
+            watch.give_up()
         await self._close_connections()
         self._end_stream()
         return self.notes

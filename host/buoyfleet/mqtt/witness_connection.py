@@ -65,6 +65,8 @@ class Watch:
         self._number = number
         self._heard_ns = 0
         """UTC of the last packet while subscribed."""
+        self._subscribed_ns = 0
+        """UTC of the first subscription."""
         self._lost_since_ns = 0
         self._lost_why = ""
         self._client = client
@@ -100,6 +102,14 @@ class Watch:
         """The answer to `ask`, or nobody there to answer."""
         if self._pong is not None:
             await asyncio.shield(self._pong)
+
+    def give_up(self) -> None:
+        """If `ask` has no answer: the broker has more for us, and when that was sent is unknown."""
+        if self._pong is None or self._pong.done():
+            return
+        why = "the broker did not answer a ping at the end of the run: it may have more to deliver"
+        self._witness.note(f"{self._name}: {why}", timed=True)
+        self._witness.away(self._number, self._subscribed_ns, 0, Blindness.BEHIND, why)
 
     def close(self) -> None:
         """Say goodbye; nothing is recorded any more."""
@@ -154,6 +164,7 @@ class Watch:
         self._backoff_s = self._witness.backoff_s
         if not self.ready.done():
             self.ready.set_result(None)
+            self._subscribed_ns = self._witness.utc_ns()
         elif self._lost_at_s is not None:
             gap_s = asyncio.get_running_loop().time() - self._lost_at_s
             self._witness.note(f"{self._name} back after {gap_s:.1f} s; it saw no messages in that time")

@@ -60,8 +60,12 @@ CAUSES: dict[str, Cause] = {
         "the broker refused the subscription ({detail})",
         "Let the fleet's login subscribe to the data topics, then run again.",
     ),
+    "subscriber/no-record": Cause(
+        "when the subscriber watched is unknown ({detail})",
+        "Run again; if it happens often, look at the room on the disk.",
+    ),
     "subscriber/subscriber-away": Cause(
-        "sent while the subscriber was not connected ({detail})",
+        "sent while the subscriber could not see it ({detail})",
         "Run again; if it happens often, look into the broker's log.",
     ),
     "subscriber/beyond-limit": Cause("{detail}", "Plan fewer messages per second and board."),

@@ -30,13 +30,15 @@ ALL_SHORT = "all-short"
 NOTHING_SEEN = "nothing-seen"
 """Not one message was seen."""
 AWAY = "subscriber-away"
-"""Sent while the subscriber was not connected."""
+"""Sent while the subscriber could not see it."""
 BEYOND_LIMIT = "beyond-limit"
 """More than the broker delivers to one connection."""
 NO_SUBSCRIBER = {
     Blindness.NOT_CONNECTED: "no-subscriber",
     Blindness.SUBSCRIPTION_REFUSED: "subscription-refused",
     Blindness.DISK_FULL: "no-subscriber",
+    Blindness.BEHIND: "no-subscriber",
+    Blindness.NO_RECORD: "no-record",
 }
 """Nobody watched at all."""
 
