@@ -1,17 +1,20 @@
 """A run that is verified again: what was not known at first may be known now, and what is known stays."""
 
 import json
+import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
-from synthetic_run import SyntheticRun
+from synthetic_run import S, SyntheticRun
 
 from buoyfleet.boards.report import BoardReport
 from buoyfleet.cloud.target import Collected
 from buoyfleet.inventory.loader import load_fleet
+from buoyfleet.model.endpoint import Endpoint
 from buoyfleet.model.result import Result
-from buoyfleet.runs.complete import FLEET_FILE, verify_again
+from buoyfleet.runs.complete import FLEET_FILE, verify_again, verify_unfinished
 from buoyfleet.runs.conclude import conclude
 from buoyfleet.runs.pacing import make_plan
 from buoyfleet.runs.run_state import RunRecord
@@ -98,3 +101,45 @@ def test_incomplete_records_of_the_target_are_not_forgotten(tmp_path: Path) -> N
     result = concluded(run, tmp_path)
     assert {one.cause for one in result.diagnoses} == {"unrecorded"}
     assert again(result, tmp_path).diagnoses == result.diagnoses
+
+
+class Outliving:
+    """A target that outlives its runs, and notes the time it is asked for."""
+
+    def __init__(self, run: SyntheticRun) -> None:
+        self.until_ns = 0
+        self._run = run
+
+    async def reopen(self, _since_ns: int) -> Endpoint:
+        return Endpoint("127.0.0.1", 1)
+
+    async def collect_left(self, *_window: object) -> None:
+        """It still answers."""
+
+    async def collect(self, _folder: Path, _since_ns: int, until_ns: int, _buoys: object) -> Collected:
+        self.until_ns = until_ns
+        return Collected(self._run.stores, self._run.counters())
+
+    async def stop(self) -> None:
+        """It goes on."""
+
+
+@pytest.mark.parametrize("ended_early", [False, True])
+def test_a_clock_that_was_set_back_since_the_run_hides_no_measure(
+    ended_early: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = SyntheticRun(count=20)  # 2 s: longer than the slack of the window
+    result = concluded(run, tmp_path)
+    target = Outliving(run)
+    monkeypatch.setattr("buoyfleet.runs.complete._target", lambda *_: target)
+    before_ns = run.start_ns - 3600 * S
+    for path in [tmp_path / FLEET_FILE, *(tmp_path / "ledger").iterdir()]:
+        os.utime(path, ns=(before_ns, before_ns))
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "time_ns", lambda: before_ns)
+        if ended_early:
+            result = verify_unfinished(tmp_path, lambda _: None)
+        else:
+            result = verify_again(tmp_path, result, lambda _: None)
+    assert target.until_ns >= max(message.sent_ns for message in run.sent.values())
+    assert [store.missing for store in result.stores] == [0, 0]

@@ -26,7 +26,7 @@ from buoyfleet.runs.targets import make_target
 from buoyfleet.serial.find import Finder
 from buoyfleet.serial.trouble import Unanswered
 from buoyfleet.verify.boards import BoardFacts
-from buoyfleet.verify.ledger import compact_ledger, first_planned_ns
+from buoyfleet.verify.ledger import compact_ledger, first_planned_ns, last_event_ns
 from buoyfleet.verify.verdict import Case, verify
 
 FLEET_FILE = "fleet.yaml"
@@ -101,7 +101,10 @@ def verify_again(run_folder: Path, result: Result, say: Callable[[str], None]) -
     target = _target(fleet, run_folder)
     buoys = frozenset(board.buoy_id for board in fleet.boards)
     # What has a time of its own may come late; without, only when it came tells one run from the next.
-    until_ns = time.time_ns() if result.run.payload == "stamped" else _until_ns(result)
+    # This computer's clock may have been set back since the run.
+    until_ns = _until_ns(result)
+    if result.run.payload == "stamped":
+        until_ns = max(until_ns, time.time_ns())
     collected = asyncio.run(_collected(target, run_folder, result.run.started_ns, until_ns, buoys))
     if collected is None:
         say("nothing outlives a run at this target: the files in the run's folder are verified")
@@ -133,7 +136,8 @@ def verify_unfinished(run_folder: Path, say: Callable[[str], None]) -> Result:
         record.cut_short, record.interrupted = record.phase, True
     if not record.started_ns:
         record.started_ns = _first_planned_ns(run_folder)
-    last_ns = _last_written_ns(run_folder)
+    # Files have the time of the computer's clock, which may have been set back during the run.
+    last_ns = max(_last_written_ns(run_folder), last_event_ns(run_folder))
     record.ended_ns = record.ended_ns or max(last_ns, record.started_ns)
     if not record.collected.stores:
         record.since_ns = record.started_ns - WINDOW_SLACK_NS

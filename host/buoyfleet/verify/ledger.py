@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from buoyfleet.model.errors import VerificationError
-from buoyfleet.model.ledger import COMPACTED, SCHEMA, STREAM_FOLDER, STREAM_SUFFIX
+from buoyfleet.model.ledger import COMPACTED, SCHEMA, STREAM_FOLDER, STREAM_SUFFIX, Event
 from buoyfleet.verify.streams import ROW_GROUP_ROWS, StreamReading, UnfinishedStream
 
 # Columns of few different values.
@@ -73,3 +73,18 @@ def first_planned_ns(run_folder: Path) -> int:
             pc.min(table["planned_ns"]).as_py() for table in StreamReading(stream, SCHEMA, "ledger").tables()
         ]
     return min(first, default=0)
+
+
+def last_event_ns(run_folder: Path) -> int:
+    """Host UTC of the last thing that a board did, in the streams of a run; 0 where there is none.
+
+    Raises:
+        VerificationError: a stream is no ledger.
+    """
+    last = 0
+    for stream in (run_folder / STREAM_FOLDER).glob(f"*{STREAM_SUFFIX}"):
+        for table in StreamReading(stream, SCHEMA, "ledger").tables():
+            done = table.filter(pc.field("event") != Event.PLANNED)
+            if done.num_rows:
+                last = max(last, pc.max(pc.add(done["at_ns"], done["offset_ns"])).as_py())
+    return last
