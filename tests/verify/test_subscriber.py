@@ -191,6 +191,16 @@ def test_what_was_never_acknowledged_and_not_seen_is_the_boards(tmp_path: Path) 
     assert causes(verification) == {("missing", "unacknowledged")}
 
 
+def test_with_qos_0_nobody_expects_an_acknowledgement_of_what_was_not_seen(tmp_path: Path) -> None:
+    run = watched(qos=0)
+    for message in run.sent.values():
+        message.acknowledged = False
+    run.unsee(102)
+    verification = run.verify(tmp_path)
+    assert causes(verification) == {("missing", "not-seen")}
+    assert states(verification) == {100: "passed", 101: "passed", 102: "failed"}
+
+
 def test_the_stream_of_a_killed_run_counts_up_to_its_last_batch(tmp_path: Path) -> None:
     import pyarrow as pa
 
