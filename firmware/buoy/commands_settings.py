@@ -8,8 +8,9 @@ from buoy.console import Refused, pieces
 from buoy.settings import CALIBRATION, FILE, SECTIONS
 from buoy.shims import forget
 
-# Of all settings, as JSON; nine calibrated sensors take 4 KB. With nine drivers and mutual TLS the heap grew
-# now and then where 5 KB were in force, and a request has at most 2 KB (tests/esp32/test_esp32_heap.py).
+# Of all settings, as JSON; two calibrations of nine sensors take 2.8 KB. With nine drivers and mutual TLS the
+# heap grew now and then where 5 KB were in force, and a request has at most 2 KB
+# (tests/esp32/test_esp32_heap.py).
 _MOST_BYTES = 4608
 
 

@@ -160,3 +160,17 @@ def test_a_long_standpipe_scale_replaces_the_nominal_one_and_a_short_one_does_no
     short, _ = calibrate(board, "wp", points=("0", "1"))
     assert "kpa_per_v" not in short.fitted.settings
     assert any("agrees with 400" in warning for warning in short.fitted.warnings)
+
+
+@pytest.mark.soak
+def test_a_board_keeps_two_calibrations_of_all_nine_sensors():
+    """All settings of a board together have a largest size (docs/firmware.md, Memory)."""
+    board = SimulatedBoard()
+    for _ in range(2):
+        for key in sorted(WATERS, key="temp".__ne__):
+            result, record = calibrate(board, key)
+            assert result.outcome == "passed", result.reason
+            assert record.written
+    kept = board.request("get", 60.0)["calibration"]
+    assert all(note["was"]["record"] for note in kept.values())
+    assert kept.keys() == WATERS.keys()
