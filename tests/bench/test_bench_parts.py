@@ -10,6 +10,7 @@ from functools import partial
 
 import pytest
 
+from buoyfleet.bench import session as bench_session
 from buoyfleet.bench.batch import Job, Limits, Stop, Stopped, is_defect, run_all
 from buoyfleet.bench.credentials import Credentials
 from buoyfleet.bench.flashing import confirmed_mac, patiently, refuse_old_board
@@ -17,7 +18,7 @@ from buoyfleet.bench.images import RELEASES, get_image, remember
 from buoyfleet.bench.keys import CredentialFiles, OwnAuthority
 from buoyfleet.bench.plan import Options, Software, missing, to_remove
 from buoyfleet.bench.self_test import SelfTest, run_self_test
-from buoyfleet.bench.session import TRANSIENT
+from buoyfleet.bench.session import TRANSIENT, BoardLog, Session
 from buoyfleet.bench.survey import State
 from buoyfleet.bench.tls_files import load
 from buoyfleet.bench.wanted import Wanted
@@ -354,41 +355,43 @@ def test_a_chip_that_is_not_understood_is_asked_again_later(further):
         confirmed_mac(ReadsMacs(further), MAC)
 
 
-class FailsAtFirst:
-    """A session whose board is there, and whose esptool has no answer the first times."""
+class FailsAtFirst(Session):
+    """esptool gets no answer from the chip the first times."""
 
-    port = "/dev/ttyUSB0"
-    stop = Stop()
-
-    def __init__(self, failures):
-        self.log = self
-        self.lines = []
-        self._failures = failures
-
-    def line(self, text):
-        self.lines.append(text)
+    failures = 0
 
     def esptool(self):
         return self
 
     def reappear(self, error):
-        """It is there already."""
+        """The board is there all the time."""
 
     def answer(self):
-        if self._failures:
-            self._failures -= 1
+        if self.failures:
+            self.failures -= 1
             raise BoardError("esptool: Failed to start stub flasher.", where=self.port, next_step="again")
         return "table"
 
 
-def test_a_chip_that_answered_too_late_for_esptool_is_asked_again():
-    session = FailsAtFirst(2)
-    assert patiently(session, FailsAtFirst.answer) == "table"
-    assert len(session.lines) == 2, "each attempt is in the board's log"
+@pytest.fixture
+def late(monkeypatch, tmp_path):
+    monkeypatch.setattr(bench_session, "_PAUSE_S", 0.0)
+
+    def with_failures(count):
+        session = FailsAtFirst(parse_name("/dev/ttyUSB0"), log=BoardLog(tmp_path / "board.log"))
+        session.failures = count
+        return session
+
+    return with_failures
 
 
-def test_a_chip_without_three_answers_fails_with_the_reason_of_the_last():
+def test_a_chip_that_answered_too_late_for_esptool_is_asked_again(late, tmp_path):
+    assert patiently(late(2), FailsAtFirst.answer) == "table"
+    assert len((tmp_path / "board.log").read_text().splitlines()) == 2, "each failure is in the board's log"
+
+
+def test_a_chip_that_does_not_answer_fails_with_the_last_reason(late):
     with pytest.raises(TRANSIENT) as raised:
-        patiently(FailsAtFirst(3), FailsAtFirst.answer)
+        patiently(late(3), FailsAtFirst.answer)
     assert "stub flasher" in raised.value.what
     assert raised.value.next_step == "again"

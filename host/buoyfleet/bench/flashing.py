@@ -135,13 +135,7 @@ def confirmed_mac(session: Session, mac: str) -> str:
     """
     read = [mac]
     while len(read) < 3:
-        try:
-            again = session.esptool().identify(flash=False).mac
-        except BoardError as error:
-            session.stop.check(session.port)
-            raise LineError(
-                error.what, where=error.where, cause=error.cause, next_step=error.next_step
-            ) from error
+        again = _asked(session, lambda chip: chip.identify(flash=False)).mac
         if again in read:
             return again
         read.append(again)
@@ -154,28 +148,29 @@ def confirmed_mac(session: Session, mac: str) -> str:
 
 
 def patiently(session: Session, ask: Callable[[Esptool], _Answer]) -> _Answer:
-    """What `ask` gets from the chip; tried three times, for it changes nothing that was not erased anyway.
+    """What esptool gets from the chip, asked again as `Session.persevere` does.
+
+    Only for what may be repeated: reading, and erasing what is to be erased.
 
     esptool waits 0.2 s for the answer to MEM_END and reads nothing more after that (esptool 5.6, `mem_finish`
     and `read`): on a computer with ten boards and much else to do, a good board on a good line fails now and
     then with "Failed to start stub flasher".
 
     Raises:
-        LineError: three times no answer.
+        LineError: no answer, however often.
     """
-    attempt = 1
-    while True:
-        try:
-            return ask(session.esptool())
-        except BoardError as error:
-            session.stop.check(session.port)
-            if attempt == 3:
-                raise LineError(
-                    error.what, where=error.where, cause=error.cause, next_step=error.next_step
-                ) from error
-            session.log.line(f"# attempt {attempt}: {error.what}")
-            attempt += 1
-            session.reappear(error)
+    return session.persevere(lambda: _asked(session, ask))
+
+
+def _asked(session: Session, ask: Callable[[Esptool], _Answer]) -> _Answer:
+    """Raises LineError: esptool failed, which another try may cure."""
+    try:
+        return ask(session.esptool())
+    except BoardError as error:
+        session.stop.check(session.port)
+        raise LineError(
+            error.what, where=error.where, cause=error.cause, next_step=error.next_step
+        ) from error
 
 
 def _check_chip(session: Session, image: FlashImage, mac: str) -> None:

@@ -27,19 +27,19 @@ def press_reset(port: str) -> str:
     with contextlib.suppress(OSError, PreflightError):
         if _pulse(port):
             return "RTS"
-    for last in (False, True):
-        try:
-            Esptool(port).identify(flash=False)
-            break
-        except BoardError as error:
-            # A program that floods the line can drown the answers of one attempt.
-            if last:
-                raise BoardError(
-                    f"could not be reset: {error.what}",
-                    where=port,
-                    cause=error.cause,
-                    next_step="press EN (reset) on the board, or unplug it and plug it in again",
-                ) from error
+    with contextlib.suppress(BoardError):
+        # A program that floods the line can drown the answers of this attempt.
+        Esptool(port).identify(flash=False)
+        return "esptool"
+    try:
+        Esptool(port).identify(flash=False)
+    except BoardError as error:
+        raise BoardError(
+            f"could not be reset: {error.what}",
+            where=port,
+            cause=error.cause,
+            next_step="press EN (reset) on the board, or unplug it and plug it in again",
+        ) from error
     return "esptool"
 
 
