@@ -12,61 +12,26 @@ Below 1 this tree takes less. A machine that does other things moves both sides 
 """
 
 import argparse
-import json
 import statistics
-import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from _bench import ROOT
-from _processes import Usage, watch
-
-CLIENTS = 1000
-FEW, MANY = 15, 35
-"""Messages of each board in the two runs of a figure."""
-# A shard takes 1,000 records/s: as in AWS, a fleet that sends more needs more of them.
-TARGET = {"kind": "local", "twin": {"kinesis_shards": 4}}
-
-
-def buoy_run(tree: Path, ids: range, run: dict[str, object], *options: str) -> Usage:
-    """A whole run of virtual boards by the `buoy` of a tree.
-
-    Raises:
-        SystemExit: it did not pass; its figures would mean nothing.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "fleet.yaml"
-        boards = [{"kind": "virtual", "ids": f"{ids[0]}-{ids[-1]}"}]
-        path.write_text(json.dumps({"fleet": "bench", "target": TARGET, "run": run, "boards": boards}))
-        command = [
-            str(tree / ".venv" / "bin" / "buoy"),
-            "run",
-            str(path),
-            "--quiet",
-            "--out",
-            f"{folder}/runs",
-        ]
-        usage = watch([*command, *options], root=tree)
-    if usage.exit_code:
-        sys.exit(f"{tree}: a run ended with {usage.exit_code}: {usage.output}")
-    return usage
+from _runs import TWIN, marginal
+from _runs import original as original_run
 
 
 def original(tree: Path) -> dict[str, float]:
     """Seconds of the original scenario."""
-    usage = buoy_run(tree, range(100, 130), {"messages": 100, "interval": "1 s"}, "--flat-out")
-    return {"wall, s": usage.wall_s, "CPU, s": sum(usage.cpu_s.values())}
+    done = original_run(tree)
+    if done.usage.exit_code:
+        print(f"  a run of {tree} ended with {done.usage.exit_code}: {done.usage.output}")
+    return {"wall, s": done.usage.wall_s, "CPU, s": sum(done.usage.cpu_s.values())}
 
 
 def paced(tree: Path) -> dict[str, float]:
     """CPU µs per message of each part."""
-    few, many = (
-        buoy_run(tree, range(1000, 1000 + CLIENTS), {"messages": messages, "interval": "1 s"}).cpu_s
-        for messages in (FEW, MANY)
-    )
-    more = CLIENTS * (MANY - FEW)
-    cost = {part: (many[part] - few.get(part, 0.0)) / more * 1e6 for part in many}
+    cost = marginal(TWIN, tree)
     cost["twin"] += cost.pop("handler", 0.0)  # through to S3
     return {f"{part}, µs per message": us for part, us in cost.items()}
 

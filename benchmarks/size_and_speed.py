@@ -19,20 +19,18 @@ not in it. Ratios are taken in one run of this script. Absolute times depend on 
 
 import argparse
 import asyncio
-import json
 import multiprocessing
 import socket
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from _bench import mosquitto
-from _processes import Usage, twin_alone, watch
+from _processes import twin_alone
+from _runs import CLIENTS, FEW, MANY, TWIN, buoy_run, marginal
+from _runs import original as original_run
 from virtual_boards import PACED, boards, paced_peer
 
 from buoyfleet.cloud.local import rules
@@ -40,64 +38,14 @@ from buoyfleet.cloud.local.config import TwinConfig
 from buoyfleet.cloud.local.pipeline import Pipeline
 from buoyfleet.mqtt.codec import Connect, encode_connect, encode_publish
 
-CLIENTS = 1000
-FEW, MANY = 15, 35
-"""Messages of each board in the two runs of a figure."""
 TWO_CORES = 2
 MB_BAR = 1024.0
-# A shard takes 1,000 records/s: as in AWS, a fleet that sends more needs more of them.
-TWIN = {"kind": "local", "twin": {"kinesis_shards": 4}}
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A whole `buoy run`."""
-
-    usage: Usage
-    result: dict[str, Any]
-    """result.json; empty where there is none."""
-    report_mb: float
 
 
 def say(row: str, figure: str, bar: str, reached: bool) -> bool:
     """Print a row; returns whether its bar is reached."""
     print(f"{row:<48}{figure:<44}{bar:<28}{'reached' if reached else 'MISSED'}", flush=True)
     return reached
-
-
-def buoy_run(ids: range, run: dict[str, object], target: object = TWIN, options: tuple[str, ...] = ()) -> Run:
-    """Run a fleet of virtual boards, from command to verdict."""
-    with tempfile.TemporaryDirectory() as folder:
-        fleet = {
-            "fleet": "bench",
-            "target": target,
-            "run": run,
-            "boards": [{"kind": "virtual", "ids": f"{ids[0]}-{ids[-1]}"}],
-        }
-        path = Path(folder) / "fleet.yaml"
-        path.write_text(json.dumps(fleet))
-        out = Path(folder) / "runs"
-        command = [sys.executable, "-m", "buoyfleet.cli.main", "run", str(path), "--quiet", "--out", str(out)]
-        usage = watch([*command, *options])
-        made = sorted(out.glob("*/result.json"))
-        if not made:
-            return Run(usage, {}, 0.0)
-        report = made[0].with_name("report.html")
-        size_mb = report.stat().st_size / 1e6 if report.exists() else 0.0
-        return Run(usage, json.loads(made[0].read_text()), size_mb)
-
-
-def marginal(target: object) -> dict[str, float]:
-    """Part of the tool → CPU µs per message, from a run of few messages and one of more."""
-    ids = range(1000, 1000 + CLIENTS)
-    runs = {}
-    for messages in (FEW, MANY):
-        done = buoy_run(ids, {"messages": messages, "interval": "1 s"}, target)
-        if done.usage.exit_code:
-            print(f"  the run of {messages} messages ended with {done.usage.exit_code}: {done.usage.output}")
-        runs[messages] = done.usage.cpu_s
-    more = CLIENTS * (MANY - FEW)
-    return {part: (runs[MANY][part] - runs[FEW].get(part, 0.0)) / more * 1e6 for part in runs[MANY]}
 
 
 def raw_us() -> float:
@@ -203,10 +151,7 @@ def measures() -> bool:
 
 def original() -> bool:
     """What a first-time user runs."""
-    runs = [
-        buoy_run(range(100, 130), {"messages": 100, "interval": "1 s"}, options=("--flat-out",))
-        for _ in range(5)
-    ]
+    runs = [original_run() for _ in range(5)]
     walls = sorted(run.usage.wall_s for run in runs)
     cpu_s = statistics.median(sum(run.usage.cpu_s.values()) for run in runs)
     good = all(run.usage.exit_code == 0 for run in runs)
