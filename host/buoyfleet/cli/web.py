@@ -35,7 +35,8 @@ def web(
 ) -> None:
     """Show runs, a running fleet and the bench in a browser, until Ctrl-C.
 
-    Work that was begun in the browser goes on when the page is closed or this server ends.
+    A run that was started in the browser goes on when the page is closed or this server ends. Commissioning
+    goes on when the page is closed; the server ends only when its boards are done.
     """
     from buoyfleet.web.server import OWN_TOKEN, WebOptions, open_server, require_installed, serve
     from buoyfleet.web.site import Site

@@ -132,6 +132,8 @@ def _draw_commission(view: View, announcer: Announcer) -> None:
 
     @ui.refreshable
     def shown() -> None:
+        if _work.fetching:
+            html.p(clipped(_work.fetching))
         for warning in _work.warnings:
             html.p(f"! {clipped(warning)}").classes("warn")
         if _work.error is not None:

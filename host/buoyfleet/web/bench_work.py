@@ -36,6 +36,8 @@ class BenchWork:
     holder: Holder = field(default_factory=Holder)
     boards: dict[str, BoardLine] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    fetching: str = ""
+    """What is downloaded before the boards are touched."""
     error: BuoyError | None = None
     """Before any board was touched."""
     version: int = 0
@@ -65,7 +67,7 @@ class BenchWork:
         with self._guard:
             if self.busy:
                 raise UsageError("boards are being worked on", next_step="wait until they are done")
-            self.boards, self.warnings, self.error = {}, [], None
+            self.boards, self.warnings, self.fetching, self.error = {}, [], "", None
             # Not a daemon: a server that ends waits for its boards.
             self._thread = threading.Thread(
                 target=self._commission, args=(site, words, options), name="bench"
@@ -93,7 +95,7 @@ class BenchWork:
     @contextmanager
     def progress(self, boards: Sequence[str]) -> Iterator[ShowEvent]:
         """See `BenchUi`."""
-        self.boards = {board: BoardLine() for board in boards}
+        self.boards, self.fetching = {board: BoardLine() for board in boards}, ""
         yield self._show
 
     def _show(self, event: ProgressEvent) -> None:
@@ -105,7 +107,8 @@ class BenchWork:
 
     def download(self, name: str, done: int, whole: int) -> None:
         """See `BenchUi`."""
-        self.warnings[:] = [f"fetching {name}: {done:,} of {whole:,} bytes"]
+        share = f" of {whole >> 10:,}" if whole else ""
+        self.fetching = f"downloading {name}: {done >> 10:,}{share} kB"
         self.version += 1
 
     def warn(self, text: str) -> None:

@@ -18,7 +18,7 @@ ALIVE = "/alive"
 """Says whether the session goes on: 204, or 401."""
 _LONGEST_FORM = 4096
 _EXPIRED = 4401
-"""Close code of a socket whose session ended: HTTP's 401 in the range for applications (RFC 6455, 7.4.2)."""
+"""Closes the socket of an ended session: HTTP's 401 in the range for applications (RFC 6455, 7.4.2)."""
 _HIDDEN_HEADERS = ("x-forwarded-prefix", "x-forwarded-for", "x-forwarded-proto")
 """Nobody stands between browser and server, and NiceGUI would believe them."""
 HEADERS = {
