@@ -159,7 +159,8 @@ def test_a_cold_board_connects_with_mutual_tls_after_bad_answers_and_again_after
     simulator.power(BOARD, False)
     simulator.power(BOARD, True)
     more_arrive(arrived, 2)
-    stamps = stamps_s(arrived)
+    # At least once: what a power cut left without its acknowledgement comes again, with the same stamp.
+    stamps = list(dict.fromkeys(stamps_s(arrived)))
     assert stamps == sorted(stamps)
     assert stamps[-1] <= time.time() + 0.1
 
