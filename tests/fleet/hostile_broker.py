@@ -23,8 +23,8 @@ from buoyfleet.mqtt.codec import (
 )
 from buoyfleet.mqtt.topics import topic_matches
 
-Deliver = Callable[[int, Publish], list[bytes]]
-"""(number of the message, message) → payloads that subscribers get."""
+Deliver = Callable[[int, Publish], list[bytes] | list[Publish]]
+"""(number of the message, message) → payloads that subscribers get on its topic, or whole messages."""
 
 
 class HostileBroker:
@@ -102,16 +102,20 @@ class HostileBroker:
             writer.close()
 
     def _pass_on(self, packet: Publish) -> None:
-        payloads = self._deliver(self._number, packet)
+        delivered = self._deliver(self._number, packet)
         self._number += 1
         for subscriber, filters in list(self._subscribers.items()):
-            if any(topic_matches(wanted, packet.topic) for wanted in filters):
-                for payload in payloads:
-                    publish, delay_s = encode_publish(packet.topic, payload), self._delay_s(packet.topic)
-                    if delay_s:
-                        self._loop.call_later(delay_s, subscriber.write, publish)
-                    else:
-                        subscriber.write(publish)
-                if self._number == self._cut_after:
-                    del self._subscribers[subscriber]
-                    subscriber.transport.abort()
+            for each in delivered:
+                topic, payload = (
+                    (packet.topic, each) if isinstance(each, bytes) else (each.topic, each.payload)
+                )
+                if not any(topic_matches(wanted, topic) for wanted in filters):
+                    continue
+                publish, delay_s = encode_publish(topic, payload), self._delay_s(topic)
+                if delay_s:
+                    self._loop.call_later(delay_s, subscriber.write, publish)
+                else:
+                    subscriber.write(publish)
+            if self._number == self._cut_after and any(topic_matches(f, packet.topic) for f in filters):
+                del self._subscribers[subscriber]
+                subscriber.transport.abort()

@@ -115,6 +115,105 @@ def test_what_a_broker_does_behind_its_acknowledgement_is_found(
     assert (result["outcome"]["exit_code"] == ExitCode.OK) == (verdict == "passed")
 
 
+def loses_one_percent(number: int, message: Publish) -> list[bytes]:
+    return [] if number == 7 else [message.payload]
+
+
+def takes_out_a_measure(_number: int, message: Publish) -> list[bytes]:
+    return [json.dumps({k: v for k, v in json.loads(message.payload).items() if k != "ph"}).encode()]
+
+
+def takes_out_a_measure_of_one(number: int, message: Publish) -> list[bytes]:
+    return takes_out_a_measure(number, message) if number == 7 else [message.payload]
+
+
+def changes_a_value(number: int, message: Publish) -> list[bytes]:
+    values = json.loads(message.payload)
+    return [json.dumps({**values, "ph": values["ph"] + 0.5}).encode() if number == 7 else message.payload]
+
+
+def writes_json_its_own_way(_number: int, message: Publish) -> list[bytes]:
+    return [json.dumps(dict(reversed(json.loads(message.payload).items())), indent=1).encode()]
+
+
+def delivers_others(later_ms: int) -> Callable[[int, Publish], list[bytes]]:
+    """With one message another of the same buoy, from so much later or earlier."""
+
+    def deliver(number: int, message: Publish) -> list[bytes]:
+        values = json.loads(message.payload)
+        values["timestamp"] += later_ms
+        return [message.payload, *([json.dumps(values).encode()] if number == 7 else [])]
+
+    return deliver
+
+
+def confuses_topics(_number: int, message: Publish) -> list[Publish]:
+    topic = b"aws/0/103/data/" if b"/102/" in message.topic else message.topic
+    return [Publish(topic, message.payload, 0)]
+
+
+def reorders() -> Callable[[int, Publish], list[Publish]]:
+    """Every message but the last waits for the next one."""
+    kept: list[Publish] = []
+
+    def deliver(number: int, message: Publish) -> list[Publish]:
+        if b"/data/" not in message.topic:
+            return [message]
+        kept.insert(0, message)
+        if number % 2 == 0:
+            return []
+        out, kept[:] = list(kept), []
+        return out
+
+    return deliver
+
+
+@pytest.mark.parametrize("payload", ["stamped", pytest.param("original", marks=pytest.mark.soak)])
+@pytest.mark.parametrize(
+    ("deliver", "verdict", "cause", "troubled"),
+    [
+        (loses_one_percent, "failed", {"not-seen"}, 1),
+        (takes_out_a_measure, "failed", {"measure-lost"}, 4),
+        (takes_out_a_measure_of_one, "failed", {"measure-lost"}, 1),
+        (confuses_topics, "failed", {"wrong-topic"}, 2),
+        (reorders(), "passed", set(), 0),
+        (writes_json_its_own_way, "passed", set(), 0),
+    ],
+)
+def test_each_unkindness_of_a_broker_has_its_verdict_and_its_cause(
+    deliver: Callable[[int, Publish], list[bytes]],
+    verdict: str,
+    cause: set[str],
+    troubled: int,
+    payload: str,
+    tmp_path: Path,
+) -> None:
+    with HostileBroker(deliver).running() as port:
+        result = judged(tmp_path, port, payload=payload)
+    assert {diagnosis["cause"] for diagnosis in result["diagnoses"]} == cause
+    assert result["outcome"]["verdict"] == verdict
+    assert (result["outcome"]["exit_code"] == ExitCode.OK) == (verdict == "passed")
+    assert sum(state != "passed" for state in states(result).values()) == troubled
+
+
+@pytest.mark.parametrize(
+    ("deliver", "verdict", "cause"),
+    [
+        (changes_a_value, "failed", {"altered"}),
+        (delivers_others(later_ms=1), "failed", {"unexplained"}),
+        (delivers_others(later_ms=-3_600_000), "passed", set()),
+    ],
+    ids=["altered", "other-fleet", "earlier-run"],
+)
+def test_timestamps_show_what_is_changed_foreign_or_of_an_earlier_run(
+    deliver: Callable[[int, Publish], list[bytes]], verdict: str, cause: set[str], tmp_path: Path
+) -> None:
+    with HostileBroker(deliver).running() as port:
+        result = judged(tmp_path, port)
+    assert {diagnosis["cause"] for diagnosis in result["diagnoses"]} == cause
+    assert result["outcome"]["verdict"] == verdict
+
+
 def test_a_subscription_that_is_refused_leaves_the_run_unproven(tmp_path: Path) -> None:
     with HostileBroker(everything, suback=0x80).running() as port:
         result = judged(tmp_path, port)

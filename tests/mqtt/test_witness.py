@@ -175,6 +175,23 @@ def test_a_full_disk_ends_the_record_and_says_since_when(
     assert (gap.reason, gap.until_ns) == (Blindness.DISK_FULL, 0)
 
 
+def test_copies_and_messages_of_others_do_not_end_the_wait_for_those_still_on_their_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def main() -> None:
+        witness = Witness("aws/0", {100: 1.0, 101: 1.0})
+        witness.seen.update({100: 7, 101: 5})
+        monkeypatch.setattr("buoyfleet.mqtt.witness._QUIET_S", 600.0)
+        await witness.settle({100: 7, 101: 5}, 600.0, proves=False)
+        waiting = asyncio.ensure_future(witness.settle({100: 5, 101: 5}, 600.0, proves=False))
+        done, _ = await asyncio.wait([waiting], timeout=0.1)
+        assert not done
+        monkeypatch.setattr("buoyfleet.mqtt.witness._QUIET_S", -1.0)
+        await asyncio.wait_for(waiting, 60)
+
+    run(main())
+
+
 def _no_room(_rows: object) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
 

@@ -45,6 +45,7 @@ class Sent:
     values: dict[str, Any]
     attempts: int = 1
     acknowledged: bool = True
+    acknowledged_after_ns: int = 5 * MS
     dropped: str | None = None
     sent: bool = True
     sent_ns: int = 0
@@ -306,7 +307,13 @@ class SyntheticRun:
                         }
                     )
                 if message.acknowledged:
-                    rows.append({**common, "event": ledger.Event.ACKNOWLEDGED, "at_ns": at_ns + 5 * MS})
+                    rows.append(
+                        {
+                            **common,
+                            "event": ledger.Event.ACKNOWLEDGED,
+                            "at_ns": at_ns + message.acknowledged_after_ns,
+                        }
+                    )
             if message.dropped is not None:
                 rows.append(
                     {**common, "event": ledger.Event.DROPPED, "at_ns": at_ns, "reason": message.dropped}

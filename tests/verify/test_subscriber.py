@@ -1,5 +1,6 @@
 """The independent subscriber as a store: what it proves, and what it cannot know."""
 
+import json
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -14,6 +15,7 @@ from buoyfleet.model.store import SCHEMA
 from buoyfleet.runs.conclude import outcome_of
 from buoyfleet.runs.run_state import RunRecord
 from buoyfleet.verify.verdict import Verification
+from sensors.catalog import KEYS
 
 LOSSLESS = ("subscriber.missing == 0", "subscriber.duplicated == 0", "subscriber.altered == 0")
 PAYLOADS = pytest.mark.parametrize("payload", ["stamped", "original"])
@@ -232,3 +234,139 @@ def test_a_whole_stream_becomes_one_file(tmp_path: Path) -> None:
         stream.write_batch(pa.RecordBatch.from_pylist(seen, evidence.WITNESS_SCHEMA))
     assert outcome(run.verify_written(tmp_path)).verdict == "passed"
     assert not (proofs / evidence.WITNESS_STREAM).exists()
+
+
+@PAYLOADS
+def test_a_measure_that_is_taken_out_of_every_message_is_lost_and_not_merely_unseen(
+    tmp_path: Path, payload: str
+) -> None:
+    run = watched(payload=payload)
+    for row, message in zip(run.watch(), run.sent.values(), strict=True):
+        row["payload"] = json.dumps({k: v for k, v in message.values.items() if k != "ph"}).encode()
+    verification = run.verify(tmp_path)
+    assert causes(verification) == {("missing", "measure-lost")}
+    assert set(states(verification).values()) == {"failed"}
+    assert verification.boards[0].errors == ["4 measures missing in messages that the subscriber saw"]
+    assert (verification.stores[0].missing, verification.stores[0].unproven) == (12, 0)
+    assert "at broker" in verification.diagnoses[0].sentence
+    assert outcome(verification).verdict == "failed"
+
+
+@PAYLOADS
+def test_what_is_missing_beyond_the_messages_that_did_not_come_was_taken_out(
+    tmp_path: Path, payload: str
+) -> None:
+    run = watched(payload=payload)
+    for row, message in zip(run.watch(), list(run.sent.values()), strict=True):
+        row["payload"] = json.dumps({k: v for k, v in message.values.items() if k != "ph"}).encode()
+    assert run.witnessed is not None
+    del run.witnessed[::4]  # the first of each board
+    verification = run.verify(tmp_path)
+    store = verification.stores[0]
+    assert (store.missing, store.unproven) == (3 * 9 + 9, 27)
+    assert causes(verification) == {("missing", "measure-lost"), ("missing", "all-short")}
+    assert set(states(verification).values()) == {"failed"}
+
+
+@PAYLOADS
+def test_messages_on_the_topic_of_another_board_are_lost_and_the_diagnosis_says_where_they_are(
+    tmp_path: Path, payload: str
+) -> None:
+    run = watched(payload=payload)
+    for message in run.sent.values():
+        for position, key in enumerate(KEYS):
+            message.values[key] = message.buoy + message.seq / 10 + position * 1000
+    run.witnessed = [
+        {"buoy": {100: 102, 102: 100}.get(m.buoy, m.buoy), "payload": m.payload, "at_ns": m.sent_ns + MS}
+        for m in run.sent.values()
+    ]
+    verification = run.verify(tmp_path)
+    assert ("missing", "wrong-topic") in causes(verification)
+    assert ("unexpected", "wrong-topic") in causes(verification)
+    assert {cause for _, cause in causes(verification)} == {"wrong-topic"}
+    assert states(verification) == {100: "failed", 101: "passed", 102: "failed"}
+    assert "on the topic of board 102" in " ".join(d.sentence for d in verification.diagnoses)
+    assert outcome(verification).verdict == "failed"
+
+
+def test_messages_of_others_do_not_make_a_blind_subscriber_see(tmp_path: Path) -> None:
+    run = watched()
+    run.witnessed = [
+        {
+            "buoy": message.buoy,
+            "payload": message.payload.replace(str(message.ts).encode(), str(message.ts + 50).encode()),
+            "at_ns": message.sent_ns + 2 * MS,
+        }
+        for message in run.sent.values()
+    ]
+    verification = run.verify(tmp_path)
+    assert causes(verification) == {("missing", "nothing-seen"), ("unexpected", "unexplained")}
+    assert "the subscriber saw none of its 4 messages" in verification.boards[0].errors
+    assert outcome(verification).verdict == "failed"
+
+
+def test_messages_of_an_earlier_run_that_come_late_are_no_fault_of_this_one(tmp_path: Path) -> None:
+    run = watched()
+    earlier = run.sent[100, 0].payload.replace(str(run.sent[100, 0].ts).encode(), b"1789999990000")
+    run.watch().insert(0, {"buoy": 100, "payload": earlier, "at_ns": run.start_ns + MS})
+    verification = run.verify(tmp_path)
+    assert outcome(verification).verdict == "passed"
+    assert verification.witness is not None
+    assert "1 message that no board of this run sent" in verification.witness.note
+    run.unsee(101, 2)
+    assert outcome(run.verify(tmp_path / "again")).verdict == "failed"
+
+
+@PAYLOADS
+def test_the_order_in_which_messages_come_is_of_no_account(tmp_path: Path, payload: str) -> None:
+    run = watched(payload=payload)
+    times = [row["at_ns"] for row in run.watch()]
+    for row, at_ns in zip(reversed(run.watch()), times, strict=True):
+        row["at_ns"] = at_ns
+    assert run.witnessed is not None
+    run.witnessed.reverse()
+    assert outcome(run.verify(tmp_path)).verdict == "passed"
+
+
+def test_a_slow_delivery_reaches_back_further_before_a_gap(tmp_path: Path) -> None:
+    run = watched(count=60)
+    sent = [run.sent[100, seq].sent_ns for seq in range(60)]
+    for row in run.watch():
+        row["at_ns"] += 3 * S
+    lost_ns = sent[50] + MS  # by then messages of 3 s before had come, the last of them number 20
+    run.observation = Observation(
+        [[100], [101, 102]], gaps=[Gap(0, lost_ns, lost_ns + S, Blindness.NOT_CONNECTED, "gone")]
+    )
+    run.unsee(100, *range(21, 50))
+    verification = run.verify(tmp_path)
+    assert states(verification) == {100: "unproven", 101: "passed", 102: "passed"}
+    run.unsee(100, 8)  # 4.2 s before
+    assert states(run.verify(tmp_path / "again"))[100] == "failed"
+
+
+def test_a_message_that_was_acknowledged_while_nobody_listened_is_not_proven(tmp_path: Path) -> None:
+    run = watched(count=60)
+    sent = [run.sent[100, seq].sent_ns for seq in range(60)]
+    message = run.sent[100, 5]
+    message.acknowledged_after_ns = 3 * S  # by a resend after the broker's restart
+    run.observation = Observation(
+        [[100], [101, 102]], gaps=[Gap(0, sent[30], sent[50], Blindness.NOT_CONNECTED, "restarted")]
+    )
+    run.unsee(100, 5)
+    verification = run.verify(tmp_path)
+    assert states(verification)[100] == "unproven"
+    assert causes(verification) == {("missing", "subscriber-away")}
+
+
+def test_the_seconds_of_a_brokers_limit_need_not_begin_with_those_of_utc(tmp_path: Path) -> None:
+    run = watched()
+    half = run.start_ns // S * S + S // 2
+    for n, message in enumerate(run.sent.values()):
+        message.sent_ns = half + n * 80 * MS  # from 0.5 s to 1.4 s
+    run.observation = Observation([[100, 101, 102]], delivers_per_s=10)
+    run.unsee(100, 1, 2)
+    verification = run.verify(tmp_path)
+    assert states(verification)[100] == "unproven"
+    assert "12 messages were sent in one second" in verification.diagnoses[0].sentence
+    run.unsee(102, 3)
+    assert outcome(run.verify(tmp_path / "again")).verdict == "failed"

@@ -224,6 +224,12 @@ class Witness:
             await asyncio.sleep(_POLL_S)
             while short and self.seen.get(short[-1], 0) >= sent[short[-1]]:
                 short.pop()
+        # Copies and messages of others have been counted too: some of ours may still be on their way.
+        if any(self.seen.get(buoy, 0) > count for buoy, count in sent.items()):
+            while loop.time() - max(began_s, self._last_news_s) <= min(quiet_s, _QUIET_S):
+                if deadline.expired:
+                    return
+                await asyncio.sleep(_POLL_S)
 
     async def close(self) -> list[str]:
         """Wait for what the broker still has for us, disconnect, end the evidence; returns the notes."""

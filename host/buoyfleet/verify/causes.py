@@ -27,8 +27,8 @@ CAUSES: dict[str, Cause] = {
     # The independent subscriber.
     "subscriber/not-seen": Cause(
         "the subscriber never saw that, though it saw all of other boards",
-        "Look into the broker's log: an ACL or policy of these boards, or a limit of size, may discard what "
-        "is acknowledged.",
+        "Look into the broker's log: an ACL or policy of these boards, a limit of size, or a full queue "
+        "towards the subscriber may discard what is acknowledged.",
     ),
     "subscriber/all-short": Cause(
         "no board's messages were all seen, so the broker discarded them, or did not deliver them to the "
@@ -41,6 +41,13 @@ CAUSES: dict[str, Cause] = {
         "Look into the broker's log: an ACL, a limit of size, or a subscriber that may not read the data "
         "topics. `mosquitto_sub -t '<prefix>/#' -d` with the same login shows what it may read; `buoy "
         "doctor` says where it is, and what fetches it.",
+    ),
+    "wrong-topic": Cause(
+        lambda figures: (
+            "the broker delivered the messages on the topic of another board "
+            f"({', '.join(figures.details[:3])}{', …' if len(figures.details) > 3 else ''})"
+        ),
+        "Look for a bridge or a rule of the broker that maps topics.",
     ),
     "delivered-again": Cause(
         "the broker delivered the messages more often than the boards sent them",

@@ -288,7 +288,8 @@ def _locate_duplicated(db: Database) -> None:
                 WHEN o.jump IS NOT NULL THEN 'copied-between'
                 WHEN o.last IS NOT NULL THEN 'copied-inside'
                 ELSE 'copied' END, '', NULL
-        FROM fault AS f LEFT JOIN origin AS o USING (number) WHERE f.kind = 'duplicated'
+        FROM fault AS f LEFT JOIN origin AS o USING (number)
+        WHERE f.kind = 'duplicated' AND f.number NOT IN (SELECT number FROM located)
     """)
 
 
@@ -374,5 +375,5 @@ def _locate_unexpected(db: Database) -> None:
             CASE WHEN r.topic IS NOT NULL THEN 'topic ' || r.topic ELSE '' END, NULL
         FROM fault AS f LEFT JOIN received AS r ON r.message = f.message
             LEFT JOIN untold AS u ON u.buoy = f.buoy
-        WHERE f.kind = 'unexpected'
+        WHERE f.kind = 'unexpected' AND f.number NOT IN (SELECT number FROM located)
     """)
