@@ -115,7 +115,7 @@ GOOD_CHANGES = {
     lambda_memory: 1 GB
     lambda_handler: handlers/transform.py
     access_policy: keys.json
-    rules: [{name: alarm, file: alarm.json}]
+    rules: [{name: alarm, file: alarm.json, stores: true}]
     provisioning: [{name: new-buoys, template: template.json, hook: hook.py, policy: buoy.json}]
     authorizers:
       - {name: passwords, handler: ask.py, default: true}

@@ -16,7 +16,9 @@ from buoyfleet.model.errors import UsageError
 from buoyfleet.model.fleet import TwinSpec
 from buoyfleet.model.twin import ErrorAction, LimitSetting, RuleSettings
 
-FAILED = Failed("buoy_kinesis", "aws/0/1/data/", "buoy-1", b"{}", "KinesisAction", "buoys", "Rate exceeded")
+FAILED = Failed(
+    "buoy_kinesis", "aws/0/1/data/", "buoy-1", b"{}", (("KinesisAction", "buoys", "Rate exceeded"),)
+)
 
 
 def objects(bench: Bench, prefix: str) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from twin_bench import Bench, drive, payload
 
+from buoyfleet.cloud.local.config import TwinConfig
 from buoyfleet.cloud.local.own_rules import read_rule
 from buoyfleet.model.errors import UsageError
 from buoyfleet.model.fleet import TwinSpec
@@ -160,7 +161,7 @@ def test_a_rule_of_ones_own_hides_no_message_that_no_store_takes(tmp_path: Path)
         ("{", "not JSON"),
         ("{}", "`sql` is missing"),
         ('{"sql": "SELECT * FROM \'a\'", "actions": []}', "at least one action"),
-        ('{"sql": "SELECT * FROM \'a\'", "actions": [{"timestream": {}}]}', "the action 'timestream'"),
+        ('{"sql": "SELECT * FROM \'a\'", "actions": [{"iotSiteWise": {}}]}', "the action 'iotSiteWise'"),
         ('{"sql": "SELECT * FROM \'a\'", "actions": [{"sqs": {}}]}', "sqs needs 'queueUrl'"),
         ('{"sql": "SELECT * FROM \'a\'", "actions": [{"sqs": {"queueUrl": "q", "x": 1}}]}', "sqs has no 'x'"),
     ],
@@ -171,3 +172,76 @@ def test_a_rule_that_cannot_be_used_is_refused_with_the_file(tmp_path: Path, bod
     with pytest.raises(UsageError, match=words) as refused:
         read_rule(OwnRule("mine", str(file)))
     assert str(file) in str(refused.value)
+
+
+TIMESTREAM = {
+    "timestream": {
+        "databaseName": "d", "tableName": "t", **ROLE,
+        "dimensions": [{"name": "buoy_id", "value": "${topic(3)}"}],
+        "timestamp": {"value": "${timestamp}", "unit": "MILLISECONDS"},
+    }
+}  # fmt: skip
+KINESIS = {"kinesis": {"streamName": "s", "partitionKey": "${newuuid()}", **ROLE}}
+FIREHOSE = {"firehose": {"deliveryStreamName": "f", "separator": "\n", **ROLE}}
+ALL = "SELECT *, topic(3) AS buoy_id FROM 'aws/+/+/data/#'"
+
+
+@pytest.mark.parametrize("delivery", [KINESIS, FIREHOSE])
+def test_one_rule_with_several_actions_feeds_the_stores_in_place_of_the_twins_own(
+    tmp_path: Path, delivery: dict[str, Any]
+) -> None:
+    """AWS allows ten actions a rule."""
+    file = rule(tmp_path, TIMESTREAM, delivery, {"sqs": {"queueUrl": "q"}}, sql=ALL)
+    own = replace(file, stores=True)
+    assert [one.name for one in TwinConfig("x", twin=TwinSpec(rules=(own,))).rules()] == ["mine"]
+
+    async def work(bench: Bench) -> None:
+        bench.send(100, payload(0, bench.now_ms))
+        await bench.pipeline.hurry()
+        run = bench.collected()
+        assert {row["message"] for row in run.store("s3")} == {0}
+        assert {row["message"] for row in run.store("timestream")} == {0}
+        counts = {count.name: count for count in bench.pipeline.stage_counts()}
+        assert counts["rules"].metrics["AWS/IoT Success {RuleName=mine}"] == 1
+        assert counts["kinesis"].entered == (delivery is KINESIS)
+        bench.pipeline.errors.write()
+        assert (tmp_path / "twin" / "actions" / "sqs" / "mine.jsonl").is_file()
+
+    drive(tmp_path, work, TwinSpec(rules=(own,)))
+
+
+def test_a_store_that_no_rule_of_ones_own_feeds_keeps_the_twins_rule(tmp_path: Path) -> None:
+    own = replace(rule(tmp_path, KINESIS, sql=ALL), stores=True)
+    names = [one.name for one in TwinConfig("x", twin=TwinSpec(rules=(own,))).rules()]
+    assert names == ["buoy_timestream", "mine"]
+    beside = replace(own, stores=False)
+    names = [one.name for one in TwinConfig("x", twin=TwinSpec(rules=(beside,))).rules()]
+    assert names == ["buoy_timestream", "buoy_kinesis", "mine"]
+
+
+def test_store_actions_of_a_rule_beside_the_stores_leave_their_records(tmp_path: Path) -> None:
+    records, found = written(
+        tmp_path, rule(tmp_path, KINESIS, TIMESTREAM), ("aws/0/100/data/", payload(0, 1))
+    )
+    assert (records["kinesis"][0]["streamName"], records["kinesis"][0]["body"]) == ("s", '{"temp":16.25}')
+    assert json.loads(records["timestream"][0]["dimensions"]) == [{"name": "buoy_id", "value": "100"}]
+    assert found["rules"].rejected == {}  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("actions", "words"),
+    [
+        ([{"sqs": {"queueUrl": "q"}}], "no action of the rule is timestream, kinesis or firehose"),
+        ([KINESIS, FIREHOSE], "two actions of the rule feed one store"),
+        ([{"timestream": {**TIMESTREAM["timestream"], "dimensions": [{"name": "site", "value": "x"}]}}],
+         "no dimension is the buoy: site"),
+        ([{"timestream": {**TIMESTREAM["timestream"], "timestamp": {"value": "1", "unit": "HOURS"}}}],
+         "`value` and `unit`"),
+        ([{"firehose": {"deliveryStreamName": "f", "separator": ";"}}], "separator ';'"),
+    ],
+)  # fmt: skip
+def test_a_rule_that_cannot_feed_the_stores_is_refused(
+    tmp_path: Path, actions: list[dict[str, Any]], words: str
+) -> None:
+    with pytest.raises(UsageError, match=words):
+        read_rule(replace(rule(tmp_path, *actions), stores=True))

@@ -226,7 +226,7 @@ class TwinSection(Section):
     kinesis_rule: RuleSection | None = entry(Nested(RuleSection), "The rule that feeds Kinesis.")
     rules: list[OwnRuleSection] = entry(
         Many(Nested(OwnRuleSection, "a mapping with `name` and `file`")),
-        "Rules of your own, beside those that feed the stores.",
+        "Rules of your own, beside those that feed the stores or, with `stores`, in their place.",
         default_factory=list,
         also=("rule",),
     )

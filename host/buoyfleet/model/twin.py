@@ -69,6 +69,8 @@ class OwnRule:
     name: str
     file: str
     """JSON as `aws iot get-topic-rule` prints it."""
+    stores: bool = False
+    """Whether its actions feed the twin's stores, in place of the twin's own rules."""
 
 
 @dataclass(frozen=True, slots=True)

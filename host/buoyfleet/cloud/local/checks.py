@@ -84,7 +84,7 @@ def rules_check(config: TwinConfig) -> Check:
         try:
             rule = Rule(spec, Chance(config.seed))
             rule.bind(Topic.of(f"{config.topic_prefix}/1/data/"))
-            for template in vars_of(spec.action):
+            for template in (text for action in spec.store_actions for text in vars_of(action)):
                 rule.template(template, Topic.of("a/b/c"))
         except UsageError as error:
             return Check("rules", False, f"rule {spec.name}: {error.what} ({error.where})", error.next_step)

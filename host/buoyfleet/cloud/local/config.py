@@ -58,19 +58,29 @@ class TwinConfig:
 
     def rules(self) -> "tuple[RuleSpec, ...]":
         """The rules to run."""
-        from buoyfleet.cloud.local.rules import default_rules, influx_rule
+        from buoyfleet.cloud.local.rules import (
+            FirehoseAction,
+            KinesisAction,
+            TimestreamAction,
+            default_rules,
+            influx_rule,
+        )
 
         timestream, kinesis = default_rules(self.topic_prefix, self.payload)
         twin = self.twin
-        changed = _changed(timestream, twin.timestream_rule)
-        rules = [changed, _changed(kinesis, twin.kinesis_rule)]
-        if twin.influxdb is not None:
-            rules.append(influx_rule(changed, self.topic_prefix))
+        own: list[RuleSpec] = []
         if twin.rules:
             from buoyfleet.cloud.local.own_rules import read_rule
 
-            rules += map(read_rule, twin.rules)
-        return tuple(rules)
+            own += map(read_rule, twin.rules)
+        fed = {type(action) for rule in own for action in rule.store_actions}
+        changed = _changed(timestream, twin.timestream_rule)
+        rules = [] if TimestreamAction in fed else [changed]
+        if not fed & {KinesisAction, FirehoseAction}:
+            rules.append(_changed(kinesis, twin.kinesis_rule))
+        if twin.influxdb is not None:
+            rules.append(influx_rule(changed, self.topic_prefix))
+        return (*rules, *own)
 
     @property
     def layout(self) -> BucketLayout:
@@ -112,16 +122,17 @@ class TwinConfig:
 def _changed(rule: "RuleSpec", settings: RuleSettings) -> "RuleSpec":
     from buoyfleet.cloud.local.rules import TimestreamAction
 
-    action = rule.action
-    if isinstance(action, TimestreamAction) and settings.timestamp:
-        action = dataclasses.replace(
-            action, timestamp=settings.timestamp, timestamp_unit=settings.timestamp_unit
-        )
+    actions = tuple(
+        dataclasses.replace(one, timestamp=settings.timestamp, timestamp_unit=settings.timestamp_unit)
+        if isinstance(one, TimestreamAction) and settings.timestamp
+        else one
+        for one in rule.actions
+    )
     return dataclasses.replace(
         rule,
         sql=settings.sql or rule.sql,
         version=settings.sql_version or rule.version,
-        action=action,
+        actions=actions,
         error_action=settings.error_action,
     )
 

@@ -3,6 +3,7 @@
 Each topic is bound once to the rules that match it; then a message costs one JSON parse and a few closures.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,50 +11,27 @@ from typing import TYPE_CHECKING, Any
 from buoyfleet.cloud.local.broker.account import split_ingest
 from buoyfleet.cloud.local.error_actions import ErrorActions, Failed
 from buoyfleet.cloud.local.faults import StageFaults
-from buoyfleet.cloud.local.kinesis import Record, Stream
+from buoyfleet.cloud.local.kinesis import Stream
 from buoyfleet.cloud.local.rule_compile import Chance, Message, Topic
 from buoyfleet.cloud.local.rule_json import make_decode, make_encode
 from buoyfleet.cloud.local.rule_tokens import RuleError
-from buoyfleet.cloud.local.rule_values import UNDEFINED
-from buoyfleet.cloud.local.rules import (
-    InfluxAction,
-    KinesisAction,
-    OwnActions,
-    Payload,
-    Rule,
-    RuleSpec,
-    TimestreamAction,
-)
+from buoyfleet.cloud.local.rules import OwnAction, Payload, Rule, RuleSpec
+from buoyfleet.cloud.local.store_actions import BEHIND, NAMES, PutRecord, StoreActions
 from buoyfleet.cloud.local.timestream import Timestream
 from buoyfleet.cloud.local.trace import Trace
 from buoyfleet.model.stage_count import StageCount
-from buoyfleet.model.twin import TimeUnit
-from sensors.catalog import KEYS
+from buoyfleet.model.twin import ErrorAction
 
 if TYPE_CHECKING:
     from buoyfleet.cloud.local.influx_stage import InfluxStage
+    from buoyfleet.cloud.local.own_rules import Beside
 
 STAGE = "rules"
 MAX_PROBLEMS = 20
 MAX_TOPICS = 100_000
 """Topics kept bound: topics come from outside and must not fill the memory."""
-_KNOWN = frozenset(KEYS)
-_TO_MS: dict[TimeUnit, tuple[int, int]] = {
-    "s": (1000, 1),
-    "ms": (1, 1),
-    "us": (1, 1000),
-    "ns": (1, 1_000_000),
-}
-"""Unit → factor and divisor to milliseconds."""
-_REJECTED = "One or more records have been rejected. See RejectedRecords for details."
-_THROTTLED = "Rate exceeded for shard: ProvisionedThroughputExceededException"
-
 _Carry = Callable[[int, int | None, Payload, int], None]
 """(message, buoy, payload, time in ns): one rule's share of a message."""
-
-
-_Act = Callable[[int, int | None, Payload, Any, int], str]
-"""(message, buoy, payload, result, time in ns) → why the action failed; empty: it did not."""
 
 
 @dataclass(slots=True)
@@ -92,6 +70,7 @@ class RulesEngine:
         errors: ErrorActions | None = None,
         influxdb: "InfluxStage | None" = None,
         shadow: Callable[..., Any] | None = None,
+        put_delivery: PutRecord | None = None,
     ) -> None:
         chance = Chance(seed)
         self._message = Message(shadow=shadow)
@@ -99,16 +78,14 @@ class RulesEngine:
         self._counts = [RuleCount() for _ in specs]
         self._trace = trace
         self._entries = trace.entries(STAGE)
-        self._timestream = timestream
-        self._stream = stream
         self._faults = faults
         self._charge = charge
         self._errors = errors
-        self._influxdb = influxdb
         self._throttled = 0
         self._bound: dict[str, list[_Carry]] = {}
         self._decode = make_decode()
         self._encode = make_encode()
+        self._stores = StoreActions(timestream, stream, influxdb, put_delivery, self._reject, self._encode)
         self.count = StageCount(STAGE, "messages")
         self._parse_errors = 0
         self._not_found = 0
@@ -186,7 +163,7 @@ class RulesEngine:
         parsed = Topic.of(split_ingest(topic)[1])
         chosen = [one for one in zip(self._rules, self._counts, strict=True) if one[0].matches(topic)]
         carries = [self._carry(rule, count, parsed) for rule, count in chosen]
-        stores = any(type(rule.spec.action) in _BEHIND for rule, _count in chosen)
+        stores = any(rule.spec.store_actions for rule, _count in chosen)
         if carries and not stores and not topic.endswith(ERROR_TOPIC):
             carries.insert(0, self._unmatched(topic))
         self._bound[topic] = carries
@@ -202,145 +179,85 @@ class RulesEngine:
 
         return carry
 
-    def _own(self, rule: Rule, spec: OwnActions, count: RuleCount, topic: Topic) -> _Carry:
-        """A rule beside the stores: no measure is lost by it."""
-        from buoyfleet.cloud.local.own_rules import bind_actions
-
-        if self._errors is None:
-            raise RuleError("the rule has nowhere to keep its records", rule.spec.sql)
-        select = rule.bind(topic)
-        act = bind_actions(rule, spec, topic, self._errors, self._encode)
-        name, now = rule.spec.name, self._message
-
-        def carry(_message: int, _buoy: int | None, payload: Payload, at_ns: int) -> None:
-            count.matched += 1
-            result = select(payload, at_ns)
-            if result is None:
-                return
-            problem = act(
-                payload, result, at_ns, Failed(name, topic.name, now.client_id, now.raw, "", "", "")
-            )
-            count.failed += bool(problem)
-            count.succeeded += not problem
-            if problem and len(self._problems) < MAX_PROBLEMS:
-                self._problems[f"rule {name}: {problem}"] = None
-
-        return carry
-
     def _carry(self, rule: Rule, count: RuleCount, topic: Topic) -> _Carry:
-        if isinstance(rule.spec.action, OwnActions):
-            return self._own(rule, rule.spec.action, count, topic)
         select = rule.bind(topic)
-        name = rule.spec.name
-        action = self._action(rule, topic)
+        name, now, errors = rule.spec.name, self._message, self._errors
+        stores = [(NAMES[type(one)], self._stores.bind(rule, one, topic)) for one in rule.spec.store_actions]
+        behind = [BEHIND[type(one)] for one in rule.spec.store_actions]
+        beside = [self._beside(rule, one, topic) for one in rule.spec.actions if isinstance(one, OwnAction)]
         left_out = rule.left_out
-        behind = _BEHIND[type(rule.spec.action)]
-        error_action = rule.spec.error_action
-        what = _NAMES[type(rule.spec.action)]
+        on_error = self._on_error(rule, topic)
 
         def carry(message: int, buoy: int | None, payload: Payload, at_ns: int) -> None:
             count.matched += 1
             result = select(payload, at_ns)
             if result is None:
-                count.filtered += 1
-                self._trace.rejected(STAGE, message, None, "where", f"rule {name}: WHERE is not true", at_ns)
+                if behind:
+                    count.filtered += 1
+                    self._trace.rejected(
+                        STAGE, message, None, "where", f"rule {name}: WHERE is not true", at_ns
+                    )
                 return
             if left_out:
                 # Noted where it is missed first: a message's other measures go on from here.
                 for key in left_out.intersection(payload):
                     words = f"rule {name}: its SELECT leaves {key} out"
-                    self._trace.rejected(behind, message, key, "not-selected", words, at_ns)
-            problem = action(message, buoy, payload, result, at_ns)
-            if not problem:
+                    for stage in behind:
+                        self._trace.rejected(stage, message, key, "not-selected", words, at_ns)
+            failures: list[tuple[str, str, str]] = []
+            for what, store in stores:
+                problem = store(message, buoy, payload, result, at_ns)
+                if problem:
+                    failures.append((*what, problem))
+            # One that fails does not keep the others from running.
+            for kind, what, act in beside:
+                problem = act(payload, result, at_ns)
+                if problem:
+                    failures.append((*what, problem))
+                    self._note(f"rule {name}: {kind}: {problem}")
+            if not failures:
                 count.succeeded += 1
                 return
             count.failed += 1
-            if error_action is not None and self._errors is not None:
-                now = self._message
-                failed = Failed(name, topic.name, now.client_id, now.raw, *what, problem)
-                if self._errors.run(error_action, failed):
-                    count.error_succeeded += 1
-                else:
-                    count.error_failed += 1
+            if on_error is None or errors is None:
+                return
+            problem = on_error(Failed(name, topic.name, now.client_id, now.raw, tuple(failures)), at_ns)
+            count.error_succeeded += not problem
+            count.error_failed += bool(problem)
+            if problem:
+                self._note(f"rule {name}: error action: {problem}")
 
         return carry
 
-    def _action(self, rule: Rule, topic: Topic) -> _Act:
-        spec = rule.spec.action
-        if isinstance(spec, TimestreamAction):
-            return self._timestream_action(rule, spec, topic)
-        if isinstance(spec, InfluxAction):
-            return self._influx_action(rule, spec, topic)
-        if isinstance(spec, KinesisAction):
-            return self._kinesis_action(rule, spec, topic)
-        raise RuleError("the rule feeds no store", rule.spec.sql)
+    def _beside(self, rule: Rule, action: OwnAction, topic: Topic) -> "tuple[str, tuple[str, str], Beside]":
+        """(kind, what it is called in an error document, what does it) of an action beside the stores."""
+        from buoyfleet.cloud.local.own_rules import bind_action, resource_of
 
-    def _timestream_action(self, rule: Rule, spec: TimestreamAction, topic: Topic) -> _Act:
-        dimension_of = rule.template(spec.dimension, topic)
-        stamp_of = rule.template(spec.timestamp, topic) if spec.timestamp else None
-        table = self._timestream
-        write = table.write
-        factor, divisor = _TO_MS[spec.timestamp_unit]
+        if self._errors is None:
+            raise RuleError("the rule has nowhere to keep its records", rule.spec.sql)
+        name = f"{action.kind[0].upper()}{action.kind[1:]}Action"
+        act = bind_action(rule, action, topic, self._errors, self._encode)
+        return action.kind, (name, resource_of(action)), act
 
-        def act(message: int, _buoy: int | None, payload: Payload, result: Any, at_ns: int) -> str:
-            if type(result) is not dict:
-                return self._no_object(message, rule, at_ns)
-            dimension = dimension_of(payload, at_ns)
-            if dimension is UNDEFINED:
-                self._reject(message, "no-dimension", f"rule {rule.spec.name}: dimension is Undefined", at_ns)
-                return "the dimension is Undefined"
-            time_ms: Any = at_ns // 1_000_000 if stamp_of is None else stamp_of(payload, at_ns)
-            if factor != divisor and type(time_ms) is int:
-                time_ms = time_ms * factor // divisor
-            before = table.refused_writes
-            write(message, str(dimension), time_ms, result, at_ns)
-            return "" if table.refused_writes == before else _REJECTED
+    def _on_error(self, rule: Rule, topic: Topic) -> Callable[[Failed, int], str] | None:
+        """The rule's error action; it gives why it failed itself, empty where it did not."""
+        action, errors = rule.spec.error_action, self._errors
+        if action is None or errors is None:
+            return None
+        if isinstance(action, ErrorAction):
+            return lambda failed, _at_ns: "" if errors.run(action, failed) else "not taken"
+        _kind, _what, act = self._beside(rule, action, topic)
 
-        return act
+        def run(failed: Failed, at_ns: int) -> str:
+            # The templates of an error action see the document of the error (guide, "Error handling").
+            document = json.loads(failed.document())
+            return act(document, document, at_ns)
 
-    def _influx_action(self, rule: Rule, spec: InfluxAction, topic: Topic) -> _Act:
-        tag_of = rule.template(spec.tag, topic)
-        stage = self._influxdb
-        if stage is None:
-            raise RuleError("the rule feeds an InfluxDB, and there is none", rule.spec.sql)
+        return run
 
-        def act(message: int, buoy: int | None, payload: Payload, result: Any, at_ns: int) -> str:
-            if type(result) is not dict:
-                return self._no_object(message, rule, at_ns)
-            tag = tag_of(payload, at_ns)
-            if tag is UNDEFINED:
-                self._reject(message, "no-dimension", f"rule {rule.spec.name}: the tag is Undefined", at_ns)
-                return "the tag is Undefined"
-            return stage.write(message, buoy, str(tag), result, at_ns)
-
-        return act
-
-    def _kinesis_action(self, rule: Rule, spec: KinesisAction, topic: Topic) -> _Act:
-        key_of = rule.template(spec.partition_key, topic)
-        stream, encode = self._stream, self._encode
-        needs_key = stream.needs_key
-
-        def act(message: int, buoy: int | None, payload: Payload, result: Any, at_ns: int) -> str:
-            key: Any = key_of(payload, at_ns) if needs_key else ""
-            if key is UNDEFINED:
-                self._reject(message, "no-partition-key", f"rule {rule.spec.name}: key is Undefined", at_ns)
-                return "the partition key is Undefined"
-            try:
-                # Undefined alone is an empty text (AWS IoT SQL reference, data types).
-                data = b"" if result is UNDEFINED else encode(result).encode()
-            except (ValueError, RecursionError) as error:  # a lone surrogate, or a number beyond JSON
-                self._reject(message, "not-json", f"rule {rule.spec.name}: {str(error)[:120]}", at_ns)
-                return f"the result is no JSON: {str(error)[:120]}"
-            before = stream.refused
-            measures = len(_KNOWN.intersection(result)) if type(result) is dict else 0
-            stream.put(Record(message, buoy, data, at_ns, measures, str(key)), at_ns)
-            return "" if stream.refused == before else _THROTTLED
-
-        return act
-
-    def _no_object(self, message: int, rule: Rule, at_ns: int) -> str:
-        self._reject(message, "not-an-object", f"rule {rule.spec.name}: its result is no JSON object", at_ns)
-        return "the result is no JSON object"
+    def _note(self, problem: str) -> None:
+        if len(self._problems) < MAX_PROBLEMS:
+            self._problems[problem] = None
 
     def _reject(self, message: int, reason: str, detail: str, at_ns: int) -> None:
         self.count.rejected[reason] = self.count.rejected.get(reason, 0) + 1
@@ -376,17 +293,3 @@ class RulesEngine:
             metrics=metrics,
             notes=notes,
         )
-
-
-_BEHIND: dict[type[Any], str] = {
-    TimestreamAction: "timestream",
-    InfluxAction: "influxdb",
-    KinesisAction: "kinesis",
-}
-"""Action → the stage that it feeds."""
-_NAMES: dict[type[Any], tuple[str, str]] = {
-    TimestreamAction: ("TimestreamAction", "buoys"),
-    InfluxAction: ("InfluxDBAction", "buoys"),
-    KinesisAction: ("KinesisAction", "buoys"),
-}
-"""What failed, as an error action is told: the kind of action, and on what."""

@@ -24,31 +24,25 @@ MAX_WAITING = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """One message of which one action failed."""
+    """One message of which actions failed."""
 
     rule: str
     topic: str
     client_id: str
     payload: bytes
-    action: str
-    """`TimestreamAction`, `KinesisAction`."""
-    resource: str
-    message: str
+    failures: tuple[tuple[str, str, str], ...]
+    """(action such as `KinesisAction`, resource, error message), one for each action that failed."""
 
     def document(self) -> bytes:
         """As IoT Core hands it to an error action."""
-        failure = {
-            "failedAction": self.action,
-            "failedResource": self.resource,
-            "errorMessage": self.message,
-        }
+        names = ("failedAction", "failedResource", "errorMessage")
         document = {
             "ruleName": self.rule,
             "topic": self.topic,
             "cloudwatchTraceId": str(uuid.uuid4()),
             "clientId": self.client_id,
             "base64OriginalPayload": base64.b64encode(self.payload).decode(),
-            "failures": [failure],
+            "failures": [dict(zip(names, one, strict=True)) for one in self.failures],
         }
         return json.dumps(document, separators=(",", ":")).encode()
 

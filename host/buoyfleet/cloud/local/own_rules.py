@@ -1,6 +1,7 @@
-"""Rules that a user brings along, as `aws iot get-topic-rule` prints them, with actions beside the stores.
+"""Rules that a user brings along, as `aws iot get-topic-rule` prints them.
 
-What an action would hand to its service is kept as lines of JSON that a person can read:
+With `stores` the actions for Timestream, Kinesis and Firehose feed the twin's stores, and the rule takes the
+place of the twin's own. What any other action would hand to its service is kept as lines of JSON:
 
     actions/sqs/RULE.jsonl  actions/dynamoDBv2/RULE.jsonl  …
 
@@ -11,16 +12,24 @@ import base64
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from buoyfleet.cloud.local.error_actions import ErrorActions, Failed
+from buoyfleet.cloud.local.error_actions import ErrorActions
 from buoyfleet.cloud.local.rule_compile import Evaluate, Topic
 from buoyfleet.cloud.local.rule_values import UNDEFINED
-from buoyfleet.cloud.local.rules import OwnAction, OwnActions, Payload, Rule, RuleSpec
+from buoyfleet.cloud.local.rules import (
+    FirehoseAction,
+    KinesisAction,
+    OwnAction,
+    Payload,
+    Rule,
+    RuleSpec,
+    StoreAction,
+    TimestreamAction,
+)
 from buoyfleet.model.errors import UsageError
-from buoyfleet.model.twin import OwnRule
+from buoyfleet.model.twin import OwnRule, TimeUnit
 
 KINDS: Final[Mapping[str, tuple[frozenset[str], frozenset[str]]]] = {
     "cloudwatchLogs": (frozenset({"logGroupName"}), frozenset({"batchMode"})),
@@ -35,20 +44,53 @@ KINDS: Final[Mapping[str, tuple[frozenset[str], frozenset[str]]]] = {
         ),
     ),
     "dynamoDBv2": (frozenset({"putItem"}), frozenset()),
+    "elasticsearch": (frozenset({"endpoint", "index", "type", "id"}), frozenset()),
+    "firehose": (frozenset({"deliveryStreamName"}), frozenset({"batchMode", "separator"})),
+    "http": (
+        frozenset({"url"}),
+        frozenset({"auth", "batchConfig", "confirmationUrl", "enableBatching", "headers"}),
+    ),
+    "iotAnalytics": (frozenset({"channelName"}), frozenset({"batchMode", "channelArn"})),
+    "iotEvents": (frozenset({"inputName"}), frozenset({"batchMode", "messageId"})),
+    "kafka": (
+        frozenset({"destinationArn", "topic", "clientProperties"}),
+        frozenset({"headers", "key", "partition"}),
+    ),
+    "kinesis": (frozenset({"streamName"}), frozenset({"partitionKey"})),
+    "lambda": (frozenset({"functionArn"}), frozenset()),
+    "openSearch": (frozenset({"endpoint", "index", "type", "id"}), frozenset()),
     "republish": (frozenset({"topic"}), frozenset({"qos", "headers"})),
     "s3": (frozenset({"bucketName", "key"}), frozenset({"cannedAcl"})),
     "sns": (frozenset({"targetArn"}), frozenset({"messageFormat"})),
     "sqs": (frozenset({"queueUrl"}), frozenset({"useBase64"})),
+    "stepFunctions": (frozenset({"stateMachineName"}), frozenset({"executionNamePrefix"})),
+    "timestream": (frozenset({"databaseName", "tableName", "dimensions"}), frozenset({"timestamp"})),
 }
 """Action → parameters that it needs, and those it may have; `roleArn` may stand in each."""
-_ELSEWHERE: Final = {
-    "timestream": "`timestream_rule`",
-    "kinesis": "`kinesis_rule`",
-    "firehose": "`kinesis_rule`",
-    "lambda": "`lambda_handler`",
+_RESOURCES: Final = {
+    "cloudwatchLogs": "logGroupName",
+    "cloudwatchMetric": "metricName",
+    "dynamoDB": "tableName",
+    "dynamoDBv2": "tableName",
+    "elasticsearch": "endpoint",
+    "firehose": "deliveryStreamName",
+    "http": "url",
+    "iotAnalytics": "channelName",
+    "iotEvents": "inputName",
+    "kafka": "topic",
+    "kinesis": "streamName",
+    "lambda": "functionArn",
+    "openSearch": "endpoint",
+    "republish": "topic",
+    "s3": "bucketName",
+    "sns": "targetArn",
+    "sqs": "queueUrl",
+    "stepFunctions": "stateMachineName",
+    "timestream": "tableName",
 }
+"""Action → the parameter that names its resource."""
 _PLAIN: Final = frozenset(
-    {"hashKeyType", "rangeKeyType", "useBase64", "batchMode", "messageFormat", "cannedAcl"}
+    {"hashKeyType", "rangeKeyType", "useBase64", "batchMode", "messageFormat", "cannedAcl", "separator"}
 )
 """Parameters without substitution templates."""
 
@@ -75,21 +117,90 @@ def read_rule(own: OwnRule) -> RuleSpec:
     actions = document.get("actions")
     if not isinstance(actions, list) or not actions:
         raise UsageError("`actions` must be a list of at least one action", where=where)
-    read = tuple(_action(one, f"{where}: action {number}") for number, one in enumerate(actions, 1))
+    read = tuple(
+        _read_action(one, f"{where}: action {number}", own.stores) for number, one in enumerate(actions, 1)
+    )
     error_action = document.get("errorAction")
-    failing = None if error_action is None else _action(error_action, f"{where}: errorAction")
+    failing = None if error_action is None else _own_action(error_action, f"{where}: errorAction")
     version = document.get("awsIotSqlVersion", "2015-10-08")  # the default of CreateTopicRule
-    return RuleSpec(own.name, document["sql"], version, OwnActions(read, failing))
+    spec = RuleSpec(own.name, document["sql"], version, read, failing)
+    kinds = [type(one) for one in spec.store_actions]
+    if own.stores and not kinds:
+        raise UsageError(
+            "`stores: true`, and no action of the rule is timestream, kinesis or firehose",
+            where=where,
+            next_step="take `stores` away",
+        )
+    if len(set(kinds)) < len(kinds) or {KinesisAction, FirehoseAction} <= set(kinds):
+        raise UsageError(
+            "two actions of the rule feed one store of the twin", where=where, next_step="leave one of them"
+        )
+    return spec
 
 
-def _action(action: Any, where: str) -> OwnAction:
+def _read_action(action: Any, where: str, stores: bool) -> StoreAction | OwnAction:
+    own = _own_action(action, where)
+    if not stores or own.kind not in _FEED:
+        return own
+    return _FEED[own.kind](action[own.kind], where)
+
+
+def _timestream(parameters: Mapping[str, Any], where: str) -> TimestreamAction:
+    dimensions = parameters["dimensions"]
+    try:
+        named = {str(one["name"]): str(one["value"]) for one in dimensions}
+    except (KeyError, TypeError):
+        raise UsageError("a dimension is an object with `name` and `value`", where=where) from None
+    buoy = named.get(BUOY) or next((text for text in named.values() if "topic(" in text), "")
+    if not buoy:
+        raise UsageError(
+            f"no dimension is the buoy: {', '.join(named) or 'there is none'}",
+            where=where,
+            next_step=f"a dimension {BUOY!r} with the value ${{topic(3)}}",
+        )
+    stamp = parameters.get("timestamp")
+    if stamp is None:
+        return TimestreamAction(buoy)
+    unit = str(stamp.get("unit")) if isinstance(stamp, Mapping) else ""
+    if unit not in _UNITS or "value" not in stamp:
+        raise UsageError(
+            "timestamp is an object with `value` and `unit`", where=where, next_step=", ".join(_UNITS)
+        )
+    return TimestreamAction(buoy, str(stamp["value"]), _UNITS[unit])
+
+
+def _kinesis(parameters: Mapping[str, Any], _where: str) -> KinesisAction:
+    return KinesisAction(str(parameters.get("partitionKey") or "${newuuid()}"))
+
+
+def _firehose(parameters: Mapping[str, Any], where: str) -> FirehoseAction:
+    separator = parameters.get("separator", "")
+    if separator not in ("", "\n", "\t", "\r\n", ","):  # API reference, FirehoseAction
+        raise UsageError(f"separator {separator!r} is none of AWS's", where=where)
+    return FirehoseAction(separator)
+
+
+BUOY: Final = "buoy_id"
+_UNITS: Final[Mapping[str, TimeUnit]] = {
+    "SECONDS": "s",
+    "MILLISECONDS": "ms",
+    "MICROSECONDS": "us",
+    "NANOSECONDS": "ns",
+}
+_FEED: Final[Mapping[str, Callable[[Mapping[str, Any], str], StoreAction]]] = {
+    "timestream": _timestream,
+    "kinesis": _kinesis,
+    "firehose": _firehose,
+}
+
+
+def _own_action(action: Any, where: str) -> OwnAction:
     if not isinstance(action, Mapping) or len(action) != 1:
         raise UsageError("an action is an object with one key", where=where)
     ((kind, parameters),) = action.items()
     if kind not in KINDS:
-        known = ", ".join(KINDS)
-        step = f"{_ELSEWHERE[kind]} has it" if kind in _ELSEWHERE else f"the twin has {known}"
-        raise UsageError(f"the twin does not have the action {kind!r} here", where=where, next_step=step)
+        step = f"the twin has {', '.join(KINDS)}"
+        raise UsageError(f"the twin does not have the action {kind!r}", where=where, next_step=step)
     needed, possible = KINDS[kind]
     given = set(parameters) - {"roleArn"} if isinstance(parameters, Mapping) else set()
     for name in sorted(needed - given):
@@ -106,34 +217,19 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-Act = Callable[[Payload, Any, int, Failed], str]
-"""(payload, result, time in ns, what a failure would tell) → why it failed; empty: it did not."""
+Beside = Callable[[Payload, Any, int], str]
+"""(payload, result, time in ns) → why the action failed; empty: it did not."""
 
 
-def bind_actions(
-    rule: Rule, spec: OwnActions, topic: Topic, errors: ErrorActions, encode: Callable[[Any], str]
-) -> Act:
-    """All actions of a rule, for one topic. One that fails does not keep the others from running."""
-    bound = [(one.kind, _bind(rule, one, topic, errors, encode)) for one in spec.actions]
-    failing = None if spec.error is None else _bind(rule, spec.error, topic, errors, encode)
-
-    def act(payload: Payload, result: Any, at_ns: int, failed: Failed) -> str:
-        problems = []
-        for kind, one in bound:
-            problem = one(payload, result, at_ns)
-            if problem:
-                problems.append(f"{kind}: {problem}")
-        if problems and failing is not None:
-            told = replace(failed, message="; ".join(problems))
-            failing(payload, json.loads(told.document()), at_ns)
-        return "; ".join(problems)
-
-    return act
+def resource_of(action: OwnAction) -> str:
+    """What an error document names as the resource."""
+    return dict(action.parameters).get(_RESOURCES[action.kind], "")
 
 
-def _bind(
+def bind_action(
     rule: Rule, action: OwnAction, topic: Topic, errors: ErrorActions, encode: Callable[[Any], str]
-) -> Callable[[Payload, Any, int], str]:
+) -> Beside:
+    """An action beside the stores, for one topic."""
     templates: dict[str, Evaluate | str] = {
         name: text if name in _PLAIN else rule.template(text, topic) for name, text in action.parameters
     }

@@ -137,6 +137,7 @@ class Pipeline:
                     self.errors,
                     self.influxdb,
                     self.shadow,
+                    self._read_stream,
                 )
 
     def wants(self, topic: str) -> bool:

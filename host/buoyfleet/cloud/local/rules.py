@@ -60,19 +60,23 @@ class InfluxAction:
 
 
 @dataclass(frozen=True, slots=True)
-class OwnAction:
-    """One action."""
+class FirehoseAction:
+    """Put the result as JSON on the delivery stream, with no data stream before it."""
 
-    kind: str
-    parameters: tuple[tuple[str, str], ...]
+    separator: str = ""
+    """Behind each record (parameter `separator`)."""
+
+
+StoreAction = TimestreamAction | KinesisAction | InfluxAction | FirehoseAction
+"""An action that feeds a store of the verdict."""
 
 
 @dataclass(frozen=True, slots=True)
-class OwnActions:
-    """The actions of one rule, and that of their failure."""
+class OwnAction:
+    """An action beside the stores."""
 
-    actions: tuple[OwnAction, ...]
-    error: OwnAction | None = None
+    kind: str
+    parameters: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +87,13 @@ class RuleSpec:
     """`[a-zA-Z0-9_]+`, as IoT Core demands."""
     sql: str
     version: SqlVersion
-    action: TimestreamAction | KinesisAction | InfluxAction | OwnActions
-    error_action: ErrorAction | None = None
+    actions: tuple[StoreAction | OwnAction, ...]
+    error_action: ErrorAction | OwnAction | None = None
+
+    @property
+    def store_actions(self) -> tuple[StoreAction, ...]:
+        """Those that feed a store of the verdict."""
+        return tuple(one for one in self.actions if not isinstance(one, OwnAction))
 
 
 class Rule:
@@ -249,12 +258,12 @@ def default_rules(topic_prefix: str, payload: PayloadMode) -> tuple[RuleSpec, Ru
     sql = f"SELECT *, topic({level}) as buoy_id FROM '{quoted}'"
     stamp = "${timestamp}" if payload == "stamped" else ""
     return (
-        RuleSpec("buoy_timestream", sql, "2015-10-08", TimestreamAction(f"${{topic({level})}}", stamp)),
-        RuleSpec("buoy_kinesis", sql, "2016-03-23", KinesisAction("${newuuid()}")),
+        RuleSpec("buoy_timestream", sql, "2015-10-08", (TimestreamAction(f"${{topic({level})}}", stamp),)),
+        RuleSpec("buoy_kinesis", sql, "2016-03-23", (KinesisAction("${newuuid()}"),)),
     )
 
 
 def influx_rule(like: RuleSpec, topic_prefix: str) -> RuleSpec:
     """The rule that feeds InfluxDB: as the one of Timestream, with the action of InfluxDB."""
     level = topic_prefix.count("/") + 2
-    return replace(like, name="buoy_influxdb", action=InfluxAction(f"${{topic({level})}}"))
+    return replace(like, name="buoy_influxdb", actions=(InfluxAction(f"${{topic({level})}}"),))
