@@ -66,6 +66,19 @@ def subscriber(mosquitto: Any) -> Any:
     watcher.close()
 
 
+def test_a_pack_counts_by_the_clock_of_its_parent(
+    mosquitto: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = time.time_ns
+    hour_ns = 3600 * 10**9
+    monkeypatch.setattr(time, "time_ns", lambda: real() + hour_ns)  # set before the parent read it
+    began_ns = time.time_ns()
+    run(job(tmp_path, boards=1, messages=3), mosquitto.port)
+    times = [row["at_ns"] for row in rows(tmp_path)]
+    assert times
+    assert all(began_ns - 10**9 < at_ns < time.time_ns() for at_ns in times)
+
+
 def test_every_message_arrives_once_with_nine_measures_and_growing_timestamps(
     mosquitto: Any, subscriber: Subscriber, tmp_path: Path
 ) -> None:

@@ -2,7 +2,8 @@
 
 Standard input takes one JSON object per line; standard output gives one per line:
 
-    in   {"host": …, "port": …, "username": …, "password": …, "tls": {…} or null}      first line
+    in   {"host": …, "port": …, "username": …, "password": …, "tls": {…} or null,
+             "clock": [UTC, monotonic]}      first line; the clock is the anchor of the parent's (HostClock)
          {"command": "start", "at_ns": UTC}        begin the plan at that time
          {"command": "stop", "reason": "…", "drain_s": s or null}     make no more messages, wait for the rest
          end of input                              stop now: the parent is gone
@@ -60,10 +61,12 @@ _BOARDS_AT_ONCE = 256
 class Pack:
     """The boards of one process, from connecting to the last acknowledgement."""
 
-    def __init__(self, job: PackJob, endpoint: Endpoint, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, job: PackJob, endpoint: Endpoint, clock: HostClock, loop: asyncio.AbstractEventLoop
+    ) -> None:
         self._job = job
         self._loop = loop
-        self.clock = HostClock()
+        self.clock = clock
         log_path = job.run_folder / "logs" / f"{job.name}.log"
         log_path.parent.mkdir(parents=True, exist_ok=True)
         self._log_file = log_path.open("a", encoding="utf-8", buffering=1)
@@ -332,7 +335,9 @@ async def _main(path: Path) -> int:
     if not first:
         return 1
     try:
-        pack = Pack(job, _endpoint(json.loads(first)), loop)
+        document = json.loads(first)
+        clock = HostClock(tuple(document.pop("clock")))
+        pack = Pack(job, _endpoint(document), clock, loop)
     except (OSError, ValueError) as error:
         _say({"event": "failed", "what": f"{type(error).__name__}: {error}", "next_step": ""})
         return 3

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from buoyfleet.boards.job import PackJob, write_job
 from buoyfleet.boards.report import BoardReport
 from buoyfleet.model.board_states import CONNECTED, TROUBLE, WAITING
+from buoyfleet.model.clock import HostClock
 from buoyfleet.model.endpoint import Endpoint
 from buoyfleet.model.errors import BoardError
 
@@ -132,6 +133,7 @@ class PackUnit:
     _stop: dict[str, Any] | None = None
     """Told already; the first line that a pack reads is where to connect."""
     _reading: "asyncio.Task[None] | None" = None
+    _clock: HostClock = field(default_factory=HostClock)
 
     def __post_init__(self) -> None:
         self.name = self.job.name
@@ -184,6 +186,8 @@ class PackUnit:
                 "username": endpoint.username,
                 "password": endpoint.password,
                 "tls": endpoint.tls_document(),
+                # Its ledger and what others see of its messages are compared: they count by one clock.
+                "clock": self._clock.anchor,
             }
         )
         if self._stop is not None:
