@@ -3,13 +3,13 @@
 import hashlib
 import importlib.util
 import json
-import os
 import platform
 import shutil
 import sys
 import tomllib
 from pathlib import Path
 
+import packages
 from console import say
 
 from buoyfleet.model.errors import PreflightError
@@ -19,7 +19,6 @@ from buoyfleet.programs.process import run
 # What builds this project (editables: an editable install by hatchling) and esptool, which comes as source.
 BUILD_REQUIREMENTS = ("hatchling", "editables", "setuptools")
 CREATE_TIMEOUT_S = 120.0
-INSTALL_TIMEOUT_S = 1500.0
 
 
 def ensure(root: Path, tools: Path, goal: str) -> None:
@@ -42,8 +41,9 @@ def ensure(root: Path, tools: Path, goal: str) -> None:
         _stamp(venv, name).unlink(missing_ok=True)
     extra = "[test,docs]" if goal == "test" else ""
     say(f"installing the dependencies of `make {goal}` into .venv (a minute or two the first time)")
-    _pip(venv, root, list(BUILD_REQUIREMENTS))
-    _pip(venv, root, ["--no-build-isolation", "--editable", f"{root}{extra}"])
+    pins = root / "constraints.txt"
+    packages.install(venv, pins, list(BUILD_REQUIREMENTS))
+    packages.install(venv, pins, ["--no-build-isolation", "--editable", f"{root}{extra}"])
     temporary = _stamp(venv, goal).with_suffix(".new")
     temporary.write_text(wanted)
     temporary.replace(_stamp(venv, goal))
@@ -135,33 +135,3 @@ def _venv_advice() -> str:
         "  likely cause: the package for virtual environments is not installed\n"
         f"  next: sudo apt-get install python3-venv   (or python{major}.{minor}-venv)"
     )
-
-
-def _pip(venv: Path, root: Path, arguments: list[str]) -> None:
-    command: list[str | Path] = [venv / "bin" / "python", "-m", "pip", "install", "--no-input"]
-    # 9,000 files, of which a tenth is ever imported: those are compiled when they are.
-    command += ["--no-compile"]
-    command += ["--disable-pip-version-check", "--progress-bar", "off"]
-    command += ["--constraint", root / "constraints.txt", *arguments]
-    log = (venv / "setup.log").open("a")
-
-    def on_line(line: str) -> None:
-        log.write(line + "\n")
-        name, _, size = line.strip().rpartition(" (")
-        if name.startswith("Downloading ") and size.endswith("MB)"):
-            say(f"  downloading {name.split()[1].rsplit('/', 1)[-1].split('-')[0]} ({size}")
-
-    with log:
-        done = run(command, timeout_s=INSTALL_TIMEOUT_S, env=_pip_environment(), on_line=on_line)
-    if done.code != 0:
-        raise PreflightError(
-            f"pip could not install the dependencies (log: {log.name}):\n{done.tail()}\n"
-            "  likely cause: no connection to the package index, or a full disk\n"
-            "  next: check both and type the same command again"
-        )
-
-
-def _pip_environment() -> dict[str, str]:
-    """Without what would send pip elsewhere than into `.venv`."""
-    dropped = ("PYTHONHOME", "PYTHONPATH", "PIP_TARGET", "PIP_PREFIX", "PIP_USER", "PIP_REQUIRE_VIRTUALENV")
-    return {name: value for name, value in os.environ.items() if name not in dropped}

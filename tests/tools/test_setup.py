@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from buoyfleet.model.errors import PreflightError
 from buoyfleet.programs.process import Finished
 
 
@@ -16,13 +17,14 @@ def tools(monkeypatch: pytest.MonkeyPatch, project_root: Path) -> SimpleNamespac
     """The modules of tools/, which import each other by their plain names."""
     monkeypatch.syspath_prepend(str(project_root / "tools"))
     import environment
+    import packages
 
-    return SimpleNamespace(environment=environment)
+    return SimpleNamespace(environment=environment, packages=packages)
 
 
 @pytest.fixture
 def checkout(tools: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """A project whose `python -m venv` and `pip install` are counted instead of run."""
+    """A project in which `python -m venv` and installations are counted instead of run."""
     root = tmp_path / "a checkout"
     root.mkdir()
     (root / "pyproject.toml").write_text('[build-system]\nrequires = []\n[project]\nname = "x"\n')
@@ -37,13 +39,13 @@ def checkout(tools: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyP
             file.touch()
         return Finished(0, "")
 
-    def pip(_venv, _root, arguments):
+    def install(_venv, _pins, arguments):
         if state.fail is not None:
             raise state.fail
         state.installed.append(arguments)
 
     monkeypatch.setattr(tools.environment, "run", make)
-    monkeypatch.setattr(tools.environment, "_pip", pip)
+    monkeypatch.setattr(tools.packages, "install", install)
     monkeypatch.setattr(tools.environment, "_usable", lambda _venv: True)
     state.ensure = lambda goal: tools.environment.ensure(root, root / ".tools", goal)
     return state
@@ -99,6 +101,54 @@ def test_an_interrupted_installation_starts_from_a_new_environment(checkout):
     checkout.fail = None
     checkout.ensure("run")
     assert checkout.made == 2
+
+
+@pytest.fixture
+def commands(tools, tmp_path, monkeypatch) -> SimpleNamespace:
+    """Installations of which the commands are kept instead of run; `code` says how each program ends."""
+    (tmp_path / "bin").mkdir()
+    state = SimpleNamespace(run=[], code={}, configuration="", venv=tmp_path)
+
+    def note(command, **options):
+        words = [str(word) for word in command]
+        program = "uv" if words[0].endswith("/uv") else words[3]
+        state.run.append((program, words, options["env"]))
+        return Finished(state.code.get(program, 0), state.configuration)
+
+    monkeypatch.setattr(tools.packages, "run", note)
+    state.install = lambda: tools.packages.install(tmp_path, tmp_path / "constraints.txt", ["paho-mqtt"])
+    return state
+
+
+def test_uv_installs_from_the_indexes_that_pip_is_configured_for(commands):
+    (commands.venv / "bin" / "uv").touch()
+    commands.configuration = (
+        ":env:.cert='/etc/ssl/own.crt'\n:env:.default-timeout='180'\n"
+        "global.extra-index-url='file:///a file:///b'\ninstall.index-url='http://mirror/simple'\n"
+    )
+    commands.install()
+    (program, words, variables) = commands.run[-1]
+    assert program == "uv"
+    line = " ".join(words)
+    assert "--index file:///a --index file:///b --default-index http://mirror/simple" in line
+    assert "180" not in words
+    assert words[-1] == "paho-mqtt"
+    assert variables["SSL_CERT_FILE"] == "/etc/ssl/own.crt"
+
+
+def test_pip_installs_where_uv_is_missing_or_fails(commands, capfd):
+    commands.code["uv"] = 2
+    (commands.venv / "bin" / "uv").touch()
+    commands.install()
+    assert [program for program, _, _ in commands.run] == ["config", "uv", "install"]
+    assert commands.run[-1][1][-1] == "paho-mqtt"
+    assert "pip does it" in "".join(capfd.readouterr())
+
+
+def test_a_failed_installation_names_the_log_and_what_to_do(commands):
+    commands.code = {"uv": 2, "install": 1}
+    with pytest.raises(PreflightError, match=r"setup\.log(.|\n)*no connection to the package index"):
+        commands.install()
 
 
 def script(file: Path, text: str) -> None:
