@@ -2,6 +2,8 @@
 
 import json
 import subprocess
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -119,6 +121,11 @@ def loses_one_percent(number: int, message: Publish) -> list[bytes]:
     return [] if number == 7 else [message.payload]
 
 
+def has_a_full_queue(number: int, message: Publish) -> list[bytes]:
+    """As mosquitto towards a subscriber that is too slow (`max_queued_messages`)."""
+    return [] if 4 <= number < 12 else [message.payload]
+
+
 def takes_out_a_measure(_number: int, message: Publish) -> list[bytes]:
     return [json.dumps({k: v for k, v in json.loads(message.payload).items() if k != "ph"}).encode()]
 
@@ -173,6 +180,7 @@ def reorders() -> Callable[[int, Publish], list[Publish]]:
     ("deliver", "verdict", "cause", "troubled"),
     [
         (loses_one_percent, "failed", {"not-seen"}, 1),
+        (has_a_full_queue, "unproven", {"all-short"}, 4),
         (takes_out_a_measure, "failed", {"measure-lost"}, 4),
         (takes_out_a_measure_of_one, "failed", {"measure-lost"}, 1),
         (confuses_topics, "failed", {"wrong-topic"}, 2),
@@ -265,3 +273,27 @@ def test_a_sensor_that_a_retained_configuration_turns_off_withholds_nothing(
     assert result["boards"][2]["left_out"] == [[0, ["ph"]]]
     (store,) = result["stores"]
     assert (store["expected"], store["withheld"]) == (4 * 5 * 9 - 5, 0)
+
+
+@pytest.mark.soak
+def test_a_broker_that_is_restarted_in_mid_run_leaves_no_false_verdict(
+    start_mosquitto: Callable[..., Any], tmp_path: Path
+) -> None:
+    broker = start_mosquitto([], usual_queues=True)
+
+    def restart() -> None:
+        seen = (tmp_path / "runs").glob("*/evidence/witness.arrows")
+        while not any(path.stat().st_size > 4000 for path in seen):
+            time.sleep(0.01)
+            seen = (tmp_path / "runs").glob("*/evidence/witness.arrows")
+        broker.stop()
+        broker.start()
+
+    thread = threading.Thread(target=restart, daemon=True)
+    thread.start()
+    result = judged(tmp_path, broker.port, messages=150, rate="50/s", late_send="30 s")
+    thread.join(60)
+    (store,) = result["stores"]
+    assert store["missing"] == store["unproven"]
+    assert result["outcome"]["verdict"] == ("unproven" if store["missing"] else "passed")
+    assert {diagnosis["cause"] for diagnosis in result["diagnoses"]} <= {"subscriber-away", "late-send"}

@@ -99,3 +99,21 @@ def test_a_refusal_by_timestream_is_told_in_its_own_words(tmp_path: Path) -> Non
     (diagnosis,) = run.verify(tmp_path).diagnoses
     assert said in diagnosis.sentence
     assert "2015-10-08" in diagnosis.change
+
+
+def test_a_note_about_another_message_explains_nothing(tmp_path: Path) -> None:
+    run = SyntheticRun(with_trace=False, stages=counted(kinesis={"records-per-second": 9}))
+    run.remove("s3", 101, 2)
+    others = [noted(run, buoy, seq, "lambda", "timeout") for buoy, seq in ((101, 1), (102, 2))]
+    assert diagnoses_of(run, tmp_path, others)[0] == [("s3", "kinesis", "records-per-second", 9, 1)]
+
+
+def test_without_identity_a_note_explains_only_stores_that_its_stage_leads_to(tmp_path: Path) -> None:
+    run = SyntheticRun(with_trace=False, payload="original", stages=counted())
+    run.remove("timestream", 101, 2, "ph")
+    run.remove("s3", 101, 2, "ph")
+    found, _ = diagnoses_of(run, tmp_path, [noted(run, 101, 2, "lambda", "timeout")])
+    assert {(store, stage, cause) for store, stage, cause, _, _ in found} == {
+        ("s3", "lambda", "timeout"),
+        ("timestream", "", "unlocated"),
+    }

@@ -38,6 +38,15 @@ def test_what_a_process_did_not_write_down_before_it_ended_cannot_be_fetched_lat
     assert not any("buoy fetch" in one.change for one in diagnoses)
 
 
+def test_a_board_that_has_told_all_and_skipped_a_message_is_not_waited_for(tmp_path: Path) -> None:
+    run = SyntheticRun(facts={101: BoardFacts(planned=4), 102: BoardFacts(incomplete="no answer")})
+    run.lose(101, 2, "broker")
+    run.sent[101, 2].sent = False
+    verification = run.verify(tmp_path)
+    assert [(one.kind, one.cause) for one in verification.diagnoses] == [("not-sent", "unaccounted")]
+    assert [board.state for board in verification.boards] == ["passed", "failed", "unproven"]
+
+
 DISK = "the twin cannot write: No space left on device"
 
 

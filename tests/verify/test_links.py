@@ -39,7 +39,18 @@ def test_what_ended_the_connection_comes_before_refused_tries_to_connect(tmp_pat
     unacknowledged(run, 101, 2)
     run.befall(101, "client-id-rate", "CONNECT 2 of this second", 50)
     run.befall(101, "keep-alive", "silent for 90 s")
-    assert {d.cause for d in run.verify(tmp_path).diagnoses} == {"keep-alive"}
+    found = run.verify(tmp_path).diagnoses
+    assert {d.cause for d in found} == {"keep-alive"}
+    assert all("(silent for 90 s)" in d.sentence for d in found)
+
+
+def test_of_several_sentences_about_a_connection_the_last_is_quoted(tmp_path: Path) -> None:
+    run = SyntheticRun()
+    unacknowledged(run, 101, 2)
+    for detail in ("silent for 91 s", "silent for 90 s"):
+        run.befall(101, "keep-alive", detail)
+        run.links[-1]["at_ns"] += len(run.links)
+    assert all("(silent for 90 s; 2 times)" in d.sentence for d in run.verify(tmp_path).diagnoses)
 
 
 def test_a_message_that_was_refused_by_itself_keeps_its_own_reason(tmp_path: Path) -> None:
