@@ -4,6 +4,7 @@ import json
 import subprocess
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -121,9 +122,15 @@ def loses_one_percent(number: int, message: Publish) -> list[bytes]:
     return [] if number == 7 else [message.payload]
 
 
-def has_a_full_queue(number: int, message: Publish) -> list[bytes]:
-    """As mosquitto towards a subscriber that is too slow (`max_queued_messages`)."""
-    return [] if 4 <= number < 12 else [message.payload]
+def has_a_full_queue() -> Callable[[int, Publish], list[bytes]]:
+    """As mosquitto towards a subscriber that is too slow (`max_queued_messages`): some of every board."""
+    number = Counter[bytes]()
+
+    def deliver(_number: int, message: Publish) -> list[bytes]:
+        number[message.topic] += 1
+        return [] if number[message.topic] in (2, 3) else [message.payload]
+
+    return deliver
 
 
 def takes_out_a_measure(_number: int, message: Publish) -> list[bytes]:
@@ -163,11 +170,9 @@ def reorders() -> Callable[[int, Publish], list[Publish]]:
     """Every message but the last waits for the next one."""
     kept: list[Publish] = []
 
-    def deliver(number: int, message: Publish) -> list[Publish]:
-        if b"/data/" not in message.topic:
-            return [message]
+    def deliver(_number: int, message: Publish) -> list[Publish]:
         kept.insert(0, message)
-        if number % 2 == 0:
+        if len(kept) < 2:
             return []
         out, kept[:] = list(kept), []
         return out
@@ -184,18 +189,20 @@ def reorders() -> Callable[[int, Publish], list[Publish]]:
         (takes_out_a_measure, "failed", {"measure-lost"}, 4),
         (takes_out_a_measure_of_one, "failed", {"measure-lost"}, 1),
         (confuses_topics, "failed", {"wrong-topic"}, 2),
-        (reorders(), "passed", set(), 0),
+        (reorders, "passed", set(), 0),
         (writes_json_its_own_way, "passed", set(), 0),
     ],
 )
 def test_each_unkindness_of_a_broker_has_its_verdict_and_its_cause(
-    deliver: Callable[[int, Publish], list[bytes]],
+    deliver: Callable[..., Any],
     verdict: str,
     cause: set[str],
     troubled: int,
     payload: str,
     tmp_path: Path,
 ) -> None:
+    if deliver in (has_a_full_queue, reorders):
+        deliver = deliver()  # it remembers
     with HostileBroker(deliver).running() as port:
         result = judged(tmp_path, port, payload=payload)
     assert {diagnosis["cause"] for diagnosis in result["diagnoses"]} == cause
@@ -208,7 +215,7 @@ def test_each_unkindness_of_a_broker_has_its_verdict_and_its_cause(
     ("deliver", "verdict", "cause"),
     [
         (changes_a_value, "failed", {"altered"}),
-        (delivers_others(later_ms=1), "failed", {"unexplained"}),
+        (delivers_others(later_ms=700), "failed", {"unexplained"}),
         (delivers_others(later_ms=-3_600_000), "passed", set()),
     ],
     ids=["altered", "other-fleet", "earlier-run"],
