@@ -36,10 +36,11 @@ class _Batch:
     @property
     def fitting_records(self) -> int:
         """How many records would be done in time, with headroom; 0 where the sentence does not tell."""
-        if not self.records or not self.needed_s:
+        left_s = self.timeout_s - self.cold_start_ms / 1000
+        work_s = self.needed_s - self.cold_start_ms / 1000
+        if left_s <= 0 or work_s <= 0:  # the cold start alone takes too long
             return 0
-        per_record_s = (self.needed_s - self.cold_start_ms / 1000) / self.records * HEADROOM
-        return math.floor(max(0.0, self.timeout_s - self.cold_start_ms / 1000) / per_record_s)
+        return math.floor(left_s / HEADROOM * self.records / work_s)
 
 
 def _batch(sentence: str) -> _Batch:
