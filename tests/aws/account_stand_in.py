@@ -11,12 +11,14 @@ import asyncio
 import atexit
 import base64
 import datetime
+import io
 import json
 import re
 import threading
 import time
 import urllib.parse
 import urllib.request
+import zipfile
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -113,6 +115,10 @@ class AccountStandIn:
         self.timestream_closed = False
         """As in an account that never used Timestream for LiveAnalytics."""
         self.pipeline: Pipeline | None = None
+        self.functions: dict[str, dict[str, Any]] = {}
+        """Name → the answer to GetFunction."""
+        self.code: dict[str, bytes] = {}
+        """Name → deployment package."""
 
     def client(self, service: str) -> Any:
         """boto3's client of the account."""
@@ -157,6 +163,20 @@ class AccountStandIn:
         iot.create_thing_type(thingTypeName=NAME)
         for name, attributes in things.items():
             iot.create_thing(thingName=name, thingTypeName=NAME, attributePayload={"attributes": attributes})
+
+    def make_function(self, name: str, files: dict[str, str], **configuration: Any) -> str:
+        """A Lambda function with its code, as GetFunction has it; its ARN."""
+        arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"
+        package = io.BytesIO()
+        with zipfile.ZipFile(package, "w") as archive:
+            for file, text in files.items():
+                archive.writestr(file, text)
+        self.code[name] = package.getvalue()
+        self.functions[name] = {
+            "Configuration": {"FunctionName": name, "FunctionArn": arn, **configuration},
+            "Code": {"Location": f"{self.environment['AWS_ENDPOINT_URL_LAMBDA']}/code/{name}"},
+        }
+        return arn
 
     def close(self) -> None:
         """End everything."""
@@ -285,6 +305,15 @@ def _handler(account: AccountStandIn) -> type[BaseHTTPRequestHandler]:
                 topic = path.removeprefix("/retainedMessage/")
                 payload = base64.b64encode(account.retained.get(topic, b"")).decode()
                 self._send(200, {"topic": topic, "payload": payload, "qos": 1})
+            elif "/functions/" in path and not path.endswith("/configuration"):
+                if not self._refuse("GetFunction"):
+                    self._answer(account.functions.get(path.rpartition(":function:")[2].split(":")[0]))
+            elif path.startswith("/code/"):
+                body = account.code[path.removeprefix("/code/")]
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
             elif "/functions/" in path:
                 self._send(200, {"FunctionName": "datatransform", "Timeout": 3, "MemorySize": 128})
             else:

@@ -118,6 +118,8 @@ def calls_in_the_source() -> set[tuple[str, str]]:
             ]
             if node.func.attr in _ASKING and len(texts) >= 2:
                 found.add((texts[0], texts[1]))
+            elif node.func.attr == "_ask" and len(texts) >= 3:
+                found.add((texts[1], texts[2]))
             elif node.func.attr in _OF_IOT and texts:
                 found.add(("iot", texts[0]))
     return found

@@ -116,6 +116,8 @@ GOOD_CHANGES = {
     lambda_handler: handlers/transform.py
     access_policy: keys.json
     rules: [{name: alarm, file: alarm.json, stores: true}]
+    lambda_environment: variables.json
+    functions: [{name: enrich, handler: enrich.py, environment: variables.json}]
     provisioning: [{name: new-buoys, template: template.json, hook: hook.py, policy: buoy.json}]
     authorizers:
       - {name: passwords, handler: ask.py, default: true}

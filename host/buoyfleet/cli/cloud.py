@@ -160,12 +160,46 @@ def plan(
 )
 def policy(
     fleet_file: FleetArgument = Path("boards.yaml"),
-    job: Annotated[str, typer.Option("--for", help="`run`, `enroll`, `retire` or `plan`.")] = "run",
+    job: Annotated[str, typer.Option("--for", help="`run`, `enroll`, `retire`, `plan` or `import`.")] = "run",
 ) -> None:
     """The IAM policy document that an identity needs for a job, for the names of a fleet file."""
     from buoyfleet.cli.cloud_plan import show_policy
 
     raise typer.Exit(show_policy(*load(fleet_file), job))
+
+
+@app.command(
+    name="import",
+    epilog="""Examples:
+
+\b
+  buoy cloud import --into harbour         all rules of the account, in a new folder
+  buoy cloud import harbour_data harbour_alarm --into harbour --region us-west-2
+  buoy check harbour/boards.yaml           what the fleet file means
+  buoy run harbour/boards.yaml             rehearse the account's own pipeline on the twin
+""",
+)
+def import_(
+    rules: Annotated[
+        list[str] | None, typer.Argument(metavar="[RULE]...", help="Rules; none: all of the account.")
+    ] = None,
+    into: Annotated[Path, typer.Option("--into", help="New folder for the fleet file and its parts.")] = Path(
+        "imported"
+    ),
+    region: Annotated[str, typer.Option("--region", help="Else that of boto3's settings.")] = "",
+    profile: Annotated[str, typer.Option("--profile", help="Of ~/.aws/config.")] = "",
+    topic_prefix: Annotated[
+        str, typer.Option("--topic-prefix", help="Of the boards' topics; else that which the rules select.")
+    ] = "",
+) -> None:
+    """Read a pipeline from an account into a fleet file, so that the twin rehearses it.
+
+    It reads rules with their actions, the data stream, the delivery stream, and functions with their code and
+    variables; it changes nothing. What the twin cannot rehearse is listed, also at the top of the fleet file.
+    """
+    from buoyfleet.cli.cloud_import import show_import
+
+    raise typer.Exit(show_import(tuple(rules or ()), into, region, profile, topic_prefix))
 
 
 @app.command(

@@ -145,6 +145,8 @@ def show_policy(fleet: Fleet, spec: AwsSpec, job: str) -> ExitCode:
     except AwsError as error:
         write_line(f"account and region are placeholders: {error.what}", sys.stderr)
         names = names_in(spec, spec.account or "ACCOUNT", spec.region or "REGION", fleet.topic_prefix, things)
+    if known == "import":  # which ones there are is what it finds out
+        names |= dict.fromkeys(("stream", "delivery_stream", "function"), "*")
     write_line(f"{known}: {JOBS[known]}", sys.stderr)
     unused = () if spec.influxdb is None else (TIMESTREAM_SERVICE,)
     write_line(json.dumps(document(known, partition, names, unused), indent=2))

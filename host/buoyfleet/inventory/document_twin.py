@@ -3,6 +3,7 @@
 from typing import Any
 
 from buoyfleet.inventory.authorizer_format import authorizer_document
+from buoyfleet.inventory.functions_format import function_document
 from buoyfleet.inventory.influx_format import influx_document
 from buoyfleet.inventory.limits_format import limits_document
 from buoyfleet.inventory.own_rules_format import own_rule_document
@@ -64,7 +65,7 @@ def _others(twin: TwinSpec) -> Document:
     }
     texts = {
         name: getattr(twin, name)
-        for name in ("access_policy", "lambda_handler", "s3_prefix", "s3_error_prefix")
+        for name in ("access_policy", "lambda_handler", "lambda_environment", "s3_prefix", "s3_error_prefix")
     }
     document.update({name: text for name, text in texts.items() if text})
     if twin.limits:
@@ -79,6 +80,8 @@ def _others(twin: TwinSpec) -> Document:
         document["authorizers"] = [authorizer_document(one) for one in twin.authorizers]
     if twin.rules:
         document["rules"] = [own_rule_document(one) for one in twin.rules]
+    if twin.functions:
+        document["functions"] = [function_document(one) for one in twin.functions]
     if twin.provisioning:
         document["provisioning"] = [provisioning_document(one) for one in twin.provisioning]
     for name in ("timestream_rule", "kinesis_rule"):

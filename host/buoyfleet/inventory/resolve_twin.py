@@ -5,6 +5,7 @@ from pathlib import Path
 
 from buoyfleet.inventory.authorizer_format import authorizer_specs
 from buoyfleet.inventory.fields import IdPiece
+from buoyfleet.inventory.functions_format import function_specs
 from buoyfleet.inventory.influx_format import influx_spec
 from buoyfleet.inventory.limits_format import limit_settings
 from buoyfleet.inventory.own_rules_format import own_rules
@@ -47,6 +48,8 @@ def resolve_twin(section: TwinSection, folder: Path, ids: set[int], report: Repo
         timestream_rule=_rule(section.timestream_rule, report),
         kinesis_rule=_rule(section.kinesis_rule, report),
         rules=own_rules(section.rules, folder),
+        functions=function_specs(section.functions, folder),
+        lambda_environment=absolute_path(section.lambda_environment, folder),
         timestream_memory_store_h=section.timestream_memory_store / 3600,
         timestream_visible_after_s=section.timestream_visible_after,
         kinesis_shards=section.kinesis_shards,

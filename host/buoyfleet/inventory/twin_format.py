@@ -18,6 +18,7 @@ from buoyfleet.inventory.fields import (
     duration_field,
     size_field,
 )
+from buoyfleet.inventory.functions_format import FunctionSection
 from buoyfleet.inventory.influx_format import InfluxSection
 from buoyfleet.inventory.limits_format import LimitsSection
 from buoyfleet.inventory.own_rules_format import OwnRuleSection
@@ -230,6 +231,12 @@ class TwinSection(Section):
         default_factory=list,
         also=("rule",),
     )
+    functions: list[FunctionSection] = entry(
+        Many(Nested(FunctionSection, "a mapping with `name` and `handler`")),
+        "Lambda functions that rules call.",
+        default_factory=list,
+        also=("function",),
+    )
     timestream_memory_store: float = entry(
         duration_field("1 s", "8766 h"),
         "How old a record may be.",
@@ -292,6 +299,13 @@ class TwinSection(Section):
         default="",
         shown="`host/buoyfleet/cloud/local/datatransform.py`",
         also=("handler",),
+    )
+    lambda_environment: str = entry(
+        Text("a path", _PATH),
+        "Variables of the function: a JSON object of texts, or what `aws lambda get-function-configuration` "
+        "prints.",
+        default="",
+        shown="none",
     )
     # Lambda quotas: 15 minutes, 128 to 10 240 MB.
     lambda_timeout: float = entry(
@@ -373,6 +387,7 @@ TWIN_SECTIONS: dict[str, type[Section]] = {
     "target.twin.timestream_rule": StoreRuleSection,
     "target.twin.kinesis_rule": RuleSection,
     "target.twin.rules[]": OwnRuleSection,
+    "target.twin.functions[]": FunctionSection,
     "target.twin.timestream_rule.error_action": ErrorActionSection,
     "target.twin.influxdb": InfluxSection,
     "target.twin.faults[]": FaultSection,

@@ -74,6 +74,17 @@ class OwnRule:
 
 
 @dataclass(frozen=True, slots=True)
+class FunctionSpec:
+    """A Lambda function that rules call."""
+
+    name: str
+    handler: str
+    """A file as of `lambda_handler`."""
+    environment: str = ""
+    """File of its variables."""
+
+
+@dataclass(frozen=True, slots=True)
 class TwinTls:
     """Mutual TLS with certificates of the twin's own CA, and IoT Core policies."""
 
@@ -139,6 +150,8 @@ class TwinSpec:
     timestream_rule: RuleSettings = field(default_factory=RuleSettings)
     kinesis_rule: RuleSettings = field(default_factory=RuleSettings)
     rules: tuple[OwnRule, ...] = ()
+    functions: tuple[FunctionSpec, ...] = ()
+    """Functions that rules call."""
     timestream_memory_store_h: float = 24.0
     """The source system's table keeps 24 h in memory (AWS's default is 6 h)."""
     timestream_visible_after_s: float = 0.0
@@ -152,6 +165,8 @@ class TwinSpec:
     """Whether a drain runs the buffers ahead of their time, or waits for them."""
     lambda_handler: str = ""
     """A Python or JavaScript file; empty: the twin's `datatransform.py`."""
+    lambda_environment: str = ""
+    """File of the function's variables; empty: none but Lambda's own."""
     lambda_timeout_s: float = 60.0
     lambda_memory_mb: int = 128
     lambda_cold_start_ms: float = 250.0

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from buoyfleet.cloud.aws.permissions import CALLS
+from buoyfleet.cloud.aws.permissions import CALLS, Job
 from buoyfleet.model.aws import AwsSpec
 from buoyfleet.model.errors import PreflightError
 
@@ -78,13 +78,15 @@ class AwsError(PreflightError):
 class Account:
     """Clients of one account and region."""
 
-    def __init__(self, spec: AwsSpec) -> None:
+    def __init__(self, spec: AwsSpec, job: Job | None = None) -> None:
         """Nothing is asked yet.
 
         Args:
             spec: region and profile; what is empty there is left to boto3.
+            job: what the calls are for, where one call serves several; messages name it.
         """
         self._spec = spec
+        self._job = job
         self._lock = threading.Lock()
         self._clients: dict[str, Any] = {}
         self._session: Any = None
@@ -260,7 +262,7 @@ class Account:
             error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 403
             and code not in _BAD_CREDENTIALS
         ):
-            job = permission.jobs[0]
+            job = self._job if self._job in permission.jobs else permission.jobs[0]
             action = permission.action.replace(",", " and ")
             return AwsError(
                 f"not allowed: {action} on {on or 'this resource'} is missing",

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
-Job = Literal["run", "enroll", "retire", "plan"]
+Job = Literal["run", "enroll", "retire", "plan", "import"]
 JOBS: dict[Job, str] = {
     "run": (
         "run and verify: read stores, settings, metrics and logs; publish below the fleet's topics, "
@@ -17,6 +17,7 @@ JOBS: dict[Job, str] = {
     "enroll": "make things, certificates, policies",
     "retire": "delete what enrolling made",
     "plan": "look at quotas and settings: reads only",
+    "import": "read rules, streams and functions with their code and variables: reads only",
 }
 
 
@@ -46,6 +47,8 @@ _LOGS = "logs:{region}:{account}:log-group:/aws/lambda/{function}:*"
 
 _READ: tuple[Job, ...] = ("run",)
 _LOOK: tuple[Job, ...] = ("run", "plan")
+_LEARN: tuple[Job, ...] = ("run", "plan", "import")
+_IMPORT: tuple[Job, ...] = ("import",)
 _MAKE: tuple[Job, ...] = ("enroll",)
 _UNDO: tuple[Job, ...] = ("retire",)
 _BOTH: tuple[Job, ...] = ("enroll", "retire")
@@ -53,12 +56,12 @@ _BOTH: tuple[Job, ...] = ("enroll", "retire")
 CALLS: dict[tuple[str, str], Permission] = {
     # Who and where; needs no permission, and is listed for completeness.
     ("sts", "get_caller_identity"): Permission(
-        "sts:GetCallerIdentity", "*", ("run", "enroll", "retire", "plan")
+        "sts:GetCallerIdentity", "*", ("run", "enroll", "retire", "plan", "import")
     ),
     ("iot", "describe_endpoint"): Permission("iot:DescribeEndpoint", "*", ("run", "enroll", "plan")),
     # The guard.
-    ("iot", "list_topic_rules"): Permission("iot:ListTopicRules", "*", _LOOK),
-    ("iot", "get_topic_rule"): Permission("iot:GetTopicRule", _RULE, _LOOK),
+    ("iot", "list_topic_rules"): Permission("iot:ListTopicRules", "*", _LEARN),
+    ("iot", "get_topic_rule"): Permission("iot:GetTopicRule", _RULE, _LEARN),
     ("iot", "list_things"): Permission("iot:ListThings", "*", ("run", "enroll", "retire")),
     ("iot-data", "get_connection"): Permission("iot:GetConnection", _CLIENT, _READ),
     ("iot-data", "list_retained_messages"): Permission("iot:ListRetainedMessages", "*", _READ),
@@ -77,10 +80,15 @@ CALLS: dict[tuple[str, str], Permission] = {
     ("cloudwatch", "get_metric_data"): Permission("cloudwatch:GetMetricData", "*", _READ),
     ("logs", "filter_log_events"): Permission("logs:FilterLogEvents", _LOGS, _READ),
     # Settings and quotas.
-    ("kinesis", "describe_stream_summary"): Permission("kinesis:DescribeStreamSummary", _STREAM, _LOOK),
-    ("firehose", "describe_delivery_stream"): Permission("firehose:DescribeDeliveryStream", _DELIVERY, _LOOK),
+    ("kinesis", "describe_stream_summary"): Permission("kinesis:DescribeStreamSummary", _STREAM, _LEARN),
+    ("firehose", "describe_delivery_stream"): Permission(
+        "firehose:DescribeDeliveryStream", _DELIVERY, _LEARN
+    ),
     ("lambda", "get_function_configuration"): Permission("lambda:GetFunctionConfiguration", _FUNCTION, _LOOK),
     ("service-quotas", "get_service_quota"): Permission("servicequotas:GetServiceQuota", "*", _LOOK),
+    # A pipeline of the account as a fleet file.
+    ("firehose", "list_delivery_streams"): Permission("firehose:ListDeliveryStreams", "*", _IMPORT),
+    ("lambda", "get_function"): Permission("lambda:GetFunction", _FUNCTION, _IMPORT),
     # Enrolling.
     ("iot", "create_thing_type"): Permission("iot:CreateThingType", _TYPE, _MAKE),
     ("iot", "create_thing_group"): Permission("iot:CreateThingGroup", _GROUP, _MAKE),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from buoyfleet.cloud.local.config import TwinConfig, problems_of
 from buoyfleet.cloud.local.control_client import ANSWER_TIMEOUT_S, ControlClient, mismatch_of, parse_address
 from buoyfleet.cloud.local.lambda_runtime import handler_file, worker_command
+from buoyfleet.cloud.local.lambda_variables import read_variables
 from buoyfleet.cloud.target import Check
 from buoyfleet.model.errors import TargetError, UsageError
 
@@ -71,6 +72,10 @@ def handler_check(config: TwinConfig) -> Check:
         from buoyfleet.programs.fetch import by_hand
 
         return Check("lambda handler", False, str(error), f"{by_hand(NODE)}; or give a Python handler")
+    try:
+        read_variables(config.twin.lambda_environment)
+    except UsageError as error:
+        return Check("lambda handler", False, f"{error.where}: {error.what}", "correct the variables")
     return Check("lambda handler", True, str(path))
 
 

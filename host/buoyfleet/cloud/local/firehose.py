@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from buoyfleet.cloud.local.agenda import Agenda
-from buoyfleet.cloud.local.faults import StageFaults
+from buoyfleet.cloud.local.faults import StageFaults, stage_faults
 from buoyfleet.cloud.local.firehose_events import RECORD_OVERHEAD_BYTES, Failure, Transformed, failed_document
 from buoyfleet.cloud.local.kinesis import BYTES_PER_MB, Record
 from buoyfleet.cloud.local.lambda_runtime import MAX_PAYLOAD_BYTES, LambdaModel, LambdaRuntime
@@ -77,6 +77,11 @@ class DeliveryFaults:
     firehose: StageFaults | None = None
     lambda_: StageFaults | None = None
     s3: StageFaults | None = None
+
+    @classmethod
+    def of(cls, spec: TwinSpec) -> "DeliveryFaults":
+        """From the twin's settings."""
+        return cls(*(stage_faults(spec.faults, stage) for stage in (STAGE, "lambda", S3_STAGE)))
 
 
 class Firehose:

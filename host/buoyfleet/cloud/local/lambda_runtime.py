@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
+from buoyfleet.cloud.local.lambda_variables import read_variables
 from buoyfleet.model.fleet import TwinSpec
 
 _Worker = subprocess.Popen[bytes]
@@ -32,7 +33,8 @@ MAX_PAYLOAD_BYTES = 6 * 1024 * 1024
 FUNCTION_NAME = "datatransform"
 REGION = "us-east-1"
 """Where the twin says it is: a handler may take its clients' region from it."""
-LAMBDA_ARN = f"arn:aws:lambda:{REGION}:000000000000:function:{FUNCTION_NAME}"
+_ARN = f"arn:aws:lambda:{REGION}:000000000000:function:"
+LAMBDA_ARN = f"{_ARN}{FUNCTION_NAME}"
 START_LIMIT_S = 20.0
 """Wall clock, for the worker process to come up."""
 
@@ -103,13 +105,37 @@ class LambdaRuntime:
     """The worker process. One invocation at a time; it is started again after a crash or a hang."""
 
     def __init__(
-        self, handler: Path, log: Path, *, wall_limit_s: float, memory_mb: int, timeout_s: float
+        self,
+        handler: Path,
+        log: Path,
+        *,
+        wall_limit_s: float,
+        memory_mb: int,
+        timeout_s: float,
+        variables: str = "",
+        name: str = FUNCTION_NAME,
     ) -> None:
+        """Nothing is started yet.
+
+        Args:
+            handler: a file, or `file.function`.
+            log: what the handler prints.
+            wall_limit_s: protection against a handler that hangs.
+            memory_mb: what the handler is told that it has.
+            timeout_s: the same for its time.
+            variables: file of the function's own variables.
+            name: of the function.
+
+        Raises:
+            UsageError: the variables cannot be used.
+        """
         self._handler = handler
         self._log = log
         self._wall_limit_s = wall_limit_s
         self._memory_mb = memory_mb
         self._timeout_s = timeout_s
+        self._variables = read_variables(variables)
+        self._name = name
         self._process: _Worker | None = None
         self._lock = asyncio.Lock()
         self.usage = RuntimeUsage()
@@ -154,7 +180,7 @@ class LambdaRuntime:
         process = await self._started()
         context = {
             "aws_request_id": str(uuid.uuid4()),
-            "invoked_function_arn": LAMBDA_ARN,
+            "invoked_function_arn": f"{_ARN}{self._name}",
             "timeout_ms": self._timeout_s * 1000,
         }
         body = b'{"event":' + event + b',"context":' + json.dumps(context).encode() + b"}"
@@ -198,7 +224,7 @@ class LambdaRuntime:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env=environment(self._handler, self._memory_mb),
+                env={**self._variables, **environment(self._handler, self._memory_mb, self._name)},
             )
         try:
             async with asyncio.timeout(START_LIMIT_S):
@@ -270,7 +296,7 @@ def worker_command(handler: Path) -> list[str]:
     return [node, str(Path(__file__).with_name("lambda_worker.mjs")), str(file), function]
 
 
-def environment(handler: Path, memory_mb: int) -> dict[str, str]:
+def environment(handler: Path, memory_mb: int, name: str = FUNCTION_NAME) -> dict[str, str]:
     """What a handler finds in its environment (Lambda guide, "Defined runtime environment variables").
 
     Nothing of the user's own: neither variables nor credentials. The keys are there, as in Lambda, and open
@@ -285,10 +311,10 @@ def environment(handler: Path, memory_mb: int) -> dict[str, str]:
         "AWS_DEFAULT_REGION": REGION,
         "AWS_EXECUTION_ENV": "AWS_Lambda_nodejs20.x" if javascript else f"AWS_Lambda_{version}",
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(memory_mb),
-        "AWS_LAMBDA_FUNCTION_NAME": FUNCTION_NAME,
+        "AWS_LAMBDA_FUNCTION_NAME": name,
         "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
         "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
-        "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{FUNCTION_NAME}",
+        "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{name}",
         "AWS_LAMBDA_LOG_STREAM_NAME": f"{day}/[$LATEST]{uuid.uuid4().hex}",
         "AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001",
         "AWS_REGION": REGION,

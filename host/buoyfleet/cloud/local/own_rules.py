@@ -120,7 +120,7 @@ def read_rule(own: OwnRule) -> RuleSpec:
     read = tuple(
         _read_action(one, f"{where}: action {number}", own.stores) for number, one in enumerate(actions, 1)
     )
-    error_action = document.get("errorAction")
+    error_action = document.get("errorAction") or None
     failing = None if error_action is None else _own_action(error_action, f"{where}: errorAction")
     version = document.get("awsIotSqlVersion", "2015-10-08")  # the default of CreateTopicRule
     spec = RuleSpec(own.name, document["sql"], version, read, failing)

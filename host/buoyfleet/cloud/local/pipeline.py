@@ -17,7 +17,7 @@ from buoyfleet.cloud.local.broker.account import split_ingest
 from buoyfleet.cloud.local.config import TwinConfig
 from buoyfleet.cloud.local.engine import MAX_TOPICS, RulesEngine
 from buoyfleet.cloud.local.error_actions import ErrorActions
-from buoyfleet.cloud.local.faults import StageFaults, link_faults, stage_faults
+from buoyfleet.cloud.local.faults import link_faults, stage_faults
 from buoyfleet.cloud.local.firehose import DeliveryFaults, Firehose
 from buoyfleet.cloud.local.folders import EVIDENCE_FOLDER, LAMBDA_LOG, S3_FOLDER, TIMESTREAM_FOLDER
 from buoyfleet.cloud.local.influx_secrets import make_influx_stage
@@ -31,7 +31,6 @@ from buoyfleet.cloud.local.timestream import TableSettings, Timestream
 from buoyfleet.cloud.local.timestream_index import buoy_of
 from buoyfleet.cloud.local.trace import Trace
 from buoyfleet.model.clock import HostClock
-from buoyfleet.model.fleet import TwinSpec
 from buoyfleet.model.stage_count import StageCount
 
 _NS_PER_S = 1_000_000_000
@@ -72,13 +71,14 @@ class Pipeline:
             wall_limit_s=config.lambda_wall_limit_s,
             memory_mb=spec.lambda_memory_mb,
             timeout_s=spec.lambda_timeout_s,
+            variables=spec.lambda_environment,
         )
         self._bucket = Bucket(
             folder / S3_FOLDER, layout=config.layout, delimiter=spec.s3_delimiter, compress=spec.s3_gzip
         )
         self.errors = ErrorActions(self._bucket, folder)
         self.firehose = Firehose(
-            self._agenda, self.trace, self._bucket, self._runtime, spec, _delivery_faults(spec)
+            self._agenda, self.trace, self._bucket, self._runtime, spec, DeliveryFaults.of(spec)
         )
         self.stream = Stream(
             self.trace,
@@ -390,10 +390,3 @@ class Pipeline:
             self.firehose.function.stage_count(),
             self.firehose.s3_count(),
         ]
-
-
-def _delivery_faults(spec: TwinSpec) -> DeliveryFaults:
-    def of(stage: str) -> StageFaults | None:
-        return stage_faults(spec.faults, stage)
-
-    return DeliveryFaults(of("firehose"), of("lambda"), of("s3"))
