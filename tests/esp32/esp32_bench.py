@@ -10,6 +10,13 @@ TOOL_TIMEOUT_S = 300.0
 
 def tool(name: str, *arguments: object, ok: bool = True) -> str:
     """What a program of this environment printed; its exit code is checked."""
+    code, text = output(name, *arguments)
+    assert (code == 0) == ok, text
+    return text
+
+
+def output(name: str, *arguments: object) -> tuple[int, str]:
+    """Exit code and all that a program of this environment printed."""
     done = subprocess.run(
         [str(Path(sys.executable).parent / name), *map(str, arguments)],
         capture_output=True,
@@ -17,14 +24,20 @@ def tool(name: str, *arguments: object, ok: bool = True) -> str:
         timeout=TOOL_TIMEOUT_S,
         stdin=subprocess.DEVNULL,
     )
-    text = done.stdout + done.stderr
-    assert (done.returncode == 0) == ok, text
-    return text
+    return done.returncode, done.stdout + done.stderr
 
 
 def esptool(port: str, *arguments: object, ok: bool = True) -> str:
-    """esptool as anyone calls it."""
-    return tool("esptool", "--port", port, *arguments, ok=ok)
+    """esptool as anyone calls it: once more where a busy computer was late for its stub.
+
+    It waits 0.2 s for the answer that the stub runs, and reads nothing after that (`mem_finish`, 5.6).
+    """
+    for _ in range(3):
+        code, text = output("esptool", "--port", port, *arguments)
+        if "Failed to start stub flasher" not in text:
+            break
+    assert (code == 0) == ok, text
+    return text
 
 
 def mpremote(port: str, *arguments: object, ok: bool = True) -> str:
