@@ -6,7 +6,8 @@ Neither it nor the collector comes while LittleFS is at work.
 import pytest
 
 from buoyfleet.serial.port import open_port
-from buoyfleet.serial.raw_repl import RawRepl, ReplError
+from buoyfleet.serial.raw_repl import RawRepl
+from buoyfleet.serial.repl_errors import ReplError
 from buoyfleet.simulation.esp32.simulator import Simulator
 
 BOARD = 90

@@ -15,7 +15,8 @@ from buoyfleet.serial.lock import PortLock
 from buoyfleet.serial.on_board import program
 from buoyfleet.serial.port import open_port
 from buoyfleet.serial.probe import probe
-from buoyfleet.serial.raw_repl import RawRepl, ReplError
+from buoyfleet.serial.raw_repl import RawRepl
+from buoyfleet.serial.repl_errors import ReplError
 from buoyfleet.simulation.esp32.simulator import Simulator
 
 pytestmark = pytest.mark.timeout(400)
@@ -52,6 +53,23 @@ def test_code_prints_raises_and_leaves_the_prompt(repl):
     assert caught.value.where == repl.port
     long = "\n".join(f"a{n} = {n}" for n in range(400)) + "\nprint(a399)"
     assert repl.run(long).strip() == "399"
+
+
+SPOILED = "import sys\nsys.path[:] = []\nspoiled = 1"
+"""What a command can do that noise has changed."""
+AS_BOOTED = "import sys\nprint('.frozen' in sys.path, 'spoiled' in globals())"
+
+
+def test_a_start_afresh_forgets_what_a_spoiled_command_did(repl):
+    repl.run(SPOILED)
+    repl.enter(afresh=True)
+    assert repl.run(AS_BOOTED).strip() == "True False"
+
+
+def test_what_spoils_the_first_step_of_a_session_is_forgotten(repl):
+    repl.run(f"{SPOILED}\nbuoy_path = 5")
+    repl.enter()
+    assert repl.run(AS_BOOTED).strip() == "True False"
 
 
 def test_files_arrive_in_one_batch_and_replace_what_was_there(repl):

@@ -21,7 +21,7 @@ from buoyfleet.serial.esp_image import (
     read_table,
 )
 from buoyfleet.serial.esptool import ChipInfo, Esptool, Progress
-from buoyfleet.serial.raw_repl import LineError
+from buoyfleet.serial.repl_errors import LineError
 
 SLOWER = (230_400, 115_200)
 """Bit rates that are tried after the one asked for."""

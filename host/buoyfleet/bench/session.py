@@ -20,8 +20,9 @@ from buoyfleet.serial.listing import list_ports
 from buoyfleet.serial.lock import PortLock
 from buoyfleet.serial.port import NO_SERVER, START_SERVER, SerialPort, open_port, require_port
 from buoyfleet.serial.probe import Found, probe_locked
-from buoyfleet.serial.raw_repl import LineError, NoPrompt, RawRepl, ReplError
+from buoyfleet.serial.raw_repl import RawRepl
 from buoyfleet.serial.records import ConsoleRecord, Line
+from buoyfleet.serial.repl_errors import LineError, NoPrompt, ReplError
 from buoyfleet.serial.reset import caught_at_boot, press_reset
 from buoyfleet.serial.trouble import Unanswered
 
@@ -98,6 +99,8 @@ class Session:
     _console: Console | None = None
     _repl: RawRepl | None = None
     _line: SerialPort | None = None
+    _spoiled: bool = False
+    """The last thing done at the REPL failed; a command that noise changed may have done anything."""
 
     def __enter__(self) -> "Session":
         self.open()
@@ -171,7 +174,8 @@ class Session:
             self._let_go()
             self._line = open_port(self.port)
             repl = RawRepl(self._line, self.port, self.log.bytes)
-            repl.enter(self.patience.prompt_s, lambda: self.stop.check(self.port))
+            repl.enter(self.patience.prompt_s, lambda: self.stop.check(self.port), afresh=self._spoiled)
+            self._spoiled = False
             self._repl = repl
         return self._repl
 
@@ -249,6 +253,7 @@ class Session:
 
     def _recover(self, error: BuoyError, attempt: int) -> None:
         """Make ready for another try."""
+        self._spoiled = self._spoiled or self._repl is not None
         self._let_go()
         self.stop.wait(_PAUSE_S * attempt, self.port)  # what spoils a line may pass
         self.reappear(error)

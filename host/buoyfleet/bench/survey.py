@@ -17,7 +17,8 @@ from buoyfleet.model.places import FILES
 from buoyfleet.model.syntax_trees import SYNTAX_TREES
 from buoyfleet.serial.board_files import fetch_file, list_files
 from buoyfleet.serial.probe import Found, ask_repl
-from buoyfleet.serial.raw_repl import LineError, RawRepl, ReplError
+from buoyfleet.serial.raw_repl import RawRepl
+from buoyfleet.serial.repl_errors import LineError, ReplError
 from buoyfleet.serial.trouble import Refusal
 
 PLACES = (

@@ -17,7 +17,8 @@ from buoy.identity import CERTS
 from buoyfleet.model.clock import Deadline
 from buoyfleet.model.errors import BoardError
 from buoyfleet.serial.on_board import program
-from buoyfleet.serial.raw_repl import LineError, RawRepl
+from buoyfleet.serial.raw_repl import RawRepl
+from buoyfleet.serial.repl_errors import LineError
 
 BLOCK = 2048
 """Bytes a block, before compression: a board holds it twice."""

@@ -19,8 +19,9 @@ from buoyfleet.serial.listing import holder
 from buoyfleet.serial.lock import PortBusy, PortLock
 from buoyfleet.serial.on_board import program
 from buoyfleet.serial.port import open_port
-from buoyfleet.serial.raw_repl import ENTER_S, KEPT_BYTES, RESTART_MARK, LineError, RawRepl
+from buoyfleet.serial.raw_repl import ENTER_S, KEPT_BYTES, RawRepl
 from buoyfleet.serial.records import ConsoleRecord, Line
+from buoyfleet.serial.repl_errors import RESTART_MARK, LineError
 from buoyfleet.serial.reset import caught_at_boot, press_reset
 from buoyfleet.serial.trouble import Refusal, Unanswered, nothing_boots
 

@@ -12,6 +12,13 @@ from buoyfleet.model.clock import Deadline
 from buoyfleet.model.errors import BoardError
 from buoyfleet.serial.on_board import program
 from buoyfleet.serial.port import SerialPort
+from buoyfleet.serial.repl_errors import (
+    LineError,
+    ReplError,
+    no_prompt,
+    port_errors,
+    shown,
+)
 
 ENTER_S = 15.0  # longer than the boot window of boot.py and the start of the firmware
 STEP_S = 20.0
@@ -37,33 +44,6 @@ _SHADOWED = (
 )  # fmt: skip
 """Modules of MicroPython that firmware and bench import, and a file of the board can stand in for."""
 _FOLDERS = ("buoy", "certs", "lib", "sensors", "umqtt")
-RESTART_MARK: Final = b"rst:0x"
-"""The ROM's first line after a reset (ESP-IDF, "Boot Process")."""
-WAY_OUT: Final = (
-    "erase it: `buoy commission --erase` or `buoy flash {port} --erase`; its id, Wi-Fi, keys, settings and "
-    "files are lost"
-)
-
-
-class ReplError(BoardError):
-    """Code on the board raised; `traceback` is what it printed."""
-
-    def __init__(self, port: str, traceback: str) -> None:
-        last = traceback.strip().splitlines()[-1:] or ["an error without a text"]
-        super().__init__(f"the board's REPL says: {last[0]}", where=port)
-        self.traceback = traceback
-
-
-class LineError(BoardError):
-    """The REPL did not answer, or something else than it should: worth another try."""
-
-
-class PortGone(LineError):
-    """The port went away under us."""
-
-
-class NoPrompt(LineError):
-    """The board could not be brought to its prompt."""
 
 
 class RawRepl:
@@ -106,7 +86,13 @@ class RawRepl:
                 return
             del self._waiting[:-KEPT_BYTES]
 
-    def enter(self, timeout_s: float = ENTER_S, alive: Callable[[], None] | None = None) -> None:
+    def enter(
+        self,
+        timeout_s: float = ENTER_S,
+        alive: Callable[[], None] | None = None,
+        *,
+        afresh: bool = False,
+    ) -> None:
         """Interrupt whatever runs and get the raw prompt, with MicroPython's own modules.
 
         A program that boots, prints or hogs the REPL is interrupted again until the deadline.
@@ -114,6 +100,7 @@ class RawRepl:
         Args:
             timeout_s: for all attempts.
             alive: called before every attempt; may raise to give up.
+            afresh: with a soft reset, after a command that noise has changed: nobody knows what it did.
 
         Raises:
             BoardError: no prompt until then; says what the board printed instead.
@@ -134,15 +121,18 @@ class RawRepl:
             if text is not None:
                 self._drain(0.0)
                 try:
+                    if afresh:
+                        self._soft_reset()
                     self._guard()
                 except LineError:
                     if deadline.expired:
                         raise
+                    afresh = True
                     continue
                 return
             seen = (seen + bytes(self._waiting))[-KEPT_BYTES:]
             if deadline.expired:
-                raise _no_prompt(self.port, seen, timeout_s)
+                raise no_prompt(self.port, seen, timeout_s)
 
     def run(self, code: str, timeout_s: float = STEP_S, *, by_step: bool = False) -> str:
         """Run code; returns what it printed.
@@ -234,7 +224,7 @@ class RawRepl:
         Raises:
             BoardError: the port is gone.
         """
-        with _port_errors(self.port):
+        with port_errors(self.port):
             self._line.write(data)
 
     def drain(self, silence_s: float) -> None:
@@ -258,6 +248,13 @@ class RawRepl:
         self._waiting.clear()
 
     # Inside
+
+    def _soft_reset(self) -> None:
+        """Have MicroPython, not the chip, start anew; main.py does not run (ports/esp32/main.c)."""
+        self.send(b"\x04")
+        # Not interrupted: after a Ctrl-C in the port's own _boot.py the board has no file system.
+        if self._until(PROMPT, Deadline(BOOT_S)) is None:
+            raise self._silent("did not come back from a soft reset")
 
     def _guard(self) -> None:
         call = f"guard({_SHADOWED!r}, {_FOLDERS!r})"
@@ -298,18 +295,18 @@ class RawRepl:
         return LineError(
             f"the REPL {what}",
             where=self.port,
-            cause=_shown(bytes(self._waiting)) or "the board reset or hangs, or the line loses bytes",
+            cause=shown(bytes(self._waiting)) or "the board reset or hangs, or the line loses bytes",
         )
 
     def peek(self) -> None:
         """Take what the board has said by now."""
-        with _port_errors(self.port):
+        with port_errors(self.port):
             count = self._line.in_waiting
             if count:
                 self._take(self._line.read(count))
 
     def _fill(self) -> None:
-        with _port_errors(self.port):
+        with port_errors(self.port):
             self._take(self._line.read(max(1, self._line.in_waiting)))
 
     def _take(self, data: bytes) -> None:
@@ -347,53 +344,3 @@ class RawRepl:
             if len(self._waiting) > before:
                 quiet = Deadline(silence_s)
         self._waiting.clear()
-
-
-class _port_errors:
-    """A port that vanishes raises many things; they mean one."""
-
-    def __init__(self, port: str) -> None:
-        self._port = port
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        # SerialException is an OSError; pyserial lets TypeError out where a port was closed under it.
-        if isinstance(error, OSError | TypeError):
-            raise PortGone(
-                f"the port is gone: {error}",
-                where=self._port,
-                cause="the cable was pulled, or the board lost its power",
-                next_step="plug it in again and type the same command",
-            ) from error
-
-
-def _no_prompt(port: str, seen: bytes, timeout_s: float) -> NoPrompt:
-    text = _shown(seen)
-    if b"invalid header" in seen or b"No bootable app" in seen or b"Image hash failed" in seen:
-        return NoPrompt(
-            "no MicroPython starts: the flash holds none",
-            where=port,
-            cause=text,
-            next_step=f"buoy flash {port}",
-        )
-    what = f"no REPL within {timeout_s:g} s"
-    next_step = "press EN (reset) and try again"
-    if seen.count(RESTART_MARK) > 1:
-        what += f": it restarts again and again, {seen.count(RESTART_MARK)} times in what it said last"
-        cause = f"a program that crashes at once, or a weak supply; it said {text}"
-        next_step = WAY_OUT.format(port=port)
-    elif seen:
-        cause = f"a program that takes no Ctrl-C, another device, or another baud rate; it said {text}"
-        next_step += "; if that does not help: " + WAY_OUT.format(port=port)
-    else:
-        cause = "it is asleep, hangs, is busy, or is no board with MicroPython"
-    return NoPrompt(what, where=port, cause=cause, next_step=next_step)
-
-
-def _shown(data: bytes) -> str:
-    """The last line of what a board said, control bytes visible."""
-    text = data.decode("ascii", "backslashreplace").strip()
-    lines = [line for line in text.splitlines() if line.strip()]
-    return repr(lines[-1][-100:]) if lines else ""
