@@ -387,3 +387,36 @@ def test_the_advice_about_a_refused_type_follows_what_the_boards_sent(tmp_path: 
     (one,) = (one for one in run.verify(tmp_path).diagnoses if one.cause == "type-conflict")
     assert ("numbers as numbers" in one.change) == as_text
     assert ("decimal point" in one.change) == (not as_text)
+
+
+def by_cause(run: SyntheticRun, folder: Path) -> dict[tuple[str, str], int]:
+    """(store, cause) → measures of what is missing."""
+    return {(d.store, d.cause): d.measures for d in run.verify(folder).diagnoses if d.kind == "missing"}
+
+
+def test_without_identity_what_was_refused_is_missing_before_what_was_lost_in_silence(tmp_path: Path) -> None:
+    run = SyntheticRun(payload="original")
+    run.lose(101, 0, "kinesis")
+    run.note(101, 0, "timestream", "rejected", "type-conflict", "on another way")
+    run.reject(101, 2, "lambda", "timeout", TIMEOUT)
+    # Both carried the same boolean, and one row has it, of nobody knows which.
+    run.rows["s3"].append({**run.row("s3", run.sent[101, 0], "liqlev"), "message": None})
+    assert by_cause(run, tmp_path) == {("s3", "timeout"): 9, ("s3", "lost-between"): 8}
+
+
+def test_without_identity_what_came_least_far_is_missing_first(tmp_path: Path) -> None:
+    run = SyntheticRun(payload="original")
+    run.lose(101, 0, "lambda")
+    run.lose(101, 2, "kinesis")
+    run.rows["s3"].append({**run.row("s3", run.sent[101, 0], "liqlev"), "message": None})
+    found = run.verify(tmp_path).diagnoses
+    assert {(d.stage, d.measures) for d in found} == {("kinesis", 9), ("lambda", 8)}
+
+
+def test_a_function_of_which_the_caller_left_no_trace_is_placed_by_itself(tmp_path: Path) -> None:
+    run = SyntheticRun()
+    run.reject(101, 2, "lambda", "timeout", TIMEOUT)
+    counters = run.counters()
+    run.trace = [row for row in run.trace if row["stage"] != "firehose"]
+    run.stages = counters
+    assert by_cause(run, tmp_path) == {("s3", "timeout"): 9}
