@@ -370,3 +370,23 @@ def test_the_seconds_of_a_brokers_limit_need_not_begin_with_those_of_utc(tmp_pat
     assert "12 messages were sent in one second" in verification.diagnoses[0].sentence
     run.unsee(102, 3)
     assert outcome(run.verify(tmp_path / "again")).verdict == "failed"
+
+
+def test_without_timestamps_what_was_seen_before_it_was_sent_proves_nothing(tmp_path: Path) -> None:
+    run = watched(payload="original")
+    message = run.sent[101, 3]
+    run.unsee(101, 3)
+    assert run.witnessed is not None
+    # An earlier run sent the same values; its last message comes after this one began.
+    run.witnessed.append({"buoy": 101, "payload": message.payload, "at_ns": message.sent_ns - 1})
+    verification = run.verify(tmp_path)
+    store = verification.stores[0]
+    # The boolean was sent before: it may be that of any message.
+    assert (store.missing, store.unexpected, store.duplicated, store.unproven) == (8, 8, 0, 0)
+    assert states(verification) == {100: "passed", 101: "failed", 102: "passed"}
+    assert outcome(verification).verdict == "failed"
+    run.witnessed[-1]["at_ns"] = message.sent_ns
+    assert outcome(run.verify(tmp_path / "again")).verdict == "passed"
+    message.uncertainty_ns = 5
+    run.witnessed[-1]["at_ns"] = message.sent_ns - 5
+    assert outcome(run.verify(tmp_path / "unsure")).verdict == "passed"
