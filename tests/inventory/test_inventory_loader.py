@@ -50,6 +50,24 @@ def test_defaults_are_those_of_the_model(tmp_path):
     assert twin == TwinSpec(kinesis_shards=2)
 
 
+def test_paths_of_a_twin_start_at_the_fleet_files_folder(tmp_path):
+    settings = (
+        "{tls: {policy: p.json, authority: ca}, lambda_handler: t.py, access_policy: keys.json,"
+        " authorizers: [{name: a, handler: ask.js}], rules: [{name: r, file: r.json}],"
+        " provisioning: [{name: t, template: t.json, hook: hook.py}]}"
+    )
+    text = text_of(("target: local", f"target: {{kind: local, twin: {settings}}}"))
+    twin = load(tmp_path, text).target.twin
+    assert twin is not None
+    assert twin.tls is not None
+    paths = [twin.tls.policy, twin.tls.authority, twin.lambda_handler, twin.access_policy]
+    paths += [twin.authorizers[0].handler, twin.rules[0].file]
+    paths += [twin.provisioning[0].template, twin.provisioning[0].hook]
+    names = ("p.json", "ca", "t.py", "keys.json", "ask.js", "r.json", "t.json", "hook.py")
+    assert paths == [str(tmp_path / name) for name in names]
+    assert (twin.provisioning[0].policy, twin.authorizers[0].signing_key) == ("", "")
+
+
 def test_a_fleet_without_thresholds_gets_those_of_its_target(tmp_path):
     local = load(tmp_path, GOOD)
     sensors = "sensors.withheld == 0"

@@ -7,9 +7,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from buoyfleet.inventory.fields import Number, Text, Whole, duration_field
-from buoyfleet.inventory.influx_format import InfluxSection, influx_document, influx_spec
+from buoyfleet.inventory.fields import Number, Text, Whole
+from buoyfleet.inventory.influx_format import InfluxSection, influx_spec
+from buoyfleet.inventory.quantity_fields import duration_field
 from buoyfleet.inventory.sections import Nested, entry
+from buoyfleet.inventory.settings import settings_document
 from buoyfleet.inventory.target_section import TargetSection
 from buoyfleet.inventory.values import duration_text
 from buoyfleet.model.aws import DEFAULT_NAME, AwsSpec
@@ -217,7 +219,7 @@ def aws_document(spec: AwsSpec) -> dict[str, Any]:
         value = getattr(spec, one.name)
         if one.name == "influxdb":
             if spec.influxdb is not None:
-                document["influxdb"] = influx_document(spec.influxdb)
+                document["influxdb"] = settings_document(InfluxSection, spec.influxdb)
             continue
         if value != "" or one.name.endswith("_prefix"):
             shown = duration_text(value) if one.name.endswith("_s") else value

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from buoyfleet.inventory.cable_format import Port
-from buoyfleet.inventory.fields import Many, Switch, Text, Whole, duration_field
+from buoyfleet.inventory.fields import Many, Switch, Text, Whole
 from buoyfleet.inventory.problems import Reporter
+from buoyfleet.inventory.quantity_fields import duration_field
 from buoyfleet.inventory.sections import Section, entry
 from buoyfleet.inventory.values import duration_text
 from buoyfleet.inventory.yaml_nodes import Node

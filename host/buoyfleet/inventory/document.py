@@ -7,7 +7,7 @@ from typing import Any
 from buoyfleet.inventory.aws_format import aws_document
 from buoyfleet.inventory.bench_format import bench_document
 from buoyfleet.inventory.document_twin import twin_document
-from buoyfleet.inventory.influx_format import secret_text
+from buoyfleet.inventory.fields import secret_text
 from buoyfleet.inventory.values import decimal_text, duration_text, ids_text
 from buoyfleet.model.fleet import BoardSpec, Fleet, LinkSpec, SensorSpec, TargetSpec, TlsSpec
 

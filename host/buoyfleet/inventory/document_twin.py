@@ -2,36 +2,46 @@
 
 from typing import Any
 
-from buoyfleet.inventory.authorizer_format import authorizer_document
-from buoyfleet.inventory.functions_format import function_document
-from buoyfleet.inventory.influx_format import influx_document
+from buoyfleet.inventory.authorizer_format import AuthorizerSection
+from buoyfleet.inventory.functions_format import FunctionSection
+from buoyfleet.inventory.influx_format import InfluxSection
 from buoyfleet.inventory.limits_format import limits_document
-from buoyfleet.inventory.own_rules_format import own_rule_document
-from buoyfleet.inventory.provisioning_format import provisioning_document
-from buoyfleet.inventory.values import decimal_text, duration_text, ids_text
+from buoyfleet.inventory.own_rules_format import OwnRuleSection
+from buoyfleet.inventory.provisioning_format import ProvisioningSection
+from buoyfleet.inventory.sections import Section
+from buoyfleet.inventory.settings import settings_document
+from buoyfleet.inventory.twin_format import TwinSection, TwinTlsSection
+from buoyfleet.inventory.values import duration_text, ids_text
 from buoyfleet.model.twin import FaultSpec, RuleSettings, TwinSpec
 
 Document = dict[str, Any]
 
 
-def _milliseconds(value: float) -> str:
-    return f"{decimal_text(value)} ms"
+# Attribute of a twin, which is a key of `target.twin` → the section of each of its items.
+_LISTS: dict[str, type[Section]] = {
+    "authorizers": AuthorizerSection,
+    "rules": OwnRuleSection,
+    "functions": FunctionSection,
+    "provisioning": ProvisioningSection,
+}
 
 
 def twin_document(twin: TwinSpec) -> Document:
     """The mapping that gives this twin when read."""
-    document: Document = {
-        "kinesis_shards": twin.kinesis_shards,
-        "firehose_lambda_buffer_size": f"{decimal_text(twin.firehose_lambda_buffer_mb)} MB",
-        "firehose_lambda_buffer_time": duration_text(twin.firehose_lambda_buffer_s),
-        "firehose_s3_buffer_size": f"{decimal_text(twin.firehose_s3_buffer_mb)} MB",
-        "firehose_s3_buffer_time": duration_text(twin.firehose_s3_buffer_s),
-        "lambda_timeout": duration_text(twin.lambda_timeout_s),
-        "lambda_memory": f"{twin.lambda_memory_mb} MB",
-        "lambda_cold_start": _milliseconds(twin.lambda_cold_start_ms),
-        "lambda_per_record": _milliseconds(twin.lambda_per_record_ms),
-    }
-    document.update(_others(twin))
+    document = settings_document(TwinSection, twin)
+    if twin.limits:
+        document["limits"] = limits_document(twin.limits)
+    if twin.tls is not None:
+        document["tls"] = settings_document(TwinTlsSection, twin.tls)
+    for name, section in _LISTS.items():
+        if getattr(twin, name):
+            document[name] = [settings_document(section, one) for one in getattr(twin, name)]
+    for name in ("timestream_rule", "kinesis_rule"):
+        rule = _rule(getattr(twin, name))
+        if rule:
+            document[name] = rule
+    if twin.influxdb is not None:
+        document["influxdb"] = settings_document(InfluxSection, twin.influxdb)
     if twin.faults:
         document["faults"] = [_fault(fault) for fault in twin.faults]
     return document
@@ -49,47 +59,6 @@ def _fault(fault: FaultSpec) -> Document:
         document["value"] = fault.value
     if fault.seconds:
         document["delay"] = duration_text(fault.seconds)
-    return document
-
-
-def _others(twin: TwinSpec) -> Document:
-    document: Document = {
-        "timestream_memory_store": duration_text(twin.timestream_memory_store_h * 3600),
-        "timestream_visible_after": duration_text(twin.timestream_visible_after_s),
-        "hurry": twin.hurry,
-        "lambda_base_memory": f"{decimal_text(twin.lambda_base_memory_mb)} MB",
-        "lambda_record_memory": f"{decimal_text(twin.lambda_record_memory_kb)} kB",
-        "lambda_concurrency": twin.lambda_concurrency,
-        "s3_delimiter": "newline" if twin.s3_delimiter else "none",
-        "s3_gzip": twin.s3_gzip,
-    }
-    texts = {
-        name: getattr(twin, name)
-        for name in ("access_policy", "lambda_handler", "lambda_environment", "s3_prefix", "s3_error_prefix")
-    }
-    document.update({name: text for name, text in texts.items() if text})
-    if twin.limits:
-        document["limits"] = limits_document(twin.limits)
-    if twin.tls is not None:
-        document["tls"] = {"alpn": twin.tls.alpn}
-        if twin.tls.policy:
-            document["tls"]["policy"] = twin.tls.policy
-        if twin.tls.authority:
-            document["tls"]["authority"] = twin.tls.authority
-    if twin.authorizers:
-        document["authorizers"] = [authorizer_document(one) for one in twin.authorizers]
-    if twin.rules:
-        document["rules"] = [own_rule_document(one) for one in twin.rules]
-    if twin.functions:
-        document["functions"] = [function_document(one) for one in twin.functions]
-    if twin.provisioning:
-        document["provisioning"] = [provisioning_document(one) for one in twin.provisioning]
-    for name in ("timestream_rule", "kinesis_rule"):
-        rule = _rule(getattr(twin, name))
-        if rule:
-            document[name] = rule
-    if twin.influxdb is not None:
-        document["influxdb"] = influx_document(twin.influxdb)
     return document
 
 

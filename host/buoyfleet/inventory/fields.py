@@ -7,8 +7,8 @@ One declaration per key serves the loader, the JSON schema and the reference pag
 import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
-from fractions import Fraction
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from buoyfleet.inventory import values
@@ -43,6 +43,18 @@ class Field(ABC):
     @abstractmethod
     def schema(self) -> Schema:
         """The JSON schema of what `read` accepts, as far as JSON schema can say it."""
+
+    def write(self, value: Any) -> Any:
+        """The value as a fleet file says it; `read` gives the same again."""
+        return value
+
+    def shown(self, value: Any) -> str:
+        """The value as the reference says it."""
+        return str(self.write(value))
+
+    def resolve(self, value: Any, folder: Path) -> Any:  # noqa: ARG002
+        """The value as a model has it; `folder` is that of the fleet file."""
+        return value
 
     def refuse(self, node: Node, path: str, report: Reporter, message: str = "", hint: str = "") -> Invalid:
         """Report a value that does not fit."""
@@ -83,6 +95,20 @@ class Word(Field):
         return {"type": "string", "enum": list(self.words)}
 
 
+class Meaning(Word):
+    """One of a few words, each of which stands for a value."""
+
+    def __init__(self, meanings: dict[str, str], what: str) -> None:
+        super().__init__(tuple(meanings), what)
+        self._meanings = meanings
+
+    def read(self, node: Node, path: str, report: Reporter) -> str:
+        return self._meanings[super().read(node, path, report)]
+
+    def write(self, value: str) -> str:
+        return next(word for word, meant in self._meanings.items() if meant == value)
+
+
 class Text(Field):
     """A text of a pattern; `wrong` may say more about one that does not match."""
 
@@ -116,6 +142,16 @@ class Text(Field):
 
     def schema(self) -> Schema:
         return {"type": "string", "pattern": self.pattern}
+
+
+class FilePath(Text):
+    """A path, which starts at the fleet file's folder."""
+
+    def __init__(self) -> None:
+        super().__init__("a path", r"\S")
+
+    def resolve(self, value: str, folder: Path) -> str:
+        return values.absolute_path(value, folder)
 
 
 class Whole(Field):
@@ -184,74 +220,11 @@ class Switch(Field):
         near = "true" if word in self._TRUE else "false" if word in self._FALSE else ""
         raise self.refuse(node, path, report, "", f"did you mean `{near}`?" if near else "")
 
+    def shown(self, value: bool) -> str:
+        return "true" if value else "false"
+
     def schema(self) -> Schema:
         return {"type": "boolean"}
-
-
-class Quantity(Field):
-    """A number with a unit, read exactly and given as `convert` makes it of the base unit."""
-
-    def __init__(
-        self,
-        parse: Callable[[str], Fraction],
-        units: Iterable[str],
-        bounds: tuple[str, str],
-        example: str,
-        convert: Callable[[Fraction], Any] = float,
-        whole: str = "",
-    ) -> None:
-        self._parse = parse
-        self._pattern = values.quantity_pattern(units)
-        self._low, self._high = bounds
-        self._convert = convert
-        self._whole = whole
-        self.expected = f"{example} ({self._low} to {self._high})"
-
-    def read(self, node: Node, path: str, report: Reporter) -> Any:
-        if not isinstance(node, Scalar) or node.value is None or isinstance(node.value, bool) or node.secret:
-            raise self.refuse(node, path, report)
-        try:
-            value = self._parse(node.text)
-        except Mistake as mistake:
-            raise self.refuse(node, path, report, mistake.message, mistake.hint) from None
-        low, high = self._parse(self._low), self._parse(self._high)
-        if not low <= value <= high:
-            message = f"{node.text} is too {'small' if value < low else 'large'}; {self._low} to {self._high}"
-            raise self.refuse(node, path, report, f"{message} is allowed")
-        if self._whole and value.denominator != 1:
-            raise self.refuse(node, path, report, f"{node.text} is not a whole number of {self._whole}")
-        return self._convert(value)
-
-    def schema(self) -> Schema:
-        return {"type": "string", "pattern": self._pattern}
-
-
-def duration_field(low: str, high: str, *, milliseconds: bool = False, whole_s: bool = False) -> Quantity:
-    """A duration, given as seconds (a float, or whole) or as milliseconds."""
-
-    def convert(value: Fraction) -> float | int:
-        if whole_s:
-            return int(value)
-        return float(value * 1000 if milliseconds else value)
-
-    example, whole = "a duration such as `5 s`", "s" if whole_s else ""
-    return Quantity(values.parse_duration, values.DURATION_UNITS, (low, high), example, convert, whole)
-
-
-def rate_field(low: str, high: str) -> Quantity:
-    """A rate, given as the interval in milliseconds."""
-
-    def convert(value: Fraction) -> float:
-        return float(1000 / value)
-
-    return Quantity(values.parse_rate, values.RATE_UNITS, (low, high), "a rate such as `10/s`", convert)
-
-
-def size_field(low: str, high: str, *, whole: bool = False) -> Quantity:
-    """A size in megabytes."""
-    convert: Callable[[Fraction], float | int] = int if whole else float
-    example, of = "a size such as `1 MB`", "MB" if whole else ""
-    return Quantity(values.parse_size, values.SIZE_UNITS, (low, high), example, convert, of)
 
 
 class IdPiece(NamedTuple):
@@ -349,6 +322,11 @@ class Many(Field):
         return {"anyOf": [self.item.schema(), many]} if self._alone else many
 
 
+def secret_text(secret: SecretRef) -> str:
+    """The reference as it is written."""
+    return f"${{{secret.source}:{secret.name}}}"
+
+
 class Secret(Field):
     """A reference to a secret; a secret in clear is refused without being shown."""
 
@@ -363,6 +341,9 @@ class Secret(Field):
             message = f"a secret stands here in clear; write {self.expected}, a key of secrets.yaml"
             raise self.refuse(node, path, report, message, "change the secret if this file was ever shared")
         return SecretRef("env" if match[1] == "env" else "file", match[2])
+
+    def write(self, value: SecretRef | None) -> str:
+        return "" if value is None else secret_text(value)
 
     def schema(self) -> Schema:
         return {"type": "string", "pattern": f"^{self._PATTERN.pattern}$"}

@@ -23,11 +23,10 @@ from buoyfleet.inventory.fields import (
     ThresholdText,
     Whole,
     Word,
-    duration_field,
-    rate_field,
 )
 from buoyfleet.inventory.link_format import BackoffSection, LinkField, LinkSection
 from buoyfleet.inventory.problems import Reporter
+from buoyfleet.inventory.quantity_fields import duration_field, rate_field
 from buoyfleet.inventory.sections import Nested, Section, entry, read_section
 from buoyfleet.inventory.sensor_fields import SensorChoices, Sensors, SensorSection, SensorsSection
 from buoyfleet.inventory.target_format import SECTIONS as TARGET_SECTIONS

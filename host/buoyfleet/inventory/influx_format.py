@@ -1,12 +1,13 @@
 """The `influxdb` key: a database that exists, as a store behind the rules of a twin or of an account."""
 
-# ruff: noqa: RUF009 (`entry` makes a dataclass field, which is what the rule wants)
+# ruff: noqa: RUF009 (`setting` makes a dataclass field, which is what the rule wants)
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from buoyfleet.inventory.fields import Secret, Text
-from buoyfleet.inventory.sections import Section, entry
+from buoyfleet.inventory.sections import Section
+from buoyfleet.inventory.settings import model_values, setting
 from buoyfleet.model.secret import SecretRef
 from buoyfleet.model.twin import InfluxSpec
 
@@ -17,65 +18,45 @@ class InfluxSection(Section):
 
     OF = " of `influxdb`"
 
-    url: str = entry(
+    url: str = setting(
+        InfluxSpec,
+        "url",
         Text("an address such as `http://localhost:8086`", r"^https?://[^\s/@]+/?$"),
         "Where it answers.",
-        required=True,
     )
-    database: str = entry(
+    database: str = setting(
+        InfluxSpec,
+        "database",
         Text("a name", r"^[^\s\"/]{1,120}$"),
         "Version 1: the database; 2 and 3: the bucket.",
-        required=True,
         also=("bucket", "db"),
     )
-    organisation: str = entry(
-        Text("a name", r"\S"), "Version 2: the organisation.", default="", also=("org", "organization")
+    organisation: str = setting(
+        InfluxSpec,
+        "organisation",
+        Text("a name", r"\S"),
+        "Version 2: the organisation.",
+        also=("org", "organization"),
     )
-    measurement: str = entry(
-        Text("a name", r"^[A-Za-z0-9_.-]{1,120}$"),
-        "Name of the measurement.",
-        default="buoy_data",
-        shown="`buoy_data`",
+    measurement: str = setting(
+        InfluxSpec, "measurement", Text("a name", r"^[A-Za-z0-9_.-]{1,120}$"), "Name of the measurement."
     )
-    username: str = entry(
-        Text("a name", r"\S"), "Version 1: user name, if it wants one.", default="", also=("user",)
+    username: str = setting(
+        InfluxSpec,
+        "username",
+        Text("a name", r"\S"),
+        "Version 1: user name, if it wants one.",
+        also=("user",),
     )
-    password: SecretRef | None = entry(Secret(), "Reference to the password.")
-    token: SecretRef | None = entry(Secret(), "Version 2 and 3: reference to the token.")
+    password: SecretRef | None = setting(InfluxSpec, "password", Secret(), "Reference to the password.")
+    token: SecretRef | None = setting(
+        InfluxSpec, "token", Secret(), "Version 2 and 3: reference to the token."
+    )
 
 
 def influx_spec(section: InfluxSection | None) -> InfluxSpec | None:
-    """The database of a section; None where there is none, or it lacks what it needs."""
+    """The database of a section; None where there is none, or a key that it needs is missing."""
     if section is None or not section.url or not section.database:
         return None
-    return InfluxSpec(
-        section.url.rstrip("/"),
-        section.database,
-        section.organisation,
-        section.measurement,
-        section.username,
-        section.password,
-        section.token,
-    )
-
-
-def influx_document(influxdb: InfluxSpec) -> dict[str, Any]:
-    """A database in the form of a fleet file."""
-    document: dict[str, Any] = {
-        "url": influxdb.url,
-        "database": influxdb.database,
-        "measurement": influxdb.measurement,
-    }
-    for name in ("organisation", "username"):
-        if getattr(influxdb, name):
-            document[name] = getattr(influxdb, name)
-    for name in ("password", "token"):
-        secret = getattr(influxdb, name)
-        if secret is not None:
-            document[name] = secret_text(secret)
-    return document
-
-
-def secret_text(secret: SecretRef) -> str:
-    """The reference as it is written."""
-    return f"${{{secret.source}:{secret.name}}}"
+    spec = InfluxSpec(**model_values(section, Path()))
+    return replace(spec, url=spec.url.rstrip("/"))

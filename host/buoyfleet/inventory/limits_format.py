@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields, make_dataclass
 from typing import Any
 
-from buoyfleet.inventory.fields import Field, Number, Quantity, Schema, Switch, Whole, duration_field
+from buoyfleet.inventory.fields import Field, Number, Schema, Switch, Whole
 from buoyfleet.inventory.problems import Reporter
+from buoyfleet.inventory.quantity_fields import Quantity, duration_field
 from buoyfleet.inventory.sections import Section, entry
 from buoyfleet.inventory.values import RATE_UNITS, decimal_text, duration_text, parse_rate
 from buoyfleet.inventory.yaml_nodes import Node, Scalar

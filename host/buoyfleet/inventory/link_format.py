@@ -4,8 +4,9 @@
 
 from dataclasses import dataclass
 
-from buoyfleet.inventory.fields import Field, Schema, Switch, Whole, Word, duration_field
+from buoyfleet.inventory.fields import Field, Schema, Switch, Whole, Word
 from buoyfleet.inventory.problems import Reporter
+from buoyfleet.inventory.quantity_fields import duration_field
 from buoyfleet.inventory.sections import Either, Nested, Section, entry
 from buoyfleet.inventory.values import duration_text
 from buoyfleet.inventory.yaml_nodes import Node

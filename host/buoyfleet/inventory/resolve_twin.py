@@ -3,16 +3,14 @@
 from dataclasses import replace
 from pathlib import Path
 
-from buoyfleet.inventory.authorizer_format import authorizer_specs
+from buoyfleet.inventory.authorizer_format import check_authorizers
 from buoyfleet.inventory.fields import IdPiece
-from buoyfleet.inventory.functions_format import function_specs
 from buoyfleet.inventory.influx_format import influx_spec
 from buoyfleet.inventory.limits_format import limit_settings
-from buoyfleet.inventory.own_rules_format import own_rules
 from buoyfleet.inventory.problems import Reporter
-from buoyfleet.inventory.provisioning_format import provisioning_specs
 from buoyfleet.inventory.resolve_boards import members, piece_text
 from buoyfleet.inventory.sections import Section
+from buoyfleet.inventory.settings import model_values
 from buoyfleet.inventory.twin_format import (
     FaultSection,
     RuleSection,
@@ -20,13 +18,16 @@ from buoyfleet.inventory.twin_format import (
     TwinSection,
     TwinTlsSection,
 )
-from buoyfleet.inventory.values import absolute_path, ids_shown
+from buoyfleet.inventory.values import ids_shown
 from buoyfleet.model.fleet import TargetSpec
 from buoyfleet.model.limits import TwinLimits
 from buoyfleet.model.twin import (
+    AuthorizerSpec,
     ErrorAction,
     FaultSpec,
+    FunctionSpec,
     LimitSetting,
+    OwnRule,
     ProvisioningSpec,
     RuleSettings,
     TwinSpec,
@@ -39,37 +40,17 @@ _MOST_FAULT_MESSAGES = 100_000
 
 def resolve_twin(section: TwinSection, folder: Path, ids: set[int], report: Reporter) -> TwinSpec:
     """The settings of a twin; what no single value can show is checked. Paths start at `folder`."""
+    check_authorizers(section.authorizers, report)
     return TwinSpec(
+        **model_values(section, folder),
         limits=_limits(section.limits, report),
         tls=_tls(section.tls, folder),
-        authorizers=authorizer_specs(section.authorizers, folder, report),
+        authorizers=tuple(AuthorizerSpec(**model_values(one, folder)) for one in section.authorizers),
         provisioning=_provisioning(section, folder, report),
-        access_policy=absolute_path(section.access_policy, folder),
         timestream_rule=_rule(section.timestream_rule, report),
         kinesis_rule=_rule(section.kinesis_rule, report),
-        rules=own_rules(section.rules, folder),
-        functions=function_specs(section.functions, folder),
-        lambda_environment=absolute_path(section.lambda_environment, folder),
-        timestream_memory_store_h=section.timestream_memory_store / 3600,
-        timestream_visible_after_s=section.timestream_visible_after,
-        kinesis_shards=section.kinesis_shards,
-        firehose_lambda_buffer_mb=section.firehose_lambda_buffer_size,
-        firehose_lambda_buffer_s=section.firehose_lambda_buffer_time,
-        firehose_s3_buffer_mb=section.firehose_s3_buffer_size,
-        firehose_s3_buffer_s=section.firehose_s3_buffer_time,
-        hurry=section.hurry,
-        lambda_handler=absolute_path(section.lambda_handler, folder),
-        lambda_timeout_s=section.lambda_timeout,
-        lambda_memory_mb=section.lambda_memory,
-        lambda_cold_start_ms=section.lambda_cold_start,
-        lambda_per_record_ms=section.lambda_per_record,
-        lambda_base_memory_mb=section.lambda_base_memory,
-        lambda_record_memory_kb=section.lambda_record_memory * 1000,
-        lambda_concurrency=section.lambda_concurrency,
-        s3_prefix=section.s3_prefix,
-        s3_error_prefix=section.s3_error_prefix,
-        s3_delimiter="\n" if section.s3_delimiter == "newline" else "",
-        s3_gzip=section.s3_gzip,
+        rules=tuple(OwnRule(**model_values(one, folder)) for one in section.rules),
+        functions=tuple(FunctionSpec(**model_values(one, folder)) for one in section.functions),
         influxdb=influx_spec(section.influxdb),
         faults=tuple(_fault(fault, ids, report) for fault in section.faults),
     )
@@ -136,9 +117,7 @@ def _limits(section: Section | None, report: Reporter) -> tuple[LimitSetting, ..
 
 def _tls(section: bool | TwinTlsSection, folder: Path) -> TwinTls | None:
     if isinstance(section, TwinTlsSection):
-        return TwinTls(
-            section.alpn, absolute_path(section.policy, folder), absolute_path(section.authority, folder)
-        )
+        return TwinTls(**model_values(section, folder))
     return TwinTls() if section else None
 
 
@@ -146,7 +125,7 @@ def _provisioning(section: TwinSection, folder: Path, report: Reporter) -> tuple
     if section.provisioning and not section.tls:
         message = "devices are provisioned with certificates, and the twin has none without `tls`"
         report.add(section.line("provisioning"), section.under("provisioning"), message, "write `tls: true`")
-    return provisioning_specs(section.provisioning, folder)
+    return tuple(ProvisioningSpec(**model_values(one, folder)) for one in section.provisioning)
 
 
 def _rule(section: RuleSection | None, report: Reporter) -> RuleSettings:

@@ -29,6 +29,7 @@ def entry(
     required: bool = False,
     also: tuple[str, ...] = (),
     shown: str = "",
+    attribute: str = "",
 ) -> Any:
     """Declare a key.
 
@@ -40,8 +41,16 @@ def entry(
         required: the section is wrong without it.
         also: what people may write instead, for hints.
         shown: the default as text, where the reference should say it.
+        attribute: of a model, see `buoyfleet.inventory.settings`.
     """
-    metadata = {"kind": kind, "about": about, "required": required, "also": also, "shown": shown}
+    metadata = {
+        "kind": kind,
+        "about": about,
+        "required": required,
+        "also": also,
+        "shown": shown,
+        "attribute": attribute,
+    }
     if default_factory is not None:
         return field(default_factory=default_factory, metadata=metadata)
     return field(default=default, metadata=metadata)

@@ -7,14 +7,7 @@ from dataclasses import dataclass
 
 from buoyfleet.inventory.available import LATER_TARGETS, TARGETS
 from buoyfleet.inventory.aws_format import AwsSection
-from buoyfleet.inventory.fields import (
-    Field,
-    Schema,
-    Secret,
-    Text,
-    Whole,
-    Word,
-)
+from buoyfleet.inventory.fields import Field, Schema, Secret, Text, Whole, Word
 from buoyfleet.inventory.problems import Reporter
 from buoyfleet.inventory.sections import Nested, Section, entry, read_section, section_schema
 from buoyfleet.inventory.target_section import HOST, TargetSection

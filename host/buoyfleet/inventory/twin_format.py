@@ -7,16 +7,16 @@ from typing import Any, get_args, get_type_hints
 
 from buoyfleet.inventory.authorizer_format import AuthorizerSection, check_authorizer
 from buoyfleet.inventory.fields import (
+    FilePath,
     IdPiece,
     Ids,
     Many,
+    Meaning,
     Number,
     Switch,
     Text,
     Whole,
     Word,
-    duration_field,
-    size_field,
 )
 from buoyfleet.inventory.functions_format import FunctionSection
 from buoyfleet.inventory.influx_format import InfluxSection
@@ -24,29 +24,20 @@ from buoyfleet.inventory.limits_format import LimitsSection
 from buoyfleet.inventory.own_rules_format import OwnRuleSection
 from buoyfleet.inventory.problems import Reporter
 from buoyfleet.inventory.provisioning_format import ProvisioningSection
+from buoyfleet.inventory.quantity_fields import duration_field, size_field
 from buoyfleet.inventory.sections import Either, Nested, Section, entry
-from buoyfleet.inventory.values import decimal_text, duration_text
+from buoyfleet.inventory.settings import setting
 from buoyfleet.inventory.yaml_nodes import Node, Scalar
 from buoyfleet.model.fleet import FaultSpec, TwinSpec
-from buoyfleet.model.twin import SqlVersion, TimeUnit
+from buoyfleet.model.twin import SqlVersion, TimeUnit, TwinTls
 from sensors.catalog import KEYS
 
-_TWIN = TwinSpec()
 _FAULTS = get_type_hints(FaultSpec)
 _STAGES: tuple[str, ...] = get_args(_FAULTS["stage"])
 _FAULT_KINDS: tuple[str, ...] = get_args(_FAULTS["kind"])
 _BROKER_KINDS = ("unanswered", "taken-over")
 # Far beyond every sensor, and two decimals are still exact.
 _LIMIT = 1_000_000
-_PATH = r"\S"
-
-
-def _megabytes(value: float) -> str:
-    return f"`{decimal_text(value)} MB`"
-
-
-def _duration(seconds: float) -> str:
-    return f"`{duration_text(seconds)}`"
 
 
 @dataclass
@@ -168,22 +159,24 @@ class TwinTlsSection(Section):
 
     OF = " of the twin's `tls`"
 
-    alpn: bool = entry(
+    alpn: bool = setting(
+        TwinTls,
+        "alpn",
         Switch(),
         "Boards connect to a second port that takes MQTT by ALPN, as IoT Core does on 443.",
-        default=False,
-        shown="`false`",
     )
-    policy: str = entry(
-        Text("a path", _PATH),
+    policy: str = setting(
+        TwinTls,
+        "policy",
+        FilePath(),
         "IoT Core policy (JSON) of the boards' certificates.",
-        default="",
         shown="what a buoy needs: connect as itself, publish its own topics, read its configuration",
     )
-    authority: str = entry(
-        Text("a path", _PATH),
+    authority: str = setting(
+        TwinTls,
+        "authority",
+        FilePath(),
         "Folder of an authority that is kept: that of boards from `buoy commission` is `bench/certs`.",
-        default="",
         shown="a new one for each twin",
     )
 
@@ -204,10 +197,11 @@ class TwinSection(Section):
         default=False,
         shown="`false`",
     )
-    access_policy: str = entry(
-        Text("a path", _PATH),
+    access_policy: str = setting(
+        TwinSpec,
+        "access_policy",
+        FilePath(),
         "Policy (JSON) of the twin's access keys, for Signature Version 4.",
-        default="",
         shown="everything is allowed",
     )
     authorizers: list[AuthorizerSection] = entry(
@@ -237,138 +231,134 @@ class TwinSection(Section):
         default_factory=list,
         also=("function",),
     )
-    timestream_memory_store: float = entry(
-        duration_field("1 s", "8766 h"),
+    timestream_memory_store: float = setting(
+        TwinSpec,
+        "timestream_memory_store_h",
+        duration_field("1 s", "8766 h", hours=True),
         "How old a record may be.",
-        default=_TWIN.timestream_memory_store_h * 3600,
-        shown=_duration(_TWIN.timestream_memory_store_h * 3600),
     )
-    timestream_visible_after: float = entry(
+    timestream_visible_after: float = setting(
+        TwinSpec,
+        "timestream_visible_after_s",
         duration_field("0 s", "30 d"),
         "Eventual consistency: a query sees a record this much later.",
-        default=_TWIN.timestream_visible_after_s,
-        shown=_duration(_TWIN.timestream_visible_after_s),
     )
     influxdb: InfluxSection | None = entry(
         Nested(InfluxSection, "a mapping with `url` and `database`"),
         "An InfluxDB that runs already, as one more store.",
         also=("influx",),
     )
-    kinesis_shards: int = entry(
-        Whole(1, 500),
-        "Shards of the stream.",
-        default=_TWIN.kinesis_shards,
-        shown=f"`{_TWIN.kinesis_shards}`",
-    )
+    kinesis_shards: int = setting(TwinSpec, "kinesis_shards", Whole(1, 500), "Shards of the stream.")
     # Firehose's buffering hints end at 128 MB and 900 s (API reference, BufferingHints).
-    firehose_lambda_buffer_size: float = entry(
+    firehose_lambda_buffer_size: float = setting(
+        TwinSpec,
+        "firehose_lambda_buffer_mb",
         size_field("1 kB", "128 MB"),
         "Firehose collects this much for one Lambda invocation.",
-        default=_TWIN.firehose_lambda_buffer_mb,
-        shown=_megabytes(_TWIN.firehose_lambda_buffer_mb),
     )
-    firehose_lambda_buffer_time: float = entry(
+    firehose_lambda_buffer_time: float = setting(
+        TwinSpec,
+        "firehose_lambda_buffer_s",
         duration_field("0 s", "900 s"),
         "Or this long, whichever is first.",
-        default=_TWIN.firehose_lambda_buffer_s,
-        shown=_duration(_TWIN.firehose_lambda_buffer_s),
     )
-    firehose_s3_buffer_size: float = entry(
+    firehose_s3_buffer_size: float = setting(
+        TwinSpec,
+        "firehose_s3_buffer_mb",
         size_field("1 kB", "128 MB"),
         "Firehose collects this much for one object in S3.",
-        default=_TWIN.firehose_s3_buffer_mb,
-        shown=_megabytes(_TWIN.firehose_s3_buffer_mb),
     )
-    firehose_s3_buffer_time: float = entry(
-        duration_field("0 s", "900 s"),
-        "Or this long, whichever is first.",
-        default=_TWIN.firehose_s3_buffer_s,
-        shown=_duration(_TWIN.firehose_s3_buffer_s),
+    firehose_s3_buffer_time: float = setting(
+        TwinSpec, "firehose_s3_buffer_s", duration_field("0 s", "900 s"), "Or this long, whichever is first."
     )
-    hurry: bool = entry(
+    hurry: bool = setting(
+        TwinSpec,
+        "hurry",
         Switch(),
         "The end of a run does not wait for buffers: they run ahead of their time. `false`: it waits for "
         "them, up to `drain_timeout`.",
-        default=_TWIN.hurry,
-        shown="`true`",
     )
-    lambda_handler: str = entry(
-        Text("a path", _PATH),
+    lambda_handler: str = setting(
+        TwinSpec,
+        "lambda_handler",
+        FilePath(),
         "The function: a Python file with `lambda_handler`, a JavaScript one with `handler` (needs node), or"
         " `file.function` as Lambda names it.",
-        default="",
         shown="`host/buoyfleet/cloud/local/datatransform.py`",
         also=("handler",),
     )
-    lambda_environment: str = entry(
-        Text("a path", _PATH),
+    lambda_environment: str = setting(
+        TwinSpec,
+        "lambda_environment",
+        FilePath(),
         "Variables of the function: a JSON object of texts, or what `aws lambda get-function-configuration` "
         "prints.",
-        default="",
         shown="none",
     )
     # Lambda quotas: 15 minutes, 128 to 10 240 MB.
-    lambda_timeout: float = entry(
+    lambda_timeout: float = setting(
+        TwinSpec,
+        "lambda_timeout_s",
         duration_field("1 ms", "15 min"),
         "An invocation that would take longer fails.",
-        default=_TWIN.lambda_timeout_s,
-        shown=_duration(_TWIN.lambda_timeout_s),
     )
-    lambda_memory: int = entry(
+    lambda_memory: int = setting(
+        TwinSpec,
+        "lambda_memory_mb",
         size_field("128 MB", "10240 MB", whole=True),
         "Memory, and with it speed, of the Lambda function.",
-        default=_TWIN.lambda_memory_mb,
-        shown=_megabytes(_TWIN.lambda_memory_mb),
     )
-    lambda_cold_start: float = entry(
+    lambda_cold_start: float = setting(
+        TwinSpec,
+        "lambda_cold_start_ms",
         duration_field("0 s", "15 min", milliseconds=True),
         "Modelled time of a cold start.",
-        default=_TWIN.lambda_cold_start_ms,
-        shown=_duration(_TWIN.lambda_cold_start_ms / 1000),
     )
-    lambda_per_record: float = entry(
+    lambda_per_record: float = setting(
+        TwinSpec,
+        "lambda_per_record_ms",
         duration_field("0 s", "15 min", milliseconds=True),
         "Modelled time per record, at 128 MB.",
-        default=_TWIN.lambda_per_record_ms,
-        shown=_duration(_TWIN.lambda_per_record_ms / 1000),
     )
-    lambda_base_memory: float = entry(
+    lambda_base_memory: float = setting(
+        TwinSpec,
+        "lambda_base_memory_mb",
         size_field("0 MB", "10240 MB"),
         "Modelled memory of the runtime itself.",
-        default=_TWIN.lambda_base_memory_mb,
-        shown=_megabytes(_TWIN.lambda_base_memory_mb),
     )
-    lambda_record_memory: float = entry(
-        size_field("0 kB", "10240 MB"),
+    lambda_record_memory: float = setting(
+        TwinSpec,
+        "lambda_record_memory_kb",
+        size_field("0 kB", "10240 MB", kilobytes=True),
         "Modelled memory per record of a batch; an invocation that needs more than it has fails.",
-        default=_TWIN.lambda_record_memory_kb / 1000,
-        shown=f"`{decimal_text(_TWIN.lambda_record_memory_kb)} kB`",
     )
-    lambda_concurrency: int = entry(
+    lambda_concurrency: int = setting(
+        TwinSpec,
+        "lambda_concurrency",
         Whole(0, 1_000_000),
         "Executions at once that the account leaves to the function.",
-        default=_TWIN.lambda_concurrency,
-        shown=f"`{_TWIN.lambda_concurrency}`",
     )
-    s3_prefix: str = entry(
+    s3_prefix: str = setting(
+        TwinSpec,
+        "s3_prefix",
         Template("a prefix such as `buoys/!{timestamp:yyyy/MM/dd}/`", r"^[^\s/]"),
         "Prefix of objects, with Firehose's `!{timestamp:…}`.",
-        default="",
         shown="the hour: `YYYY/MM/dd/HH/`",
     )
-    s3_error_prefix: str = entry(
+    s3_error_prefix: str = setting(
+        TwinSpec,
+        "s3_error_prefix",
         Template("a prefix such as `failed/!{firehose:error-output-type}/`", r"^[^\s/]"),
         "Prefix of objects with records that could not be transformed.",
-        default="",
         shown="`processing-failed/` and the hour",
     )
-    s3_delimiter: str = entry(
-        Word(("none", "newline"), "delimiter"),
+    s3_delimiter: str = setting(
+        TwinSpec,
+        "s3_delimiter",
+        Meaning({"none": "", "newline": "\n"}, "delimiter"),
         "What follows each record in an object.",
-        default="none",
-        shown="`none`",
     )
-    s3_gzip: bool = entry(Switch(), "Objects are packed.", default=_TWIN.s3_gzip, shown="`false`")
+    s3_gzip: bool = setting(TwinSpec, "s3_gzip", Switch(), "Objects are packed.")
     faults: list[FaultSection] = entry(
         Many(Nested(FaultSection, "a mapping with `stage` and `kind`", _check_fault)),
         "Faults to rehearse.",
