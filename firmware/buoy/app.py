@@ -22,9 +22,10 @@ class Topics:
     __slots__ = ("config_global", "config_sensor", "data", "error")
 
     @once
-    def __init__(self, prefix, buoy_id):
+    def __init__(self, prefix, buoy_id, rule=""):
         base = "%s/%d/" % (prefix, buoy_id)
-        self.data = (base + "data/").encode()
+        # With a rule, data go straight to it (IoT Core, Basic Ingest), and no subscriber sees them.
+        self.data = ((rule and "$aws/rules/%s/" % rule) + base + "data/").encode()
         self.error = (base + "error/").encode()
         self.config_global = (base + "config/global/").encode()
         self.config_sensor = (base + "config/sensor/").encode()
@@ -32,7 +33,7 @@ class Topics:
     @once
     def console(self):
         """Where requests to the console come and its answers leave; see `buoy.remote`."""
-        base = self.data[:-5]
+        base = self.error[:-6]
         return base + b"config/console/", base + b"error/console/"
 
 

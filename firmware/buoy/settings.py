@@ -24,6 +24,7 @@ FIELDS = {
     "broker_port": (8883, 1, 65535),
     "broker_tls": (True,),
     "topic_prefix": ("aws/0", None),
+    "ingest_rule": ("", None),  # data go to this rule of IoT Core (Basic Ingest); "": to their topic
     "payload": ("stamped", ("stamped", "original")),
     "qos": (1, 0, 1),
     "keep_alive_s": (60, 30, 1200),  # IoT Core's limits

@@ -147,7 +147,7 @@ def start(board, given, make_transport, open_ntp, random):
 
     identity = board.identity
     log = board.console.log
-    topics = Topics(given["topic_prefix"], identity.buoy_id())
+    topics = Topics(given["topic_prefix"], identity.buoy_id(), given["ingest_rule"])
     board.app = App(
         topics,
         Payload(given["payload"]),

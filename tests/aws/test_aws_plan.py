@@ -46,6 +46,25 @@ def test_the_default_fleet_fits_and_a_larger_one_would_meet_the_shard_first(
     assert answer["total_usd"] == pytest.approx(sum(line["usd"] for line in answer["cost"]))
 
 
+def test_basic_ingest_saves_the_messages_and_one_of_two_rules(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, usual = plan_of(capsys, "--offline")
+    file = tmp_path / "boards.yaml"
+    text = (ROOT / "boards.yaml").read_text()
+    file.write_text(text.replace("target: local\n", "target: aws\ntopics: basic-ingest\n", 1))
+    assert invoke(["cloud", "plan", str(file), "--json", "--offline"]) == ExitCode.OK
+    answer = json.loads(capsys.readouterr().out)
+    saved = usual["total_usd"] - answer["total_usd"]
+    assert saved == pytest.approx(usual["basic_ingest_saves_usd"])
+    assert saved == pytest.approx(answer["basic_ingest_saves_usd"])
+    assert saved > 0.006, "6,000 messages at 1 dollar a million, and 3,000 rules"
+    units = {line["what"]: line["units"] for line in answer["cost"]}
+    assert 30 in units.values(), "nothing but CONNECTs is metered as messages"
+    assert invoke(["cloud", "plan", str(file), "--offline"]) == ExitCode.OK
+    assert "Basic Ingest saves 0.01 of" in capsys.readouterr().out
+
+
 def test_a_run_beyond_a_limit_is_no_success(capsys: pytest.CaptureFixture[str]) -> None:
     code, answer = plan_of(capsys, "--offline", "--rate", "50/s")
     assert code == ExitCode.PREFLIGHT

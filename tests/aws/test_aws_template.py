@@ -12,6 +12,7 @@ from buoyfleet.cloud.aws.template import HANDLER, pipeline_template
 from buoyfleet.cloud.local.config import TwinConfig
 from buoyfleet.cloud.local.rules import default_rules
 from buoyfleet.model.aws import AwsSpec
+from buoyfleet.model.fleet import TwinSpec
 
 
 class _Loader(yaml.SafeLoader):
@@ -55,6 +56,22 @@ def test_both_rules_are_those_that_the_twin_runs(resources: dict[str, Any]) -> N
         payload = resources[name]["Properties"]["TopicRulePayload"]
         sql = payload["Sql"].replace("${BuoyLevel}", "3").replace("${TopicPrefix}", "buoytest/0")
         assert (sql.lower(), payload["AwsIotSqlVersion"]) == (rule.sql.lower(), rule.version)
+
+
+def test_the_rule_for_basic_ingest_has_the_actions_of_both_and_stands_in_for_them(
+    resources: dict[str, Any],
+) -> None:
+    rules = [resources[name] for name in ("TimestreamRule", "KinesisRule", "IngestRule")]
+    two, one = (
+        [rule["Properties"]["TopicRulePayload"]["Actions"] for rule in part]
+        for part in (rules[:2], rules[2:])
+    )
+    assert [action for actions in two for action in actions] == one[0]
+    (twin,) = TwinConfig("x", topic_prefix="buoytest/0", twin=TwinSpec(ingest_rule="buoy_ingest")).rules()
+    payload = rules[2]["Properties"]["TopicRulePayload"]
+    sql = payload["Sql"].replace("${BuoyLevel}", "3").replace("${TopicPrefix}", "buoytest/0")
+    assert (sql.lower(), payload["AwsIotSqlVersion"]) == (twin.sql.lower(), twin.version)
+    assert [rule["Condition"] for rule in rules] == ["UsesTimestreamRule", "UsesTwoRules", "UsesIngest"]
 
 
 def test_the_names_are_those_that_a_fleet_file_expects(resources: dict[str, Any]) -> None:

@@ -224,3 +224,10 @@ def test_a_board_that_says_qos_0_was_acknowledged_is_not_believed(tmp_path):
     ledger.event({"what": "acknowledged", "seq": 0, "attempt": 1, "time": 2})
     ledger.settle_before(1, 3)
     assert ledger.acknowledged == set()
+
+
+def test_a_board_on_a_cable_is_told_the_rule_of_basic_ingest():
+    run = RunSettings("aws/0", "stamped", 1, 100.0, ingest_rule="buoy_ingest")
+    settings = settings_for(spec(), run, Endpoint("h", 1), {})
+    assert settings["ingest_rule"] == "buoy_ingest"
+    assert not firmware_settings.problems({**firmware_settings.defaults(), **settings})

@@ -101,6 +101,7 @@ LIMITS_TEXT = "\n".join(
 )
 GOOD_CHANGES = {
     "as it is": [],
+    "basic ingest": [("target: local", "target: local\ntopics: basic-ingest")],
     "address": [("target: local", "target: mqtt://broker.example:2883")],
     "twin": [
         (

@@ -3,6 +3,7 @@
 import json
 
 from buoy import config
+from buoy.app import Topics
 from buoy.schedule import Schedule, planned
 from buoy_parts import Bench
 from support import raises
@@ -14,6 +15,14 @@ def counter(n):
 
 def even(n):
     return n % 2 == 1
+
+
+def test_with_the_name_of_a_rule_data_alone_go_to_it():
+    topics = Topics("aws/0", 100, "buoy_ingest")
+    assert topics.data == b"$aws/rules/buoy_ingest/aws/0/100/data/"
+    assert (topics.error, topics.config_global) == (b"aws/0/100/error/", b"aws/0/100/config/global/")
+    assert topics.console() == (b"aws/0/100/config/console/", b"aws/0/100/error/console/")
+    assert Topics("aws/0", 100).data == b"aws/0/100/data/"
 
 
 def test_messages_are_made_at_their_planned_times_whatever_the_link_does():

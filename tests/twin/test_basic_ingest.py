@@ -29,6 +29,19 @@ def test_basic_ingest_runs_the_rule_that_it_names_and_no_other(tmp_path: Path) -
     drive(tmp_path, work)
 
 
+def test_one_rule_feeds_all_stores_of_a_fleet_that_names_it(tmp_path: Path) -> None:
+    async def work(bench: Bench) -> None:
+        bench.send(100, payload(0, bench.now_ms), topic="$aws/rules/buoy_ingest/aws/0/100/data/")
+        await bench.pipeline.hurry()
+        run = bench.collected()
+        for store in ("timestream", "s3"):
+            assert {buoy for buoy, *_ in run.found(store)} == {100}
+        counts = {count.name: count for count in bench.pipeline.stage_counts()}
+        assert counts["rules"].metrics["AWS/IoT TopicMatch {RuleName=buoy_ingest}"] == 1
+
+    drive(tmp_path, work, TwinSpec(ingest_rule="buoy_ingest"))
+
+
 def test_a_rule_that_is_not_there_is_named_and_counted(tmp_path: Path) -> None:
     async def work(bench: Bench) -> None:
         bench.send(100, payload(0, bench.now_ms), topic="$aws/rules/nowhere/aws/0/100/error/")

@@ -28,6 +28,8 @@ class RunSettings:
     """Messages per second of one board; None: no limit."""
     witness: str = "witness"
     """Thing that may read all topics, and ask a board without a cable."""
+    ingest_rule: str = ""
+    """Basic Ingest: the rule that data go to; empty: they go to their topic."""
 
 
 def settings_for(
@@ -55,6 +57,7 @@ def settings_for(
         "broker_port": endpoint.cable_port or endpoint.port,
         "broker_tls": endpoint.tls is not None,
         "topic_prefix": run.topic_prefix,
+        "ingest_rule": run.ingest_rule,
         "payload": run.payload,
         "qos": run.qos,
         "keep_alive_s": min(1200, max(30, link.keep_alive_s)),

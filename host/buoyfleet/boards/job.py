@@ -33,6 +33,8 @@ class PackJob:
     """Connections per second; None: as fast as the machine can."""
     max_rate: float | None
     """Messages per second of one board (IoT Core discards above 100); None: no limit."""
+    ingest_rule: str = ""
+    """Basic Ingest: the rule that data go to; empty: they go to their topic."""
 
 
 def write_job(job: PackJob, path: Path) -> None:

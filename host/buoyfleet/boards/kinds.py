@@ -78,6 +78,7 @@ def _packs(
                 first_number=start,
                 connect_rate=None if options.connect_rate is None else options.connect_rate / len(starts),
                 max_rate=None if options.lift_rate else _BROKER_RATE_LIMIT,
+                ingest_rule=fleet.ingest_rule,
             )
         )
         for start in starts
@@ -130,6 +131,7 @@ def _on_cables(
         qos=fleet.run.qos,
         max_rate=None if options.lift_rate else _BROKER_RATE_LIMIT,
         witness=options.witness,
+        ingest_rule=fleet.ingest_rule,
     )
     return [
         CableUnit(board, plan, run, plug(board), options.run_folder, fleet.run.drain_timeout_s)
@@ -177,7 +179,13 @@ def _refused_settings(fleet: Fleet) -> list[PreflightError]:
 
     from buoyfleet.boards.board_settings import RunSettings, settings_for
 
-    run = RunSettings(fleet.topic_prefix, fleet.run.payload, fleet.run.qos, _BROKER_RATE_LIMIT)
+    run = RunSettings(
+        fleet.topic_prefix,
+        fleet.run.payload,
+        fleet.run.qos,
+        _BROKER_RATE_LIMIT,
+        ingest_rule=fleet.ingest_rule,
+    )
     endpoint = Endpoint(fleet.target.host, fleet.target.port or 1, fleet.target.tls)
     found: dict[str, int] = {}
     for board in fleet.boards:

@@ -27,6 +27,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from buoy.app import Topics
 from buoy.link import LinkPolicy
 from buoy.payload import Payload
 
@@ -88,7 +89,7 @@ class Pack:
                 VirtualBoard(
                     spec,
                     plan,
-                    prefix=job.topic_prefix,
+                    topics=Topics(job.topic_prefix, spec.buoy_id, job.ingest_rule),
                     payload=payload,
                     policy=policies[spec.link],
                     transport=self.transports.make(spec),

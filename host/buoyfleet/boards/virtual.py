@@ -86,8 +86,8 @@ class VirtualBoard:
         "_log",
         "_outbox",
         "_plan",
-        "_prefix",
         "_storage",
+        "_topics",
         "_water",
         "acknowledged_count",
         "app",
@@ -114,7 +114,7 @@ class VirtualBoard:
         spec: BoardSpec,
         plan: BoardPlan,
         *,
-        prefix: str,
+        topics: Topics,
         payload: Payload,
         policy: LinkPolicy,
         transport: Transport,
@@ -147,7 +147,7 @@ class VirtualBoard:
         self._driver = driver
         self._log = log
         self._plan = plan
-        self._prefix = prefix
+        self._topics = topics
         self._command = ""
         self._configured = False
         self._storage = Storage()
@@ -157,7 +157,7 @@ class VirtualBoard:
     def _boot(
         self, payload: Payload, policy: LinkPolicy, seed: int, environment: "Environment | None"
     ) -> None:
-        topics = Topics(self._prefix, self.buoy_id)
+        topics = self._topics
         self._water, sampler = make_sampler(self.spec, seed, environment)
         self.app = App(topics, payload, sampler, self._storage, self._utc_ms, self._commanded, self._say)
         self.app.link = PackLink(

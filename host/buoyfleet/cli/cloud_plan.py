@@ -7,7 +7,14 @@ from dataclasses import asdict
 from buoyfleet.cli.console import mark, write_line
 from buoyfleet.cloud.aws.account import Account, AwsError
 from buoyfleet.cloud.aws.checks import check_pipeline
-from buoyfleet.cloud.aws.estimate import LimitLine, cost_of, limits_of, usage_of, witness_connections
+from buoyfleet.cloud.aws.estimate import (
+    LimitLine,
+    cost_of,
+    limits_of,
+    saved_by_ingest,
+    usage_of,
+    witness_connections,
+)
 from buoyfleet.cloud.aws.names import names_in, resource_names
 from buoyfleet.cloud.aws.permissions import JOBS, document
 from buoyfleet.cloud.aws.pipeline import Settings
@@ -55,6 +62,7 @@ def show_plan(fleet: Fleet, spec: AwsSpec, *, offline: bool, as_json: bool) -> E
             "limits": [{**asdict(limit), "exceeded": limit.exceeded} for limit in limits],
             "cost": [asdict(line) for line in cost],
             "total_usd": total,
+            "basic_ingest_saves_usd": saved_by_ingest(usage, settings, prices, region or prices.region),
             "prices": {"collected": prices.collected, "region": prices.region},
             "problems": problems,
         }
@@ -81,6 +89,11 @@ def show_plan(fleet: Fleet, spec: AwsSpec, *, offline: bool, as_json: bool) -> E
             write_line(f"  {line.usd:8.2f}  {_figure(line.units)} {line.what}")
     rest = sum(line.usd for line in cost if line.usd < 0.005)
     write_line(f"  {rest:8.2f}  the rest")
+    saved = saved_by_ingest(usage, settings, prices, region or prices.region)
+    if usage.basic_ingest:
+        write_line(f"  Basic Ingest saves {saved:.2f} of {total + saved:.2f} US dollars")
+    elif saved >= 0.005:
+        write_line(f"  `topics: basic-ingest` would save {saved:.2f} US dollars of it")
     margin = "" if not region or region == prices.region else f", times {prices.elsewhere:g} for {region}"
     write_line(
         f"  list prices of {prices.region} as of {prices.collected}{margin}, without free tier;\n"

@@ -7,19 +7,25 @@ BUOY_ATTRIBUTE = "buoy_id"
 """Attribute of every thing: the policy allows the topics of that buoy and no other's."""
 
 
-def buoy_policy(topic_prefix: str, arn: str) -> dict[str, Any]:
+def buoy_policy(topic_prefix: str, arn: str, ingest_rule: str = "") -> dict[str, Any]:
     """What a buoy needs and nothing else: connect as itself, publish its own data and errors, read its own
     configuration.
 
     Args:
         topic_prefix: topics are `<prefix>/<buoy>/…`.
         arn: `arn:<partition>:iot:<region>:<account>`.
+        ingest_rule: the rule that data may go to by Basic Ingest, too.
     """
     own = f"{topic_prefix}/{_BUOY}"
     return _document(
         arn,
         ("iot:Connect", "client/${iot:Connection.Thing.ThingName}"),
-        ("iot:Publish", f"topic/{own}/data/*", f"topic/{own}/error/*"),
+        (
+            "iot:Publish",
+            f"topic/{own}/data/*",
+            f"topic/{own}/error/*",
+            *([f"topic/$aws/rules/{ingest_rule}/{own}/data/*"] if ingest_rule else []),
+        ),
         ("iot:Subscribe", f"topicfilter/{own}/config/*"),
         ("iot:Receive", f"topic/{own}/config/*"),
     )

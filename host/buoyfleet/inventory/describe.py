@@ -75,12 +75,17 @@ def describe_fleet(fleet: Fleet, plan: Plan | None = None) -> list[str]:
         ("boards", _boards(fleet)),
         ("sends", f"{_sum(totals, exact)}; QoS {run.qos}, payload {run.payload}, seed {run.seed}"),
         ("pace", f"{pace}; {end}{_starts(fleet)}"),
-        ("target", f"{_target(fleet)}, topics {fleet.topic_prefix}/<id>/data/"),
+        ("target", f"{_target(fleet)}, topics {_topics(fleet)}"),
         ("stores", stores),
         ("requires", " · ".join(threshold.text for threshold in fleet.thresholds)),
         *(("note", note) for note in fleet.notes),
     ]
     return [f"{label:<{_LABEL_WIDTH}}{text}" for label, text in lines]
+
+
+def _topics(fleet: Fleet) -> str:
+    ingest = f"$aws/rules/{fleet.ingest_rule}/" if fleet.ingest_rule else ""
+    return f"{ingest}{fleet.topic_prefix}/<id>/data/"
 
 
 def describe_plan(fleet: Fleet, plan: Plan) -> list[str]:

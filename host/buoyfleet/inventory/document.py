@@ -41,6 +41,8 @@ def fleet_document(fleet: Fleet) -> Document:
     }
     if run.duration_s is not None:
         document["run"]["duration"] = duration_text(run.duration_s)
+    if fleet.ingest_rule:
+        document["topics"] = "basic-ingest"
     bench = bench_document(fleet.bench)
     if bench:
         document["bench"] = bench

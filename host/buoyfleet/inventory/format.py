@@ -337,6 +337,13 @@ class FleetSection(Section):
         shown=f"`{DEFAULT_PREFIX}`; with target `aws` `<name>/0`",
         also=("topic", "prefix"),
     )
+    topics: str = entry(
+        Word(("prefix", "basic-ingest"), "kind of topics"),
+        "`basic-ingest`: data go to `$aws/rules/<rule>/<topic>`, straight to one rule that feeds all stores. "
+        "That saves the price of the message, and no subscriber sees it.",
+        default="prefix",
+        shown="`prefix`",
+    )
     run: RunSection | None = entry(Nested(RunSection), "What every board does.", required=True)
     boards: list[GroupSection] | None = entry(
         Many(Nested(GroupSection, "a mapping with `kind` and `ids`")),

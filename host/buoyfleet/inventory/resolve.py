@@ -11,6 +11,7 @@ from buoyfleet.inventory.format import FleetSection, RunSection
 from buoyfleet.inventory.overrides import Changes
 from buoyfleet.inventory.problems import Reporter
 from buoyfleet.inventory.resolve_boards import BoardMaker, members, piece_text
+from buoyfleet.inventory.resolve_ingest import with_basic_ingest
 from buoyfleet.inventory.resolve_twin import resolve_twin, with_limits
 from buoyfleet.inventory.target_format import (
     PLAIN_PORT,
@@ -54,6 +55,7 @@ def resolve(
     ids = {board.buoy_id for board in boards} if complete else set()
     run = _run(document.run, changes, len(boards), report, options)
     target = with_limits(_target(target_section, source.parent, ids, report), changes.limits, options)
+    target, ingest_rule = with_basic_ingest(document, target, report)
     thresholds, notes = _thresholds(document, boards, target, run, changes, report)
     chosen = _selected(boards, ids, changes, options)
     if connects:
@@ -71,6 +73,7 @@ def resolve(
         thresholds=thresholds,
         notes=notes,
         bench=bench_spec(document.bench, source.parent),
+        ingest_rule=ingest_rule,
     )
 
 

@@ -53,3 +53,8 @@ class AwsSpec:
     """How long to listen for boards in service before the first message."""
     max_messages: int = 100_000
     max_cost_usd: float = 5.0
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """The pipeline's rules: one where boards use Basic Ingest, else two."""
+        return tuple(dict.fromkeys((self.timestream_rule, self.kinesis_rule)))

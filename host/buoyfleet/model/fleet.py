@@ -145,3 +145,5 @@ class Fleet:
     notes: tuple[str, ...] = ()
     """What was left out of the fleet file and why, e.g. thresholds of a store that the target lacks."""
     bench: BenchSpec = field(default_factory=BenchSpec)
+    ingest_rule: str = ""
+    """Basic Ingest: data go to `$aws/rules/<rule>/<topic>`, which no subscriber sees; empty: to the topic."""

@@ -5,6 +5,8 @@ from typing import Literal
 
 from buoyfleet.model.secret import SecretRef
 
+INGEST_RULE = "buoy_ingest"
+"""The twin's rule for Basic Ingest: one rule feeds all stores, as a message names one rule."""
 SqlVersion = Literal["2015-10-08", "2016-03-23"]
 TimeUnit = Literal["s", "ms", "us", "ns"]
 FaultStage = Literal["broker", "rules", "timestream", "kinesis", "firehose", "lambda", "s3"]
@@ -147,6 +149,8 @@ class TwinSpec:
     limits: tuple[LimitSetting, ...] = ()
     """These hold in every mode, also where the rates are lifted."""
     tls: TwinTls | None = None
+    ingest_rule: str = ""
+    """Basic Ingest: the rule that boards name, which feeds all stores; empty: boards use topics."""
     timestream_rule: RuleSettings = field(default_factory=RuleSettings)
     kinesis_rule: RuleSettings = field(default_factory=RuleSettings)
     rules: tuple[OwnRule, ...] = ()

@@ -62,6 +62,7 @@ class Witness:
         ready_timeout_s: float = 10.0,
         settle_s: float = 0.0,
         connects_per_s: float | None = None,
+        sees_data: bool = True,
     ) -> None:
         """Nothing is opened yet.
 
@@ -77,6 +78,7 @@ class Witness:
             ready_timeout_s: `open` fails if no further connection is subscribed within this time.
             settle_s: least time before a connection is made again (IoT Core: 1 s per client id).
             connects_per_s: connections begun per second, first and later ones; None: no limit.
+            sees_data: False where no subscriber gets data (Basic Ingest): it hears errors alone.
         """
         self.notes: list[str] = []
         """What is worth knowing about what it saw: lost connections, doubts."""
@@ -92,7 +94,8 @@ class Witness:
         self._clock = HostClock()
         self._hub: PahoHub | None = None
         self._watches: list[Watch] = []
-        self._groups = _groups(rates, limit, self.notes)
+        self._sees_data = sees_data
+        self._groups = _groups(rates, limit if sees_data else None, self.notes)
         self._wildcard = limit is None
         self._folder = folder
         self._observation = Observation(self._groups, delivers_per_s)
@@ -116,7 +119,7 @@ class Witness:
         """
         try:
             contexts = self._contexts(endpoint.tls)
-            if self._folder is not None:
+            if self._folder is not None and self._sees_data:
                 # In a thread: pyarrow takes a tenth of a second to import, and boards load meanwhile.
                 self._stream = await asyncio.to_thread(RecordStream, self._folder)
                 self._flush_later()
@@ -153,7 +156,7 @@ class Witness:
                     PahoClient(self._hub, connect, contexts[number - 1]),
                     self._filters(group),
                     # Errors are few: the first connection hears those of all.
-                    (f"{self._prefix}/+/error/".encode(),) if number == 1 else (),
+                    self._errors_filter if number == 1 and self._sees_data else (),
                     f"witness connection {number} of {count} (buoys {group[0]}–{group[-1]})",
                     self._qos,
                 )
@@ -213,6 +216,8 @@ class Witness:
             timeout_s: longest time to wait.
             proves: what it sees is the only proof of what arrived.
         """
+        if not self._sees_data:
+            return
         deadline = Deadline(timeout_s)
         quiet_s = _PROOF_QUIET_S if proves else _QUIET_S
         loop = asyncio.get_running_loop()
@@ -337,7 +342,13 @@ class Witness:
         except OSError as error:
             self.note(f"{FILE_NAME} could not be written: {error.strerror or error}")
 
+    @property
+    def _errors_filter(self) -> tuple[bytes, ...]:
+        return (f"{self._prefix}/+/error/".encode(),)
+
     def _filters(self, group: list[int]) -> tuple[bytes, ...]:
+        if not self._sees_data:
+            return self._errors_filter
         if self._wildcard:
             return (f"{self._prefix}/+/data/".encode(),)
         return tuple(f"{self._prefix}/{buoy}/data/".encode() for buoy in group)

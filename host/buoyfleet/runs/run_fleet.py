@@ -178,6 +178,7 @@ def _witness(fleet: Fleet, manners: Manners, run_folder: Path, connects_per_s: f
         client_id=manners.witness,
         settle_s=manners.settle_s,
         connects_per_s=connects_per_s,
+        sees_data=not fleet.ingest_rule,
     )
 
 

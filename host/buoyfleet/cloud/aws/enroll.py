@@ -72,10 +72,18 @@ def wanted_things(
 class Enrolment:
     """Enrols the things of one fleet in one account."""
 
-    def __init__(self, account: Account, spec: AwsSpec, topic_prefix: str, keys: Keys = "csr") -> None:
+    def __init__(
+        self,
+        account: Account,
+        spec: AwsSpec,
+        topic_prefix: str,
+        keys: Keys = "csr",
+        ingest_rule: str = "",
+    ) -> None:
         self._account = account
         self._spec = spec
         self._prefix = topic_prefix
+        self._ingest_rule = ingest_rule
         self._keys = keys
         self.folder = Path(spec.certificates)
         self._journal = Journal(self.folder)
@@ -111,7 +119,7 @@ class Enrolment:
         arn = f"arn:{account.partition}:iot:{account.region}:{account.number}"
         spec = self._spec
         policies = {
-            spec.policy: buoy_policy(self._prefix, arn),
+            spec.policy: buoy_policy(self._prefix, arn, self._ingest_rule),
             spec.witness: witness_policy(self._prefix, spec.witness, arn),
         }
         todo = [thing for thing in wanted if not complete(thing)]

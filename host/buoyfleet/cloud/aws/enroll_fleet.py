@@ -110,7 +110,7 @@ def enroll_fleet(
         BuoyError: nothing could be done at all, or it was not agreed to.
     """
     account = Account(spec)
-    enrolment = Enrolment(account, spec, fleet.topic_prefix, keys)
+    enrolment = Enrolment(account, spec, fleet.topic_prefix, keys, fleet.ingest_rule)
     wanted = wanted_things(spec, _boards(fleet), in_service=in_service)
     work = enrolment.plan(wanted)
     identity = account.identity()

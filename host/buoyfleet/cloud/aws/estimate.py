@@ -1,7 +1,7 @@
 """What a run would use and cost, and which quota it would meet first at which fleet size."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from buoyfleet.cloud.aws.pipeline import Settings
 from buoyfleet.cloud.aws.prices import PriceTable
@@ -26,7 +26,8 @@ PAYLOAD_BYTES = 210
 """A stamped payload of nine measures with its topic; the counter pattern's are 150 to 190 bytes."""
 SHARD_BYTES_PER_S = 1_000_000
 RULES = 2
-"""Rules that every message matches: one to Timestream, one to Kinesis."""
+"""Rules that every message matches: one to Timestream, one to Kinesis. With Basic Ingest it is one."""
+ACTIONS = 2
 _METERED_KB = 5
 MEMORY_STORE_H = 24
 _RECORD_BYTES = 100
@@ -54,6 +55,13 @@ class Usage:
     busiest_board_per_s: float
     bounded: bool
     """False where only a connection's rate bounds how much a board sends."""
+    basic_ingest: bool = False
+    """Messages go to one rule, are not metered as such, and no subscriber gets them."""
+
+    @property
+    def rules(self) -> int:
+        """How many rules run for each message."""
+        return 1 if self.basic_ingest else RULES
 
 
 def usage_of(fleet: Fleet, plan: Plan) -> Usage:
@@ -71,7 +79,8 @@ def usage_of(fleet: Fleet, plan: Plan) -> Usage:
         duration_s = max(duration_s, board_plan.start_ms / 1000 + planned / pace)
         rate += pace
         busiest = max(busiest, pace)
-    return Usage(len(plan.boards), messages, measures, duration_s, rate, busiest, bounded)
+    ingest = bool(fleet.ingest_rule)
+    return Usage(len(plan.boards), messages, measures, duration_s, rate, busiest, bounded, ingest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +103,10 @@ def cost_of(usage: Usage, settings: Settings, prices: PriceTable, region: str) -
     stored_gb = usage.measures * _RECORD_BYTES / 1e9
     units = {
         "iot_connection_minute": minutes,
-        "iot_message": metered * 2 + usage.boards,  # in, and out to the witness; CONNECT is metered too
-        "iot_rule": metered * RULES,
-        "iot_action": metered * RULES,
+        # In, and out to the witness; CONNECT is metered too. Basic Ingest has no charge for messages.
+        "iot_message": (0 if usage.basic_ingest else metered * 2) + usage.boards,
+        "iot_rule": metered * usage.rules,
+        "iot_action": metered * ACTIONS,
         "kinesis_put": usage.messages,
         "firehose_gb": usage.messages * _METERED_KB * 1024 / 1e9,
         "lambda_request": batches,
@@ -167,8 +177,12 @@ def limits_of(usage: Usage, quotas: Quotas, settings: Settings) -> list[LimitLin
         ),
         asked("publishes/s of the account", rate, PUBLISHES_IN_PER_S),
         # A rule match counts as outbound, and so does what the witness gets.
-        asked("outbound publishes/s of the account", rate * (RULES + 1), PUBLISHES_OUT_PER_S),
-        asked("rule evaluations/s", rate * RULES, RULE_EVALUATIONS_PER_S),
+        asked(
+            "outbound publishes/s of the account",
+            rate * (usage.rules + (not usage.basic_ingest)),
+            PUBLISHES_OUT_PER_S,
+        ),
+        asked("rule evaluations/s", rate * usage.rules, RULE_EVALUATIONS_PER_S),
         grows("Kinesis records/s", rate, SHARD_RECORDS_PER_S * shards, shard_source),
         grows("Kinesis bytes/s", rate * PAYLOAD_BYTES, SHARD_BYTES_PER_S * shards, shard_source),
         # Firehose calls the function once at a time for each shard.
@@ -178,6 +192,18 @@ def limits_of(usage: Usage, quotas: Quotas, settings: Settings) -> list[LimitLin
     return lines
 
 
+def saved_by_ingest(usage: Usage, settings: Settings, prices: PriceTable, region: str) -> float:
+    """US dollars that Basic Ingest takes off the bill of this run."""
+    bills = (
+        sum(line.usd for line in cost_of(replace(usage, basic_ingest=ingest), settings, prices, region))
+        for ingest in (False, True)
+    )
+    without, with_it = bills
+    return without - with_it
+
+
 def witness_connections(usage: Usage) -> int:
     """How many connections the witness needs at this pace, at least."""
+    if usage.basic_ingest:
+        return 1
     return math.ceil(usage.publishes_per_s / MESSAGES_PER_CONNECTION)

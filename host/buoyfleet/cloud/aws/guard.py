@@ -143,7 +143,7 @@ class Guard:
         if problem:
             detail = f"whether other rules carry these topics away is not known: {problem}"
             return Check(name, False, detail, f"buoy cloud policy --for run; or {_ALLOW}")
-        known = {spec.timestream_rule, spec.kinesis_rule}
+        known = set(spec.rules)
         foreign = [rule for rule in rules if rule.name not in known]
         if foreign:
             detail = f"rule {foreign[0].name}, which is not the pipeline's, carries these topics to " + (

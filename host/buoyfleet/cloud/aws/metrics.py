@@ -111,7 +111,7 @@ class MetricReader:
     def _discover(self) -> Iterable[Wanted]:
         """Metrics whose dimensions AWS chooses: the actions of the rules, and what Timestream counts."""
         spec = self._spec
-        for rule in (spec.timestream_rule, spec.kinesis_rule):
+        for rule in spec.rules:
             yield from self._listed("AWS/IoT", ("Success", "Failure"), ("RuleName", rule))
         yield from self._listed(
             "AWS/Timestream",
@@ -153,7 +153,7 @@ def _fixed(spec: AwsSpec) -> Iterable[Wanted]:
         yield Wanted("AWS/IoT", f"Connect.{name}", mqtt)
     for name in ("Success", "AuthError", "ClientError", "ServerError", "Throttle"):
         yield Wanted("AWS/IoT", f"PublishIn.{name}", mqtt)
-    for rule in (spec.timestream_rule, spec.kinesis_rule):
+    for rule in spec.rules:
         for name in ("TopicMatch", "ParseError", "RuleMessageThrottled", "RuleNotFound"):
             yield Wanted("AWS/IoT", name, (("RuleName", rule),), suffix=f"{{RuleName={rule}}}")
     stream: Dimensions = (("StreamName", spec.stream),)

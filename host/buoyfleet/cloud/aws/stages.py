@@ -98,7 +98,7 @@ def _broker(facts: Facts) -> StageCount:
 
 def _rules(spec: AwsSpec, facts: Facts) -> StageCount:
     get = facts.metrics.get
-    rules = (spec.timestream_rule, spec.kinesis_rule)
+    rules = spec.rules
 
     def most(name: str) -> int:
         return max(get(f"AWS/IoT {name} {{RuleName={rule}}}") for rule in rules)

@@ -75,6 +75,12 @@ class TwinConfig:
             own += map(read_rule, twin.rules)
         fed = {type(action) for rule in own for action in rule.store_actions}
         changed = _changed(timestream, twin.timestream_rule)
+        if twin.ingest_rule and all(rule.name != twin.ingest_rule for rule in own):
+            # One rule, as a message names one; version 2015-10-08, as Timestream needs it (7.0 stays 7.0).
+            actions = (*changed.actions, *kinesis.actions)
+            if twin.influxdb is not None:
+                actions += influx_rule(changed, self.topic_prefix).actions
+            return (dataclasses.replace(changed, name=twin.ingest_rule, actions=actions), *own)
         rules = [] if TimestreamAction in fed else [changed]
         if not fed & {KinesisAction, FirehoseAction}:
             rules.append(_changed(kinesis, twin.kinesis_rule))

@@ -54,10 +54,12 @@ class Registry:
         OSError: the folder cannot be written.
     """
 
-    def __init__(self, folder: Path, topic_prefix: str, policy: str = "", authority: str = "") -> None:
+    def __init__(
+        self, folder: Path, topic_prefix: str, policy: str = "", authority: str = "", ingest_rule: str = ""
+    ) -> None:
         self._folder = Path(authority) if authority else folder / FOLDER
         self._kept = bool(authority)
-        usual = buoy_policy(topic_prefix, _ARN)
+        usual = buoy_policy(topic_prefix, _ARN, ingest_rule)
         self._policy = read_policy(policy) if policy else Policy.parse(usual, "buoy policy")
         self._authority = CertificateAuthority(self._folder, "buoyfleet twin CA", keep=self._kept)
         self._server = self._authority.issue_server("server", (SERVER_NAME, "127.0.0.1", "::1"))

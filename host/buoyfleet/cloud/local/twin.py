@@ -55,7 +55,7 @@ class Twin:
         self._lock = hold(self._folder / LOCK_FILE)
         self.pipeline = Pipeline(config)
         tls, limits = config.twin.tls, config.limits_held().broker
-        self.registry = None if tls is None else _registry(self._folder, config.topic_prefix, tls)
+        self.registry = None if tls is None else _registry(self._folder, config, tls)
         self.services = Services(self.pipeline.wants)
         self.pipeline.shadow = self.services.shadows.get
         self.broker = Broker(
@@ -379,11 +379,11 @@ class Twin:
         return {"stopping": True}
 
 
-def _registry(folder: Path, topic_prefix: str, tls: TwinTls) -> "Registry":
+def _registry(folder: Path, config: TwinConfig, tls: TwinTls) -> "Registry":
     # `cryptography` is dear to import, and most twins speak plain MQTT.
     from buoyfleet.cloud.local.registry import Registry
 
-    return Registry(folder, topic_prefix, tls.policy, tls.authority)
+    return Registry(folder, config.topic_prefix, tls.policy, tls.authority, config.twin.ingest_rule)
 
 
 def _import_dear_modules() -> None:
