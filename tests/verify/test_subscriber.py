@@ -320,11 +320,10 @@ def test_messages_of_an_earlier_run_that_come_late_are_no_fault_of_this_one(tmp_
 @PAYLOADS
 def test_the_order_in_which_messages_come_is_of_no_account(tmp_path: Path, payload: str) -> None:
     run = watched(payload=payload)
-    times = [row["at_ns"] for row in run.watch()]
-    for row, at_ns in zip(reversed(run.watch()), times, strict=True):
-        row["at_ns"] = at_ns
+    run.watch().reverse()
     assert run.witnessed is not None
-    run.witnessed.reverse()
+    for row, at_ns in zip(run.witnessed, range(run.start_ns + S, run.start_ns + 2 * S, MS), strict=False):
+        row["at_ns"] = at_ns
     assert outcome(run.verify(tmp_path)).verdict == "passed"
 
 
@@ -390,3 +389,19 @@ def test_without_timestamps_what_was_seen_before_it_was_sent_proves_nothing(tmp_
     message.uncertainty_ns = 5
     run.witnessed[-1]["at_ns"] = message.sent_ns - 5
     assert outcome(run.verify(tmp_path / "unsure")).verdict == "passed"
+
+
+@PAYLOADS
+def test_a_copy_of_one_message_does_not_stand_for_another_that_was_not_seen(
+    tmp_path: Path, payload: str
+) -> None:
+    run = watched(payload=payload)
+    run.sent[100, 0].attempts = 2
+    for buoy in run.boards:
+        run.unsee(buoy, 3)
+    assert run.witnessed is not None
+    run.witnessed.append({"buoy": 100, "payload": run.sent[100, 0].payload, "at_ns": run.start_ns + S})
+    verification = run.verify(tmp_path)
+    assert causes(verification) == {("missing", "all-short")}
+    assert (verification.stores[0].missing, verification.stores[0].unproven) == (27, 27)
+    assert outcome(verification).verdict == "unproven"

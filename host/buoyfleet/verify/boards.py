@@ -12,8 +12,8 @@ from buoyfleet.model.thresholds import FAULTS
 from buoyfleet.verify.database import Database, column
 from buoyfleet.verify.latency import WAITED_NS
 from buoyfleet.verify.routes import BROKER
-from buoyfleet.verify.subscriber import Doubt
 from buoyfleet.verify.totals import late_send
+from buoyfleet.verify.unseen import Doubt
 from buoyfleet.verify.words import count_text
 from sensors.catalog import KEYS
 

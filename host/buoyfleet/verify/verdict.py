@@ -38,9 +38,10 @@ from buoyfleet.verify.losses import list_losses, no_losses
 from buoyfleet.verify.messages import RULE_ATTRIBUTES, create_messages
 from buoyfleet.verify.original import reconcile_original
 from buoyfleet.verify.stamped import mark_clashes, reconcile_stamped
-from buoyfleet.verify.subscriber import Doubt, collect_subscriber, compact_observations, locate_unseen
+from buoyfleet.verify.subscriber import collect_subscriber, compact_observations
 from buoyfleet.verify.thresholds import evaluate_thresholds, threshold_facts
 from buoyfleet.verify.totals import Totals, message_totals
+from buoyfleet.verify.unseen import Doubt, locate_unseen
 from buoyfleet.verify.withheld import diagnose_withheld, sensor_reasons, withheld_measures
 from buoyfleet.verify.witness import create_witness, witness_result
 from buoyfleet.verify.words import count_text
