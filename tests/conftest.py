@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, settings
 # `make soak` draws new and more ones.
 # A loaded machine is no fault of an example: time is bounded by the test's own limit.
 TIME = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
-settings.register_profile("repeatable", derandomize=True, **TIME)
+settings.register_profile("repeatable", max_examples=50, derandomize=True, **TIME)
 settings.register_profile("explore", max_examples=500, print_blob=True, **TIME)
 settings.load_profile("repeatable")
 

@@ -213,6 +213,7 @@ def test_the_key_is_made_here_and_only_a_request_is_sent(
     assert key.public_key() == signed.public_key()
 
 
+@pytest.mark.soak
 def test_keys_made_by_aws_are_kept_like_any_others(here: AccountStandIn, spec: AwsSpec) -> None:
     outcome, _ = enrol(spec, keys="aws-keys")
     assert (outcome.done, outcome.failed) == (3, {})
@@ -223,6 +224,7 @@ def test_keys_made_by_aws_are_kept_like_any_others(here: AccountStandIn, spec: A
         assert len(certificates_of(here, name)) == 1
 
 
+@pytest.mark.soak
 def test_another_topic_prefix_makes_a_new_version_of_the_policy_and_keeps_to_five(
     here: AccountStandIn, spec: AwsSpec
 ) -> None:
@@ -293,6 +295,7 @@ def test_retiring_leaves_nothing_but_the_type(here: AccountStandIn, spec: AwsSpe
     assert (again.done, again.failed, todo) == (3, {}, 3)
 
 
+@pytest.mark.soak
 def test_retiring_some_keeps_what_the_others_need(here: AccountStandIn, spec: AwsSpec) -> None:
     enrol(spec)
     retirement = Retirement(Account(spec), spec)

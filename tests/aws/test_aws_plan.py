@@ -72,6 +72,7 @@ def test_a_run_beyond_a_limit_is_no_success(capsys: pytest.CaptureFixture[str]) 
     assert exceeded == ["Kinesis records/s"]
 
 
+@pytest.mark.soak
 def test_the_accounts_own_quotas_and_shards_count(
     here: AccountStandIn, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,6 +5,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import pytest
 from account_stand_in import PREFIX, AccountStandIn
 from aws_bench import aws_fleet, buoy_on
 from influxdb_server import InfluxServer
@@ -43,6 +44,7 @@ def test_a_fleet_is_enrolled_with_keys_of_its_own_runs_and_every_measure_is_foun
     assert {path.name: path.read_bytes() for path in certificates.glob("buoytest-*.key")} == keys
 
 
+@pytest.mark.soak
 def test_an_influxdb_in_place_of_timestream_gives_the_same_verdict(
     account: AccountStandIn, pipeline: Any, tmp_path: Path
 ) -> None:

@@ -37,6 +37,7 @@ def resources() -> dict[str, Any]:
     return found
 
 
+@pytest.mark.soak
 def test_the_linter_of_cloudformation_finds_nothing(tmp_path: Path) -> None:
     file = tmp_path / "pipeline.yaml"
     file.write_text(pipeline_template())

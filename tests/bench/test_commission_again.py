@@ -35,6 +35,7 @@ def last_record(rig: Rig):
     return rig.bench_folder.records.read()[0][-1]
 
 
+@pytest.mark.soak
 def test_a_silent_probe_fails_the_board_until_it_is_mended_and_nobody_else_becomes_that_board(rig):
     rig.simulator.with_board(FIRST, lambda board: board.buoy.bench.inject("ph", "silent"))
     outcome = commission(rig, FIRST, FIRST)

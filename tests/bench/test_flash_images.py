@@ -77,6 +77,7 @@ def test_a_stock_image_of_another_version_is_written_once_and_of_the_same_not_ag
     assert flash(simulator, STOCK, preview)[0] == []
 
 
+@pytest.mark.soak
 def test_an_image_that_does_not_say_its_version_equals_nothing(simulator, tmp_path):
     path = tmp_path / "build.bin"
     path.write_bytes(synthetic_image("", SIZE))  # "MicroPython v on …": a build from a copy without tags
@@ -126,6 +127,7 @@ def test_an_image_that_moves_identity_and_files_is_written_only_with_erase(simul
     assert version_of(simulator, MOVED) == "1.26.1"
 
 
+@pytest.mark.soak
 def test_a_chip_with_bytes_of_another_program_where_files_belong_gets_a_file_system(simulator, tmp_path):
     assert flash(simulator, FOREIGN, image_file(tmp_path, "1.26.1"))[0] == ["interpreter"]
     with Session(parse_name(simulator.path(FOREIGN)), patience=PATIENCE) as session:

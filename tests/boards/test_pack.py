@@ -157,6 +157,7 @@ def test_a_broker_restart_loses_nothing_and_the_resends_are_counted_as_attempts(
     assert all(row["payload"] is not None for row in first)
 
 
+@pytest.mark.soak
 def test_a_broker_that_is_gone_for_good_ends_the_run_and_the_rest_is_counted_as_dropped(
     mosquitto: Any, tmp_path: Path
 ) -> None:

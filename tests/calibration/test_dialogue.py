@@ -106,6 +106,7 @@ def test_a_swapped_bottle_is_told_and_the_step_repeated(start):
     assert code == 0, text
 
 
+@pytest.mark.soak
 def test_a_step_is_skipped_with_a_reason_that_the_certificate_has(start, tmp_path):
     child = start("ph", points=["4", "7", "10"], certificate=True)
     answer(child, READY, "")
@@ -163,6 +164,7 @@ def test_a_step_can_be_taken_again_after_it_was_taken(start, tmp_path):
     assert [(point.name, point.attempt) for point in record.points if point.name == "low"] == [("low", 2)]
 
 
+@pytest.mark.soak
 def test_by_key_a_stable_point_waits_for_enter(start):
     child = start("wp", by_key=True, pace_s=0.01)
     answer(child, READY, "")
@@ -226,7 +228,21 @@ MOMENTS = {
 }
 
 
-@pytest.mark.parametrize(("key", "options", "typed", "seen"), MOMENTS.values(), ids=MOMENTS)
+IN_MAKE_TEST = {
+    "before the first step",
+    "with one point on the chip",
+    "after writing",
+    "while litres are typed",
+}
+
+
+@pytest.mark.parametrize(
+    ("key", "options", "typed", "seen"),
+    [
+        pytest.param(*moment, id=name, marks=[] if name in IN_MAKE_TEST else pytest.mark.soak)
+        for name, moment in MOMENTS.items()
+    ],
+)
 def test_ctrl_c_leaves_everything_as_it_was(key, options, typed, seen, start, tmp_path, monkeypatch):
     child = start(key, **options)
     for expected, text in typed:

@@ -91,7 +91,8 @@ def test_an_erased_region_is_empty_and_its_neighbour_is_not(simulator):
     assert simulator.with_board(121, lambda board: board.flash.read(0x8FFF, 3)) == b"a\xff\xff"
 
 
-@pytest.mark.parametrize("count", [3, pytest.param(10, marks=pytest.mark.soak)])
+@pytest.mark.soak  # tests/bench has boards at once in `make test`
+@pytest.mark.parametrize("count", [3, 10])
 def test_boards_are_flashed_at_once_and_all_boot(simulator, image, count):
     boards = BOARDS[-count:]
 

@@ -22,7 +22,7 @@ def simulator(tmp_path_factory):
         yield running
 
 
-@pytest.fixture(params=["pty", "rfc2217"])
+@pytest.fixture(params=["pty", pytest.param("rfc2217", marks=pytest.mark.soak)])
 def port(request, simulator):
     return simulator.path(130) if request.param == "pty" else simulator.url(130)
 
@@ -137,7 +137,8 @@ def test_ctrl_c_while_boot_py_runs_keeps_main_py_from_running(simulator, tmp_pat
     mpremote(port, "resume", "fs", "rm", ":main.py", "+", "resume", "fs", "rm", ":boot.py")
 
 
-@pytest.mark.parametrize("count", [3, pytest.param(10, marks=pytest.mark.soak)])
+@pytest.mark.soak  # tests/bench has boards at once in `make test`
+@pytest.mark.parametrize("count", [3, 10])
 def test_boards_are_talked_to_at_once_and_none_is_mistaken(tmp_path, count):
     data = os.urandom(3000)
     (tmp_path / "out.bin").write_bytes(data)

@@ -53,6 +53,7 @@ def test_nvs_of_the_program_stands_in_the_flash_partition_and_survives_the_power
     assert mpremote(path, "eval", "__import__('esp32').NVS('buoy').get_i32('id')").strip() == "140"
 
 
+@pytest.mark.soak
 def test_a_power_cut_in_mid_write_leaves_a_file_system_that_mounts(simulator):
     path = simulator.path(140)
     mpremote(path, "exec", "open('old', 'w').write('old')")

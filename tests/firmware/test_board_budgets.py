@@ -77,6 +77,7 @@ def figures(micropython: str, tmp_path_factory: pytest.TempPathFactory) -> dict[
     return found
 
 
+@pytest.mark.soak
 def test_a_day_at_one_message_a_minute_leaves_nothing_behind(figures: dict[str, int]) -> None:
     assert figures["published"] >= HOURS * 60 - 1
     assert figures["waiting"] == 0

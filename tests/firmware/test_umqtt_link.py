@@ -27,6 +27,7 @@ def test_packets_leave_in_one_piece_so_that_qos_1_is_not_slowed_down_by_the_netw
     assert result["spent_ms"] < 10000
 
 
+@pytest.mark.soak
 def test_qos_1_goes_on_past_the_last_packet_id(micropython: Path, mosquitto: Any) -> None:
     result = run_link(micropython, mosquitto.port, 70000, "in_flight=10", limit_ms=50000)
     assert result["acknowledged"] == result["attempts"] == 70000

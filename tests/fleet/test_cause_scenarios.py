@@ -191,7 +191,8 @@ def diagnoses_of(result: dict[str, Any], store: str) -> list[dict[str, Any]]:
 # Causes of a stage that another scenario covers in `make test`: each takes a run of its own.
 ALIKE = {
     *("account-throttled", "policy-refused", "oversize-payload", "rule-where", "rule-sql-version"),
-    *("collision", "too-old", "lambda-memory", "lambda-concurrency"),
+    *("collision", "too-old", "lambda-memory", "lambda-concurrency", "connection-throttled"),
+    *("duplicate-client-id", "rule-select", "malformed-payload", "processing-failed", "not-yet-consistent"),
 }
 
 

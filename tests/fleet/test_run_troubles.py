@@ -54,6 +54,7 @@ def test_rehearsed_faults_are_found_exactly_no_more_and_no_fewer(tmp_path: Path)
     assert result["losses_total"] == 6
 
 
+@pytest.mark.soak
 def test_a_full_disk_is_named_on_every_board_and_nothing_unrecorded_is_sent(tmp_path: Path) -> None:
     fleet_file = tmp_path / "boards.yaml"
     fleet_file.write_text(fleet_text(run={"messages": 2000, "interval": "5 ms"}))

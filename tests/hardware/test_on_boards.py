@@ -11,6 +11,7 @@ from buoyfleet.serial.raw_repl import RawRepl
 from buoyfleet.simulation.esp32.simulator import Simulator
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(600)
 def test_boards_are_examined_and_the_report_says_what_differs(tmp_path, project_root):
     with Simulator(tmp_path / "sim", [180, 181]) as boards:

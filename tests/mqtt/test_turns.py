@@ -10,6 +10,7 @@ from mqtt_support import Network, accept_and_hold, run, serving
 from buoyfleet.mqtt.turns import Turns
 
 
+@pytest.mark.soak
 @given(
     per_s=st.sampled_from((40, 400)),
     lateness_s=st.lists(st.floats(0, 0.3), min_size=1, max_size=50),

@@ -73,6 +73,7 @@ def runs(tmp_path, monkeypatch):
     return tmp_path / "runs"
 
 
+@pytest.mark.soak
 def test_bands_of_runs_that_differ_by_chance_alone_hold_1_and_others_do_not(tmp_path):
     missed = 0
     for seed in range(40):

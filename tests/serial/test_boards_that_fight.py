@@ -182,7 +182,7 @@ def test_what_a_program_has_mounted_is_no_part_of_a_listing(simulator):
     [
         pytest.param(0x150, id="ignores Ctrl-C", marks=pytest.mark.soak),
         pytest.param(0x151, id="deaf and flooding"),
-        pytest.param(0x152, id="boot loop"),
+        pytest.param(0x152, id="boot loop", marks=pytest.mark.soak),
     ],
 )
 def test_a_program_that_takes_no_ctrl_c_is_told_and_caught_while_the_board_boots(simulator, buoy):
@@ -205,6 +205,7 @@ def not_caught(port):
     raise BoardError("no REPL", where=port)
 
 
+@pytest.mark.soak
 def test_a_program_that_nothing_stops_is_named_with_what_erasing_costs(simulator, monkeypatch):
     monkeypatch.setattr(looking, "_ask_repl", lambda *_, **__: None)
     monkeypatch.setattr(looking, "caught_at_boot", not_caught)

@@ -165,6 +165,7 @@ ANYTHING = st.recursive(
 )  # fmt: skip
 
 
+@pytest.mark.soak
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from([*OPERATIONS, "edges"]), st.lists(ANYTHING, max_size=4), ANYTHING)
 def test_no_arguments_of_a_program_under_test_upset_the_server(operation, arguments, now_us):

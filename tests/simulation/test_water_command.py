@@ -24,6 +24,7 @@ def run(*arguments):
     return result.output
 
 
+@pytest.mark.soak
 def test_a_week_of_storm_is_drawn(tmp_path):
     output = run("--scenario", "storm", "--days", "7", "--plot", tmp_path / "out.svg")
     picture = (tmp_path / "out.svg").read_text()
@@ -34,7 +35,9 @@ def test_a_week_of_storm_is_drawn(tmp_path):
     assert f"wrote {tmp_path / 'out.svg'}" in output
 
 
-@pytest.mark.parametrize(("suffix", "magic"), [(".pdf", b"%PDF"), (".png", b"\x89PNG")])
+@pytest.mark.parametrize(
+    ("suffix", "magic"), [(".pdf", b"%PDF"), pytest.param(".png", b"\x89PNG", marks=pytest.mark.soak)]
+)
 def test_other_formats_follow_the_suffix(tmp_path, suffix, magic):
     run("--days", "0.5", "--every", "60", "--plot", tmp_path / f"out{suffix}")
     assert (tmp_path / f"out{suffix}").read_bytes().startswith(magic)

@@ -164,6 +164,7 @@ def test_a_worker_in_place_of_one_that_died_never_waits_with_a_single_test(files
     assert scheduler.tests_finished
 
 
+@pytest.mark.soak
 def test_the_place_is_shown_when_the_process_itself_has_to_be_ended(project):
     project.write("test_in_question.py", OVERRUNS["c_code"])
     code, out = project.run()
@@ -171,6 +172,7 @@ def test_the_place_is_shown_when_the_process_itself_has_to_be_ended(project):
     assert re.search(r'File ".*test_in_question.py", line 5 in test_overruns', out), out
 
 
+@pytest.mark.soak
 def test_a_file_that_hangs_while_it_is_imported_is_named_and_ends_the_run(project):
     project.write("test_in_question.py", "import threading\nthreading.Event().wait()\n")
     code, out = project.run("-o", "standstill_limit=4")

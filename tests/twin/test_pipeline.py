@@ -187,6 +187,7 @@ def test_a_lambda_timeout_leaves_s3_short_and_timestream_complete(tmp_path: Path
     drive(tmp_path, work, spec)
 
 
+@pytest.mark.soak
 def test_the_timeout_doubled_makes_s3_complete_but_later(tmp_path: Path) -> None:
     async def work(bench: Bench) -> tuple[int, int]:
         start_ns = bench.clock.now_ns

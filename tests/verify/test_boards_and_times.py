@@ -267,6 +267,7 @@ def test_no_witness_is_no_result(tmp_path: Path) -> None:
     assert SyntheticRun().verify(tmp_path).witness is None
 
 
+@pytest.mark.soak
 def test_all_losses_are_in_the_file_and_the_result_lists_ten_thousand(tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 
