@@ -1,5 +1,6 @@
 """The JSON schema and the reference page say what the loader does."""
 
+import dataclasses
 import json
 import re
 
@@ -17,6 +18,7 @@ from buoyfleet.inventory.schema import fleet_schema
 from buoyfleet.inventory.sections import keys_of
 from buoyfleet.inventory.yaml_nodes import compose, plain_data
 from buoyfleet.model.errors import ConfigurationError
+from buoyfleet.model.fleet import TargetSpec, TwinSpec
 from buoyfleet.model.twin import LimitSetting
 
 
@@ -355,3 +357,18 @@ def test_the_schema_can_be_written_to_a_file(tmp_path):
     assert invoke(["schema", "--out", str(tmp_path / "schema.json")]) == 0
     assert json.loads((tmp_path / "schema.json").read_text()) == fleet_schema()
     assert invoke(["schema", "--out", str(tmp_path / "no" / "schema.json")]) == 2
+
+
+# What is more than one key, or follows from several.
+NOT_SETTINGS = {TwinSpec: {"limits", "faults", "ingest_rule"}, TargetSpec: {"kind", "twin", "aws"}}
+
+
+def test_every_attribute_of_a_model_has_its_key():
+    keys: dict[type, set[str]] = {}
+    for section in PLACES.values():
+        if section.MODEL is not None:
+            found = keys.setdefault(section.MODEL, set())
+            found.update(one.metadata["attribute"] for one in keys_of(section))
+    for model, found in keys.items():
+        attributes = {one.name for one in dataclasses.fields(model)}
+        assert found - {""} == attributes - NOT_SETTINGS.get(model, set()), model.__name__

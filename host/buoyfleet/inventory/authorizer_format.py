@@ -4,43 +4,33 @@ from dataclasses import dataclass
 
 from buoyfleet.inventory.fields import FilePath, Switch, Text
 from buoyfleet.inventory.problems import Reporter
-from buoyfleet.inventory.sections import Section
-from buoyfleet.inventory.settings import setting
+from buoyfleet.inventory.sections import Section, setting
 from buoyfleet.model.twin import AuthorizerSpec
 
 
 @dataclass
-class AuthorizerSection(Section):
+class AuthorizerSection(Section, model=AuthorizerSpec):
     """A custom authorizer, as IoT Core has it."""
 
     OF = " of an authorizer"
 
     # CreateAuthorizer: authorizerName and tokenKeyName, which a fleet file would take for a secret's name.
     name: str = setting(
-        AuthorizerSpec,
-        "name",
         Text("letters, digits and any of `=,@-`", r"^[\w=,@-]{1,128}$"),
         "What clients call it (`x-amz-customauthorizer-name`).",
     )
-    handler: str = setting(
-        AuthorizerSpec, "handler", FilePath(), "Its function, a file as of `lambda_handler`."
-    )
+    handler: str = setting(FilePath(), "Its function, a file as of `lambda_handler`.")
     parameter: str = setting(
-        AuthorizerSpec,
-        "token_key",
         Text("letters, digits, `_` and `-`", r"^[A-Za-z0-9_-]{1,128}$"),
         "Header, query parameter or parameter behind the user name that holds the token.",
+        attribute="token_key",
     )
     signing_key: str = setting(
-        AuthorizerSpec,
-        "signing_key",
         FilePath(),
         "File of the RSA public key (PEM) of signed tokens; it needs `parameter`.",
         shown="signing is disabled",
     )
     default: bool = setting(
-        AuthorizerSpec,
-        "default",
         Switch(),
         "It is asked where a client names no authorizer and has no other credentials.",
     )

@@ -1,16 +1,16 @@
 """Keys of boards on a cable: `port` and `wifi`."""
 
-# ruff: noqa: RUF009 (`entry` makes a dataclass field, which is what the rule wants)
+# ruff: noqa: RUF009 (`setting` makes a dataclass field, which is what the rule wants)
 
 from dataclasses import dataclass
 
 from buoyfleet.inventory.fields import Field, Schema, Secret, Text
 from buoyfleet.inventory.problems import Reporter
-from buoyfleet.inventory.sections import Section, entry
+from buoyfleet.inventory.sections import Section, setting
 from buoyfleet.inventory.yaml_nodes import Node
 from buoyfleet.model.board_names import FORMS, PATTERN, parse_port
 from buoyfleet.model.errors import UsageError
-from buoyfleet.model.fleet import SecretRef
+from buoyfleet.model.fleet import SecretRef, WifiSpec
 
 
 class Port(Field):
@@ -37,13 +37,11 @@ PORT = Port()
 
 
 @dataclass
-class WifiSection(Section):
+class WifiSection(Section, model=WifiSpec):
     """Access point for boards on a cable."""
 
     # IEEE 802.11: a name has at most 32 bytes.
-    ssid: str = entry(
-        Text("a name of 1 to 32 characters", r"^.{1,32}$"), "Its name.", default="", required=True
-    )
-    password: SecretRef | None = entry(
+    ssid: str = setting(Text("a name of 1 to 32 characters", r"^.{1,32}$"), "Its name.")
+    password: SecretRef | None = setting(
         Secret(), "A reference to the password; absent: an open network.", also=("key", "psk", "passphrase")
     )

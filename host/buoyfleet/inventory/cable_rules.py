@@ -178,7 +178,7 @@ def check_cables(
             group = next(one for one in document.boards or [] if one.kind in ON_A_CABLE)
             report.add(group.line("kind"), group.under("kind"), message, hint)
 
-    ports = document.bench.ports if document.bench is not None else ()
+    ports = (document.bench.ports or ()) if document.bench is not None else ()
     for rule in RULES:
         concerned = [board.buoy_id for board in cabled if rule.concerns(board, ports)]
         if len(concerned) >= rule.least and rule.broken(target):

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from buoyfleet.inventory.available import NEEDS_PORT, ON_A_CABLE
 from buoyfleet.inventory.format import GroupSection, Override, OverrideSection
@@ -27,7 +28,7 @@ class Cables:
         section = override.section if override is not None and override.section.port else group
         wifi = None
         if group.wifi is not None and group.wifi.ssid:
-            wifi = WifiSpec(group.wifi.ssid, group.wifi.password)
+            wifi = WifiSpec(**group.wifi.model_values(Path()))
         port = section.port.replace("{id}", str(board.buoy_id))
         if port and (key := self._key(port, section)):
             other = self._owners.setdefault(key, board.buoy_id)

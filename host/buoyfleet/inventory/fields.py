@@ -201,6 +201,9 @@ class Number(Field):
             raise self.refuse(node, path, report)
         return float(value)
 
+    def shown(self, value: float) -> str:
+        return f"{value:g}"
+
     def schema(self) -> Schema:
         return {"type": "number", "minimum": self._low, "maximum": self._high}
 
@@ -314,6 +317,12 @@ class Many(Field):
         if failed:
             raise Invalid
         return read
+
+    def resolve(self, value: Any, folder: Path) -> Any:
+        return tuple(self.item.resolve(one, folder) for one in value)
+
+    def write(self, value: Any) -> Any:
+        return [self.item.write(one) for one in value]
 
     def schema(self) -> Schema:
         many: Schema = {"type": "array", "items": self.item.schema()}

@@ -8,6 +8,7 @@ the ledger can hold.
 # ruff: noqa: RUF009 (`entry` makes a dataclass field, which is what the rule wants)
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from buoyfleet.inventory.available import KINDS, LATER_KINDS, WATERS
 from buoyfleet.inventory.bench_format import BenchSection
@@ -27,7 +28,7 @@ from buoyfleet.inventory.fields import (
 from buoyfleet.inventory.link_format import BackoffSection, LinkField, LinkSection
 from buoyfleet.inventory.problems import Reporter
 from buoyfleet.inventory.quantity_fields import duration_field, rate_field
-from buoyfleet.inventory.sections import Nested, Section, entry, read_section
+from buoyfleet.inventory.sections import Nested, Section, entry, read_section, setting
 from buoyfleet.inventory.sensor_fields import SensorChoices, Sensors, SensorSection, SensorsSection
 from buoyfleet.inventory.target_format import SECTIONS as TARGET_SECTIONS
 from buoyfleet.inventory.target_format import TargetField
@@ -45,12 +46,6 @@ DEFAULT_PREFIX = "aws/0"
 
 FLAT_OUT = 0.0
 """Interval of a board that sends as fast as its link takes messages."""
-
-_RUN = RunSpec()
-
-
-def _shown(seconds: float) -> str:
-    return f"`{duration_text(seconds)}`"
 
 
 class Rate(Field):
@@ -122,6 +117,12 @@ class LateAfter(Field):
                 continue
         return read
 
+    def resolve(self, value: dict[str, float], folder: Path) -> dict[str, float]:  # noqa: ARG002
+        return {**RunSpec().late_after_s, **value}
+
+    def write(self, value: dict[str, float]) -> dict[str, str]:
+        return {store: duration_text(after) for store, after in value.items()}
+
     def schema(self) -> Schema:
         return {
             "type": "object",
@@ -132,62 +133,49 @@ class LateAfter(Field):
 
 
 @dataclass
-class RunSection(PaceSection):
+class RunSection(PaceSection, model=RunSpec):
     """What the boards do in a run."""
 
-    duration: float | None = entry(
+    duration: float | None = setting(
         duration_field("1 ms", "30 d"),
         "The run ends after this time, whatever is left to send.",
         also=("time", "length"),
     )
-    qos: int = entry(
-        Whole(0, 1, "0 or 1"), "MQTT quality of service.", default=_RUN.qos, shown=f"`{_RUN.qos}`"
-    )
-    payload: PayloadMode = entry(
+    qos: int = setting(Whole(0, 1, "0 or 1"), "MQTT quality of service.")
+    payload: PayloadMode = setting(
         Word(("stamped", "original"), "payload"),
         "`stamped`: the readings and a timestamp, so that every message can be told from every other. "
         "`original`: the readings alone, byte for byte as the original test.",
-        default=_RUN.payload,
-        shown=f"`{_RUN.payload}`",
     )
-    water: str = entry(
+    water: str = setting(
         Word(tuple(WATERS), "water"),
         "Water of virtual boards that have `hardware` sensors: "
         + ", ".join(f"`{name}` ({about})" for name, about in WATERS.items())
         + ".",
-        default=_RUN.water,
-        shown=f"`{_RUN.water}`",
         also=("scenario", "environment"),
     )
-    start_spread: float = entry(
+    start_spread: float = setting(
         duration_field("0 s", "1 d"),
         "Boards start spread evenly over this time.",
-        default=_RUN.start_spread_s,
-        shown=_shown(_RUN.start_spread_s),
     )
-    seed: int = entry(
+    seed: int = setting(
         Whole(0, 2**31 - 1),
         "Of everything random: walks, back-off. The same seed gives the same values.",
-        default=_RUN.seed,
-        shown=f"`{_RUN.seed}`",
     )
-    drain_timeout: float = entry(
+    drain_timeout: float = setting(
         duration_field("100 ms", "1 d"),
         "How long to wait for acknowledgements after the last message, and then for the stores.",
-        default=_RUN.drain_timeout_s,
-        shown=_shown(_RUN.drain_timeout_s),
     )
-    late_send: float = entry(
+    late_send: float = setting(
         duration_field("1 ms", "1 h", milliseconds=True),
         "A message that leaves later than this after its planned time counts as sent late.",
-        default=_RUN.late_send_ms,
-        shown=_shown(_RUN.late_send_ms / 1000),
     )
-    late_after: dict[str, float] = entry(
+    late_after: dict[str, float] | None = setting(
         LateAfter(),
         "Per store: a measure that is visible later than this after sending counts as late.",
-        default_factory=dict,
-        shown=", ".join(f"`{store}: {duration_text(after)}`" for store, after in _RUN.late_after_s.items()),
+        shown=", ".join(
+            f"`{store}: {duration_text(after)}`" for store, after in RunSpec().late_after_s.items()
+        ),
     )
 
 

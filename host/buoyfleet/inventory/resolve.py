@@ -1,11 +1,9 @@
 """From a fleet file as read to a fleet: defaults filled in, and what no single value can show is checked."""
 
-import os
 from pathlib import Path
 
 from buoyfleet.inventory.available import stores_of, thresholds_of
 from buoyfleet.inventory.aws_format import AwsSection, aws_spec
-from buoyfleet.inventory.bench_format import bench_spec
 from buoyfleet.inventory.cable_rules import check_cables
 from buoyfleet.inventory.format import FleetSection, RunSection
 from buoyfleet.inventory.overrides import Changes
@@ -18,11 +16,12 @@ from buoyfleet.inventory.target_format import (
     TLS_PORT,
     BrokerSection,
     LocalSection,
-    TlsSection,
 )
 from buoyfleet.inventory.target_section import TargetSection
 from buoyfleet.inventory.values import duration_text, ids_shown
-from buoyfleet.model.fleet import BoardSpec, Fleet, RunSpec, TargetSpec, TlsSpec
+from buoyfleet.model.aws import DEFAULT_NAME
+from buoyfleet.model.bench import BenchSpec
+from buoyfleet.model.fleet import BoardSpec, Fleet, RunSpec, TargetSpec
 from buoyfleet.model.thresholds import STORE_TIMES, Threshold, parse_threshold
 from buoyfleet.model.visibility import visibility
 
@@ -48,7 +47,7 @@ def resolve(
     """
     target_section = _chosen_target(document, changes)
     # Test fleets of an account have things and topics of their own: nobody's boards in service are touched.
-    aws_name = target_section.name if isinstance(target_section, AwsSection) else ""
+    aws_name = (target_section.name or DEFAULT_NAME) if isinstance(target_section, AwsSection) else ""
     boards = BoardMaker(document, changes, report, aws_name).boards()
     # Without all ids nobody can say which one does not exist.
     complete = all(group.ids for group in document.boards or [])
@@ -72,7 +71,9 @@ def resolve(
         run=run,
         thresholds=thresholds,
         notes=notes,
-        bench=bench_spec(document.bench, source.parent),
+        bench=BenchSpec()
+        if document.bench is None
+        else BenchSpec(**document.bench.model_values(source.parent)),
         ingest_rule=ingest_rule,
     )
 
@@ -81,18 +82,10 @@ def _run(
     section: RunSection | None, changes: Changes, boards: int, report: Reporter, options: Reporter
 ) -> RunSpec:
     section = section or RunSection()
-    duration_s = section.duration if changes.duration_s is None else changes.duration_s
-    run = RunSpec(
-        qos=1 if section.qos else 0,
-        payload=section.payload,
-        water=section.water,
-        start_spread_s=section.start_spread,
-        duration_s=duration_s,
-        seed=section.seed if changes.seed is None else changes.seed,
-        drain_timeout_s=section.drain_timeout,
-        late_send_ms=section.late_send,
-        late_after_s={**RunSpec().late_after_s, **section.late_after},
-    )
+    changed = {"duration_s": changes.duration_s, "seed": changes.seed}
+    said = {name: value for name, value in changed.items() if value is not None}
+    run = RunSpec(**{**section.model_values(Path()), **said})
+    duration_s = run.duration_s
     if duration_s is not None and boards > 1 and run.start_spread_s >= duration_s:
         spread, end = duration_text(run.start_spread_s), duration_text(duration_s)
         message = f"boards start spread over {spread}, but the run ends after {end}: some would send nothing"
@@ -114,15 +107,9 @@ def _chosen_target(document: FleetSection, changes: Changes) -> TargetSection:
 
 def _target(section: TargetSection, folder: Path, ids: set[int], report: Reporter) -> TargetSpec:
     if isinstance(section, BrokerSection):
-        port = section.port or (PLAIN_PORT if section.tls is None else TLS_PORT)
-        return TargetSpec(
-            "broker",
-            host=section.host,
-            port=port,
-            tls=None if section.tls is None else _tls(section.tls, folder),
-            username=section.username,
-            password=section.password,
-        )
+        said = section.model_values(folder)
+        said["port"] = section.port or (PLAIN_PORT if section.tls is None else TLS_PORT)
+        return TargetSpec("broker", **said)
     if isinstance(section, AwsSection):
         return TargetSpec("aws", aws=aws_spec(section, folder))
     if not isinstance(section, LocalSection):
@@ -132,16 +119,7 @@ def _target(section: TargetSection, folder: Path, ids: set[int], report: Reporte
         message = f"`attach` uses a twin that runs already, which has its own; `{name}` cannot change it"
         report.add(section.line(name), section.under(name), message, f"leave `{name}` or `attach` out")
     twin = None if section.twin is None else resolve_twin(section.twin, folder, ids, report)
-    return TargetSpec("local", port=section.port or 0, attach=section.attach, twin=twin)
-
-
-def _tls(section: TlsSection, folder: Path) -> TlsSpec:
-    def path(text: str) -> str:
-        return os.path.abspath(folder / os.path.expanduser(text)) if text else ""
-
-    return TlsSpec(
-        path(section.ca), path(section.certificate), path(section.key), section.server_name, section.alpn
-    )
+    return TargetSpec("local", twin=twin, **section.model_values(folder))
 
 
 def _thresholds(

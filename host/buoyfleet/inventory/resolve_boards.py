@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from pathlib import Path
 
 from buoyfleet.inventory.cables import Cables
 from buoyfleet.inventory.fields import IdPiece
@@ -14,14 +14,12 @@ from buoyfleet.inventory.format import (
     OverrideSection,
     PaceSection,
 )
-from buoyfleet.inventory.link_format import BackoffSection, LinkSection
+from buoyfleet.inventory.link_format import LinkSection
 from buoyfleet.inventory.overrides import Changes
 from buoyfleet.inventory.problems import Reporter
 from buoyfleet.inventory.values import ids_shown
 from buoyfleet.model.fleet import BoardSpec, LinkSpec, SensorSpec
 from sensors.catalog import BOOLEAN_KEYS, KEYS
-
-T = TypeVar("T")
 
 _COUNTERS = tuple(SensorSpec(key, "counter", 0.0, False if key in BOOLEAN_KEYS else 0.0) for key in KEYS)
 # IoT Core takes one CONNECT per second and client id (IoT Core quotas); a tenth for the way there.
@@ -110,26 +108,11 @@ def piece_text(piece: IdPiece) -> str:
     return str(piece.first) if piece.first == piece.last else f"{piece.first}-{piece.last}"
 
 
-def _first(said: T | None, otherwise: T) -> T:
-    return otherwise if said is None else said
-
-
 def link_spec(section: LinkSection | None, below: LinkSpec, report: Reporter) -> LinkSpec:
     """What a section makes of the link below it."""
     if section is None:
         return below
-    backoff = section.backoff or BackoffSection()
-    spec = LinkSpec(
-        client=_first(section.client, below.client),
-        keep_alive_s=_first(section.keep_alive, below.keep_alive_s),
-        in_flight=_first(section.in_flight, below.in_flight),
-        connect_timeout_s=_first(section.connect_timeout, below.connect_timeout_s),
-        ack_timeout_s=_first(section.ack_timeout, below.ack_timeout_s),
-        backoff_min_s=_first(backoff.min, below.backoff_min_s),
-        backoff_max_s=_first(backoff.max, below.backoff_max_s),
-        outbox=_first(section.outbox, below.outbox),
-        clean_session=_first(section.clean_session, below.clean_session),
-    )
+    spec = replace(below, **section.model_values(Path()))
     if section.backoff is not None and spec.backoff_min_s > spec.backoff_max_s:
         message = f"`min` ({spec.backoff_min_s:g} s) is longer than `max` ({spec.backoff_max_s:g} s)"
         report.add(section.line("backoff"), section.under("backoff"), message, "exchange them")

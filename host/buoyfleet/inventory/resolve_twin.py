@@ -5,34 +5,15 @@ from pathlib import Path
 
 from buoyfleet.inventory.authorizer_format import check_authorizers
 from buoyfleet.inventory.fields import IdPiece
-from buoyfleet.inventory.influx_format import influx_spec
 from buoyfleet.inventory.limits_format import limit_settings
 from buoyfleet.inventory.problems import Reporter
 from buoyfleet.inventory.resolve_boards import members, piece_text
 from buoyfleet.inventory.sections import Section
-from buoyfleet.inventory.settings import model_values
-from buoyfleet.inventory.twin_format import (
-    FaultSection,
-    RuleSection,
-    StoreRuleSection,
-    TwinSection,
-    TwinTlsSection,
-)
+from buoyfleet.inventory.twin_format import FaultSection, TwinSection
 from buoyfleet.inventory.values import ids_shown
 from buoyfleet.model.fleet import TargetSpec
 from buoyfleet.model.limits import TwinLimits
-from buoyfleet.model.twin import (
-    AuthorizerSpec,
-    ErrorAction,
-    FaultSpec,
-    FunctionSpec,
-    LimitSetting,
-    OwnRule,
-    ProvisioningSpec,
-    RuleSettings,
-    TwinSpec,
-    TwinTls,
-)
+from buoyfleet.model.twin import FaultSpec, LimitSetting, TwinSpec
 
 # A fault names messages one by one.
 _MOST_FAULT_MESSAGES = 100_000
@@ -40,18 +21,13 @@ _MOST_FAULT_MESSAGES = 100_000
 
 def resolve_twin(section: TwinSection, folder: Path, ids: set[int], report: Reporter) -> TwinSpec:
     """The settings of a twin; what no single value can show is checked. Paths start at `folder`."""
-    check_authorizers(section.authorizers, report)
+    check_authorizers(section.authorizers or [], report)
+    if section.provisioning and not section.tls:
+        message = "devices are provisioned with certificates, and the twin has none without `tls`"
+        report.add(section.line("provisioning"), section.under("provisioning"), message, "write `tls: true`")
     return TwinSpec(
-        **model_values(section, folder),
+        **section.model_values(folder),
         limits=_limits(section.limits, report),
-        tls=_tls(section.tls, folder),
-        authorizers=tuple(AuthorizerSpec(**model_values(one, folder)) for one in section.authorizers),
-        provisioning=_provisioning(section, folder, report),
-        timestream_rule=_rule(section.timestream_rule, report),
-        kinesis_rule=_rule(section.kinesis_rule, report),
-        rules=tuple(OwnRule(**model_values(one, folder)) for one in section.rules),
-        functions=tuple(FunctionSpec(**model_values(one, folder)) for one in section.functions),
-        influxdb=influx_spec(section.influxdb),
         faults=tuple(_fault(fault, ids, report) for fault in section.faults),
     )
 
@@ -113,33 +89,3 @@ def _limits(section: Section | None, report: Reporter) -> tuple[LimitSetting, ..
             report.add(section.line(), section.path, str(error))
         return ()
     return settings
-
-
-def _tls(section: bool | TwinTlsSection, folder: Path) -> TwinTls | None:
-    if isinstance(section, TwinTlsSection):
-        return TwinTls(**model_values(section, folder))
-    return TwinTls() if section else None
-
-
-def _provisioning(section: TwinSection, folder: Path, report: Reporter) -> tuple[ProvisioningSpec, ...]:
-    if section.provisioning and not section.tls:
-        message = "devices are provisioned with certificates, and the twin has none without `tls`"
-        report.add(section.line("provisioning"), section.under("provisioning"), message, "write `tls: true`")
-    return tuple(ProvisioningSpec(**model_values(one, folder)) for one in section.provisioning)
-
-
-def _rule(section: RuleSection | None, report: Reporter) -> RuleSettings:
-    if section is None:
-        return RuleSettings()
-    action = section.error_action
-    timed = section if isinstance(section, StoreRuleSection) else StoreRuleSection()
-    if timed.has("timestamp_unit") and not timed.timestamp:
-        message = "`timestamp_unit` is the unit of `timestamp`, which is not written"
-        report.add(timed.line("timestamp_unit"), timed.under("timestamp_unit"), message)
-    return RuleSettings(
-        sql=section.sql,
-        sql_version=section.sql_version,
-        timestamp=timed.timestamp,
-        timestamp_unit=timed.timestamp_unit,
-        error_action=None if action is None else ErrorAction(action.s3, action.republish),
-    )

@@ -6,11 +6,21 @@
 
 `read_section` makes such an object from a node and reports unknown keys, wrong values and missing ones. An
 attribute keeps its default if the file has no such key or a refused value; `has` tells the two apart.
+
+What is one attribute of a model is declared once, as a `setting`: default, JSON schema, reference, the way to
+the model (`model_values`) and back to a fleet file (`document_of`) follow from it.
+
+    @dataclass
+    class TwinSection(Section, model=TwinSpec):
+        lambda_timeout: float = setting(duration_field("1 ms", "15 min"), "…")  # TwinSpec.lambda_timeout_s
+
+What is no such pair (boards of a fault, say) is an `entry` and has code of its own.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import Field, dataclass, field, fields
-from typing import Any, TypeVar
+from dataclasses import MISSING, Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
 
 from buoyfleet.inventory import fields as kinds
 from buoyfleet.inventory.fields import Invalid, Schema
@@ -18,6 +28,9 @@ from buoyfleet.inventory.problems import Reporter, nearest
 from buoyfleet.inventory.yaml_nodes import Mapping, Node, Scalar
 
 S = TypeVar("S", bound="Section")
+
+# A model names the unit, a fleet file writes it: `lambda_timeout: 5 s` is `lambda_timeout_s`.
+_UNITS = ("", "_s", "_ms", "_h", "_mb", "_kb", "_usd")
 
 
 def entry(
@@ -30,6 +43,7 @@ def entry(
     also: tuple[str, ...] = (),
     shown: str = "",
     attribute: str = "",
+    usual: Any = None,
 ) -> Any:
     """Declare a key.
 
@@ -41,7 +55,8 @@ def entry(
         required: the section is wrong without it.
         also: what people may write instead, for hints.
         shown: the default as text, where the reference should say it.
-        attribute: of a model, see `buoyfleet.inventory.settings`.
+        attribute: of the section's model, where the key is a setting.
+        usual: the model's default of it.
     """
     metadata = {
         "kind": kind,
@@ -50,15 +65,82 @@ def entry(
         "also": also,
         "shown": shown,
         "attribute": attribute,
+        "usual": usual,
     }
     if default_factory is not None:
         return field(default_factory=default_factory, metadata=metadata)
     return field(default=default, metadata=metadata)
 
 
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    """A key before its section is made."""
+
+    kind: kinds.Field
+    about: str
+    attribute: str
+    also: tuple[str, ...]
+    shown: str
+
+    def entry(self, name: str, model: type[Any], layered: bool) -> Any:
+        defaults = {one.name: _default(one) for one in fields(model)}
+        attribute = self.attribute or next(name + unit for unit in _UNITS if name + unit in defaults)
+        usual = defaults[attribute]
+        required = usual is MISSING
+        plain = isinstance(usual, str | int | float) and not layered
+        shown = self.shown
+        if not shown and not required and usual is not None and self.kind.write(usual) not in ("", None, []):
+            shown = f"`{self.kind.shown(usual)}`"
+        return entry(
+            self.kind,
+            self.about,
+            default=usual if plain else None,
+            required=required,
+            also=self.also,
+            shown=shown,
+            attribute=attribute,
+            usual=usual,
+        )
+
+
+def _default(one: Field[Any]) -> Any:
+    return one.default if one.default_factory is MISSING else one.default_factory()
+
+
+def setting(
+    kind: kinds.Field, about: str, *, attribute: str = "", also: tuple[str, ...] = (), shown: str = ""
+) -> Any:
+    """Declare a key of which the value is an attribute of the section's model.
+
+    Args:
+        kind: what the value can be; it gives and takes the value in the model's unit.
+        about: what it means.
+        attribute: of the model; by default it has the key's name, with a unit behind it or none. One without
+            a default makes the key required.
+        also: what people may write instead, for hints.
+        shown: the default in words, where it is no value (`that of the boards`).
+    """
+    return _Setting(kind, about, attribute, also, shown)
+
+
 @dataclass
 class Section:
     """A mapping that was read."""
+
+    MODEL: ClassVar[type[Any] | None] = None
+    """Dataclass that has the settings as attributes."""
+
+    def __init_subclass__(
+        cls, *, model: type[Any] | None = None, layered: bool = False, **keywords: Any
+    ) -> None:
+        """`layered`: what a file does not say stays None, as something below it says it."""
+        super().__init_subclass__(**keywords)
+        cls.MODEL = model or cls.MODEL
+        for name, one in list(vars(cls).items()):
+            if isinstance(one, _Setting):
+                if cls.MODEL is None:
+                    raise TypeError(f"{cls.__name__} has settings and no model")
+                setattr(cls, name, one.entry(name, cls.MODEL, layered))
 
     node: Mapping | None = field(default=None, repr=False, compare=False, kw_only=True)
     path: str = field(default="", repr=False, compare=False, kw_only=True)
@@ -80,6 +162,34 @@ class Section:
     def under(self, name: str) -> str:
         """The path of a key in this section."""
         return f"{self.path}.{name}" if self.path else name
+
+    def model_values(self, folder: Path) -> dict[str, Any]:
+        """The attributes of the model that this section sets. Paths start at `folder`."""
+        values: dict[str, Any] = {}
+        for one in keys_of(type(self)):
+            kind, attribute, value = one.metadata["kind"], one.metadata["attribute"], getattr(self, one.name)
+            if isinstance(kind, Part):
+                values.update({} if value is None else value.model_values(folder))
+            elif attribute and value is not None:
+                values[attribute] = kind.resolve(value, folder)
+            elif attribute and one.metadata["required"]:
+                values[attribute] = None  # which has been reported
+        return values
+
+    @classmethod
+    def document_of(cls, model: Any) -> dict[str, Any]:
+        """A model's settings in the form of a fleet file; nothing is left to a default but what is empty."""
+        document: dict[str, Any] = {}
+        for one in keys_of(cls):
+            kind, attribute = one.metadata["kind"], one.metadata["attribute"]
+            if isinstance(kind, Part):
+                document[one.name] = kind.section.document_of(model)
+            elif attribute:
+                value = getattr(model, attribute)
+                text = None if value is None else kind.write(value)
+                if text is not None and (text not in ("", []) or value != one.metadata["usual"]):
+                    document[one.name] = text
+        return document
 
 
 def keys_of(section: type[Section]) -> Iterator[Field[Any]]:
@@ -155,8 +265,18 @@ class Nested(kinds.Field):
             self._check(section, report)
         return section
 
+    def resolve(self, value: Any, folder: Path) -> Any:
+        return value if value.MODEL is None else value.MODEL(**value.model_values(folder))
+
+    def write(self, value: Any) -> Any:
+        return self.section.document_of(value)
+
     def schema(self) -> Schema:
         return section_schema(self.section)
+
+
+class Part(Nested):
+    """A mapping of settings that are attributes of the same model as those around it."""
 
 
 class Either(kinds.Field):

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from buoyfleet.inventory.available import LATER_TARGETS, TARGETS
 from buoyfleet.inventory.aws_format import AwsSection
-from buoyfleet.inventory.fields import Field, Schema, Secret, Text, Whole, Word
+from buoyfleet.inventory.fields import Field, FilePath, Schema, Secret, Text, Whole, Word
 from buoyfleet.inventory.problems import Reporter
-from buoyfleet.inventory.sections import Nested, Section, entry, read_section, section_schema
+from buoyfleet.inventory.sections import Nested, Section, entry, read_section, section_schema, setting
 from buoyfleet.inventory.target_section import HOST, TargetSection
 from buoyfleet.inventory.twin_format import TWIN_SECTIONS, TwinSection
 from buoyfleet.inventory.yaml_nodes import Mapping, Node, Scalar
-from buoyfleet.model.fleet import SecretRef
+from buoyfleet.model.fleet import SecretRef, TargetSpec, TlsSpec
 
 # IANA's ports of MQTT, plain and over TLS.
 PLAIN_PORT = 1883
@@ -22,30 +22,29 @@ TLS_PORT = 8883
 _PORT = r"[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
 
 
+class _PortNumber(Whole):
+    def write(self, value: int) -> int | None:
+        return value or None
+
+
 @dataclass
-class TlsSection(Section):
+class TlsSection(Section, model=TlsSpec):
     """Files of mutual TLS; relative paths start at the fleet file's folder."""
 
     RULES = {"dependencies": {"certificate": ["key"], "key": ["certificate"]}}  # noqa: RUF012 (not a field)
 
-    ca: str = entry(
-        Text("a path", r"\S"), "Certificate of the authority that signed the broker's.", required=True
-    )
-    certificate: str = entry(
-        Text("a path", r"\S"),
+    ca: str = setting(FilePath(), "Certificate of the authority that signed the broker's.")
+    certificate: str = setting(
+        FilePath(),
         "The board's own; `{thing}` stands for its thing name.",
-        default="",
         also=("cert",),
     )
-    key: str = entry(Text("a path", r"\S"), "Its key; `{thing}` stands for its thing name.", default="")
-    server_name: str = entry(
+    key: str = setting(FilePath(), "Its key; `{thing}` stands for its thing name.")
+    server_name: str = setting(
         Text("a host name", rf"^(?:{HOST})$"),
         "Name in the broker's certificate, if not that of `host`.",
-        default="",
     )
-    alpn: str = entry(
-        Text("a protocol name", r"^[!-~]{1,255}$"), "ALPN protocol, e.g. `x-amzn-mqtt-ca`.", default=""
-    )
+    alpn: str = setting(Text("a protocol name", r"^[!-~]{1,255}$"), "ALPN protocol, e.g. `x-amzn-mqtt-ca`.")
 
 
 def _check_tls(tls: TlsSection, report: Reporter) -> None:
@@ -55,40 +54,35 @@ def _check_tls(tls: TlsSection, report: Reporter) -> None:
 
 
 @dataclass
-class LocalSection(TargetSection):
+class LocalSection(TargetSection, model=TargetSpec):
     """The twin."""
 
     OF = " of target `local`"
 
-    port: int | None = entry(Whole(1, 65535), "MQTT port of the twin.", shown="a free one")
-    attach: str = entry(
+    port: int = setting(_PortNumber(1, 65535), "MQTT port of the twin.", shown="a free one")
+    attach: str = setting(
         Text("HOST:PORT", rf"^(?:{HOST}):(?:{_PORT})$"),
         "Control address of a twin that runs already (`buoy twin`); without it one is started.",
-        default="",
     )
     twin: TwinSection | None = entry(Nested(TwinSection), "Settings of the twin that is started.")
 
 
 @dataclass
-class BrokerSection(TargetSection):
+class BrokerSection(TargetSection, model=TargetSpec):
     """Any MQTT broker."""
 
     OF = " of target `broker`"
 
-    host: str = entry(
+    host: str = setting(
         Text("a host name or address", rf"^(?:{HOST})$"),
         "Name or address of the broker.",
-        default="127.0.0.1",
-        shown="`127.0.0.1`",
     )
-    port: int | None = entry(Whole(1, 65535), "Its port.", shown=f"`{PLAIN_PORT}`, with TLS `{TLS_PORT}`")
-    tls: TlsSection | None = entry(
+    port: int = setting(_PortNumber(1, 65535), "Its port.", shown=f"`{PLAIN_PORT}`, with TLS `{TLS_PORT}`")
+    tls: TlsSection | None = setting(
         Nested(TlsSection, check=_check_tls), "Files of TLS; absent: no TLS.", also=("ssl",)
     )
-    username: str = entry(
-        Text("a name", r"\S"), "User name, if the broker wants one.", default="", also=("user",)
-    )
-    password: SecretRef | None = entry(
+    username: str = setting(Text("a name", r"\S"), "User name, if the broker wants one.", also=("user",))
+    password: SecretRef | None = setting(
         Secret(), "A reference to the password: `${env:NAME}`, or `${file:NAME}` for a key of secrets.yaml."
     )
 

@@ -3,6 +3,7 @@
 # ruff: noqa: RUF009 (`entry` makes a dataclass field, which is what the rule wants)
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from buoyfleet.inventory.authorizer_format import AuthorizerSection, check_authorizer
@@ -25,11 +26,10 @@ from buoyfleet.inventory.own_rules_format import OwnRuleSection
 from buoyfleet.inventory.problems import Reporter
 from buoyfleet.inventory.provisioning_format import ProvisioningSection
 from buoyfleet.inventory.quantity_fields import duration_field, size_field
-from buoyfleet.inventory.sections import Either, Nested, Section, entry
-from buoyfleet.inventory.settings import setting
+from buoyfleet.inventory.sections import Either, Nested, Section, entry, setting
 from buoyfleet.inventory.yaml_nodes import Node, Scalar
 from buoyfleet.model.fleet import FaultSpec, TwinSpec
-from buoyfleet.model.twin import SqlVersion, TimeUnit, TwinTls
+from buoyfleet.model.twin import ErrorAction, RuleSettings, SqlVersion, TimeUnit, TwinTls
 from sensors.catalog import KEYS
 
 _FAULTS = get_type_hints(FaultSpec)
@@ -93,20 +93,16 @@ class Template(Text):
 
 
 @dataclass
-class ErrorActionSection(Section):
+class ErrorActionSection(Section, model=ErrorAction):
     """What becomes of a message whose rule action failed; one of the two."""
 
     OF = " of `error_action`"
     RULES = {"minProperties": 1, "maxProperties": 1}  # noqa: RUF012 (not a field)
 
-    s3: str = entry(
-        Text("a prefix such as `rule-errors/`", r"^[^!$\s][^!$]*/$"),
-        "Into the bucket, under this prefix.",
-        default="",
+    s3: str = setting(
+        Text("a prefix such as `rule-errors/`", r"^[^!$\s][^!$]*/$"), "Into the bucket, under this prefix."
     )
-    republish: str = entry(
-        Text("a topic", r"^[^$#+\s][^#+]{0,255}$"), "As a message on this topic.", default=""
-    )
+    republish: str = setting(Text("a topic", r"^[^$#+\s][^#+]{0,255}$"), "As a message on this topic.")
 
 
 def _check_error_action(action: ErrorActionSection, report: Reporter) -> None:
@@ -115,23 +111,22 @@ def _check_error_action(action: ErrorActionSection, report: Reporter) -> None:
 
 
 @dataclass
-class RuleSection(Section):
+class RuleSection(Section, model=RuleSettings):
     """What differs from the source system's rule."""
 
     OF = " of a rule"
 
-    sql: str = entry(
+    sql: str = setting(
         Text("a rule statement", r"^(?i:select)\s"),
         "The whole statement; `topic(3) as buoy_id` must stay, as stores find the buoy by it.",
-        default="",
         shown="that of the source system, for the fleet's `topic_prefix`",
     )
-    sql_version: SqlVersion | None = entry(
+    sql_version: SqlVersion | None = setting(
         Word(get_args(SqlVersion), "SQL version"),
         "How numbers are handled: 2016-03-23 writes 7.0 as 7.",
         shown="Timestream and InfluxDB 2015-10-08, Kinesis 2016-03-23",
     )
-    error_action: ErrorActionSection | None = entry(
+    error_action: ErrorActionSection | None = setting(
         Nested(ErrorActionSection, check=_check_error_action),
         "What becomes of a message that fails.",
         shown="nothing",
@@ -142,47 +137,67 @@ class RuleSection(Section):
 class StoreRuleSection(RuleSection):
     """What differs from the source system's rule, with the time of a record."""
 
-    timestamp: str = entry(
+    timestamp: str = setting(
         Template("a substitution template such as `${timestamp}`", r"\S"),
         "The record's time: a substitution template.",
-        default="",
         shown="`${timestamp}` where payloads are `stamped`, else the time of processing",
     )
-    timestamp_unit: TimeUnit = entry(
-        Word(get_args(TimeUnit), "unit"), "Unit of `timestamp`.", default="ms", shown="`ms`"
-    )
+    timestamp_unit: TimeUnit = setting(Word(get_args(TimeUnit), "unit"), "Unit of `timestamp`.")
+
+
+def _check_timestamp(rule: StoreRuleSection, report: Reporter) -> None:
+    if rule.has("timestamp_unit") and not rule.timestamp:
+        message = "`timestamp_unit` is the unit of `timestamp`, which is not written"
+        report.add(rule.line("timestamp_unit"), rule.under("timestamp_unit"), message)
+
+
+class _Rule(Nested):
+    """What differs from a rule; a rule that does not differ is not written."""
+
+    def write(self, value: RuleSettings) -> Any:
+        document = super().write(value)
+        if not value.timestamp:
+            document.pop("timestamp_unit", None)
+        return document or None
 
 
 @dataclass
-class TwinTlsSection(Section):
+class TwinTlsSection(Section, model=TwinTls):
     """Mutual TLS with certificates of the twin's own authority, one for each board."""
 
     OF = " of the twin's `tls`"
 
     alpn: bool = setting(
-        TwinTls,
-        "alpn",
         Switch(),
         "Boards connect to a second port that takes MQTT by ALPN, as IoT Core does on 443.",
     )
     policy: str = setting(
-        TwinTls,
-        "policy",
         FilePath(),
         "IoT Core policy (JSON) of the boards' certificates.",
         shown="what a buoy needs: connect as itself, publish its own topics, read its configuration",
     )
     authority: str = setting(
-        TwinTls,
-        "authority",
         FilePath(),
         "Folder of an authority that is kept: that of boards from `buoy commission` is `bench/certs`.",
         shown="a new one for each twin",
     )
 
 
+class _Tls(Either):
+    """`true`, `false`, or files of the twin's authority."""
+
+    def resolve(self, value: bool | TwinTlsSection, folder: Path) -> TwinTls | None:
+        if isinstance(value, bool):
+            return TwinTls() if value else None
+        tls: TwinTls = self.mapping.resolve(value, folder)
+        return tls
+
+    def write(self, value: TwinTls) -> Any:
+        return self.mapping.write(value)
+
+
 @dataclass
-class TwinSection(Section):
+class TwinSection(Section, model=TwinSpec):
     """Settings of the local twin; the defaults are AWS's or the source system's."""
 
     limits: Any = entry(
@@ -191,96 +206,81 @@ class TwinSection(Section):
         shown="AWS's",
         also=("limit", "quotas"),
     )
-    tls: bool | TwinTlsSection = entry(
-        Either(Switch(), Nested(TwinTlsSection)),
+    tls: bool | TwinTlsSection | None = setting(
+        _Tls(Switch(), Nested(TwinTlsSection)),
         "Mutual TLS and policies as IoT Core has them; `false`: plain MQTT.",
-        default=False,
         shown="`false`",
     )
     access_policy: str = setting(
-        TwinSpec,
-        "access_policy",
         FilePath(),
         "Policy (JSON) of the twin's access keys, for Signature Version 4.",
         shown="everything is allowed",
     )
-    authorizers: list[AuthorizerSection] = entry(
+    authorizers: list[AuthorizerSection] | None = setting(
         Many(Nested(AuthorizerSection, "a mapping with `name` and `handler`", check_authorizer)),
         "Custom authorizers: functions that decide who may connect.",
-        default_factory=list,
         also=("authorizer",),
     )
-    provisioning: list[ProvisioningSection] = entry(
+    provisioning: list[ProvisioningSection] | None = setting(
         Many(Nested(ProvisioningSection, "a mapping with `name` and `template`")),
         "Templates of fleet provisioning; they need `tls`.",
-        default_factory=list,
     )
-    timestream_rule: StoreRuleSection | None = entry(
-        Nested(StoreRuleSection), "The rule that feeds Timestream, and InfluxDB where there is one."
+    timestream_rule: StoreRuleSection | None = setting(
+        _Rule(StoreRuleSection, check=_check_timestamp),
+        "The rule that feeds Timestream, and InfluxDB where there is one.",
     )
-    kinesis_rule: RuleSection | None = entry(Nested(RuleSection), "The rule that feeds Kinesis.")
-    rules: list[OwnRuleSection] = entry(
+    kinesis_rule: RuleSection | None = setting(_Rule(RuleSection), "The rule that feeds Kinesis.")
+    rules: list[OwnRuleSection] | None = setting(
         Many(Nested(OwnRuleSection, "a mapping with `name` and `file`")),
         "Rules of your own, beside those that feed the stores or, with `stores`, in their place.",
-        default_factory=list,
         also=("rule",),
     )
-    functions: list[FunctionSection] = entry(
+    functions: list[FunctionSection] | None = setting(
         Many(Nested(FunctionSection, "a mapping with `name` and `handler`")),
         "Lambda functions that rules call.",
-        default_factory=list,
         also=("function",),
     )
     timestream_memory_store: float = setting(
-        TwinSpec,
-        "timestream_memory_store_h",
         duration_field("1 s", "8766 h", hours=True),
         "How old a record may be.",
     )
     timestream_visible_after: float = setting(
-        TwinSpec,
-        "timestream_visible_after_s",
         duration_field("0 s", "30 d"),
         "Eventual consistency: a query sees a record this much later.",
     )
-    influxdb: InfluxSection | None = entry(
+    influxdb: InfluxSection | None = setting(
         Nested(InfluxSection, "a mapping with `url` and `database`"),
         "An InfluxDB that runs already, as one more store.",
         also=("influx",),
     )
-    kinesis_shards: int = setting(TwinSpec, "kinesis_shards", Whole(1, 500), "Shards of the stream.")
+    kinesis_shards: int = setting(Whole(1, 500), "Shards of the stream.")
     # Firehose's buffering hints end at 128 MB and 900 s (API reference, BufferingHints).
     firehose_lambda_buffer_size: float = setting(
-        TwinSpec,
-        "firehose_lambda_buffer_mb",
         size_field("1 kB", "128 MB"),
         "Firehose collects this much for one Lambda invocation.",
+        attribute="firehose_lambda_buffer_mb",
     )
     firehose_lambda_buffer_time: float = setting(
-        TwinSpec,
-        "firehose_lambda_buffer_s",
         duration_field("0 s", "900 s"),
         "Or this long, whichever is first.",
+        attribute="firehose_lambda_buffer_s",
     )
     firehose_s3_buffer_size: float = setting(
-        TwinSpec,
-        "firehose_s3_buffer_mb",
         size_field("1 kB", "128 MB"),
         "Firehose collects this much for one object in S3.",
+        attribute="firehose_s3_buffer_mb",
     )
     firehose_s3_buffer_time: float = setting(
-        TwinSpec, "firehose_s3_buffer_s", duration_field("0 s", "900 s"), "Or this long, whichever is first."
+        duration_field("0 s", "900 s"),
+        "Or this long, whichever is first.",
+        attribute="firehose_s3_buffer_s",
     )
     hurry: bool = setting(
-        TwinSpec,
-        "hurry",
         Switch(),
         "The end of a run does not wait for buffers: they run ahead of their time. `false`: it waits for "
         "them, up to `drain_timeout`.",
     )
     lambda_handler: str = setting(
-        TwinSpec,
-        "lambda_handler",
         FilePath(),
         "The function: a Python file with `lambda_handler`, a JavaScript one with `handler` (needs node), or"
         " `file.function` as Lambda names it.",
@@ -288,8 +288,6 @@ class TwinSection(Section):
         also=("handler",),
     )
     lambda_environment: str = setting(
-        TwinSpec,
-        "lambda_environment",
         FilePath(),
         "Variables of the function: a JSON object of texts, or what `aws lambda get-function-configuration` "
         "prints.",
@@ -297,68 +295,48 @@ class TwinSection(Section):
     )
     # Lambda quotas: 15 minutes, 128 to 10 240 MB.
     lambda_timeout: float = setting(
-        TwinSpec,
-        "lambda_timeout_s",
         duration_field("1 ms", "15 min"),
         "An invocation that would take longer fails.",
     )
     lambda_memory: int = setting(
-        TwinSpec,
-        "lambda_memory_mb",
         size_field("128 MB", "10240 MB", whole=True),
         "Memory, and with it speed, of the Lambda function.",
     )
     lambda_cold_start: float = setting(
-        TwinSpec,
-        "lambda_cold_start_ms",
         duration_field("0 s", "15 min", milliseconds=True),
         "Modelled time of a cold start.",
     )
     lambda_per_record: float = setting(
-        TwinSpec,
-        "lambda_per_record_ms",
         duration_field("0 s", "15 min", milliseconds=True),
         "Modelled time per record, at 128 MB.",
     )
     lambda_base_memory: float = setting(
-        TwinSpec,
-        "lambda_base_memory_mb",
         size_field("0 MB", "10240 MB"),
         "Modelled memory of the runtime itself.",
     )
     lambda_record_memory: float = setting(
-        TwinSpec,
-        "lambda_record_memory_kb",
         size_field("0 kB", "10240 MB", kilobytes=True),
         "Modelled memory per record of a batch; an invocation that needs more than it has fails.",
     )
     lambda_concurrency: int = setting(
-        TwinSpec,
-        "lambda_concurrency",
         Whole(0, 1_000_000),
         "Executions at once that the account leaves to the function.",
     )
     s3_prefix: str = setting(
-        TwinSpec,
-        "s3_prefix",
         Template("a prefix such as `buoys/!{timestamp:yyyy/MM/dd}/`", r"^[^\s/]"),
         "Prefix of objects, with Firehose's `!{timestamp:…}`.",
         shown="the hour: `YYYY/MM/dd/HH/`",
     )
     s3_error_prefix: str = setting(
-        TwinSpec,
-        "s3_error_prefix",
         Template("a prefix such as `failed/!{firehose:error-output-type}/`", r"^[^\s/]"),
         "Prefix of objects with records that could not be transformed.",
         shown="`processing-failed/` and the hour",
     )
     s3_delimiter: str = setting(
-        TwinSpec,
-        "s3_delimiter",
         Meaning({"none": "", "newline": "\n"}, "delimiter"),
         "What follows each record in an object.",
     )
-    s3_gzip: bool = setting(TwinSpec, "s3_gzip", Switch(), "Objects are packed.")
+    s3_gzip: bool = setting(Switch(), "Objects are packed.")
     faults: list[FaultSection] = entry(
         Many(Nested(FaultSection, "a mapping with `stage` and `kind`", _check_fault)),
         "Faults to rehearse.",
