@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from buoyfleet.cloud.local.config import TwinConfig, problems_of
@@ -81,13 +82,15 @@ def handler_check(config: TwinConfig) -> Check:
 
 def rules_check(config: TwinConfig) -> Check:
     """Whether the rules engine runs the rules."""
-    from buoyfleet.cloud.local.rule_compile import Chance, Topic
+    from buoyfleet.cloud.local.functions import LocalFunctions
+    from buoyfleet.cloud.local.rule_compile import Chance, Message, Topic
     from buoyfleet.cloud.local.rules import Rule
 
     names = []
     for spec in config.rules():
         try:
-            rule = Rule(spec, Chance(config.seed))
+            functions = LocalFunctions(config.twin.functions, Path(config.folder))
+            rule = Rule(spec, Chance(config.seed), Message(functions=functions))
             rule.bind(Topic.of(f"{config.topic_prefix}/1/data/"))
             for template in (text for action in spec.store_actions for text in vars_of(action)):
                 rule.template(template, Topic.of("a/b/c"))

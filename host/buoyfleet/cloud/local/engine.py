@@ -73,7 +73,7 @@ class RulesEngine:
         put_delivery: PutRecord | None = None,
     ) -> None:
         chance = Chance(seed)
-        self._message = Message(shadow=shadow)
+        self._message = Message(shadow=shadow, functions=None if errors is None else errors.functions)
         self._rules = [Rule(spec, chance, self._message) for spec in specs]
         self._counts = [RuleCount() for _ in specs]
         self._trace = trace
@@ -284,6 +284,8 @@ class RulesEngine:
                 rejected[f"where {rule.spec.name}"] = count.filtered
         notes = [f"{self._board_errors} messages on error topics, which no rule takes"]
         notes = [*(notes if self._board_errors else []), *self._problems]
+        if self._errors is not None:
+            notes += self._errors.functions.problems
         return StageCount(
             STAGE,
             "messages",

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from buoyfleet.cloud.local.folders import ACTIONS_FOLDER
+from buoyfleet.cloud.local.functions import LocalFunctions
 from buoyfleet.cloud.local.record_book import RecordBook
 from buoyfleet.cloud.local.s3 import Bucket
-from buoyfleet.model.twin import ErrorAction
+from buoyfleet.model.twin import ErrorAction, FunctionSpec
 
 Republish = Callable[[str, bytes], bool]
 """(topic, payload) → whether the broker took it."""
@@ -50,12 +51,14 @@ class Failed:
 class ErrorActions:
     """Carries out the error actions of all rules."""
 
-    def __init__(self, bucket: Bucket, folder: Path) -> None:
+    def __init__(self, bucket: Bucket, folder: Path, functions: tuple[FunctionSpec, ...] = ()) -> None:
         self._bucket = bucket
         self._waiting: list[tuple[str, bytes]] = []
         self.republish: Republish | None = None
         self.book = RecordBook(folder / ACTIONS_FOLDER)
         """Records of actions beside the stores."""
+        self.functions = LocalFunctions(functions, folder)
+        """What the action `lambda` and `aws_lambda()` run."""
 
     def run(self, action: ErrorAction, failed: Failed) -> bool:
         """Whether the action took it. Objects are written by `write`."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from buoyfleet.cloud.local.error_actions import ErrorActions
+from buoyfleet.cloud.local.functions import name_in
 from buoyfleet.cloud.local.rule_compile import Evaluate, Topic
 from buoyfleet.cloud.local.rule_values import UNDEFINED
 from buoyfleet.cloud.local.rules import (
@@ -251,6 +252,8 @@ def bind_action(
         record, problem = _record(kind, values, result, text)
         if not problem:
             errors.book.add(kind, name, {"time_ms": at_ns // 1_000_000, **record})
+            if kind == "lambda" and (called := name_in(values["functionArn"])) in errors.functions.names:
+                errors.functions.send(called, text or "null")
         return problem
 
     return act

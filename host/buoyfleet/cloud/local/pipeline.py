@@ -76,7 +76,7 @@ class Pipeline:
         self._bucket = Bucket(
             folder / S3_FOLDER, layout=config.layout, delimiter=spec.s3_delimiter, compress=spec.s3_gzip
         )
-        self.errors = ErrorActions(self._bucket, folder)
+        self.errors = ErrorActions(self._bucket, folder, spec.functions)
         self.firehose = Firehose(
             self._agenda, self.trace, self._bucket, self._runtime, spec, DeliveryFaults.of(spec)
         )
@@ -170,6 +170,7 @@ class Pipeline:
         await asyncio.gather(*pumps, return_exceptions=True)
         if self.influxdb is not None:
             self.influxdb.close()
+        await asyncio.to_thread(self.errors.functions.close)
         await self._runtime.close()
 
     # -- intake -------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from buoyfleet.cloud.local.functions import LocalFunctions, event_of, name_in
 from buoyfleet.cloud.local.rule_functions import CONTEXT, FUNCTIONS, cast
 from buoyfleet.cloud.local.rule_tokens import RuleError
 from buoyfleet.cloud.local.rule_tree import (
@@ -82,6 +83,10 @@ class Message:
     """Values of SET, by name."""
     shadow: Callable[..., Any] | None = None
     """`(thing, name)` → document as GetThingShadow gives it; None: there is none."""
+    functions: LocalFunctions | None = None
+    """What `aws_lambda()` can call."""
+    principal: Callable[[str], str] | None = None
+    """Client id → what `principal()` says of it; empty: there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,8 +334,10 @@ def _context(node: Call, scope: Scope) -> tuple[Evaluate, bool]:
             return (lambda _payload, _at_ns: message.trace_id or UNDEFINED), False
         case "get_thing_shadow":
             return _shadow(node, scope), False
+        case "aws_lambda":
+            return _call_function(node, scope), False
         case "principal":
-            return (lambda _payload, _at_ns: UNDEFINED), False
+            return (lambda _payload, _at_ns: _principal(message)), False
         case "accountid":
             return _fixed(ACCOUNT_ID), True
         case "sql_version":
@@ -351,6 +358,31 @@ def _shadow(node: Call, scope: Scope) -> Evaluate:
         return UNDEFINED if found is None else found
 
     return read
+
+
+def _principal(message: Message) -> Any:
+    return (message.principal and message.principal(message.client_id)) or UNDEFINED
+
+
+def _call_function(node: Call, scope: Scope) -> Evaluate:
+    """`aws_lambda(arn, input)`. A call that fails is Undefined (AWS does not say)."""
+    functions = scope.message.functions
+    arn, constant = compile_expression(node.arguments[0], scope)
+    value, _constant = compile_expression(node.arguments[1], scope)
+    known = frozenset[str]() if functions is None else functions.names
+    if constant and name_in(str(arn({}, 0))) not in known:
+        raise RuleError(
+            f"aws_lambda() calls {arn({}, 0)}, which is none of `target.twin.functions`", str(arn({}, 0))
+        )
+
+    def call(payload: Payload, at_ns: int) -> Any:
+        name, event = name_in(str(arn(payload, at_ns))), value(payload, at_ns)
+        if functions is None or name not in known or event is UNDEFINED:
+            return UNDEFINED
+        result = functions.call(name, event_of(event))
+        return UNDEFINED if result is None else result
+
+    return call
 
 
 def _topic(node: Call, scope: Scope) -> tuple[Evaluate, bool]:

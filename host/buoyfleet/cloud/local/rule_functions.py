@@ -27,15 +27,14 @@ from buoyfleet.cloud.local.rule_values import (
 
 CONTEXT = frozenset(
     {
-        *("accountid", "clientid", "get_thing_shadow", "newuuid", "principal", "rand"),
+        *("accountid", "aws_lambda", "clientid", "get_thing_shadow", "newuuid", "principal", "rand"),
         *("sql_version", "timestamp", "topic", "traceid"),
     }
 )
 """Functions of the message and its way, not of values."""
-CONTEXT_ARGUMENTS = {"topic": (0, 1), "get_thing_shadow": (2, 3)}
+CONTEXT_ARGUMENTS = {"topic": (0, 1), "get_thing_shadow": (2, 3), "aws_lambda": (2, 2)}
 """Fewest and most, where it is not none."""
 NEEDS_ACCOUNT = {
-    "aws_lambda": "it calls a function of an account",
     "get_dynamodb": "it reads a table of an account",
     "get_mqtt_property": "the broker here passes no MQTT 5 properties to rules",
     "get_registry_data": "it reads the thing registry of an account",
