@@ -370,7 +370,7 @@ def _call_function(node: Call, scope: Scope) -> Evaluate:
     arn, constant = compile_expression(node.arguments[0], scope)
     value, _constant = compile_expression(node.arguments[1], scope)
     known = frozenset[str]() if functions is None else functions.names
-    if constant and name_in(str(arn({}, 0))) not in known:
+    if functions is not None and constant and name_in(str(arn({}, 0))) not in known:
         raise RuleError(
             f"aws_lambda() calls {arn({}, 0)}, which is none of `target.twin.functions`", str(arn({}, 0))
         )
