@@ -3,7 +3,7 @@
 KINDS_OF_TIME = "a duration is a number with a unit (ms, s, min, h, d)"
 KINDS_OF_RATE = "a rate is a number with a unit (/s, /min, /h)"
 IDS = "ids are written `100`, `100-127` or `100-109,115`"
-TOP = "one of fleet, target, topic_prefix, run, boards, bench, thresholds"
+TOP = "one of fleet, target, topic_prefix, topics, run, boards, bench, thresholds"
 GROUP = "one of messages, interval, rate, kind, ids, sensors, link, thing_name, port, wifi, overrides"
 AWS_KEYS = (
     *("kind", "name", "region", "profile", "account", "endpoint", "port", "certificates", "ca", "thing_type"),
