@@ -284,6 +284,7 @@ def test_messages_on_the_topic_of_another_board_are_lost_and_the_diagnosis_says_
     assert ("missing", "wrong-topic") in causes(verification)
     assert ("unexpected", "wrong-topic") in causes(verification)
     assert {cause for _, cause in causes(verification)} == {"wrong-topic"}
+    assert verification.stores[0].unproven == 0
     assert states(verification) == {100: "failed", 101: "passed", 102: "failed"}
     assert "on the topic of board 102" in " ".join(d.sentence for d in verification.diagnoses)
     assert outcome(verification).verdict == "failed"
@@ -405,3 +406,13 @@ def test_a_copy_of_one_message_does_not_stand_for_another_that_was_not_seen(
     assert causes(verification) == {("missing", "all-short")}
     assert (verification.stores[0].missing, verification.stores[0].unproven) == (27, 27)
     assert outcome(verification).verdict == "unproven"
+
+
+def test_a_message_that_came_on_the_topic_of_another_board_as_well_is_named(tmp_path: Path) -> None:
+    run = watched()
+    message = run.sent[102, 1]
+    run.watch().append({"buoy": 101, "payload": message.payload, "at_ns": message.sent_ns + 3 * MS})
+    verification = run.verify(tmp_path)
+    assert causes(verification) == {("unexpected", "wrong-topic")}
+    assert "(sent by board 102)" in verification.diagnoses[0].sentence
+    assert states(verification) == {100: "passed", 101: "failed", 102: "passed"}
