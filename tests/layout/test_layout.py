@@ -17,6 +17,7 @@ LEVELS = {
     **dict.fromkeys(("boards", "cloud"), 3),
     **dict.fromkeys(("bench", "verify", "calibration", "report"), 4),
     "runs": 5,
+    "visits": 5,
     "cli": 6,
     "web": 6,
 }

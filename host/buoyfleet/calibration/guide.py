@@ -9,16 +9,14 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from buoyfleet.calibration.board import Clock
-from buoyfleet.calibration.dialogue import Aborted, Answer, Dialogue, Tone, View
-from buoyfleet.calibration.model import Check, Fitted, Plateau, Point, Sample, Step, worst
+from buoyfleet.calibration.dialogue import Aborted, Answer, Dialogue, Tone
+from buoyfleet.calibration.follow import follow, plateau_of
+from buoyfleet.calibration.model import Check, Fitted, Point, Sample, Step, worst
 from buoyfleet.calibration.procedure import NoSignal, Procedure
 from buoyfleet.calibration.record import Outcome, RecordWriter, point_content, step_content, verdict_outcome
-from buoyfleet.calibration.stability import Stability, State
+from buoyfleet.calibration.stability import State
 from buoyfleet.model.errors import BoardError, BuoyError, PreflightError
 from sensors.calibration import CalibrationError
-
-MISSES = 3
-"""So many looks in a row without a signal, and the probe is gone."""
 
 
 class Refused(Exception):
@@ -219,7 +217,7 @@ class Guide:
             if answer.action == "abort":
                 raise Aborted(answer.reason)
             return answer
-        plateau = _plateau(samples, state, step.rule.window_s)
+        plateau = plateau_of(samples, state, step.rule.window_s)
         objections: list[str] = []
         if not state.stable:
             hint = self._procedure.hint(state)
@@ -248,38 +246,17 @@ class Guide:
         return point
 
     def _follow(self, step: Step, attempt: int) -> tuple[list[Sample], State, Answer]:
-        procedure, clock = self._procedure, self._clock
-        stability = Stability(step.rule)
-        samples: list[Sample] = []
-        begin_s = clock.now_s()
-        misses = 0
-        while True:
-            now_s = clock.now_s()
-            try:
-                sample = procedure.sample(now_s - begin_s, now_s)
-                misses = 0
-            except NoSignal:
-                misses += 1
-                if misses == MISSES:
-                    raise
-                clock.wait(step.rule.interval_s)
-                continue
-            samples.append(sample)
-            self._event("sample", sample=[*asdict(sample).values()])
-            state = stability.add(sample.t_s, sample.raw)
-            answer = self._dialogue.watch(
-                View(step, attempt, procedure.raw_unit, samples, state, self._force, self._by_key)
-            )
-            if answer is not None and answer.action == "go" and not (state.stable or self._force):
-                self._dialogue.tell(
-                    f"  not stable yet: it {state.reason}; --force would take it all the same", "warning"
-                )
-                answer = None
-            if answer is not None:
-                return samples, state, answer
-            if (state.stable and not self._by_key) or (state.expired and not state.stable):
-                return samples, state, Answer("go")
-            clock.wait(max(0.0, now_s + step.rule.interval_s - clock.now_s()))
+        return follow(
+            step,
+            attempt,
+            self._procedure.sample,
+            self._clock,
+            self._dialogue,
+            lambda sample: self._event("sample", sample=[*asdict(sample).values()]),
+            self._procedure.raw_unit,
+            force=self._force,
+            by_key=self._by_key,
+        )
 
     def _objected(self, step: Step, reasons: list[str], forcible: bool = True) -> Answer:
         self._event("refused", step=step.name, title=step.title, reasons=reasons)
@@ -318,20 +295,3 @@ def _failures(checks: list[Check]) -> list[str]:
         for check in checks
         if check.verdict == "fail"
     ]
-
-
-def _plateau(samples: list[Sample], state: State, window_s: float) -> Plateau:
-    window = [sample for sample in samples if sample.t_s >= samples[-1].t_s - window_s]
-    celsius = [sample.temperature_c for sample in window if sample.temperature_c is not None]
-    values = [sample.value for sample in window if sample.value is not None]
-    return Plateau(
-        raw=state.mean,
-        noise=state.noise,
-        drift_per_min=state.drift_per_min,
-        count=state.count,
-        elapsed_s=state.elapsed_s,
-        temperature_c=sum(celsius) / len(celsius) if celsius else None,
-        value=sum(values) / len(values) if values else None,
-        stable=state.stable,
-        reason=state.reason,
-    )

@@ -12,11 +12,12 @@ elsewhere (certificate, export, status) is made from this file alone.
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import IO, Any, Literal, Self
 
 from buoyfleet.calibration.model import (
     Check,
@@ -44,37 +45,40 @@ class RecordWriter:
 
     Args:
         folder: of this calibration; made here, and must be new.
+        file_name: of the record; a visit has another one.
 
     Raises:
         PreflightError: it cannot be written.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, file_name: str = FILE_NAME) -> None:
         self.folder = folder
-        self.path = folder / FILE_NAME
+        self.path = folder / file_name
         self._chain = _FIRST
         self._n = 0
         try:
             folder.mkdir(parents=True)
-            self._file = self.path.open("xb")
+            self._file: IO[bytes] = self.path.open("xb")
         except OSError as error:
             raise _unwritable(self.path, error) from error
 
     @classmethod
-    def onto(cls, folder: Path) -> Self:
-        """Go on with a whole record that has ended.
+    def onto(cls, folder: Path, file_name: str = FILE_NAME) -> Self:
+        """Go on with a record; a last line that broke off is cut away.
 
         Raises:
             PreflightError: it cannot be written.
             UsageError: no record.
         """
-        path = folder / FILE_NAME
-        last = json.loads(_lines(path)[-1])
+        path = folder / file_name
+        last = json.loads(_lines(path, whole=True)[-1])
         writer = cls.__new__(cls)
         writer.folder, writer.path = folder, path
         writer._chain, writer._n = last["chain"], last["n"]
         try:
-            writer._file = path.open("ab")
+            writer._file = path.open("r+b")
+            writer._file.truncate(path.read_bytes().rfind(b"\n") + 1)
+            writer._file.seek(0, os.SEEK_END)
         except OSError as error:
             raise _unwritable(path, error) from error
         return writer
@@ -223,51 +227,82 @@ def read_record(path: Path) -> Record:
     if path.is_dir():
         path = path / FILE_NAME
     reader = _Reader(path)
-    for number, line in enumerate(_lines(path), 1):
-        reader.take(number, line)
+    for line in chained_lines(path):
+        reader.take(line)
     if reader.record is None:
         raise UsageError("the record holds nothing", where=str(path), cause="its first line broke off")
     return reader.record
 
 
-def _lines(path: Path) -> list[bytes]:
+@dataclass(frozen=True, slots=True)
+class ChainedLine:
+    """A line of a record."""
+
+    number: int
+    body: dict[str, Any] | None
+    """None: it broke off."""
+    broken: str
+    """What is wrong with the chain up to here; empty if it is whole."""
+
+
+def chained_lines(path: Path) -> Iterator[ChainedLine]:
+    """The lines of a record, each held against the chain.
+
+    Raises:
+        UsageError: no record.
+    """
+    chain, broken = _FIRST, ""
+    for number, line in enumerate(_lines(path), 1):
+        try:
+            text = line.decode()
+            body = json.loads(text)
+            mark = text.rindex(',"chain":"')
+        except ValueError:
+            broken = broken or f"line {number} is incomplete"
+            yield ChainedLine(number, None, broken)
+            continue
+        chain = _link(chain, text[:mark] + "}")
+        if body.get("chain") != chain:
+            broken = broken or f"line {number} does not follow from the lines before it"
+        yield ChainedLine(number, body, broken)
+
+
+def _lines(path: Path, *, whole: bool = False) -> list[bytes]:
+    """Lines that are not empty; `whole`: without a last one that broke off."""
     try:
-        return [line for line in path.read_bytes().split(b"\n") if line]
+        data = path.read_bytes()
     except OSError as error:
         raise UsageError(
             f"no record: {error.strerror}",
             where=str(path),
             next_step="buoy calibration status lists the records",
         ) from error
+    if whole:
+        data = data[: data.rfind(b"\n") + 1]
+    return [line for line in data.split(b"\n") if line]
 
 
 class _Reader:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.record: Record | None = None
-        self._chain = _FIRST
         self._samples: list[Sample] = []
 
-    def take(self, number: int, line: bytes) -> None:
-        try:
-            text = line.decode()
-            body = json.loads(text)
-            mark = text.rindex(',"chain":"')
-        except ValueError:
+    def take(self, line: ChainedLine) -> None:
+        body = line.body
+        if body is None:
             if self.record is not None:
-                self.record.broken = self.record.broken or f"line {number} is incomplete"
+                self.record.broken = line.broken
             return
-        self._chain = _link(self._chain, text[:mark] + "}")
         if self.record is None:
             if body.get("kind") != "begin" or body.get("schema") != SCHEMA:
                 raise UsageError(
                     f"no record of version {SCHEMA}",
-                    where=f"{self.path}:{number}",
+                    where=f"{self.path}:{line.number}",
                     cause="another program, or a newer one",
                 )
             self.record = Record(self.path, body)
-        if body.get("chain") != self._chain and not self.record.broken:
-            self.record.broken = f"line {number} does not follow from the lines before it"
+        self.record.broken = line.broken
         self._apply(self.record, body)
 
     def _apply(self, record: Record, body: dict[str, Any]) -> None:
