@@ -9,12 +9,14 @@ from bench_world import START, Clock, SimulatedBoard, Technician, vessel, water
 
 from buoyfleet.calibration.config import load_config
 from buoyfleet.calibration.dialogue import Aborted, Answer
+from buoyfleet.cli.main import invoke
 from buoyfleet.model.errors import UsageError
 from buoyfleet.model.exit_codes import ExitCode
 from buoyfleet.visits.evaluate import Stage
 from buoyfleet.visits.limits import Rating
 from buoyfleet.visits.record import read_visit, visits_of
-from buoyfleet.visits.session import VisitRequest, VisitSession
+from buoyfleet.visits.request import VisitRequest
+from buoyfleet.visits.session import VisitSession
 from buoyfleet.visits.wording import visit_lines
 
 RIVER = {"ph": 7.8, "ec25_us_cm": 800.0, "temp_c": 18.0}
@@ -229,3 +231,24 @@ def test_a_sensor_that_is_not_fitted_is_refused_before_anything_is_begun():
     with pytest.raises(UsageError, match="not fitted"):
         visit(board, Visitor(board), keys=["ec"])
     assert not Path("calibrations").exists()
+
+
+def test_the_page_has_the_limits_in_force():
+    from visit_limits import PAGE, page
+
+    text = PAGE.read_text(encoding="utf-8")
+    assert page(text) == text, "run: python tests/calibration/visit_limits.py --write"
+
+
+def test_the_command_shows_the_last_visit_and_refuses_what_cannot_be_meant(capsys):
+    board = SimulatedBoard(calibrated=True)
+    visit(board, Visitor(board), keys=["ph"], operator="M. Lee")
+    assert invoke(["visit", "130", "--show"]) == 0
+    shown = capsys.readouterr().out
+    assert "M. Lee" in shown
+    assert "ph      excellent" in shown or "ph      good" in shown
+    assert invoke(["visit", "131", "--show"]) == ExitCode.USAGE
+    assert "buoy visit 131" in capsys.readouterr().err
+    assert invoke(["visit", "130", "--keys", "salt"]) == ExitCode.USAGE
+    assert invoke(["visit", "130", "--since", "yesterday"]) == ExitCode.USAGE
+    assert "2026-11-01" in capsys.readouterr().err

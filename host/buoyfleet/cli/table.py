@@ -34,6 +34,7 @@ JOBS: dict[str, dict[str, tuple[str, str]]] = {
     "Calibrate": {
         "calibrate": ("calibrate:calibrate", "Calibrate sensors of a board, guided step by step."),
         "calibration": ("calibration:app", "Calibrations: status, certificate, drift, export, undo."),
+        "visit": ("visit:visit", "Visit a buoy in service: fouling, drift, rating, correction."),
         "sensors": ("sensors:sensors", "List the nine sensors: part, pins, unit, range."),
     },
     "Cloud: a pipeline in your AWS account": {

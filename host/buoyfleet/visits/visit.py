@@ -8,7 +8,8 @@ from buoyfleet.calibration.board import Clock, Console
 from buoyfleet.calibration.clock import RealClock
 from buoyfleet.calibration.config import BenchConfig, load_config
 from buoyfleet.calibration.ui import CalibrationUi
-from buoyfleet.visits.session import VisitRequest, VisitResult, VisitSession
+from buoyfleet.visits.request import VisitRequest
+from buoyfleet.visits.session import VisitResult, VisitSession
 
 
 def visit(
