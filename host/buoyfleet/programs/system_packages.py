@@ -13,7 +13,8 @@ from pathlib import Path
 from buoyfleet.model.errors import PreflightError
 from buoyfleet.programs.process import Finished, Say, run
 
-QUICK_TIMEOUT_S = 60.0
+QUICK_TIMEOUT_S = 300.0
+"""For what needs no network: seconds, and minutes where the machine has other work."""
 NETWORK_TIMEOUT_S = 300.0
 # Where a keyring package puts the keys of its distribution; the first that exists is named for a newer suite.
 KEYRINGS = {
@@ -148,7 +149,7 @@ def fetch(packages: list[str], target: Path, work: Path, say: Say) -> None:
     """
     _need_apt(packages)
     _empty(work)
-    client = Client()
+    client = Client(_kept_caches(work))
     try:
         if client.has_lists():
             specs = client.closure(packages)
@@ -187,7 +188,7 @@ def fetch_with_libc(
     suite = suites[family]
     _empty(work)
     try:
-        mirror = Client().mirror(codename)
+        mirror = Client(_kept_caches(work)).mirror(codename)
         if not mirror:
             raise PreflightError("apt knows no mirror of this system's own suite")
         say(f"  reading the package lists of {family} {suite.name}")
@@ -219,6 +220,7 @@ def _private_lists(work: Path, say: Say) -> Client:
         (
             *("-o", f"Dir::State::Lists={state}"),
             *("-o", f"Dir::Cache={work / 'cache'}"),
+            *_kept_caches(state),
             *("-o", "Acquire::Languages=none"),
             *_sandbox(),
         )
@@ -251,12 +253,19 @@ def _foreign(work: Path, family: str, suite: Suite, mirror: str, architecture: s
             *("-o", f"Dir::State::Lists={base / 'lists'}"),
             *("-o", f"Dir::State::status={base / 'status'}"),
             *("-o", f"Dir::Cache={base / 'cache'}"),
+            *_kept_caches(base),
             *("-o", f"APT::Architecture={architecture}"),
             *("-o", f"APT::Architectures={architecture}"),
             *("-o", "Acquire::Languages=none"),
             *_sandbox(),
         )
     )
+
+
+def _kept_caches(folder: Path) -> tuple[str, ...]:
+    """Keeps what apt makes of its lists in `folder`: in container images each call makes it anew."""
+    names = ("pkgcache", "srcpkgcache")
+    return tuple(word for name in names for word in ("-o", f"Dir::Cache::{name}={folder / name}.bin"))
 
 
 def _sandbox() -> tuple[str, ...]:
