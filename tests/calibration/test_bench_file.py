@@ -1,6 +1,7 @@
 """calibration.yaml: mistakes with their lines, bottles that may be used, limits and rules of a bench."""
 
 from datetime import date
+from pathlib import Path
 
 import pytest
 
@@ -139,3 +140,17 @@ def test_two_good_bottles_must_be_chosen_from(tmp_path):
 def test_an_unknown_lot_is_told(tmp_path):
     with pytest.raises(UsageError, match="lot X is not in"):
         choose(tmp_path, ["ph-7"], ["X"])
+
+
+def test_the_logo_of_the_laboratory_is_read_or_refused_with_its_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("logo.png").write_bytes(b"\x89PNG\r\n\x1a\nrest")
+    Path("calibration.yaml").write_text("laboratory: {name: River Lab, logo: logo.png}\n")
+    laboratory = load_config(None).laboratory
+    assert laboratory["name"] == "River Lab"
+    assert laboratory["logo"].startswith("data:image/png;base64,")
+    for logo, said in (("nowhere.png", "cannot be read"), ("calibration.yaml", "neither PNG nor JPEG")):
+        Path("calibration.yaml").write_text(f"operator: X\nlaboratory: {{logo: {logo}}}\n")
+        with pytest.raises(ConfigurationError, match=said) as refused:
+            load_config(None)
+        assert "calibration.yaml:2" in str(refused.value)

@@ -134,6 +134,51 @@ def test_the_certificate_has_curves_residuals_and_figures_in_both_forms(ph_recor
     assert files.pdf.read_bytes().startswith(b"%PDF-1.")
 
 
+def named(certificate, title):
+    """The table with a title."""
+    return next(table for table in certificate.tables if table.title == title)
+
+
+def test_laboratory_due_date_and_operator_are_on_the_certificate(ph_record):
+    ph_record.begin.update(
+        operator="M. Lee",
+        due_after_days=180.0,
+        laboratory={"name": "River <Lab>", "address": "Quay 3", "logo": "data:image/png;base64,AAAA"},
+    )
+    page = html(ph_record, [])
+    assert "River &lt;Lab&gt;" in page
+    assert 'src="data:image/png;base64,AAAA"' in page
+    assert "2027-05-25" in page
+    assert "M. Lee, date, signature" in page
+    assert "every point was taken at the first attempt" in page
+    assert pdf(ph_record, []).startswith(b"%PDF")
+
+
+def test_what_was_refused_and_repeated_is_on_the_certificate():
+    board = SimulatedBoard(calibrated=True)
+    technician = Technician(board, swap={("mid", 1): "ph-4"}, refuse=("repeat", "abort"))
+    _, record = calibrate(board, "ph", technician)
+    rows = named(certificate_of(record), "Refused, skipped and repeated").rows
+    assert any("swapped" in what for _, what in rows)
+    assert any("attempt 2" in what for _, what in rows)
+
+
+def test_a_calibration_that_does_not_hold_has_no_due_date():
+    board = SimulatedBoard(calibrated=True)
+    board.bench.inject("ph", "offset")
+    _, record = calibrate(board, "ph")
+    assert ("Next due", "now: this calibration is not in force") in named(
+        certificate_of(record), "What was calibrated"
+    ).rows
+
+
+def test_there_is_a_fit_plot_only_where_a_line_was_fitted():
+    _, states = calibrate(SimulatedBoard(), "liqlev")
+    _, single = calibrate(SimulatedBoard(calibrated=True), "ph", points=("7",))
+    assert [title for title, _ in pictures_of(states)] == ["Signals"]
+    assert [title for title, _ in pictures_of(single)] == ["Signals"]
+
+
 def check_certificate(key):
     _, record = calibrate(SimulatedBoard(), key)
     pictures = pictures_of(record)
@@ -173,7 +218,7 @@ def test_a_forced_point_is_marked_on_the_certificate():
     point = record.points[0]
     assert point.forced
     certificate = certificate_of(record)
-    assert "(forced)" in certificate.tables[1].rows[0][0]
+    assert "(forced)" in named(certificate, "Points").rows[0][0]
     assert any("by --force" in remark for remark in certificate.remarks)
     assert result.outcome == "failed"  # daylight in clear water: it reads wrong afterwards, and that is said
     assert record.in_force

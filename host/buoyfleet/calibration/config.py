@@ -4,6 +4,7 @@ unattended.
 Every mistake is told with its line, all at once. A bench without the file gets the defaults.
 """
 
+from base64 import b64encode
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -147,8 +148,47 @@ class Plan(_Part):
     sensors: dict[str, SensorPlan | None] = {}
 
 
+LOGO_BYTES = 200_000
+_LOGOS = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
+"""First bytes of a picture → its type."""
+
+
+class Laboratory(_Part):
+    """Who calibrates, for the head of the certificate."""
+
+    name: str = ""
+    address: str = ""
+    logo: str = ""
+
+    def content(self) -> dict[str, str]:
+        """For the record: the logo is in it, as certificates are made from the record alone.
+
+        Raises:
+            ValueError: the logo cannot be read, is too large, or is neither PNG nor JPEG.
+        """
+        found = {"name": self.name, "address": self.address}
+        if not self.logo:
+            return found
+        try:
+            data = Path(self.logo).read_bytes()
+        except OSError as error:
+            raise ValueError(f"the logo cannot be read: {self.logo}: {error.strerror}") from None
+        kind = next((kind for first, kind in _LOGOS.items() if data.startswith(first)), "")
+        if not kind:
+            raise ValueError(f"the logo is neither PNG nor JPEG: {self.logo}")
+        if len(data) > LOGO_BYTES:
+            raise ValueError(f"the logo has {len(data)} bytes, at most {LOGO_BYTES} are taken: {self.logo}")
+        return {**found, "logo": f"data:{kind};base64,{b64encode(data).decode()}"}
+
+    @model_validator(mode="after")
+    def _readable(self) -> "Laboratory":
+        self.content()
+        return self
+
+
 class _File(_Part):
     operator: str = ""
+    laboratory: Laboratory = Laboratory()
     records: str = "calibrations"
     instruments: dict[str, str] = {}
     solutions: list[Bottle] = []
@@ -164,6 +204,8 @@ class BenchConfig:
 
     source: str = "built-in defaults"
     operator: str = ""
+    laboratory: dict[str, str] = field(default_factory=dict)
+    """Name, address and logo (as a data URL) for certificates."""
     records: Path = Path("calibrations")
     instruments: dict[str, str] = field(default_factory=dict)
     lots: list[Lot] = field(default_factory=list)
@@ -223,6 +265,7 @@ def _validated(node: Mapping, report: Reporter) -> _File | None:
 
 def _siblings(location: tuple[int | str, ...]) -> list[str]:
     models: dict[str, type[BaseModel]] = {
+        "laboratory": Laboratory,
         "solutions": Bottle, "stability": Rule, "acceptance": Acceptance, "plan": Plan,
     }  # fmt: skip
     model = _File if len(location) == 1 else models.get(str(location[0]), _File)
@@ -275,7 +318,9 @@ def _check_names(parsed: _File, node: Mapping, report: Reporter) -> None:
 
 
 def _config(parsed: _File, source: str) -> BenchConfig:
-    config = BenchConfig(source, parsed.operator, Path(parsed.records), dict(parsed.instruments))
+    config = BenchConfig(
+        source, parsed.operator, parsed.laboratory.content(), Path(parsed.records), dict(parsed.instruments)
+    )
     config.lots = [bottle.lot_of() for bottle in parsed.solutions]
     config.rules = {key: rule.over(PROCEDURES[key].rule) for key, rule in parsed.stability.items()}
     for name, one in parsed.acceptance.items():

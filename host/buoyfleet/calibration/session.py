@@ -259,6 +259,8 @@ class Session:
                 "port": identity.port,
             },
             "operator": request.operator or self.config.operator,
+            "laboratory": self.config.laboratory,
+            "due_after_days": self.config.intervals[procedure.key],
             "probe": request.probe,
             "instruments": self.config.instruments,
             "thermometer": bench.thermometer.name if procedure.needs_temperature else "",

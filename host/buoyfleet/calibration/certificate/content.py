@@ -1,7 +1,7 @@
 """What a certificate says, as sections of rows: the one source of the HTML page and of the PDF."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from buoyfleet.calibration.model import Verdict
 from buoyfleet.calibration.record import Record
@@ -20,6 +20,8 @@ class Table:
     rows: list[tuple[str, ...]] = field(default_factory=list)
     verdicts: list[Verdict | None] = field(default_factory=list)
     note: str = ""
+    half: bool = False
+    """Stands beside the next one where there is room."""
 
     def add(self, *cells: str, verdict: Verdict | None = None) -> None:
         """One row."""
@@ -38,6 +40,9 @@ class Certificate:
     tone: Verdict
     tables: list[Table]
     remarks: list[str]
+    laboratory: dict[str, str]
+    """Name, address, logo."""
+    operator: str
 
 
 def certificate_of(record: Record) -> Certificate:
@@ -46,13 +51,13 @@ def certificate_of(record: Record) -> Certificate:
     tone: Verdict = {"passed": "pass", "warned": "warn"}.get(record.outcome or "", "fail")  # type: ignore[assignment]
     tables = [
         _what(record),
+        _checks(record),
+        _results(record),
         _points(record),
         _solutions(record),
-        _results(record),
-        _checks(record),
         _budget(record),
+        _repeated(record),
     ]
-    tables.append(_before(record))
     return Certificate(
         title=f"Calibration of {NAMES[key]}",
         number=f"{record.board}/{record.identifier}",
@@ -62,6 +67,8 @@ def certificate_of(record: Record) -> Certificate:
         tone=tone,
         tables=[table for table in tables if table.rows],
         remarks=_remarks(record),
+        laboratory=record.begin.get("laboratory") or {},
+        operator=record.begin.get("operator") or "",
     )
 
 
@@ -80,6 +87,7 @@ def _what(record: Record) -> Table:
     table.add("Board", f"buoy {board.get('buoy', '–')}, MAC {board.get('mac', '–')}")
     table.add("Date", _when(begin["time"]) + (f" to {_when(record.ended)}" if record.ended else ""))
     table.add("Operator", begin.get("operator") or "not given")
+    table.add("Next due", _due(record))
     for name, what in begin.get("instruments", {}).items():
         table.add(name.capitalize(), str(what))
     table.add("Temperature by", begin.get("thermometer") or "–")
@@ -87,6 +95,16 @@ def _what(record: Record) -> Table:
     versions = begin.get("versions", {})
     table.add("Versions", ", ".join(f"{name} {value}" for name, value in versions.items()) or "–")
     return table
+
+
+def _due(record: Record) -> str:
+    """When the sensor is to be calibrated again; a calibration that is not in force has no such date."""
+    if not record.in_force:
+        return "now: this calibration is not in force"
+    days = record.begin.get("due_after_days")
+    if days is None:
+        return "not stated"
+    return f"{record.started + timedelta(days=days):%Y-%m-%d}, after {days:g} days"
 
 
 def _points(record: Record) -> Table:
@@ -118,47 +136,57 @@ def _points(record: Record) -> Table:
 
 def _solutions(record: Record) -> Table:
     table = Table(
-        "References and solutions", ("what", "value", "±", "at °C by", "lot", "expires", "opened", "source")
+        "References and solutions", ("what", "value", "±", "at °C", "lot", "expires", "opened", "source")
     )
     for point in record.points:
         one = point.reference
-        table.add(
+        row = (
             one.label or point.title,
             amount(one.value, one.unit),
             amount(one.half_width, one.unit, 2),
-            "–" if one.temperature_c is None else f"{one.temperature_c:.1f}, {one.thermometer}",
+            "–" if one.temperature_c is None else f"{one.temperature_c:.1f}",
             one.lot or "–",
             one.expires or "–",
             one.opened or "–",
             one.source,
         )
+        if row not in table.rows:  # a solution that was measured again stands once
+            table.add(*row)
     return table
 
 
 def _results(record: Record) -> Table:
-    table = Table("Result", ("", ""))
+    table = Table("Result", ("", "before", "now"), half=True)
     fitted = record.fitted
-    if fitted is None:
-        return table
-    table.add("Model", fitted.model)
-    for name, value in fitted.settings.items():
-        table.add(f"Setting {name}", setting_text(value))
-    if fitted.commands:
-        table.add("On the circuit's chip", ", ".join(fitted.commands))
-    if fitted.valid is not None:
-        low, high = fitted.valid
-        table.add("Points taken between", f"{amount(low, '', 4)} and {amount(high, UNITS[record.key], 4)}")
-    if fitted.components:
-        table.add(
-            "Uncertainty",
-            f"±{significant(fitted.uncertainty)} {fitted.unit} at "
-            f"{amount(fitted.at, UNITS[record.key])} (k = 2)",
-        )
+    before, after = record.before.get("settings", {}), record.after.get("settings", {})
+    if fitted is not None:
+        table.note = f"Model: {fitted.model}."
+        for name, value in fitted.settings.items():
+            now = setting_text(after.get(name) if after else value) + (
+                "" if record.written else ", not written"
+            )
+            table.add(name, setting_text(before.get(name)), now)
+        if fitted.commands:
+            table.add("On the circuit's chip", "", ", ".join(fitted.commands))
+        if fitted.valid is not None:
+            low, high = fitted.valid
+            table.add("Points between", "", f"{amount(low, '', 4)} and {amount(high, UNITS[record.key], 4)}")
+        if fitted.components:
+            table.add(
+                "Uncertainty",
+                "",
+                f"±{significant(fitted.uncertainty)} {fitted.unit} at "
+                f"{amount(fitted.at, UNITS[record.key])} (k = 2)",
+            )
+    was, now = record.before.get("circuit", {}), record.after.get("circuit", {})
+    for name in ("firmware", "points", "slope", "k"):
+        if name in was:
+            table.add(f"circuit: {name}", str(was[name]), str(now.get(name, "–")))
     return table
 
 
 def _checks(record: Record) -> Table:
-    table = Table("Acceptance", ("", "figure", "found", "limits", ""))
+    table = Table("Acceptance", ("", "figure", "found", "limits", ""), half=True)
     for check in [*(record.fitted.checks if record.fitted else []), *record.checks]:
         table.add(
             MARKS[check.verdict],
@@ -192,17 +220,18 @@ def _budget(record: Record) -> Table:
     return table
 
 
-def _before(record: Record) -> Table:
-    table = Table("Before and after", ("", "before", "after"))
-    before, after = record.before.get("settings", {}), record.after.get("settings", {})
-    for name in record.fitted.settings if record.fitted is not None else ():
-        table.add(name, setting_text(before.get(name)), setting_text(after.get(name)) if after else "–")
-    was, now = record.before.get("circuit", {}), record.after.get("circuit", {})
-    for name in ("firmware", "points", "slope", "k"):
-        if name in was:
-            table.add(f"circuit: {name}", str(was[name]), str(now.get(name, "–")))
-    if was.get("export"):
-        table.add("circuit: exported", " ".join(was["export"]), "–")
+def _repeated(record: Record) -> Table:
+    """What was refused, skipped or taken more than once; a row that says so where nothing was."""
+    table = Table("Refused, skipped and repeated", ("step", "what happened"))
+    for one in record.rejected:
+        reasons = "; ".join(one.get("reasons", []))
+        what = f"refused: {reasons}" if reasons else f"skipped: {one.get('reason') or 'no reason given'}"
+        table.add(one["title"], what, verdict="warn")
+    for point in record.points:
+        if point.attempt > 1:
+            table.add(point.title, f"taken at attempt {point.attempt}", verdict="warn")
+    if not table.rows:
+        table.add("none", "every point was taken at the first attempt")
     return table
 
 
@@ -220,11 +249,13 @@ def _remarks(record: Record) -> list[str]:
                 f"Air pressure {point.extra['barometer_hpa']:g} hPa: a reading times "
                 f"{1.0 / point.extra['to_standard_pressure']:.4f} refers to 1013.25 hPa."
             )
-        if point.reference.label and not point.reference.lot and "buffer" in point.reference.label:
-            found.append(f"{point.reference.label}: no lot was given.")
-    for one in record.rejected:
-        why = "; ".join(one.get("reasons", [])) or f"skipped: {one.get('reason') or 'no reason given'}"
-        found.append(f"{one['title']}: {why}")
+    nameless = {
+        one.label: None
+        for one in (point.reference for point in record.points)
+        if one.label and not one.lot and "buffer" in one.label
+    }
+    if nameless:
+        found.append(f"No lot was given: {', '.join(nameless)}.")
     found += record.trouble
     if record.broken:
         found.append(f"THE RECORD WAS CHANGED: {record.broken}.")

@@ -58,10 +58,10 @@ def _signal(axes: "Axes", point: RecordedPoint, unit: str) -> None:
 
 def residual_figure(record: Record) -> "Figure | None":
     """References over what was measured, and the residuals with the expanded uncertainty; None
-    without a fit.
+    without a fit: through one point, or of states, no line goes.
     """
     fitted = record.fitted
-    if fitted is None or not fitted.residuals:
+    if fitted is None or not fitted.y_unit or len({one.measured for one in fitted.residuals}) < 2:
         return None
     from matplotlib.figure import Figure
 
@@ -82,7 +82,7 @@ def residual_figure(record: Record) -> "Figure | None":
     )
     left.plot(measured, reference, "o", color=POINT, markersize=4, label="points")
     left.set_xlabel(fitted.x_unit)
-    left.set_ylabel(fitted.y_unit or "state")
+    left.set_ylabel(fitted.y_unit)
     left.legend(frameon=False)
     right.axhline(0.0, color="#888888", linewidth=0.6)
     if fitted.unit == fitted.y_unit and fitted.components:

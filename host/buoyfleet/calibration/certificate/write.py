@@ -20,7 +20,7 @@ _TEMPLATES = Path(__file__).parent / "templates"
 A4_INCH = (8.27, 11.69)
 _LEFT, _TOP, _BOTTOM, _STEP = 0.07, 0.95, 0.05, 0.0135
 _TONES = {"pass": "#14774a", "warn": "#9a5700", "fail": "#c0261c"}
-_WIDTH_CHARACTERS = 118
+_WIDTH_CHARACTERS = 104
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +89,7 @@ def pdf(record: Record, pictures: Pictures) -> bytes:
             sheet.title("Remarks")
             for remark in certificate.remarks:
                 sheet.text(f"– {remark}")
+        sheet.signatures(certificate.operator)
         sheet.close()
         for _, figure in pictures:
             pages.savefig(figure)
@@ -110,7 +111,10 @@ class _Sheet:
 
     def heading(self, certificate: Certificate) -> None:
         self._line(certificate.title, size=15, weight="bold", steps=2.0)
-        self._line(f"No. {certificate.number}", size=8)
+        self._line(f"Calibration certificate No. {certificate.number}", size=9, steps=1.2)
+        for name in ("name", "address"):
+            for line in certificate.laboratory.get(name, "").splitlines():
+                self._line(printable(line), size=9, steps=1.2)
         self.text(certificate.sentence, size=10, color=_TONES[certificate.tone])
 
     def title(self, text: str) -> None:
@@ -118,9 +122,21 @@ class _Sheet:
         self._y -= 0.6 * _STEP
         self._line(text, size=10, weight="bold", steps=1.3)
 
-    def text(self, text: str, size: float = 7.5, color: str = "black") -> None:
-        for line in wrap(printable(text), int(_WIDTH_CHARACTERS * 7.5 / size)) or [""]:
-            self._line(line, size=size, color=color, steps=max(1.0, size / 7.5))
+    def text(self, text: str, size: float = 8.5, color: str = "black") -> None:
+        for line in wrap(printable(text), int(_WIDTH_CHARACTERS * 8.5 / size)) or [""]:
+            self._line(line, size=size, color=color, steps=max(1.0, size / 8.5))
+
+    def signatures(self, operator: str) -> None:
+        """Two lines to sign on."""
+        self._room(6)
+        self._y -= 4 * _STEP
+        line = "_" * 44
+        for x, who in ((_LEFT, operator or "Operator"), (0.53, "Approved by")):
+            self._put(x, line, 8.0, "normal", "black")
+            self._figure.text(
+                x, self._y - _STEP, f"{printable(who)}, date, signature"[:48], fontsize=8.0, va="top",
+                parse_math=False,
+            )  # fmt: skip
 
     def table(self, table: Table) -> None:
         """Columns as wide as they need, the widest wrapped."""
@@ -136,17 +152,17 @@ class _Sheet:
                 texts = [cell[line] if line < len(cell) else "" for cell in cells]
                 self._cells(texts, widths, bold=number < 0, color=_TONES.get(verdict or "", "black"))
         if table.note:
-            self.text(table.note, size=6.5, color="#555555")
+            self.text(table.note, size=8.0, color="#555555")
 
     def _cells(self, texts: list[str], widths: list[int], *, bold: bool, color: str) -> None:
         at = 0
         for text, width in zip(texts, widths, strict=True):
-            self._put(_LEFT + 0.86 * at / _WIDTH_CHARACTERS, text, 7.0, "bold" if bold else "normal", color)
+            self._put(_LEFT + 0.86 * at / _WIDTH_CHARACTERS, text, 8.0, "bold" if bold else "normal", color)
             at += width + 2
         self._y -= _STEP
 
     def _line(
-        self, text: str, size: float = 7.5, weight: str = "normal", color: str = "black", steps: float = 1.0
+        self, text: str, size: float = 8.5, weight: str = "normal", color: str = "black", steps: float = 1.0
     ) -> None:
         self._room(steps)
         self._put(_LEFT, text, size, weight, color)
