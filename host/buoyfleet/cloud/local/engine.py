@@ -71,9 +71,14 @@ class RulesEngine:
         influxdb: "InfluxStage | None" = None,
         shadow: Callable[..., Any] | None = None,
         put_delivery: PutRecord | None = None,
+        principal: Callable[[str], str] | None = None,
     ) -> None:
         chance = Chance(seed)
-        self._message = Message(shadow=shadow, functions=None if errors is None else errors.functions)
+        self._message = Message(
+            shadow=shadow,
+            functions=None if errors is None else errors.functions,
+            principal=principal,
+        )
         self._rules = [Rule(spec, chance, self._message) for spec in specs]
         self._counts = [RuleCount() for _ in specs]
         self._trace = trace
@@ -94,10 +99,18 @@ class RulesEngine:
         """Why actions of the user's own rules failed, each once."""
 
     def run(
-        self, message: int, buoy: int | None, topic: str, payload: bytes, at_ns: int, client_id: str = ""
+        self,
+        message: int,
+        buoy: int | None,
+        topic: str,
+        payload: bytes,
+        at_ns: int,
+        client_id: str = "",
+        properties: bytes | None = None,
     ) -> None:
         """One message that the broker accepted; rehearsed faults act first."""
         self._message.client_id = client_id
+        self._message.properties = properties
         self._message.raw = payload
         if self._faults is not None:
             parts = self._faults.data(buoy, payload)

@@ -7,11 +7,14 @@ its function; a statement does, and with it the broker: AWS says that such calls
 import asyncio
 import json
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future, wait
 from pathlib import Path
 from typing import Any, Final
 
 from buoyfleet.cloud.local.lambda_runtime import Answer, LambdaRuntime
+from buoyfleet.cloud.local.rule_tokens import RuleError
+from buoyfleet.cloud.local.rule_values import UNDEFINED
 from buoyfleet.model.twin import FunctionSpec
 
 LOG: Final = "functions.log"
@@ -124,6 +127,26 @@ def name_in(arn: str) -> str:
     return parts[6] if len(parts) > 6 and parts[2] == "lambda" and parts[5] == "function" else ""
 
 
-def event_of(value: Any) -> str:
-    """JSON of a value."""
-    return json.dumps(value, separators=(",", ":"))
+Evaluate = Callable[[Any, int], Any]
+"""(payload, time of processing in ns) → value or UNDEFINED."""
+
+
+def called(functions: LocalFunctions | None, arn: Evaluate, constant: bool, value: Evaluate) -> Evaluate:
+    """`aws_lambda(arn, input)`. A call that fails is Undefined (AWS does not say).
+
+    Raises:
+        RuleError: the function is the same for every message, and is none of the twin's.
+    """
+    known = frozenset[str]() if functions is None else functions.names
+    if functions is not None and constant and name_in(str(arn({}, 0))) not in known:
+        text = str(arn({}, 0))
+        raise RuleError(f"aws_lambda() calls {text}, which is none of `target.twin.functions`", text)
+
+    def call(payload: Any, at_ns: int) -> Any:
+        name, event = name_in(str(arn(payload, at_ns))), value(payload, at_ns)
+        if functions is None or name not in known or event is UNDEFINED:
+            return UNDEFINED
+        result = functions.call(name, json.dumps(event, separators=(",", ":")))
+        return UNDEFINED if result is None else result
+
+    return call

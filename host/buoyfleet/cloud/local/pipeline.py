@@ -97,11 +97,12 @@ class Pipeline:
         self.charge: Callable[[int], bool] | None = None
         """Asked with the number of rules a message matches: False where the account's rate is used up."""
         self.shadow: Callable[[str], State | None] | None = None
+        self.principal: Callable[[str], str] | None = None
         self._engine: RulesEngine | None = None
         self._rules_on_reserved = any("$aws/" in rule.sql for rule in config.rules())
         self._compiling = threading.Lock()
         self._buoys: dict[str, int | None] = {}
-        self._inbox: list[tuple[str, bytes, bool, int, str]] = []
+        self._inbox: list[tuple[str, bytes, bool, int, str, bytes | None]] = []
         self._scheduled = False
         self._stream_inbox: list[tuple[int, Record]] = []
         self._wake = asyncio.Event()
@@ -138,6 +139,7 @@ class Pipeline:
                     self.influxdb,
                     self.shadow,
                     self._read_stream,
+                    self.principal,
                 )
 
     def wants(self, topic: str) -> bool:
@@ -183,6 +185,7 @@ class Pipeline:
         retain: bool,  # noqa: ARG002
         dup: bool,
         client_id: str,
+        properties: bytes | None = None,
     ) -> bool:
         """A message the broker accepts (the broker's `sink`); False: a rehearsed fault keeps it from being
         taken, and from being acknowledged."""
@@ -192,7 +195,7 @@ class Pipeline:
                 if kind == "taken-over" and self.take_over is not None:
                     self.take_over(client_id)
                 return False
-        self._inbox.append((topic, payload, dup, self.clock.utc_ns(), client_id))
+        self._inbox.append((topic, payload, dup, self.clock.utc_ns(), client_id, properties))
         if not self._scheduled:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._take_in_soon)
@@ -227,14 +230,14 @@ class Pipeline:
         self._last_arrival_s = time.monotonic()
         self.intake.arrived += len(batch)
         faults = self._broker_faults
-        for topic, payload, dup, at_ns, client_id in batch:
+        for topic, payload, dup, at_ns, client_id, said in batch:
             buoy = self._buoy(topic)
             parts = None if faults is None else faults.data(buoy, payload)
             if parts is None:
-                self._accept(topic, buoy, payload, dup, at_ns, at_ns, client_id)
+                self._accept(topic, buoy, payload, dup, at_ns, at_ns, client_id, said)
             else:
                 for data, delay_ns in parts:
-                    self._accept(topic, buoy, data, dup, at_ns, at_ns + delay_ns, client_id)
+                    self._accept(topic, buoy, data, dup, at_ns, at_ns + delay_ns, client_id, said)
         self._wake.set()
         self._arrived.set()
 
@@ -257,6 +260,7 @@ class Pipeline:
         accepted_ns: int,
         at_ns: int,
         client_id: str,
+        properties: bytes | None,
     ) -> None:
         number = self.intake.accepted
         self.intake.accepted += 1
@@ -264,7 +268,7 @@ class Pipeline:
         self._entries.numbers.append(number)
         self._entries.times.append(at_ns)
         if self._engine is not None:
-            self._engine.run(number, buoy, topic, payload, at_ns, client_id)
+            self._engine.run(number, buoy, topic, payload, at_ns, client_id, properties)
 
     def _buoy(self, topic: str) -> int | None:
         known = self._buoys.get(topic)

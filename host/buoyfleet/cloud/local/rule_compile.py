@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from buoyfleet.cloud.local.functions import LocalFunctions, event_of, name_in
+from buoyfleet.cloud.local.functions import LocalFunctions, called
 from buoyfleet.cloud.local.rule_functions import CONTEXT, FUNCTIONS, cast
+from buoyfleet.cloud.local.rule_properties import mqtt_property, user_properties
 from buoyfleet.cloud.local.rule_tokens import RuleError
 from buoyfleet.cloud.local.rule_tree import (
     ArrayLiteral,
@@ -87,6 +88,8 @@ class Message:
     """What `aws_lambda()` can call."""
     principal: Callable[[str], str] | None = None
     """Client id → what `principal()` says of it; empty: there is none."""
+    properties: bytes | None = None
+    """Of MQTT 5, encoded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,9 +338,16 @@ def _context(node: Call, scope: Scope) -> tuple[Evaluate, bool]:
         case "get_thing_shadow":
             return _shadow(node, scope), False
         case "aws_lambda":
-            return _call_function(node, scope), False
+            (arn, constant), (value, _) = (compile_expression(one, scope) for one in node.arguments)
+            return called(message.functions, arn, constant, value), False
+        case "get_mqtt_property":
+            return mqtt_property(message, compile_expression(node.arguments[0], scope)[0]), False
+        case "get_user_properties":
+            named = [compile_expression(one, scope)[0] for one in node.arguments]
+            return user_properties(message, named[0] if named else None), False
         case "principal":
-            return (lambda _payload, _at_ns: _principal(message)), False
+            said = message.principal or (lambda _client_id: "")
+            return (lambda _payload, _at_ns: said(message.client_id) or UNDEFINED), False
         case "accountid":
             return _fixed(ACCOUNT_ID), True
         case "sql_version":
@@ -358,31 +368,6 @@ def _shadow(node: Call, scope: Scope) -> Evaluate:
         return UNDEFINED if found is None else found
 
     return read
-
-
-def _principal(message: Message) -> Any:
-    return (message.principal and message.principal(message.client_id)) or UNDEFINED
-
-
-def _call_function(node: Call, scope: Scope) -> Evaluate:
-    """`aws_lambda(arn, input)`. A call that fails is Undefined (AWS does not say)."""
-    functions = scope.message.functions
-    arn, constant = compile_expression(node.arguments[0], scope)
-    value, _constant = compile_expression(node.arguments[1], scope)
-    known = frozenset[str]() if functions is None else functions.names
-    if functions is not None and constant and name_in(str(arn({}, 0))) not in known:
-        raise RuleError(
-            f"aws_lambda() calls {arn({}, 0)}, which is none of `target.twin.functions`", str(arn({}, 0))
-        )
-
-    def call(payload: Payload, at_ns: int) -> Any:
-        name, event = name_in(str(arn(payload, at_ns))), value(payload, at_ns)
-        if functions is None or name not in known or event is UNDEFINED:
-            return UNDEFINED
-        result = functions.call(name, event_of(event))
-        return UNDEFINED if result is None else result
-
-    return call
 
 
 def _topic(node: Call, scope: Scope) -> tuple[Evaluate, bool]:

@@ -27,19 +27,24 @@ from buoyfleet.cloud.local.rule_values import (
 
 CONTEXT = frozenset(
     {
-        *("accountid", "aws_lambda", "clientid", "get_thing_shadow", "newuuid", "principal", "rand"),
+        *("accountid", "aws_lambda", "clientid", "get_mqtt_property", "get_thing_shadow"),
+        *("get_user_properties", "newuuid", "principal", "rand"),
         *("sql_version", "timestamp", "topic", "traceid"),
     }
 )
 """Functions of the message and its way, not of values."""
-CONTEXT_ARGUMENTS = {"topic": (0, 1), "get_thing_shadow": (2, 3), "aws_lambda": (2, 2)}
+CONTEXT_ARGUMENTS = {
+    "aws_lambda": (2, 2),
+    "get_mqtt_property": (1, 1),
+    "get_thing_shadow": (2, 3),
+    "get_user_properties": (0, 1),
+    "topic": (0, 1),
+}
 """Fewest and most, where it is not none."""
 NEEDS_ACCOUNT = {
     "get_dynamodb": "it reads a table of an account",
-    "get_mqtt_property": "the broker here passes no MQTT 5 properties to rules",
     "get_registry_data": "it reads the thing registry of an account",
     "get_secret": "it reads a secret of an account",
-    "get_user_properties": "the broker here passes no MQTT 5 properties to rules",
     "machinelearning_predict": "it asks a model of an account",
 }
 """Functions of the reference that are refused, and why."""

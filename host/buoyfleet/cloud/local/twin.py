@@ -71,6 +71,7 @@ class Twin:
         if limits.account_publishes_out_per_s is not None:
             self.pipeline.charge = self.broker.charge_rule_matches
         self.pipeline.errors.republish = self.broker.republish
+        self.pipeline.principal = self.broker.data.principal_id
         if (
             config.has_own_rules
         ):  # what they use is there now, and a mistake must show before a client connects

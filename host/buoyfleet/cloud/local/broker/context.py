@@ -13,8 +13,9 @@ from buoyfleet.cloud.local.broker.routing import Router
 from buoyfleet.model.limits import Limits
 from buoyfleet.mqtt.codec import Connect
 
-Sink = Callable[[str, bytes, int, bool, bool, str], bool | None]
+Sink = Callable[..., bool | None]
 """`(topic, payload, qos, retain, dup, client_id)`, once per accepted PUBLISH, before its PUBACK is sent.
+With MQTT 5 also the properties that go on, encoded.
 
 False: the message is as if it never came, neither counted nor acknowledged."""
 

@@ -105,6 +105,11 @@ class DataPlane:
         """A client that is connected."""
         return self._clients.get(client_id)
 
+    def principal_id(self, client_id: str) -> str:
+        """Who a client is: its certificate's id, or a name; empty where it has none, or is gone."""
+        connection = self._clients.get(client_id)
+        return "" if connection is None else connection.admit_as.principal("").id
+
     def subscriptions(self, client_id: str) -> list[tuple[str, int]] | None:
         """(filter, QoS) of a client's session; None: it has none."""
         session = self._sessions.find(client_id)

@@ -120,7 +120,7 @@ class Publishing:
         if route.service:
             return self._serve(client_id, packet, route, now_s)
         try:
-            taken = self._sink(route.text, packet.payload, packet.qos, packet.retain, packet.dup, client_id)
+            taken = self._hand_over(client_id, packet, route)
         except Exception as error:
             return self._sink_failed(error, client_id, packet, route)
         if taken is False:
@@ -131,6 +131,14 @@ class Publishing:
         if route.targets or route.groups:
             self._fan_out(client_id, packet, route, now_s)
         return True
+
+    def _hand_over(self, client_id: str, packet: Publish, route: Route) -> bool | None:
+        """To the sink; what few messages have is given where there is any."""
+        sink, text = self._sink, route.text
+        if isinstance(packet, Publish5):
+            flags = packet.qos, packet.retain, packet.dup
+            return sink(text, packet.payload, *flags, client_id, packet.properties)
+        return sink(text, packet.payload, packet.qos, packet.retain, packet.dup, client_id)
 
     def _sink_failed(self, error: Exception, client_id: str, packet: Publish, route: Route) -> bool:
         """Whatever failed behind the broker: others must get through, and this one stays unacknowledged."""
@@ -147,7 +155,7 @@ class Publishing:
     def _taken(self, client_id: str, packet: Publish, route: Route) -> bool:
         """Hand a message of a service's topic to the pipeline; whether it took it."""
         try:
-            taken = self._sink(route.text, packet.payload, packet.qos, packet.retain, packet.dup, client_id)
+            taken = self._hand_over(client_id, packet, route)
         except Exception as error:
             return self._sink_failed(error, client_id, packet, route)
         return taken is not False
