@@ -6,6 +6,8 @@ import pytest
 from synthetic_run import SyntheticRun
 
 from buoyfleet.model.evidence import StageCount
+from buoyfleet.model.reasons import DropReason
+from buoyfleet.verify.boards import BoardFacts
 
 TAKEN = "another connection took this client id"
 
@@ -134,3 +136,27 @@ def test_influxdb_has_a_way_of_its_own(tmp_path: Path) -> None:
     run.remove("influxdb", 101, 2)
     (diagnosis,) = run.verify(tmp_path).diagnoses
     assert (diagnosis.store, diagnosis.stage, diagnosis.cause) == ("influxdb", "influxdb", "type-conflict")
+
+
+@pytest.mark.parametrize("ever", [False, True])
+def test_a_board_that_never_connected_is_explained_by_that_and_not_by_its_full_outbox(
+    tmp_path: Path, ever: bool
+) -> None:
+    facts = BoardFacts(link_reason="login-refused", link_detail="not authorised", ever_connected=ever)
+    run = SyntheticRun(facts={101: facts})
+    for seq in range(run.count):
+        run.lose(101, seq, "broker")
+        message = run.sent[101, seq]
+        message.sent, message.acknowledged, message.dropped = False, False, DropReason.OUTBOX_FULL
+    (diagnosis,) = run.verify(tmp_path).diagnoses
+    assert diagnosis.cause == ("dropped" if ever else "login-refused")
+    assert ("dropped by the board" in diagnosis.sentence) == ever
+    assert "the broker refused the login (not authorised)" in diagnosis.sentence
+
+
+def test_what_concerns_most_measures_is_said_first(tmp_path: Path) -> None:
+    run = SyntheticRun()
+    run.lose(100, 0, "kinesis")
+    for seq in range(3):
+        run.lose(101, seq, "lambda")
+    assert [d.measures for d in run.verify(tmp_path).diagnoses] == [27, 9]
