@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from synthetic_run import SyntheticRun
+from synthetic_run import MS, S, SyntheticRun
 
 from buoyfleet.model.evidence import StageCount
 from buoyfleet.model.reasons import DropReason
@@ -160,3 +160,16 @@ def test_what_concerns_most_measures_is_said_first(tmp_path: Path) -> None:
     for seq in range(3):
         run.lose(101, seq, "lambda")
     assert [d.measures for d in run.verify(tmp_path).diagnoses] == [27, 9]
+
+
+@pytest.mark.parametrize(("offset_ms", "made_ms", "unsure_ms"), [(-500, 500, 0), (0, 60, 20)])
+def test_when_a_late_message_was_made_counts_by_the_hosts_clock(
+    tmp_path: Path, offset_ms: int, made_ms: int, unsure_ms: int
+) -> None:
+    run = SyntheticRun(stores=())
+    message = run.sent[101, 2]
+    message.offset_ns, message.uncertainty_ns = offset_ms * MS, unsure_ms * MS
+    message.values["timestamp"] = message.ts + made_ms  # by the clock of the board
+    message.sent_ns = message.planned_ns + S
+    (diagnosis,) = run.verify(tmp_path).diagnoses
+    assert (diagnosis.kind, diagnosis.cause) == ("late-send", "held-back")
