@@ -20,6 +20,7 @@ LEVELS = {
     "visits": 5,
     "cli": 6,
     "web": 6,
+    "testing": 6,
 }
 # Siblings that may know each other: importer, imported → the reason.
 SIBLINGS: dict[tuple[str, str], str] = {
@@ -76,6 +77,12 @@ def test_every_exception_for_siblings_is_still_used(imports):
     assert [pair for pair in SIBLINGS if pair not in pairs] == []
 
 
+def test_the_plugin_of_pytest_loads_nothing_before_a_test_asks_for_it(imports):
+    found = [one for one in imports if one.importer == "pytest_buoyfleet"]
+    assert {part(one.imported) for one in found} <= {"testing", "simulation"}
+    assert not any(one.at_load for one in found)
+
+
 def test_sensors_import_nothing_of_ours(imports):
     wrong = [
         found
@@ -89,7 +96,7 @@ def test_firmware_imports_only_sensors_and_itself(imports):
     wrong = [
         found
         for found in imports
-        if found.importer.split(".")[0] not in ("buoyfleet", "sensors")
+        if found.importer.split(".")[0] not in ("buoyfleet", "pytest_buoyfleet", "sensors")
         and found.imported.split(".")[0] not in ("buoy", "sensors")
     ]
     assert wrong == []

@@ -14,8 +14,8 @@ def names(tmp_path_factory):
         return set(archive.namelist())
 
 
-def test_one_package_lands_in_site_packages(names):
-    assert {name.split("/")[0].partition("-")[0] for name in names} == {"buoyfleet"}
+def test_one_package_and_the_plugin_of_pytest_land_in_site_packages(names):
+    assert {name.split("/")[0].partition("-")[0] for name in names} == {"buoyfleet", "pytest_buoyfleet.py"}
 
 
 def test_every_file_of_the_tree_that_is_used_at_run_time_is_in_it_and_no_other(names, project_root):
@@ -31,7 +31,7 @@ def test_every_file_of_the_tree_that_is_used_at_run_time_is_in_it_and_no_other(n
     expected = {
         name.removeprefix("host/") if name.startswith("host/") else f"buoyfleet/files/{name}"
         for name in listed
-        if name.startswith(("host/buoyfleet/", *moved)) and (project_root / name).exists()
+        if name.startswith(("host/", *moved)) and (project_root / name).exists()
     }
     assert {name for name in names if ".dist-info/" not in name} == expected
 

@@ -44,9 +44,10 @@ def be_patient(fleet_file):
     fleet_file.write_text(text.replace("late_send: 100 ms", "late_send: 1 h"))
 
 
-def test_only_one_package_is_installed_and_it_is_the_wheels(bare):
+def test_one_package_and_the_plugin_of_pytest_are_installed_and_they_are_the_wheels(bare):
     names = {name.split("/")[0] for name in bare.installed_files()}
-    assert {name for name in names if not name.endswith((".dist-info", ".pth"))} == {"buoyfleet"}
+    found = {name for name in names if not name.endswith((".dist-info", ".pth", "__pycache__"))}
+    assert found == {"buoyfleet", "pytest_buoyfleet.py"}
     printed = bare.python(
         "import buoyfleet, buoy, sensors; print(buoyfleet.__file__, buoy.__file__, sensors.__file__)"
     )
@@ -206,3 +207,18 @@ def test_a_simulated_board_on_a_port_is_found_by_init_and_runs_in_the_fleet(read
         finally:
             simulator.send_signal(signal.SIGINT)
             simulator.wait(60)
+
+
+def test_a_project_of_somebody_else_has_the_fixtures_of_pytest(ready):
+    project = ready.work / "project"
+    project.mkdir()
+    (project / "test_it.py").write_text(
+        "import buoyfleet\n\n\n"
+        "def test_a_board(board):\n"
+        "    assert board.run('print(6 * 7)').strip() == '42'\n"
+        f"    assert buoyfleet.__file__.startswith({str(ready.packages)!r})\n"
+    )
+    command = [ready.bin / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_it.py"]
+    done = ready.run(command, project)
+    assert done.returncode == 0, done.stdout
+    assert "1 passed" in done.stdout

@@ -38,7 +38,7 @@ class Environment:
         # Only the folder itself: what is editable there comes from a .pth file, which is not read.
         (self.packages / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
         pip = [sys.executable, "-m", "pip", "--python", self.bin / "python"]
-        self._run([*pip, "install", "--quiet", "--no-index", "--no-deps", wheel], folder, check=True)
+        self.run([*pip, "install", "--quiet", "--no-index", "--no-deps", wheel], folder, check=True)
         self.home, self.work = folder / "home", folder / "work"
         for made in (self.home, self.work):
             made.mkdir()
@@ -56,11 +56,11 @@ class Environment:
 
     def buoy(self, *words: object, timeout_s: float = 300) -> "subprocess.CompletedProcess[str]":
         """Run `buoy`; standard error is in `stdout` too."""
-        return self._run([self.bin / "buoy", *words], self.work, timeout_s=timeout_s)
+        return self.run([self.bin / "buoy", *words], self.work, timeout_s=timeout_s)
 
     def python(self, code: str) -> str:
         """What a program of a user prints."""
-        return self._run([self.bin / "python", "-c", code], self.work, check=True).stdout.strip()
+        return self.run([self.bin / "python", "-c", code], self.work, check=True).stdout.strip()
 
     def installed_files(self) -> dict[str, tuple[int, int]]:
         """Every file below site-packages, with size and time of change."""
@@ -70,7 +70,7 @@ class Environment:
             if file.is_file()
         }
 
-    def _run(
+    def run(
         self, words: list[object], cwd: Path, *, timeout_s: float = 300, check: bool = False
     ) -> "subprocess.CompletedProcess[str]":
         environment = {"PATH": f"{self.bin}:/usr/bin:/bin", "LANG": "C.UTF-8"}

@@ -172,6 +172,7 @@ class Session:
         """
         if self._repl is None:
             self._let_go()
+            self._locked()
             self._line = open_port(self.port)
             repl = RawRepl(self._line, self.port, self.log.bytes)
             repl.enter(self.patience.prompt_s, lambda: self.stop.check(self.port), afresh=self._spoiled)
@@ -209,6 +210,11 @@ class Session:
                     raise
                 self._recover(error, attempt)
         raise AssertionError("a loop that always returns or raises")
+
+    def release(self) -> None:
+        """Let the port go until it is needed again."""
+        self._let_go()
+        self._unlock()
 
     def close(self) -> None:
         """Let the board and its port go."""

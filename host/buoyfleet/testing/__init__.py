@@ -1,0 +1,1 @@
+"""What the pytest plugin gives to the tests of others: boards and runs that explain themselves."""
