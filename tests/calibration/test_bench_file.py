@@ -71,15 +71,15 @@ MISTAKES = [
     ("solutions:\n  - {lot: a, kind: ph-7}\n  - {lot: a, kind: ph-4}\n", 3, "stands twice"),
     ("stability:\n  ph: {window: 30}\n", 2, "no unit"),
     ("stability:\n  ph: {windw: 30 s}\n", 2, "did you mean `window`"),
-    ("stability:\n  hp: {window: 30 s}\n", 2, "none of"),
+    ("stability:\n  hp: {window: 30 s}\n", 2, "unknown sensor 'hp'; one of temp, ph"),
     ("stability:\n  ph: {window: 400 s}\n", 2, "shorter"),
     ("acceptance:\n  ph.slope: {pass: [90, 100]}\n", 2, "did you mean `ph.slope_base`"),
     ("acceptance:\n  ph.zero: {pass: [10, -10]}\n", 2, "low come before high"),
     ("acceptance:\n  ph.zero: {pass: [-10, 10], warn: [-5, 5]}\n", 2, "at least as far"),
     ("intervals: {ph: 30 days}\n", 1, "d"),
-    ("plan:\n  sensors:\n    xy: {}\n", 3, "none of"),
+    ("plan:\n  sensors:\n    xy: {}\n", 3, "unknown sensor 'xy'"),
     ("- a\n", 1, "no mapping"),
-    ("plan: {attempts: 0}\n", 1, "greater than or equal to 1"),
+    ("plan: {attempts: 0}\n", 1, "0 is too small; write a whole number from 1 to 10"),
 ]
 
 
@@ -149,6 +149,10 @@ def test_the_logo_of_the_laboratory_is_read_or_refused_with_its_line(tmp_path, m
     laboratory = load_config(None).laboratory
     assert laboratory["name"] == "River Lab"
     assert laboratory["logo"].startswith("data:image/png;base64,")
+    Path("elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    assert load_config(tmp_path / "calibration.yaml").laboratory == laboratory, "beside the file"
+    monkeypatch.chdir(tmp_path)
     for logo, said in (("nowhere.png", "cannot be read"), ("calibration.yaml", "neither PNG nor JPEG")):
         Path("calibration.yaml").write_text(f"operator: X\nlaboratory: {{logo: {logo}}}\n")
         with pytest.raises(ConfigurationError, match=said) as refused:

@@ -4,198 +4,244 @@ unattended.
 Every mistake is told with its line, all at once. A bench without the file gets the defaults.
 """
 
-from base64 import b64encode
-from dataclasses import dataclass, field
+# ruff: noqa: RUF009 (`entry` and `setting` make dataclass fields, which is what the rule wants)
+
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-
+from buoyfleet.calibration.laboratory import Laboratory
 from buoyfleet.calibration.limits import BANDS, Band
 from buoyfleet.calibration.procedures import PROCEDURES
 from buoyfleet.calibration.solutions import KINDS, Lot
 from buoyfleet.calibration.stability import StabilityRule
-from buoyfleet.inventory.problems import Reporter, did_you_mean
-from buoyfleet.inventory.values import Mistake, parse_duration
-from buoyfleet.inventory.yaml_nodes import Mapping, Node, Sequence, compose, plain_data
+from buoyfleet.inventory.fields import Field, Keyed, Many, Number, Schema, Text, Whole, Word
+from buoyfleet.inventory.problems import Reporter
+from buoyfleet.inventory.quantity_fields import duration_field
+from buoyfleet.inventory.sections import Either, Nested, Section, entry, read_section, setting
+from buoyfleet.inventory.yaml_nodes import Mapping, Node, Scalar, Sequence, compose
 from buoyfleet.model.errors import ConfigurationError, UsageError
 
 FILE = Path("calibration.yaml")
 INTERVAL_DAYS: dict[str, int] = {key: one.interval_days for key, one in PROCEDURES.items()}
 """Days after which a sensor is due."""
 
+Program = list[str]
+Answer = float | Program
+"""A number, or a program that prints it."""
+Pair = tuple[float, float]
 
-def _seconds(value: Any) -> Any:
-    if isinstance(value, str):
+_MOST = 1e12
+_ANY_TEXT = Text("a text", "")
+_FROM_ZERO = Number(0, _MOST, "a number from 0")
+_SECONDS = duration_field("1 ms", "1 d")
+
+
+class _Word(Text):
+    """A word of a program, which may have `${` in it."""
+
+    def read(self, node: Node, path: str, report: Reporter) -> str:
+        if isinstance(node, Scalar) and isinstance(node.value, str):
+            return node.text
+        return super().read(node, path, report)
+
+
+_PROGRAM = Many(_Word("a text", ""), least=0)
+
+
+class _Date(Text):
+    def __init__(self) -> None:
+        super().__init__("a date as `2027-03-31`", r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")
+
+    def read(self, node: Node, path: str, report: Reporter) -> Any:
         try:
-            return float(parse_duration(value))
-        except Mistake as mistake:
-            raise ValueError(mistake.message) from None
-    raise ValueError(f"{value} has no unit; write e.g. 30 s")
+            return date.fromisoformat(super().read(node, path, report))
+        except ValueError:
+            raise self.refuse(node, path, report) from None
 
 
-def _days(value: Any) -> Any:
-    return _seconds(value) / 86400.0
+class _Answer(Field):
+    """A number, or a program that prints it."""
+
+    expected = "a number, or a program as a list of words"
+    _number = Number(-_MOST, _MOST, expected)
+    _list: Field = _PROGRAM
+
+    def read(self, node: Node, path: str, report: Reporter) -> Any:
+        return (self._list if isinstance(node, Sequence) else self._number).read(node, path, report)
+
+    def schema(self) -> Schema:
+        return {"anyOf": [self._number.schema(), self._list.schema()]}
 
 
-Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0, le=86400)]
-Days = Annotated[float, BeforeValidator(_days), Field(gt=0, le=3660)]
+class _Answers(Either):
+    """One answer, or one for each step."""
+
+    def read(self, node: Node, path: str, report: Reporter) -> Any:
+        return (self.mapping if isinstance(node, Mapping) else self.scalar).read(node, path, report)
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+class _Point(Number):
+    """A number, or the name of a point."""
+
+    def __init__(self) -> None:
+        super().__init__(-_MOST, _MOST, "a point such as `7` or `'4,7,10'`")
+
+    def read(self, node: Node, path: str, report: Reporter) -> Any:
+        if isinstance(node, Scalar) and isinstance(node.value, str):
+            return node.text
+        return super().read(node, path, report)
 
 
-class Rule(_Part):
+class _Points(Many):
+    """A list of points, or one text with commas; gives the text."""
+
+    def read(self, node: Node, path: str, report: Reporter) -> Any:
+        points = super().read(node, path, report)
+        return ",".join(one if isinstance(one, str) else f"{one:g}" for one in points)
+
+    def resolve(self, value: str, folder: Path) -> str:  # noqa: ARG002
+        return value
+
+
+class _Range(Many):
+    """A pair of numbers."""
+
+    def read(self, node: Node, path: str, report: Reporter) -> Any:
+        pair = super().read(node, path, report)
+        if len(pair) != 2:
+            raise self.refuse(
+                node, path, report, "two numbers are needed, low and high", "write `[low, high]`"
+            )
+        return tuple(pair)
+
+
+class _Acceptance(Keyed):
+    """`pass`, and beyond it `warn`; gives both."""
+
+    def __init__(self) -> None:
+        super().__init__(_Range(Number(-_MOST, _MOST, "a number")), ("pass", "warn"), "key")
+
+    def read(self, node: Node, path: str, report: Reporter) -> Any:
+        wrong = len(report.problems)
+        pairs = super().read(node, path, report)
+        if len(report.problems) > wrong:
+            return None
+        if "pass" not in pairs:
+            raise self.refuse(node, path, report, "the key `pass` is missing; write `pass: [low, high]`")
+        passes, warns = pairs["pass"], pairs.get("warn", pairs["pass"])
+        if not warns[0] <= passes[0] <= passes[1] <= warns[1]:
+            message = "warn must reach at least as far as pass, and low come before high"
+            raise self.refuse(node, path, report, message)
+        return passes, warns
+
+
+class _SensorPlan(Nested):
+    """A mapping, or nothing: then it has the usual plan."""
+
+    def read(self, node: Node, path: str, report: Reporter) -> Section:
+        if isinstance(node, Scalar) and node.value is None:
+            return self.section()
+        return super().read(node, path, report)
+
+
+@dataclass
+class RuleSection(Section, model=StabilityRule, layered=True):
     """Changes to a stability rule."""
 
-    window: Seconds | None = None
-    drift_per_min: float | None = Field(None, ge=0)
-    noise: float | None = Field(None, ge=0)
-    min: Seconds | None = None
-    max: Seconds | None = None
+    OF = " of a stability rule"
+
+    window: float | None = setting(_SECONDS, "How long the signal is judged.")
+    drift_per_min: float | None = setting(_FROM_ZERO, "Most drift.")
+    noise: float | None = setting(_FROM_ZERO, "Most noise.")
+    min: float | None = setting(_SECONDS, "Shortest time.")
+    max: float | None = setting(_SECONDS, "Longest time.")
 
     def over(self, rule: StabilityRule) -> StabilityRule:
         """The rule with these changes."""
-        return StabilityRule(
-            self.window or rule.window_s,
-            rule.drift_per_min if self.drift_per_min is None else self.drift_per_min,
-            rule.noise if self.noise is None else self.noise,
-            self.min or rule.min_s,
-            self.max or rule.max_s,
-            rule.relative,
-            rule.floor,
-            rule.interval_s,
-        )
+        return replace(rule, **self.model_values(Path()))
 
 
-Pair = tuple[float, float]
-
-
-class Acceptance(_Part):
-    """Limits of one figure: (low, high)."""
-
-    passes: Pair = Field(alias="pass", strict=False)
-    warns: Pair | None = Field(None, alias="warn", strict=False)
-
-    @model_validator(mode="after")
-    def _ordered(self) -> "Acceptance":
-        warns = self.warns or self.passes
-        if not warns[0] <= self.passes[0] <= self.passes[1] <= warns[1]:
-            raise ValueError("warn must reach at least as far as pass, and low come before high")
-        return self
-
-
-class Bottle(_Part):
+@dataclass
+class BottleSection(Section, model=Lot):
     """A lot of a solution."""
 
-    lot: str = Field(min_length=1)
-    kind: str
-    expires: str | None = None
-    opened: str | None = None
-    maker: str = ""
-    tolerance: float | None = Field(None, gt=0)
+    OF = " of a bottle"
 
-    @model_validator(mode="after")
-    def _known(self) -> "Bottle":
-        if self.kind not in KINDS:
-            raise ValueError(f"kind is '{self.kind}'; one of {', '.join(KINDS)}")
-        for name in ("expires", "opened"):
-            text = getattr(self, name)
-            if text is not None:
-                try:
-                    date.fromisoformat(text)
-                except ValueError:
-                    raise ValueError(f"{name} is '{text}'; a date as 2027-03-31") from None
-        return self
-
-    def lot_of(self) -> Lot:
-        """As the procedures take it."""
-        return Lot(
-            self.lot,
-            self.kind,
-            date.fromisoformat(self.expires) if self.expires else None,
-            date.fromisoformat(self.opened) if self.opened else None,
-            self.maker,
-            self.tolerance,
-        )
+    lot: str = setting(Text("the name of a lot", r"\S"), "What is on the bottle.")
+    kind: str = setting(Word(tuple(KINDS), "kind of solution"), "What is in it.")
+    expires: date | None = setting(_Date(), "Last day of use.")
+    opened: date | None = setting(_Date(), "Day on which it was opened.")
+    maker: str = setting(_ANY_TEXT, "Who made it.")
+    tolerance: float | None = setting(
+        Number(1e-12, _MOST, "a number above 0"), "Half width of its certificate, in the unit of its kind."
+    )
 
 
-Program = list[str]
-Number = float | int | Program
-"""A number, or a program that prints it."""
-
-
-class SensorPlan(_Part):
+@dataclass
+class SensorPlan(Section):
     """How one sensor is calibrated unattended."""
 
-    points: list[str | int | float] | str | None = None
-    values: dict[str, Number | dict[str, Number]] = {}
-    """Answer by the name of its question (barometer, reference, litres), or by step."""
-    seconds: Seconds | dict[str, Seconds] | None = None
-    """How long a bucket runs."""
+    OF = " of a sensor's plan"
+
+    points: str | None = entry(_Points(_Point(), alone=True), "Points of the calibration.")
+    values: dict[str, Answer | dict[str, Answer]] = entry(
+        Keyed(_Answers(_Answer(), Keyed(_Answer(), what="step"))),
+        "Answer by the name of its question (barometer, reference, litres), or by step.",
+        default_factory=dict,
+    )
+    seconds: float | dict[str, float] | None = entry(
+        Either(_SECONDS, Keyed(_SECONDS, what="step")), "How long a bucket runs."
+    )
 
 
-class Plan(_Part):
+@dataclass
+class Plan(Section):
     """What an automated bench does."""
 
-    move: Program = Field(default_factory=list)
-    """Program that brings a probe into a vessel; {board} {key} {vessel} {step} are filled in, and {probes}
-    becomes the probe and the thermometer that goes with it."""
-    move_timeout: Seconds = 120.0
-    attempts: int = Field(default=2, ge=1, le=10)
-    sensors: dict[str, SensorPlan | None] = {}
+    OF = " of `plan`"
+
+    move: Program = entry(
+        _PROGRAM,
+        "Program that brings a probe into a vessel; {board} {key} {vessel} {step} are filled in, and "
+        "{probes} becomes the probe and the thermometer that goes with it.",
+        default_factory=list,
+    )
+    move_timeout: float = entry(_SECONDS, "How long that may take.", default=120.0)
+    attempts: int = entry(Whole(1, 10), "How often a step is tried.", default=2)
+    sensors: dict[str, SensorPlan] = entry(
+        Keyed(_SensorPlan(SensorPlan), tuple(PROCEDURES), "sensor"), "Plans of sensors.", default_factory=dict
+    )
 
 
-LOGO_BYTES = 200_000
-_LOGOS = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
-"""First bytes of a picture → its type."""
+@dataclass
+class BenchFile(Section):
+    """A whole calibration.yaml."""
 
-
-class Laboratory(_Part):
-    """Who calibrates, for the head of the certificate."""
-
-    name: str = ""
-    address: str = ""
-    logo: str = ""
-
-    def content(self) -> dict[str, str]:
-        """For the record: the logo is in it, as certificates are made from the record alone.
-
-        Raises:
-            ValueError: the logo cannot be read, is too large, or is neither PNG nor JPEG.
-        """
-        found = {"name": self.name, "address": self.address}
-        if not self.logo:
-            return found
-        try:
-            data = Path(self.logo).read_bytes()
-        except OSError as error:
-            raise ValueError(f"the logo cannot be read: {self.logo}: {error.strerror}") from None
-        kind = next((kind for first, kind in _LOGOS.items() if data.startswith(first)), "")
-        if not kind:
-            raise ValueError(f"the logo is neither PNG nor JPEG: {self.logo}")
-        if len(data) > LOGO_BYTES:
-            raise ValueError(f"the logo has {len(data)} bytes, at most {LOGO_BYTES} are taken: {self.logo}")
-        return {**found, "logo": f"data:{kind};base64,{b64encode(data).decode()}"}
-
-    @model_validator(mode="after")
-    def _readable(self) -> "Laboratory":
-        self.content()
-        return self
-
-
-class _File(_Part):
-    operator: str = ""
-    laboratory: Laboratory = Laboratory()
-    records: str = "calibrations"
-    instruments: dict[str, str] = {}
-    solutions: list[Bottle] = []
-    stability: dict[str, Rule] = {}
-    acceptance: dict[str, Acceptance] = {}
-    intervals: dict[str, Days] = {}
-    plan: Plan | None = None
+    operator: str = entry(_ANY_TEXT, "Who calibrates.", default="")
+    laboratory: Laboratory | None = entry(Nested(Laboratory), "Head of the certificate.")
+    records: str = entry(_ANY_TEXT, "Folder of records and certificates.", default="calibrations")
+    instruments: dict[str, str] = entry(
+        Keyed(_ANY_TEXT, what="instrument"), "Instruments by name.", default_factory=dict
+    )
+    solutions: list[BottleSection] = entry(
+        Many(Nested(BottleSection, "a mapping with `lot` and `kind`"), least=0),
+        "Bottles.",
+        default_factory=list,
+    )
+    stability: dict[str, RuleSection] = entry(
+        Keyed(Nested(RuleSection), tuple(PROCEDURES), "sensor"), "Rules of this bench.", default_factory=dict
+    )
+    acceptance: dict[str, tuple[Pair, Pair]] = entry(
+        Keyed(_Acceptance(), tuple(BANDS), "limit"), "Limits of this bench.", default_factory=dict
+    )
+    intervals: dict[str, float] = entry(
+        Keyed(duration_field("1 s", "3660 d"), tuple(PROCEDURES), "sensor"),
+        "When a sensor is due.",
+        default_factory=dict,
+    )
+    plan: Plan | None = entry(Nested(Plan), "What an automated bench does.")
 
 
 @dataclass(slots=True)
@@ -240,96 +286,39 @@ def load_config(path: Path | None) -> BenchConfig:
     if node is not None and not isinstance(node, Mapping):
         report.add(1, "", "the file is no mapping", "write keys and values, e.g. `operator: M. Lee`")
         node = None
-    parsed = _File() if node is None else _validated(node, report)
-    if parsed is not None and node is not None:
-        _check_names(parsed, node, report)
-    if report.problems or parsed is None:
+    file = BenchFile() if node is None else read_section(BenchFile, node, "", report)
+    _check(file, report)
+    if report.problems:
         raise ConfigurationError(report.finished())
-    return _config(parsed, str(path))
+    return _config(file, str(path))
 
 
-def _validated(node: Mapping, report: Reporter) -> _File | None:
-    try:
-        return _File.model_validate(plain_data(node))
-    except ValidationError as error:
-        for detail in error.errors():
-            place, line = _place(node, detail["loc"])
-            if detail["type"] == "extra_forbidden":
-                name = str(detail["loc"][-1])
-                message, hint = "unknown key", did_you_mean(name, _siblings(detail["loc"]))
-            else:
-                message, hint = detail["msg"].removeprefix("Value error, "), ""
-            report.add(line, place, message, hint)
-        return None
-
-
-def _siblings(location: tuple[int | str, ...]) -> list[str]:
-    models: dict[str, type[BaseModel]] = {
-        "laboratory": Laboratory,
-        "solutions": Bottle, "stability": Rule, "acceptance": Acceptance, "plan": Plan,
-    }  # fmt: skip
-    model = _File if len(location) == 1 else models.get(str(location[0]), _File)
-    if "sensors" in location:
-        model = SensorPlan
-    return [one.alias or name for name, one in model.model_fields.items()]
-
-
-def _place(node: Node, location: tuple[int | str, ...]) -> tuple[str, int]:
-    """Path and line of an error, as far as the document goes."""
-    path, line = "", node.line
-    for item in location:
-        if isinstance(node, Mapping) and str(item) in node.items:
-            key, node = node.items[str(item)]
-            line = key.line
-            path += f".{item}" if path else str(item)
-        elif isinstance(node, Sequence) and isinstance(item, int) and item < len(node.items):
-            node = node.items[item]
-            line = node.line
-            path += f"[{item}]"
-        else:
-            break
-    return path, line
-
-
-def _check_names(parsed: _File, node: Mapping, report: Reporter) -> None:
-    groups: list[tuple[tuple[str, ...], list[str], list[str]]] = [
-        (("stability",), list(parsed.stability), list(PROCEDURES)),
-        (("intervals",), list(parsed.intervals), list(PROCEDURES)),
-        (("acceptance",), list(parsed.acceptance), list(BANDS)),
-        (("plan", "sensors"), list(parsed.plan.sensors) if parsed.plan else [], list(PROCEDURES)),
-    ]
-    for path, names, known in groups:
-        for name in names:
-            if name not in known:
-                place, line = _place(node, (*path, name))
-                report.add(line, place, f"`{name}` is none of {', '.join(known)}", did_you_mean(name, known))
+def _check(file: BenchFile, report: Reporter) -> None:
     seen: set[str] = set()
-    for index, bottle in enumerate(parsed.solutions):
+    for bottle in file.solutions:
         if bottle.lot in seen:
-            place, line = _place(node, ("solutions", index))
-            report.add(line, place, f"lot {bottle.lot} stands twice", "give each bottle its own lot")
+            report.add(
+                bottle.line(), bottle.path, f"lot {bottle.lot} stands twice", "give each bottle its own lot"
+            )
         seen.add(bottle.lot)
-    for key, rule in parsed.stability.items():
-        if key in PROCEDURES:
-            merged = rule.over(PROCEDURES[key].rule)
-            if not merged.window_s <= merged.max_s or not merged.min_s <= merged.max_s:
-                place, line = _place(node, ("stability", key))
-                report.add(line, place, "the longest time is shorter than the window or the least time")
+    for key, changes in file.stability.items():
+        rule = changes.over(PROCEDURES[key].rule)
+        if not rule.window_s <= rule.max_s or not rule.min_s <= rule.max_s:
+            message = "the longest time is shorter than the window or the least time"
+            report.add(changes.line(), changes.path, message)
 
 
-def _config(parsed: _File, source: str) -> BenchConfig:
-    config = BenchConfig(
-        source, parsed.operator, parsed.laboratory.content(), Path(parsed.records), dict(parsed.instruments)
-    )
-    config.lots = [bottle.lot_of() for bottle in parsed.solutions]
-    config.rules = {key: rule.over(PROCEDURES[key].rule) for key, rule in parsed.stability.items()}
-    for name, one in parsed.acceptance.items():
-        default = BANDS[name]
-        config.bands[name] = Band(
-            one.passes, one.warns or one.passes, default.unit, default.name, default.meaning
-        )
-    config.intervals.update(parsed.intervals)
-    config.plan = parsed.plan
+def _config(file: BenchFile, source: str) -> BenchConfig:
+    laboratory = (file.laboratory or Laboratory()).content()
+    config = BenchConfig(source, file.operator, laboratory, Path(file.records), file.instruments)
+    config.lots = [Lot(**bottle.model_values(Path())) for bottle in file.solutions]
+    config.rules = {key: changes.over(PROCEDURES[key].rule) for key, changes in file.stability.items()}
+    config.bands = {
+        name: replace(BANDS[name], passes=passes, warns=warns)
+        for name, (passes, warns) in file.acceptance.items()
+    }
+    config.intervals.update({key: seconds / 86400 for key, seconds in file.intervals.items()})
+    config.plan = file.plan
     return config
 
 

@@ -3,11 +3,12 @@ asks nobody.
 """
 
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from buoyfleet.calibration.board import Clock
-from buoyfleet.calibration.config import Number, Plan, SensorPlan
+from buoyfleet.calibration.config import Answer as PlannedAnswer
+from buoyfleet.calibration.config import Plan, SensorPlan
 from buoyfleet.calibration.dialogue import ABORT, GO, REPEAT, Aborted, Answer, Tone, View
 from buoyfleet.calibration.model import Check, Fitted, Step
 from buoyfleet.calibration.wording import verdict_lines
@@ -123,7 +124,7 @@ class PlannedDialogue:
         if self._stopped():
             raise Aborted("by Ctrl-C")
 
-    def _value(self, given: Number, name: str) -> float:
+    def _value(self, given: PlannedAnswer, name: str) -> float:
         if not isinstance(given, list):
             return float(given)
         text = self._run(given, f"measure {name}", NUMBER_S).strip()
@@ -134,7 +135,7 @@ class PlannedDialogue:
                 f"the program for {name} printed {text[:60]!r}, which is no number", where=given[0]
             ) from None
 
-    def _run(self, program: list[str], what: str, timeout_s: float) -> str:
+    def _run(self, program: Sequence[str], what: str, timeout_s: float) -> str:
         step = self._step
         names = {
             "board": self._board,

@@ -199,9 +199,7 @@ class Session:
     def _planned_points(self, key: str) -> tuple[str, ...]:
         sensor = self.config.plan.sensors.get(key) if self.config.plan else None
         points = sensor.points if sensor else None
-        if points is None:
-            return ()
-        return parse_points(points) if isinstance(points, str) else tuple(_point(one) for one in points)
+        return parse_points(points) if points else ()
 
     def _check(self, procedures: list[tuple[str, Bench]]) -> None:
         needed = {kind for _, bench in procedures for kind in bench.lots}
@@ -320,7 +318,3 @@ def parse_points(text: str) -> tuple[str, ...]:
     if not all(items):
         raise UsageError(f"--points {text}", next_step="write points with commas, e.g. 4,7,10")
     return items
-
-
-def _point(value: str | int | float) -> str:
-    return value if isinstance(value, str) else f"{value:g}"

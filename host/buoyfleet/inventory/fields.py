@@ -331,6 +331,47 @@ class Many(Field):
         return {"anyOf": [self.item.schema(), many]} if self._alone else many
 
 
+class Keyed(Field):
+    """A mapping from names to values of one kind; without `names` from any name."""
+
+    def __init__(self, kind: Field, names: Sequence[str] = (), what: str = "name", *, least: int = 0) -> None:
+        self._kind = kind
+        self._names = tuple(names)
+        self._what = what
+        self._least = least
+        known = f"{what}s ({', '.join(names)})" if names else f"{what}s"
+        self.expected = f"a mapping with {known} as keys"
+
+    def read(self, node: Node, path: str, report: Reporter) -> dict[str, Any]:
+        if not isinstance(node, Mapping) or len(node.items) < self._least:
+            raise self.refuse(node, path, report)
+        read: dict[str, Any] = {}
+        for name, (key_node, value) in node.items.items():
+            if self._names and name not in self._names:
+                report.add(key_node.line, path, *Word(self._names, self._what).mistake(key_node))
+                continue
+            try:
+                read[name] = self._kind.read(value, f"{path}.{name}", report)
+            except Invalid:
+                continue
+        return read
+
+    def resolve(self, value: dict[str, Any], folder: Path) -> Any:
+        return {name: self._kind.resolve(one, folder) for name, one in value.items()}
+
+    def write(self, value: dict[str, Any]) -> dict[str, Any]:
+        return {name: self._kind.write(one) for name, one in value.items()}
+
+    def schema(self) -> Schema:
+        schema: Schema = {"type": "object"}
+        if self._names:
+            schema["properties"] = {name: self._kind.schema() for name in self._names}
+            schema["additionalProperties"] = False
+        else:
+            schema["additionalProperties"] = self._kind.schema()
+        return {**schema, "minProperties": self._least} if self._least else schema
+
+
 def secret_text(secret: SecretRef) -> str:
     """The reference as it is written."""
     return f"${{{secret.source}:{secret.name}}}"

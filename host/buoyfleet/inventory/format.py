@@ -18,6 +18,7 @@ from buoyfleet.inventory.fields import (
     IdPiece,
     Ids,
     Invalid,
+    Keyed,
     Many,
     Schema,
     Text,
@@ -95,41 +96,11 @@ class PaceSection(Section):
     )
 
 
-_LATE_AFTER = duration_field("1 ms", "30 d")
+class LateAfter(Keyed):
+    """A mapping from stores to durations; what it does not name stays as usual."""
 
-
-class LateAfter(Field):
-    """A mapping from stores to durations."""
-
-    expected = f"a mapping with stores ({', '.join(STORES)}) as keys"
-
-    def read(self, node: Node, path: str, report: Reporter) -> dict[str, float]:
-        if not isinstance(node, Mapping) or not node.items:
-            raise self.refuse(node, path, report)
-        read: dict[str, float] = {}
-        for store, (key_node, value) in node.items.items():
-            if store not in STORES:
-                report.add(key_node.line, path, *Word(STORES, "store").mistake(key_node))
-                continue
-            try:
-                read[store] = _LATE_AFTER.read(value, f"{path}.{store}", report)
-            except Invalid:
-                continue
-        return read
-
-    def resolve(self, value: dict[str, float], folder: Path) -> dict[str, float]:  # noqa: ARG002
-        return {**RunSpec().late_after_s, **value}
-
-    def write(self, value: dict[str, float]) -> dict[str, str]:
-        return {store: duration_text(after) for store, after in value.items()}
-
-    def schema(self) -> Schema:
-        return {
-            "type": "object",
-            "properties": {store: _LATE_AFTER.schema() for store in STORES},
-            "additionalProperties": False,
-            "minProperties": 1,
-        }
+    def resolve(self, value: dict[str, float], folder: Path) -> dict[str, float]:
+        return {**RunSpec().late_after_s, **super().resolve(value, folder)}
 
 
 @dataclass
@@ -171,7 +142,7 @@ class RunSection(PaceSection, model=RunSpec):
         "A message that leaves later than this after its planned time counts as sent late.",
     )
     late_after: dict[str, float] | None = setting(
-        LateAfter(),
+        LateAfter(duration_field("1 ms", "30 d"), STORES, "store", least=1),
         "Per store: a measure that is visible later than this after sending counts as late.",
         shown=", ".join(
             f"`{store}: {duration_text(after)}`" for store, after in RunSpec().late_after_s.items()

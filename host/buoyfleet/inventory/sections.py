@@ -86,10 +86,10 @@ class _Setting:
         defaults = {one.name: _default(one) for one in fields(model)}
         attribute = self.attribute or next(name + unit for unit in _UNITS if name + unit in defaults)
         usual = defaults[attribute]
-        required = usual is MISSING
+        required = usual is MISSING and not layered
         plain = isinstance(usual, str | int | float) and not layered
         shown = self.shown
-        if not shown and not required and usual is not None and self.kind.write(usual) not in ("", None, []):
+        if not shown and usual not in (MISSING, None) and self.kind.write(usual) not in ("", None, []):
             shown = f"`{self.kind.shown(usual)}`"
         return entry(
             self.kind,
