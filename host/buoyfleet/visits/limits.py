@@ -2,7 +2,8 @@
 
 The source of the rows marked `TM 1-D3` are three tables of Wagner and others (2006), Techniques and Methods
 1-D3: "Criteria for water-quality data corrections", "Maximum allowable limits for continuous water-quality
-monitoring sensors" and "Accuracy ratings of continuous water-quality records". That report has no limits for
+monitoring sensors" and "Accuracy ratings of continuous water-quality records". They were entered without the
+report at hand and are still to be compared with it (docs/visits.md says so). That report has no limits for
 dissolved solids, pressure, flow and level: those rows are this project's own, with the reason.
 """
 
