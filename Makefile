@@ -10,7 +10,7 @@ FLEET ?=
 ARGS ?=
 PORTS ?=
 TESTS ?= tests
-# Tests wait half of their time: four workers for two cores.
+# Tests wait half of their time: five workers for two cores.
 # In the order that tests/conftest.py gives, not by how many tests a file has.
 BY_FILE := --dist loadfile --no-loadscope-reorder
 # Seconds for a test that has no limit of its own.
@@ -26,7 +26,7 @@ run: setup ## the fleet of boards.yaml against the local twin, to the verdict
 
 test: setup-test ## every check and every test
 	@$(MAKE) --no-print-directory -j 2 lint collected
-	$(BIN)/pytest -n 4 $(BY_FILE) $(TESTS)
+	$(BIN)/pytest -n 5 $(BY_FILE) $(TESTS)
 
 # Compiles the tests once, while the types are checked; else each of the workers would. Their run says what fails.
 collected: setup-test

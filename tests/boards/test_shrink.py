@@ -339,6 +339,7 @@ def test_constants_have_the_value_of_their_expression(one, other, sign):
     assert scope["run"]() == eval(f"{one} {sign} ({other})")
 
 
+@pytest.mark.soak
 def test_every_text_of_the_firmware_is_where_its_modules_look_for_it(monkeypatch, tmp_path):
     held = {}
 

@@ -63,7 +63,8 @@ def test_calibrated_recorded_and_undone_by_commands(bench, capfd):
     assert there["sensors"]["wp"]["zero_v"] == done["settings"]["zero_v"]
     assert there["calibration"]["wp"]["previous"] == {"zero_v": None}
     assert "open" not in there["calibration"]["wp"]
-    assert Path(done["certificate"]).read_text().count("M. Lee") == 1
+    page = Path(done["certificate"]).read_text()
+    assert page.count("M. Lee") == 2, "as who did it, and where to sign"
     assert invoke(["calibration", "status"]) == 0
     assert f"{ID}" in capfd.readouterr().out
     assert invoke(["calibration", "undo", port, "wp", "--yes"]) == 0

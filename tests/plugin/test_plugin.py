@@ -38,6 +38,7 @@ def test_the_examples_of_the_page_pass(tmp_path, project_root):
     assert "4 passed" in output
 
 
+@pytest.mark.soak
 def test_a_failure_shows_what_the_board_said_and_why_the_run_did_not_pass(tmp_path):
     (tmp_path / "boards.yaml").write_text(
         fleet_text(ids="100-101", run={"messages": 3}, thresholds=["ack.p99 < 0.000001 ms"])
@@ -58,6 +59,7 @@ def test_a_fleet(fleet):
     assert re.search(r"report: .*report\.html", output)
 
 
+@pytest.mark.soak
 def test_a_board_that_two_want_is_used_by_one_at_a_time(tmp_path):
     """Two tests on one real board, by two workers: the port is named as on a bench."""
     text = """\

@@ -43,6 +43,7 @@ def test_other_formats_follow_the_suffix(tmp_path, suffix, magic):
     assert (tmp_path / f"out{suffix}").read_bytes().startswith(magic)
 
 
+@pytest.mark.soak
 def test_the_same_water_is_the_same_file(tmp_path):
     for name in ("a", "b"):
         run("--days", "0.5", "--plot", tmp_path / f"{name}.svg", "--csv", tmp_path / f"{name}.csv")
