@@ -16,7 +16,8 @@ from buoyfleet.calibration.limits import BANDS, Band
 from buoyfleet.calibration.procedures import PROCEDURES
 from buoyfleet.calibration.solutions import KINDS, Lot
 from buoyfleet.calibration.stability import StabilityRule
-from buoyfleet.inventory.fields import Field, Keyed, Many, Number, Schema, Text, Whole, Word
+from buoyfleet.inventory.collection_fields import Keyed, Many
+from buoyfleet.inventory.fields import Field, Number, Schema, Text, Whole, Word
 from buoyfleet.inventory.problems import Reporter
 from buoyfleet.inventory.quantity_fields import duration_field
 from buoyfleet.inventory.sections import Either, Nested, Section, entry, read_section, setting

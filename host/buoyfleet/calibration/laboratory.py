@@ -19,7 +19,7 @@ class _Logo(Text):
     """A picture beside the file, as a data URL: certificates are made from the record alone."""
 
     def __init__(self) -> None:
-        super().__init__("the path of a PNG or JPEG")
+        super().__init__("the path of a PNG or JPEG", r"\S")
 
     def read(self, node: Node, path: str, report: Reporter) -> str:
         name = super().read(node, path, report)

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from buoyfleet.inventory.cable_format import Port
-from buoyfleet.inventory.fields import Many, Switch, Text, Whole
+from buoyfleet.inventory.collection_fields import Many
+from buoyfleet.inventory.fields import Switch, Text, Whole
 from buoyfleet.inventory.problems import Reporter
 from buoyfleet.inventory.quantity_fields import duration_field
 from buoyfleet.inventory.sections import Section, setting

@@ -13,13 +13,12 @@ from pathlib import Path
 from buoyfleet.inventory.available import KINDS, LATER_KINDS, WATERS
 from buoyfleet.inventory.bench_format import BenchSection
 from buoyfleet.inventory.cable_format import PORT, WifiSection
+from buoyfleet.inventory.collection_fields import Keyed, Many
 from buoyfleet.inventory.fields import (
     Field,
     IdPiece,
     Ids,
     Invalid,
-    Keyed,
-    Many,
     Schema,
     Text,
     ThresholdText,

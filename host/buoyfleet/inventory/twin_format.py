@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from buoyfleet.inventory.authorizer_format import AuthorizerSection, check_authorizer
+from buoyfleet.inventory.collection_fields import Many
 from buoyfleet.inventory.fields import (
     FilePath,
     IdPiece,
     Ids,
-    Many,
     Meaning,
     Number,
     Switch,
